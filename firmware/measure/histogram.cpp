@@ -1,0 +1,35 @@
+#include "firmware/measure/histogram.h"
+
+namespace doorbell::measure {
+
+void Histogram::clear() {
+    sum_ = 0;
+    min_ = ~0ull;
+    max_ = 0;
+    for (uint64_t& c : counts_) *const_cast<volatile uint64_t*>(&c) = 0;
+}
+
+uint64_t Histogram::count() const {
+    uint64_t total = 0;
+    for (uint64_t c : counts_) total += c;
+    return total;
+}
+
+uint64_t Histogram::percentile(uint64_t per_100000) const {
+    uint64_t total = count();
+    if (total == 0) return 0;
+    // Rank of the wanted value, 1-based, rounded up; split so that total * per_100000 cannot overflow.
+    uint64_t rank = total / 100000 * per_100000 + (total % 100000 * per_100000 + 99999) / 100000;
+    if (rank == 0) rank = 1;
+    uint64_t seen = 0;
+    for (size_t bin = 0; bin < bins; ++bin) {
+        seen += counts_[bin];
+        if (seen >= rank) {
+            uint64_t value = highest_of(bin);
+            return value > max_ ? max_ : value < min_ ? min_ : value;
+        }
+    }
+    return max_;
+}
+
+}  // namespace doorbell::measure

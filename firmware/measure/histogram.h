@@ -1,0 +1,66 @@
+// A log-linear histogram with HDR semantics: every value is kept to 3 significant decimal digits (error below
+// 1 in 2048), over the whole 64-bit range, in fixed memory. Recording is constant-time: no division, no branch.
+#pragma once
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace doorbell::measure {
+
+/// Counts of values. The caller supplies the memory (it is large) and has it touched before measuring: clear()
+/// does both. Values below 2048 have a bin of their own; above, a bin spans value/1024 or less.
+class Histogram {
+  public:
+    static constexpr unsigned sub_bits = 11;                        ///< 2048 linear bins first
+    static constexpr uint64_t sub_count = 1u << sub_bits;
+    static constexpr uint64_t half_count = sub_count / 2;
+    static constexpr unsigned top_bits = 48;                        ///< values up to 2^48 - 1 have bins
+    static constexpr uint64_t top_value = (1ull << top_bits) - 1;
+    static constexpr size_t bins = (top_bits - sub_bits + 2) * half_count;
+
+    /// The bin of `value` (<= top_value).
+    static constexpr size_t bin_of(uint64_t value) {
+        unsigned shift = std::bit_width(value | (sub_count - 1)) - sub_bits;
+        return (static_cast<size_t>(shift) << (sub_bits - 1)) + (value >> shift);
+    }
+    /// The lowest value that bin_of() puts into `bin`.
+    static constexpr uint64_t lowest_of(size_t bin) {
+        if (bin < sub_count) return bin;
+        unsigned shift = static_cast<unsigned>(bin >> (sub_bits - 1)) - 1;
+        return (bin - (static_cast<size_t>(shift) << (sub_bits - 1))) << shift;
+    }
+    /// The highest value that bin_of() puts into `bin`.
+    static constexpr uint64_t highest_of(size_t bin) {
+        return bin + 1 < bins ? lowest_of(bin + 1) - 1 : top_value;
+    }
+
+    /// Empties the histogram and touches all of its memory.
+    void clear();
+
+    /// Counts one value. A value above 2^48 - 1 goes into the last bin; min, max and sum keep it exactly.
+    void record(uint64_t value) {
+        uint64_t kept = value < top_value ? value : top_value;
+        ++counts_[bin_of(kept)];
+        sum_ += value;
+        min_ = value < min_ ? value : min_;
+        max_ = value > max_ ? value : max_;
+    }
+
+    uint64_t count() const;              ///< values recorded
+    uint64_t min() const { return min_; }  ///< exact; ~0 when empty
+    uint64_t max() const { return max_; }  ///< exact; 0 when empty
+    uint64_t sum() const { return sum_; }  ///< exact modulo 2^64
+    uint64_t at(size_t bin) const { return counts_[bin]; }
+
+    /// The value at or below which `per_100000` of 100,000 recorded values lie (50,000: the median): the
+    /// highest value of that bin, never more than max() nor less than min(). 0 when empty.
+    uint64_t percentile(uint64_t per_100000) const;
+
+  private:
+    uint64_t sum_ = 0;
+    uint64_t min_ = ~0ull;
+    uint64_t max_ = 0;
+    uint64_t counts_[bins] = {};
+};
+
+}  // namespace doorbell::measure

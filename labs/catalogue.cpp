@@ -1,0 +1,22 @@
+#include "labs/catalogue.h"
+
+namespace doorbell::labs {
+
+extern const Lab clock_lab, timer_lab;
+
+namespace {
+constexpr const Lab* all[] = {
+    &clock_lab,
+    &timer_lab,
+};
+}  // namespace
+
+std::span<const Lab* const> catalogue() { return all; }
+
+const Lab* find(std::string_view name) {
+    for (const Lab* lab : all)
+        if (lab->name == name) return lab;
+    return nullptr;
+}
+
+}  // namespace doorbell::labs

@@ -1,0 +1,15 @@
+// The list of labs. A new lab is one new file and one line in catalogue.cpp.
+#pragma once
+#include <span>
+
+#include "labs/lab.h"
+
+namespace doorbell::labs {
+
+/// Every lab, in the order in which they run.
+std::span<const Lab* const> catalogue();
+
+/// The lab of that name, or null.
+const Lab* find(std::string_view name);
+
+}  // namespace doorbell::labs

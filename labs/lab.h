@@ -1,0 +1,90 @@
+// What a lab is: one question, one file, one table. The same tables are compiled into the image, which runs
+// the bodies, and into the harness, which lists them; there the bodies are left out.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "firmware/cpu/result.h"
+
+namespace doorbell::labs {
+
+class Bench;    // what a body measures with: bench.h
+class Results;  // what a claim is judged from: results.h
+
+/// One point of a lab's parameters: "key=value key=value", keys in the order in which they are printed.
+class Case {
+  public:
+    constexpr Case() = default;
+    constexpr Case(const char* text) : text_(text) {}
+    constexpr std::string_view text() const { return text_; }
+    /// The value of `key`, or "" where this case has none.
+    constexpr std::string_view operator[](std::string_view key) const {
+        std::string_view rest = text_;
+        while (!rest.empty()) {
+            size_t blank = rest.find(' ');
+            std::string_view word = rest.substr(0, blank);
+            size_t equals = word.find('=');
+            if (word.substr(0, equals) == key) return word.substr(equals + 1);
+            rest = blank == rest.npos ? std::string_view{} : rest.substr(blank + 1);
+        }
+        return {};
+    }
+    /// The value of `key` as a decimal number; 0 where there is none.
+    constexpr uint64_t number(std::string_view key) const {
+        uint64_t n = 0;
+        for (char c : (*this)[key]) {
+            if (c < '0' || c > '9') return 0;
+            n = n * 10 + static_cast<uint64_t>(c - '0');
+        }
+        return n;
+    }
+
+  private:
+    std::string_view text_;
+};
+
+/// A number that `--set name=value` changes for a lab.
+struct Setting {
+    const char* name;
+    uint64_t normal, least, most;
+    const char* unit;
+    const char* help;
+};
+
+/// What the samples say of a claim.
+struct Verdict {
+    enum class Holds : uint8_t { yes, no, cannot_say };
+    Holds holds = Holds::cannot_say;
+    /// The figures, in words ("45 insn against 12,010 insn"); points to memory that lives until the next verdict.
+    std::string_view because;
+};
+
+/// A sentence that the samples can prove or refute. Judged in the image, after the lab's last case.
+struct Claim {
+    const char* text;
+    Verdict (*judge)(const Results& results);
+};
+
+/// One lab.
+struct Lab {
+    const char* name;
+    const char* question;
+    const char* needs;  ///< hardware, in words, for `doorbell list`
+    std::span<const Case> cases;
+    std::span<const Setting> settings;
+    std::span<const Claim> claims;
+    /// Measures one case. An Error means that the case is skipped, with the error's sentence as the reason.
+    Result<void> (*body)(Bench& bench, const Case& which);
+    /// Whether `doorbell run` without a lab's name runs it.
+    bool by_default = true;
+};
+
+/// A body or a judge, which only the image has: everywhere else this is null, so that a lab's table can be
+/// read without linking the firmware.
+template <class Function>
+consteval Function* in_image(Function* function) {
+    return __STDC_HOSTED__ ? nullptr : function;
+}
+
+}  // namespace doorbell::labs
