@@ -1,0 +1,70 @@
+// The common way into an interrupt or exception: 256 stubs that make the stack look alike whether or not the
+// processor pushed an error code, one routine that saves every register and calls the vector's handler.
+// SDM vol. 3A, "64-Bit Mode Stack Frame". The layout is cpu::Frame.
+
+        .section .text.interrupts, "ax"
+        .balign 16
+        .global interrupt_stubs
+interrupt_stubs:
+        .set    vector, 0
+        .rept   256
+        .balign 16
+        // Exceptions with an error code: #DF 8, #TS 10, #NP 11, #SS 12, #GP 13, #PF 14, #AC 17, #CP 21, #VC 29, #SX 30.
+        .if !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30)
+        pushq   $0
+        .endif
+        pushq   $vector
+        jmp     interrupt_common
+        .set    vector, vector + 1
+        .endr
+
+interrupt_common:
+        pushq   %rax
+        pushq   %rbx
+        pushq   %rcx
+        pushq   %rdx
+        pushq   %rsi
+        pushq   %rdi
+        pushq   %rbp
+        pushq   %r8
+        pushq   %r9
+        pushq   %r10
+        pushq   %r11
+        pushq   %r12
+        pushq   %r13
+        pushq   %r14
+        pushq   %r15
+        cld
+        movq    %rsp, %rdi
+        movq    15*8(%rsp), %rax        // vector
+        movq    %rsp, %rbx              // survives the call
+        andq    $-16, %rsp
+        call    *interrupt_handlers(, %rax, 8)
+        movq    %rbx, %rsp
+        .global interrupt_return
+interrupt_return:
+        popq    %r15
+        popq    %r14
+        popq    %r13
+        popq    %r12
+        popq    %r11
+        popq    %r10
+        popq    %r9
+        popq    %r8
+        popq    %rbp
+        popq    %rdi
+        popq    %rsi
+        popq    %rdx
+        popq    %rcx
+        popq    %rbx
+        popq    %rax
+        addq    $16, %rsp
+        iretq
+
+        .section .rodata.interrupts, "a"
+        .balign 8
+        .global interrupt_stub_size
+interrupt_stub_size:
+        .quad 16
+
+        .section .note.GNU-stack, "", @progbits
