@@ -47,6 +47,7 @@ class Mmio {
 /// The 64 Ki I/O ports (IN/OUT).
 class Ports {
   public:
+    constexpr Ports() = default;
     constexpr explicit Ports(FakeSpace& space) : space_(&space) {}
     uint8_t in8(uint16_t p) const { return static_cast<uint8_t>(space_->read(p, 1)); }
     uint16_t in16(uint16_t p) const { return static_cast<uint16_t>(space_->read(p, 2)); }
@@ -56,42 +57,45 @@ class Ports {
     void out32(uint16_t p, uint32_t v) const { space_->write(p, 4, v); }
 
   private:
-    FakeSpace* space_;
+    FakeSpace* space_ = nullptr;
 };
 
 /// Model-specific registers (RDMSR/WRMSR). Touch one only where CPUID or the model says that it exists.
 class Msrs {
   public:
+    constexpr Msrs() = default;
     constexpr explicit Msrs(FakeSpace& space) : space_(&space) {}
     uint64_t read(uint32_t msr) const { return space_->read(msr, 8); }
     void write(uint32_t msr, uint64_t value) const { space_->write(msr, 8, value); }
 
   private:
-    FakeSpace* space_;
+    FakeSpace* space_ = nullptr;
 };
 
 /// CPUID, by a function the test supplies.
 class Cpuid {
   public:
     using Fake = CpuidRegisters (*)(void* context, uint32_t leaf, uint32_t subleaf);
+    constexpr Cpuid() = default;
     constexpr Cpuid(Fake fake, void* context) : fake_(fake), context_(context) {}
     CpuidRegisters operator()(uint32_t leaf, uint32_t subleaf = 0) const { return fake_(context_, leaf, subleaf); }
 
   private:
-    Fake fake_;
-    void* context_;
+    Fake fake_ = nullptr;
+    void* context_ = nullptr;
 };
 
 /// The time-stamp counter, by a function the test supplies (which usually also moves its fake devices on).
 class Tsc {
   public:
     using Fake = uint64_t (*)(void* context);
+    constexpr Tsc() = default;
     constexpr Tsc(Fake fake, void* context) : fake_(fake), context_(context) {}
     uint64_t operator()() const { return fake_(context_); }
 
   private:
-    Fake fake_;
-    void* context_;
+    Fake fake_ = nullptr;
+    void* context_ = nullptr;
 };
 
 #else
