@@ -37,8 +37,9 @@ class Hpet {
     /// Trigger::level the status bit shows the expiry (the way to poll it, with the IOAPIC input masked);
     /// with Trigger::edge it stays 0. Error: no such timer or route. Arm it afterwards.
     Result<void> configure(unsigned n, unsigned input, Trigger trigger) const;
-    /// Timer `n` interrupts when the counter's low 32 bits reach `at`. A value already passed waits for the
-    /// wrap: choose one at least the table's minimum tick ahead.
+    /// Timer `n` interrupts when the counter's low 32 bits reach `at`. Choose a value at least the table's
+    /// minimum tick and at most 2^31 ticks ahead: one already passed waits for the wrap on a chip, fires at
+    /// once in QEMU.
     void arm_one_shot(unsigned n, uint32_t at) const { registers_.write32(comparator(n), at); }
     /// Whether timer `n`'s status bit is set (level mode only).
     bool expired(unsigned n) const { return (registers_.read32(status) >> n & 1) != 0; }

@@ -1,0 +1,135 @@
+#include "firmware/cpu/apic.h"
+
+namespace doorbell::cpu {
+namespace {
+
+// IA32_APIC_BASE.
+constexpr uint64_t base_x2_enable = 1u << 10, base_enable = 1u << 11;
+constexpr uint64_t base_address = 0x000FFFFFFFFFF000;
+// Spurious vector register, local vector table, interrupt command register.
+constexpr uint32_t software_enable = 1u << 8;
+constexpr uint32_t lvt_masked = 1u << 16;
+constexpr uint32_t command_pending = 1u << 12, command_assert = 1u << 14, shorthand_self = 1u << 18;
+// Reads of the command register that sending may take; a message takes well under 100.
+constexpr unsigned most_reads = 100000;
+
+constexpr ApicRegister next(ApicRegister first, unsigned n) {
+    return static_cast<ApicRegister>(static_cast<unsigned>(first) + 16 * n);
+}
+
+}  // namespace
+
+uint64_t LocalApic::page_address(Cpuid cpuid, Msrs msrs) {
+    if ((cpuid(1).edx & 1u << 9) == 0) return 0;
+    return msrs.read(msr_apic_base) & base_address;
+}
+
+Result<LocalApic> LocalApic::bring_up(Cpuid cpuid, Msrs msrs, Mmio xapic_page, ApicMode wanted) {
+    CpuidRegisters features = cpuid(1);
+    if ((features.edx & 1u << 9) == 0) return Error{"CPUID names no local APIC"};
+    LocalApic apic;
+    apic.msrs_ = msrs;
+    apic.page_ = xapic_page;
+    apic.deadline_ = (features.ecx & 1u << 24) != 0;
+
+    uint64_t base = msrs.read(msr_apic_base);
+    if ((base & base_enable) == 0) msrs.write(msr_apic_base, base |= base_enable);
+    bool can_x2 = (features.ecx & 1u << 21) != 0;
+    // Back from x2APIC to xAPIC leads only through "disabled", and may be locked: firmware's choice stays.
+    if ((base & base_x2_enable) == 0 && can_x2 && wanted == ApicMode::x2apic)
+        msrs.write(msr_apic_base, base |= base_x2_enable);
+    apic.x2_ = (base & base_x2_enable) != 0;
+    if (!apic.x2_ && (base & base_address) != xapic_page.base())
+        return Error{"the local APIC's page lies elsewhere", base & base_address};
+    uint32_t version = apic.version();
+    if (version == 0 || version == ~0u) return Error{"the local APIC does not answer", version};
+    apic.mask_all();
+    return apic;
+}
+
+uint32_t LocalApic::id() const {
+    uint32_t id = read(ApicRegister::id);
+    return x2_ ? id : id >> 24;
+}
+
+void LocalApic::mask_all() const {
+    unsigned last_entry = version() >> 16 & 0xFF;
+    auto mask = [&](ApicRegister r) { write(r, read(r) | lvt_masked); };
+    mask(ApicRegister::lvt_timer);
+    mask(ApicRegister::lvt_lint0);
+    mask(ApicRegister::lvt_lint1);
+    mask(ApicRegister::lvt_error);
+    // Later processors have more entries; the version register counts them.
+    if (last_entry >= 4) mask(ApicRegister::lvt_performance);
+    if (last_entry >= 5) mask(ApicRegister::lvt_thermal);
+    if (last_entry >= 6) mask(ApicRegister::lvt_cmci);
+}
+
+void LocalApic::enable(uint8_t spurious_vector) const {
+    write(ApicRegister::task_priority, 0);
+    write(ApicRegister::spurious_vector, software_enable | spurious_vector);
+    // An interrupt in service holds back all of its priority and below. One EOI ends one; there are 256.
+    for (unsigned i = 0; i < 256; ++i) {
+        uint32_t any = 0;
+        for (unsigned n = 0; n < 8; ++n) any |= read(next(ApicRegister::in_service, n));
+        if (any == 0) break;
+        eoi();
+    }
+    (void)take_errors();
+}
+
+void LocalApic::disable() const {
+    set_initial_count(0);
+    mask_all();
+    write(ApicRegister::spurious_vector, read(ApicRegister::spurious_vector) & ~software_enable);
+}
+
+void LocalApic::set_timer_mode(TimerMode mode, uint8_t vector, bool masked) const {
+    set_initial_count(0);
+    write(ApicRegister::lvt_timer, static_cast<uint32_t>(mode) << 17 | (masked ? lvt_masked : 0) | vector);
+    // The store to the LVT must have arrived before the deadline's MSR is written (SDM, "TSC-Deadline Mode").
+    if (mode == TimerMode::tsc_deadline && !x2_) asm volatile("mfence" ::: "memory");
+}
+
+Result<void> LocalApic::wait_for_idle() const {
+    for (unsigned i = 0; i < most_reads; ++i)
+        if ((read(ApicRegister::interrupt_command) & command_pending) == 0) return {};
+    return Error{"waited for the local APIC to send an interrupt", read(ApicRegister::interrupt_command)};
+}
+
+Result<void> LocalApic::send_self(uint8_t vector) const {
+    if (x2_) {
+        write(ApicRegister::self_ipi, vector);
+        return {};
+    }
+    if (auto idle = wait_for_idle(); !idle) return idle;
+    write(ApicRegister::interrupt_command, shorthand_self | command_assert | vector);
+    return {};
+}
+
+Result<void> LocalApic::send(uint32_t apic_id, uint8_t vector) const {
+    if (x2_) {
+        // One 64-bit register; there is no delivery status to wait for.
+        msrs_.write(x2apic_msr(ApicRegister::interrupt_command),
+                    uint64_t{apic_id} << 32 | command_assert | vector);
+        return {};
+    }
+    if (apic_id > 0xFF) return Error{"an xAPIC cannot reach an APIC id over 255", apic_id};
+    if (auto idle = wait_for_idle(); !idle) return idle;
+    write(ApicRegister::interrupt_command_high, apic_id << 24);
+    write(ApicRegister::interrupt_command, command_assert | vector);
+    return {};
+}
+
+uint32_t LocalApic::take_errors() const {
+    write(ApicRegister::error_status, 0);
+    uint32_t errors = read(ApicRegister::error_status);
+    write(ApicRegister::error_status, 0);
+    return errors;
+}
+
+bool LocalApic::bit(ApicRegister first, uint8_t vector) const {
+    return (read(next(first, vector / 32)) >> vector % 32 & 1) != 0;
+}
+
+}  // namespace doorbell::cpu

@@ -1,0 +1,273 @@
+#include "firmware/cpu/tsc.h"
+
+#include "firmware/cpu/mul_div.h"
+
+namespace doorbell::cpu {
+namespace {
+
+// Reads within which a reference must have moved. The slowest ticks every 0.84 us, and a read takes about as
+// long on a machine, 10 to 30 instructions in an instruction clock.
+constexpr unsigned most_reads = 10000;
+// Looks at a reference while a window passes, each after about 2000 instructions.
+constexpr unsigned most_looks = 5000000;
+// Ticks of the reference that are tried for a narrow one at either end of a window.
+constexpr unsigned edges_tried = 8;
+constexpr unsigned most_windows = 8;
+
+/// One read of a counter, with the TSC before and after it.
+struct Sample {
+    uint64_t before = 0, value = 0, after = 0;
+    uint64_t width() const { return after - before; }
+};
+
+/// One end of a window. `read`: the shortest read. `edge`: the shortest span within which the counter became
+/// edge.value, from before the last read of another value until after the first read of this one.
+struct End {
+    Sample read, edge;
+};
+
+/// TSC ticks per tick of a counter, times a scale; certain bounds and a point between them.
+struct Rate {
+    uint64_t low = 0, high = 0, point = 0;
+};
+
+// Not inlined: in an instruction clock both ends of a window must read in the same number of instructions.
+[[gnu::noinline]] Sample take(Tsc tsc, const ReferenceCounter& counter) {
+    Sample s;
+    s.before = tsc();
+    s.value = counter.value();
+    s.after = tsc();
+    return s;
+}
+
+Result<End> look(Tsc tsc, const ReferenceCounter& counter) {
+    Sample last = take(tsc, counter);
+    End end{last, {}};
+    unsigned edges = 0;
+    for (unsigned i = 0; i < most_reads && edges < edges_tried; ++i) {
+        Sample now = take(tsc, counter);
+        if (now.value != last.value) {
+            Sample edge{last.before, now.value, now.after};
+            if (edges++ == 0 || edge.width() < end.edge.width()) end.edge = edge;
+        }
+        if (now.width() < end.read.width()) end.read = now;
+        last = now;
+    }
+    if (edges == 0) return Error{"a reference counter stands still", last.value};
+    if (end.edge.width() == 0) return Error{"the time-stamp counter stands still", last.after};
+    return end;
+}
+
+void spin() {
+    for (unsigned i = 0; i < 1000; ++i) asm volatile("");
+}
+
+/// Looks at one end, waits until done() without busying the device, looks at the other end.
+template <class Done>
+Result<Rate> window(Tsc tsc, const ReferenceCounter& counter, uint64_t numerator, uint64_t denominator,
+                    Done done) {
+    Result<End> start = look(tsc, counter);
+    if (!start) return start.error();
+    uint64_t last = start->read.value, passed = 0;
+    for (unsigned looks = 0, still = 0;; ++looks) {
+        Sample now = take(tsc, counter);
+        still = now.value == last ? still + 1 : 0;
+        if (still == most_reads) return Error{"a reference counter stopped", now.value};
+        if (looks == most_looks) return Error{"waited too long for a reference counter", now.value};
+        passed += (now.value - last) & counter.mask;
+        last = now.value;
+        if (done(passed, now.after - start->read.before)) break;
+        spin();
+    }
+    Result<End> end = look(tsc, counter);
+    if (!end) return end.error();
+
+    auto rate = [&](uint64_t ticks, uint64_t counts) {
+        return mul_div(ticks, numerator, denominator * counts);
+    };
+    // Between two edges a whole number of counts has passed.
+    uint64_t whole = (end->edge.value - start->edge.value) & counter.mask;
+    // Between two reads, up to one count more or less than their difference.
+    uint64_t about = (end->read.value - start->read.value) & counter.mask;
+    if (whole < 2 || about < 2 || end->edge.before < start->edge.after ||
+        end->read.before < start->read.after)
+        return Error{"a window was too short to measure in", about};
+    Rate r{rate(end->edge.before - start->edge.after, whole),
+           rate(end->edge.after - start->edge.before, whole) + 1,
+           rate(end->read.before - start->read.before, about)};
+    uint64_t low = rate(end->read.before - start->read.after, about + 1);
+    uint64_t high = rate(end->read.after - start->read.before, about - 1) + 1;
+    r.low = low > r.low ? low : r.low;
+    r.high = high < r.high ? high : r.high;
+    if (r.low > r.high) return Error{"a reference counter's ticks are not even", about};
+    r.point = r.point < r.low ? r.low : r.point > r.high ? r.high : r.point;
+    return r;
+}
+
+/// The number between low and high with the most zeros at its end.
+uint64_t roundest(uint64_t low, uint64_t high) {
+    for (uint64_t power = 1000000000000000000; power > 1; power /= 10)
+        if (uint64_t number = high / power * power; number >= low && number != 0) return number;
+    return low + (high - low) / 2;
+}
+
+bool is_intel(Cpuid cpuid) {
+    CpuidRegisters r = cpuid(0);
+    return r.ebx == 0x756E6547 && r.edx == 0x49656E69 && r.ecx == 0x6C65746E;  // "GenuineIntel"
+}
+
+/// The crystal of processors that have CPUID 15h without it (SDM vol. 3B, table "Nominal Core Crystal Clock
+/// Frequency"); 0 where the table has none.
+uint64_t crystal_by_model(Cpuid cpuid) {
+    if (!is_intel(cpuid)) return 0;
+    uint32_t signature = cpuid(1).eax;
+    if ((signature >> 8 & 0xF) != 6) return 0;
+    switch ((signature >> 4 & 0xF) | (signature >> 12 & 0xF0)) {
+        case 0x4E:
+        case 0x5E:
+        case 0x8E:
+        case 0x9E:
+            return 24000000;
+        case 0x55:
+            return 25000000;
+        case 0x5C:
+            return 19200000;
+        default:
+            return 0;
+    }
+}
+
+/// CPUID 16h: the base frequency, in whole MHz. 0: not there.
+uint64_t base_hz(Cpuid cpuid) {
+    return cpuid(0).eax >= 0x16 ? uint64_t{cpuid(0x16).eax & 0xFFFF} * 1000000 : 0;
+}
+
+uint64_t distance(uint64_t a, uint64_t b) { return a > b ? a - b : b - a; }
+
+/// CPUID 15h: TSC = crystal * EBX / EAX. 0: not there, or the crystal is not known.
+uint64_t crystal_hz(Cpuid cpuid) {
+    if (cpuid(0).eax < 0x15) return 0;
+    CpuidRegisters r = cpuid(0x15);
+    if (r.eax == 0 || r.ebx == 0) return 0;
+    if (r.ecx != 0) return mul_div(r.ecx, r.ebx, r.eax);
+    uint64_t hz = mul_div(crystal_by_model(cpuid), r.ebx, r.eax);
+    // The table is by model, and some models were built with two crystals: the base frequency tells them
+    // apart.
+    uint64_t base = base_hz(cpuid);
+    return base != 0 && distance(hz, base) > base / 100 ? 0 : hz;
+}
+
+/// The timing leaf that VMware defined and KVM took over: EAX is the TSC in kHz. 0: not there.
+uint64_t hypervisor_hz(Cpuid cpuid) {
+    if ((cpuid(1).ecx & 1u << 31) == 0) return 0;
+    CpuidRegisters r = cpuid(0x40000000);
+    bool vmware = r.ebx == 0x61774D56 && r.ecx == 0x4D566572 && r.edx == 0x65726177;  // "VMwareVMware"
+    bool kvm = r.ebx == 0x4B4D564B && r.ecx == 0x564B4D56 && r.edx == 0x0000004D;     // "KVMKVMKVM"
+    // Other hypervisors mean other things by this leaf.
+    if ((!vmware && !kvm) || r.eax < 0x40000010) return 0;
+    return uint64_t{cpuid(0x40000010).eax} * 1000;
+}
+
+}  // namespace
+
+Result<Frequency> measure_tsc(Tsc tsc, const ReferenceCounter& reference, const Calibration& how) {
+    uint64_t target = mul_div(reference.hz_numerator, how.window_us, reference.hz_denominator * 1000000);
+    // Well below the wrap, so that a late look cannot miss one.
+    if (target > reference.mask / 2) target = reference.mask / 2;
+    auto done = [&](uint64_t passed, uint64_t) { return passed >= target; };
+
+    Rate seen[most_windows];
+    unsigned count = 0;
+    Error error{"no two windows of the TSC's measurement agree"};
+    unsigned windows = how.windows < most_windows ? how.windows : most_windows;
+    for (unsigned i = 0; i < windows; ++i) {
+        Result<Rate> now = window(tsc, reference, reference.hz_numerator, reference.hz_denominator, done);
+        if (!now) {
+            error = now.error();
+            continue;
+        }
+        if (windows == 1) return Frequency{roundest(now->low, now->high), now->low, now->high};
+        for (unsigned k = 0; k < count; ++k) {
+            uint64_t low = now->low > seen[k].low ? now->low : seen[k].low;
+            uint64_t high = now->high < seen[k].high ? now->high : seen[k].high;
+            if (low <= high) return Frequency{roundest(low, high), low, high};
+        }
+        seen[count++] = *now;
+    }
+    return error;
+}
+
+Result<TscClock> establish(Cpuid cpuid, Tsc tsc, std::span<const ReferenceCounter> references,
+                           const Calibration& how) {
+    TscClock clock;
+    clock.invariant = cpuid(0x80000000).eax >= 0x80000007 && (cpuid(0x80000007).edx & 1u << 8) != 0;
+
+    auto take_source = [&](const char* name, Frequency f) {
+        if (clock.hz == 0) {
+            clock.hz = f.hz;
+            clock.hz_low = f.low;
+            clock.hz_high = f.high;
+            clock.source = name;
+        } else if (clock.check_source == nullptr) {
+            uint64_t check = f.low + (f.high - f.low) / 2;
+            clock.check_source = name;
+            uint64_t ppm = mul_div(distance(check, clock.hz), 1000000, clock.hz);
+            constexpr uint64_t most = INT64_MAX;
+            clock.check_ppm = static_cast<int64_t>(ppm < most ? ppm : most) * (check < clock.hz ? -1 : 1);
+            clock.disagrees = distance(check, clock.hz) > clock.hz / 1000;
+        }
+    };
+    auto enumerated = [&](const char* name, uint64_t hz) {
+        if (hz != 0) take_source(name, {hz, hz, hz});
+    };
+    // Two enumerated sources come from the same hand: only one of them is taken before the measurements, so
+    // that a measurement checks it.
+    if (uint64_t hz = crystal_hz(cpuid))
+        enumerated("cpuid-15h", hz);
+    else
+        enumerated("hypervisor", hypervisor_hz(cpuid));
+    for (const ReferenceCounter& r : references) {
+        if (clock.check_source != nullptr) break;
+        if (Result<Frequency> f = measure_tsc(tsc, r, how))
+            take_source(r.name, *f);
+        else if (clock.fault.what == nullptr)
+            clock.fault = f.error();
+    }
+    enumerated("cpuid-16h", base_hz(cpuid));
+    if (clock.hz == 0) return Error{"nothing tells the TSC's frequency", references.size()};
+    return clock;
+}
+
+Result<TimerRate> measure_apic_timer(const LocalApic& apic, Tsc tsc, uint64_t ticks) {
+    // Counts down; turned round here.
+    ReferenceCounter counter{"lapic",
+                             [](void* self) -> uint64_t {
+                                 return 0xFFFFFFFF - static_cast<const LocalApic*>(self)->current_count();
+                             },
+                             const_cast<LocalApic*>(&apic),
+                             1,
+                             1,
+                             0xFFFFFFFF};
+    apic.set_divide_1();
+    apic.set_timer_mode(TimerMode::one_shot, 0xFF, true);
+    apic.set_initial_count(0xFFFFFFFF);
+    auto done = [&](uint64_t, uint64_t passed) { return passed >= ticks; };
+    Result<Rate> rate = window(tsc, counter, uint64_t{1} << 32, 1, done);
+    bool ran_out = apic.current_count() == 0;
+    apic.set_initial_count(0);
+    if (!rate) return rate.error();
+    if (ran_out) return Error{"the local APIC's timer ran out while it was measured"};
+    return TimerRate{rate->point, rate->low, rate->high};
+}
+
+uint64_t TimerRate::hz(uint64_t tsc_hz) const {
+    return tsc_per_count_32_32 == 0 ? 0 : mul_div(tsc_hz, uint64_t{1} << 32, tsc_per_count_32_32);
+}
+
+uint64_t TimerRate::ticks(uint32_t counts) const {
+    uint64_t whole = (tsc_per_count_32_32 >> 32) * counts;
+    uint64_t part = (tsc_per_count_32_32 & 0xFFFFFFFF) * counts;
+    return whole + (part >> 32) + (part >> 31 & 1);
+}
+
+}  // namespace doorbell::cpu
