@@ -19,8 +19,8 @@ inline constexpr const char* wire_name = "doorbell-wire/1";
 // series     {id, lab, case, metric, unit, evidence, count, min, max, sum, overhead_removed,
 //             cold: {count, min, p50, max, first}, stages: [name, ...], flags: [text, ...],
 //             counters: [{name, value, evidence}, ...] where there are any}
-// histogram  {of (series id), part ("all" or a stage's name), bins: [[lowest value of the bin, count], ...]}
-//            as many as the bins need; they follow their series
+// histogram  {of (series id), part ("all" or a stage's name), min, max, sum (exact, of the whole part),
+//            bins: [[lowest value of the bin, count], ...]} as many as the bins need; they follow their series
 // raw        {of (series id), at (index of the first), values: [...]}        with raw=1
 // skip       {lab, case, reason}
 // claim      {lab, text, holds (true|false|null), because}                   after the lab's last case

@@ -1,0 +1,107 @@
+// The samples of one metric of one case. Recording fills memory that was touched before and branches on
+// nothing: cold and warm samples, raw capture or none, differ only in the pointers that are followed.
+#pragma once
+#include <cstdint>
+#include <span>
+
+#include "firmware/measure/histogram.h"
+
+namespace doorbell::measure {
+
+class Series {
+  public:
+    static constexpr unsigned max_stages = 8, max_flags = 4;
+
+    /// Memory and names; `stage_histograms` has one for each stage name. `raw` may be empty.
+    struct Parts {
+        const char* metric = "";
+        const char* unit = "";
+        const char* evidence = "";
+        uint64_t overhead_removed = 0;  ///< taken off every sample, same unit
+        Histogram* cold = nullptr;
+        Histogram* warm = nullptr;
+        std::span<const char* const> stages;
+        Histogram* stage_histograms[max_stages] = {};
+        Histogram* spare = nullptr;  ///< takes the stages of cold events
+        std::span<uint64_t> raw;
+    };
+
+    explicit Series(const Parts& parts) : parts_(parts) {}
+    Series(const Series&) = delete;  // raw_next_ points inside
+
+    /// Samples from here on are warm-up ("cold") ...
+    void begin_cold() {
+        target_ = parts_.cold;
+        raw_next_ = &raw_bin_;
+        raw_step_ = 0;
+        for (unsigned i = 0; i < parts_.stages.size(); ++i) stage_target_[i] = parts_.spare;
+    }
+    /// ... and from here on they count.
+    void begin_warm() {
+        target_ = parts_.warm;
+        if (!parts_.raw.empty()) {
+            raw_next_ = parts_.raw.data();
+            raw_step_ = 1;
+        }
+        for (unsigned i = 0; i < parts_.stages.size(); ++i) stage_target_[i] = parts_.stage_histograms[i];
+    }
+
+    /// One sample, timestamp overhead included; it is taken off here (never below 0).
+    void record(uint64_t value) {
+        uint64_t net = value - parts_.overhead_removed;
+        net = value < parts_.overhead_removed ? 0 : net;
+        *raw_next_ = net;
+        raw_next_ += raw_step_;
+        target_->record(net);
+    }
+
+    /// One event's path: marks[0] is where it began, marks[i + 1] the end of stage i. The whole, from first
+    /// mark to last, is the sample. A mark before its predecessor breaks the sum; the series is then flagged.
+    void record_path(const uint64_t* marks) {
+        uint64_t sum = 0, backwards = 0;
+        for (unsigned i = 0; i < parts_.stages.size(); ++i) {
+            uint64_t stage = marks[i + 1] - marks[i];
+            backwards |= stage >> 63;
+            sum += stage;
+            stage_target_[i]->record(stage);
+        }
+        uint64_t whole = marks[parts_.stages.size()] - marks[0];
+        broken_paths_ += backwards | (sum != whole);
+        record(whole);
+    }
+
+    /// Something that a reader must know. Flags that begin with "unstable" keep the series out of the digest.
+    /// `text` is a string literal.
+    void flag(const char* text) {
+        for (unsigned i = 0; i < flag_count_; ++i)
+            if (flags_[i] == text) return;
+        if (flag_count_ < max_flags) flags_[flag_count_++] = text;
+    }
+    /// After the last sample: flags what went wrong on the way.
+    void finish() {
+        if (broken_paths_ != 0) flag("stages out of order: they do not add up to the whole");
+    }
+
+    const Parts& parts() const { return parts_; }
+    std::span<const char* const> flags() const { return {flags_, flag_count_}; }
+    std::span<const uint64_t> raw() const {
+        return parts_.raw.empty() ? std::span<const uint64_t>{} : parts_.raw.first(static_cast<size_t>(raw_next_ - parts_.raw.data()));
+    }
+    /// The very first sample of all, which found everything cold.
+    uint64_t first() const { return first_; }
+    void keep_first() { first_ = parts_.cold->max(); }
+
+  private:
+    Parts parts_;
+    Histogram* target_ = nullptr;
+    Histogram* stage_target_[max_stages] = {};
+    uint64_t* raw_next_ = &raw_bin_;
+    uint64_t raw_step_ = 0;
+    uint64_t raw_bin_ = 0;
+    uint64_t broken_paths_ = 0;
+    uint64_t first_ = 0;
+    const char* flags_[max_flags] = {};
+    unsigned flag_count_ = 0;
+};
+
+}  // namespace doorbell::measure

@@ -1,0 +1,92 @@
+// What a lab's body measures with: the machine, the instrument, series to record into, and numbers that the
+// user may have set. Image only.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "firmware/measure/instrument.h"
+#include "firmware/measure/random.h"
+#include "firmware/measure/series.h"
+#include "firmware/platform/machine.h"
+#include "labs/lab.h"
+#include "labs/results.h"
+
+namespace doorbell::labs {
+
+/// A value that the user set with --set.
+struct Chosen {
+    std::string_view name;
+    uint64_t value;
+};
+
+/// How a series is to be kept.
+struct SeriesKind {
+    std::span<const char* const> stages = {};
+    /// null: time, in the instrument's unit and evidence. Anything else ("packet", "ppm") is the unit, and the
+    /// evidence is "exact" where the clock is, "measured" or "rough" otherwise.
+    const char* unit = nullptr;
+    /// Whether each sample holds one begin()/end() pair, whose cost is taken off.
+    bool less_overhead = false;
+};
+
+/// What the user asked for, for every case alike.
+struct Request {
+    uint64_t samples = 1000;
+    uint64_t warm_up = 16;
+    uint64_t seed = 1;
+    bool raw = false;
+    std::span<const Chosen> chosen;
+};
+
+class Bench {
+  public:
+    static constexpr unsigned most_series = 8;
+
+    /// `nowhere` takes what is recorded into a series that there was no room for.
+    Bench(platform::Machine& m, const measure::Instrument& i, const Lab& lab, const Request& request,
+          measure::Histogram& nowhere)
+        : machine(m), instrument(i), random(request.seed), lab_(lab), request_(request), nowhere_(nowhere) {}
+
+    platform::Machine& machine;
+    const measure::Instrument& instrument;
+    measure::Random random;
+
+    uint64_t samples() const { return request_.samples; }
+    uint64_t warm_up() const { return request_.warm_up; }
+    /// The value of one of the lab's settings: what the user chose, or its normal value.
+    uint64_t setting(std::string_view name) const;
+    bool exact() const { return instrument.counts_instructions; }
+
+    /// A new series of this case, its memory touched. A lab that asks for too many, or for too much memory,
+    /// gets one that records into a spare, and the case ends as an error: see exhausted().
+    measure::Series& series(const char* metric, const SeriesKind& kind = {});
+
+    /// Runs `body(count)` three times: once for the very first sample, once for the rest of the warm-up, once
+    /// for the samples that count. body records exactly `count` samples into each series it made before.
+    template <class Body>
+    void repeat(Body&& body) {
+        for (unsigned i = 0; i < count_; ++i) series_[i]->begin_cold();
+        body(uint64_t{1});
+        for (unsigned i = 0; i < count_; ++i) series_[i]->keep_first();
+        if (warm_up() > 1) body(warm_up() - 1);
+        for (unsigned i = 0; i < count_; ++i) series_[i]->begin_warm();
+        body(samples());
+    }
+
+    std::span<measure::Series* const> all() const { return {series_, count_}; }
+    bool exhausted() const { return exhausted_; }
+
+  private:
+    const Lab& lab_;
+    const Request& request_;
+    measure::Histogram& nowhere_;
+    measure::Series& spare_series(size_t stages);
+
+    measure::Series* series_[most_series] = {};
+    unsigned count_ = 0;
+    alignas(measure::Series) char spare_[sizeof(measure::Series)];
+    bool exhausted_ = false;
+};
+
+}  // namespace doorbell::labs

@@ -1,0 +1,39 @@
+// What is remembered of each series after its samples have left: enough to judge claims.
+#pragma once
+#include <cstdint>
+#include <string_view>
+
+namespace doorbell::labs {
+
+/// One finished series. Values in `unit`.
+struct Summary {
+    const char* lab = "";
+    std::string_view which;  ///< the case's text
+    const char* metric = "";
+    const char* unit = "";
+    const char* evidence = "";
+    bool unstable = false;
+    uint64_t count = 0, min = 0, p50 = 0, p99 = 0, max = 0, sum = 0;
+};
+
+/// The series of this boot so far.
+class Results {
+  public:
+    static constexpr unsigned most = 1024;
+    /// The series of that lab, case and metric, or null (skipped, not selected, or not run yet). The case's
+    /// text must be complete, as in the lab's table.
+    const Summary* find(std::string_view lab, std::string_view which, std::string_view metric) const {
+        for (unsigned i = 0; i < count_; ++i)
+            if (all_[i].lab == lab && all_[i].which == which && all_[i].metric == metric) return &all_[i];
+        return nullptr;
+    }
+    void add(const Summary& s) {
+        if (count_ < most) all_[count_++] = s;
+    }
+
+  private:
+    Summary all_[most];
+    unsigned count_ = 0;
+};
+
+}  // namespace doorbell::labs

@@ -1,0 +1,60 @@
+#include "labs/bench.h"
+
+namespace doorbell::labs {
+
+using measure::Histogram;
+using measure::Series;
+
+uint64_t Bench::setting(std::string_view name) const {
+    for (const Chosen& c : request_.chosen)
+        if (c.name == name) return c.value;
+    for (const Setting& s : lab_.settings)
+        if (s.name == name) return s.normal;
+    return 0;
+}
+
+Series& Bench::series(const char* metric, const SeriesKind& kind) {
+    auto histogram = [&]() -> Histogram* {
+        Histogram* h = machine.arena.make<Histogram>();
+        if (h != nullptr) h->clear();
+        else exhausted_ = true;
+        return h;
+    };
+    Series::Parts parts;
+    parts.metric = metric;
+    parts.unit = kind.unit != nullptr ? kind.unit : instrument.unit;
+    parts.evidence = instrument.evidence;
+    parts.overhead_removed = kind.less_overhead ? instrument.overhead : 0;
+    parts.cold = histogram();
+    parts.warm = histogram();
+    parts.stages = kind.stages.first(kind.stages.size() < Series::max_stages ? kind.stages.size() : Series::max_stages);
+    for (size_t i = 0; i < parts.stages.size(); ++i) parts.stage_histograms[i] = histogram();
+    if (!parts.stages.empty()) parts.spare = histogram();
+    if (request_.raw) {
+        parts.raw = machine.arena.array<uint64_t>(samples() + 1);
+        if (parts.raw.empty()) exhausted_ = true;
+    }
+    if (count_ == most_series) exhausted_ = true;
+    Series* made = exhausted_ ? nullptr : machine.arena.make<Series>(parts);
+    if (made != nullptr) {
+        made->begin_cold();
+        series_[count_++] = made;
+        return *made;
+    }
+    exhausted_ = true;
+    return spare_series(parts.stages.size());
+}
+
+/// Somewhere harmless to record, so that measured code needs no check for a series that was not to be had.
+Series& Bench::spare_series(size_t stages) {
+    static constexpr const char* nameless[Series::max_stages] = {"", "", "", "", "", "", "", ""};
+    Series::Parts parts;
+    parts.cold = parts.warm = parts.spare = &nowhere_;
+    parts.stages = {nameless, stages};
+    for (Histogram*& h : parts.stage_histograms) h = &nowhere_;
+    auto* made = new (spare_) Series(parts);
+    made->begin_cold();
+    return *made;
+}
+
+}  // namespace doorbell::labs

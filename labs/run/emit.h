@@ -1,0 +1,24 @@
+// From samples to records: how series, the self-statement and the machine look on the wire.
+#pragma once
+#include "firmware/measure/instrument.h"
+#include "firmware/measure/series.h"
+#include "firmware/platform/machine.h"
+#include "firmware/wire/record.h"
+#include "labs/lab.h"
+#include "labs/results.h"
+
+namespace doorbell::labs {
+
+void emit_machine(wire::Sender& sender, const platform::Machine& machine, const char* boot_protocol);
+void emit_instrument(wire::Sender& sender, const measure::Instrument& instrument);
+
+/// Sends a series with its histograms and raw samples; `id` ties the records together.
+void emit_series(wire::Sender& sender, uint64_t id, const Lab& lab, const Case& which, const measure::Series& series);
+
+/// What is kept of it for the claims.
+Summary summarize(const Lab& lab, const Case& which, const measure::Series& series);
+
+void emit_skip(wire::Sender& sender, const Lab& lab, const Case& which, Error reason);
+void emit_claim(wire::Sender& sender, const Lab& lab, const Claim& claim, const Verdict& verdict);
+
+}  // namespace doorbell::labs

@@ -1,0 +1,205 @@
+// The image's main line: say hello, bring the machine up, state what the instrument is worth, run the labs
+// that were asked for, leave.
+#include "firmware/boot/boot_info.h"
+#include "firmware/cpu/registers.h"
+#include "firmware/measure/instrument.h"
+#include "firmware/platform/machine.h"
+#include "firmware/platform/power.h"
+#include "firmware/wire/text.h"
+#include "firmware/wire/words.h"
+#include "labs/bench.h"
+#include "labs/catalogue.h"
+#include "labs/run/command_line.h"
+#include "labs/run/console.h"
+#include "labs/run/emit.h"
+#include "labs/run/panic.h"
+
+extern "C" const unsigned char build_id[];  // the linker's note: header of 16 bytes, then 20 bytes of SHA-1
+extern "C" void (*const init_array_start[])();
+extern "C" void (*const init_array_end[])();
+
+namespace doorbell::labs {
+namespace {
+
+boot::BootInfo boot_info;
+CommandLine command_line;
+platform::Machine machine;
+measure::Instrument instrument;
+Results results;
+
+void say_hello() {
+    char id[41] = {};
+    for (int i = 0; i < 20; ++i) {
+        id[2 * i] = "0123456789abcdef"[build_id[16 + i] >> 4];
+        id[2 * i + 1] = "0123456789abcdef"[build_id[16 + i] & 15];
+    }
+    sender().begin(wire::kind::hello).member("wire", wire::wire_name).member("image", id).member("command_line", boot_info.words());
+    sender().send();
+}
+
+[[noreturn]] void finish(const char* status, wire::Exit exit) {
+    sender().begin(wire::kind::end).member("status", status).member("records", sender().sent());
+    sender().send();
+    leave(static_cast<unsigned char>(exit));
+}
+
+void send_error(const char* text, std::string_view detail, const char* advice = nullptr) {
+    wire::Json& json = sender().begin(wire::kind::error).member("text", text);
+    if (!detail.empty()) json.member("word", detail);
+    if (advice != nullptr) json.member("advice", advice);
+    sender().send();
+}
+
+/// Faults on purpose, so that tests can see a panic and a watchdog at work.
+void fail_on_purpose(Fault fault) {
+    switch (fault) {
+        case Fault::double_fault:
+            // A push onto no stack at all: #PF, whose own push fails again.
+            asm volatile("xorl %%esp, %%esp\n\tpushq %%rax" : : : "memory");
+            break;
+        case Fault::triple_fault: {
+            struct [[gnu::packed]] { uint16_t limit; uint64_t base; } none{0, 0};
+            asm volatile("lidt %0\n\tud2" : : "m"(none));
+            break;
+        }
+        case Fault::hang:
+            say("hanging on purpose");
+            for (;;) asm volatile("pause" : : : "memory");
+        default:
+            asm volatile("ud2");
+    }
+}
+
+const char* run_flag() {
+    if (machine.tsc.disagrees) return "two sources disagree on the TSC's frequency by more than 0.1 %";
+    if (boot_info.regions_cut) return "the boot loader's memory map was longer than could be read";
+    if (boot_info.command_line_cut) return "the command line was longer than could be read";
+    return nullptr;
+}
+
+uint64_t count_cases() {
+    uint64_t cases = 0;
+    for (unsigned i = 0; i < command_line.wanted_count; ++i)
+        for (const Case& c : command_line.wanted[i].lab->cases) cases += command_line.wanted[i].takes(c);
+    return cases;
+}
+
+void send_plan() {
+    wire::Json& json = sender().begin(wire::kind::plan);
+    json.member("cases", count_cases()).member("samples", command_line.request.samples);
+    json.member("warmup", command_line.request.warm_up).member("seed", command_line.request.seed).key("labs").array();
+    for (unsigned i = 0; i < command_line.wanted_count; ++i) json.value(command_line.wanted[i].lab->name);
+    json.end();
+    sender().send();
+}
+
+/// One case: its own seed (so that it does not depend on which others ran), its own memory, given back after.
+void run_case(const Lab& lab, const Case& which, measure::Histogram& nowhere, uint64_t& next_id) {
+    whereabouts() = {"lab", lab.name, which.text()};
+    sender().begin(wire::kind::begin).member("lab", lab.name).member("case", which.text());
+    sender().send();
+    uint64_t mark = machine.arena.mark();
+    {
+        Bench bench(machine, instrument, lab, command_line.request, nowhere);
+        if (command_line.fault != Fault::none) fail_on_purpose(command_line.fault);
+        Result<void> outcome = lab.body(bench, which);
+        cpu::disable_interrupts();
+        if (bench.exhausted()) outcome = Error{"not enough memory for the samples asked for", machine.arena.left()};
+        if (!outcome) {
+            emit_skip(sender(), lab, which, outcome.error());
+        } else {
+            for (measure::Series* s : bench.all()) {
+                s->finish();
+                emit_series(sender(), next_id++, lab, which, *s);
+                results.add(summarize(lab, which, *s));
+            }
+        }
+    }
+    machine.arena.back_to(mark);
+}
+
+void run_labs(measure::Histogram& nowhere) {
+    uint64_t next_id = 0;
+    for (unsigned i = 0; i < command_line.wanted_count; ++i) {
+        const Wanted& wanted = command_line.wanted[i];
+        for (const Case& which : wanted.lab->cases)
+            if (wanted.takes(which)) run_case(*wanted.lab, which, nowhere, next_id);
+        whereabouts() = {"claims", wanted.lab->name, {}};
+        for (const Claim& claim : wanted.lab->claims) emit_claim(sender(), *wanted.lab, claim, claim.judge(results));
+    }
+    whereabouts() = {"end", {}, {}};
+}
+
+void run() {
+    command_line.read(boot_info.words());
+    if (command_line.fault == Fault::early) fail_on_purpose(Fault::early);
+    for (unsigned i = 0; i < command_line.problem_count; ++i)
+        send_error("a word on the command line was not understood", command_line.problems[i].word, command_line.problems[i].what);
+    if (command_line.problem_count != 0) finish("refused", wire::Exit::refused);
+
+    whereabouts().phase = "machine";
+    platform::MemoryRegion regions[boot::BootInfo::max_regions];
+    for (size_t i = 0; i < boot_info.region_count; ++i)
+        regions[i] = {boot_info.regions[i].base, boot_info.regions[i].length, boot_info.regions[i].type};
+    auto up = machine.bring_up({{regions, boot_info.region_count}, boot_info.rsdp_address, {boot_info.rsdp_copy, boot_info.rsdp_copy_length}});
+    if (!up) {
+        send_error(up.error().what, {});
+        finish("refused", wire::Exit::refused);
+    }
+    emit_machine(sender(), machine, boot_info.protocol);
+
+    whereabouts().phase = "instrument";
+    auto* scratch = machine.arena.make<std::array<measure::Histogram, 3>>();
+    if (scratch == nullptr) {
+        send_error("not enough memory for the instrument", {});
+        finish("refused", wire::Exit::refused);
+    }
+    instrument = measure::observe(machine.features, machine.tsc.hz, scratch->data());
+    emit_instrument(sender(), instrument);
+    if (const char* flag = run_flag()) {
+        sender().begin(wire::kind::flag).member("text", flag);
+        sender().send();
+    }
+    send_plan();
+    if (instrument.verdict == measure::Verdict::refused) {
+        send_error("the instrument refused", instrument.because);
+        finish("refused", wire::Exit::refused);
+    }
+    run_labs(scratch->front());
+    finish("done", wire::Exit::done);
+}
+
+}  // namespace
+
+void leave(unsigned char exit_code) {
+    cpu::disable_interrupts();
+    drain_console();
+    machine.quiet();
+    cpu::Ports ports;
+    switch (command_line.leave) {
+        case Leave::debug_exit: platform::debug_exit(ports, exit_code); break;
+        case Leave::power_off: say(platform::power_off(ports, cpu::Mmio(0), machine.acpi.fixed).what); break;
+        case Leave::reset: say(platform::reset(ports, cpu::Mmio(0), machine.acpi.fixed).what); break;
+        case Leave::halt: break;
+    }
+    drain_console();
+    cpu::stop();
+}
+
+}  // namespace doorbell::labs
+
+/// Called by entry.S with the boot loader's information.
+extern "C" [[noreturn]] void boot_main(uint64_t information) {
+    using namespace doorbell;
+    for (auto* make = init_array_start; make != init_array_end; ++make) (*make)();
+    cpu::load_descriptors(labs::unexpected);
+    labs::open_console();
+    bool known = boot::read_boot_info(information, labs::boot_info);
+    labs::say_hello();
+    if (!known) {
+        labs::send_error("neither PVH nor multiboot2 handed over", {});
+        labs::finish("refused", wire::Exit::refused);
+    }
+    labs::run();
+    labs::leave(static_cast<unsigned char>(wire::Exit::failed));
+}
