@@ -1,0 +1,54 @@
+// Other programs: started, listened to, and certain to be gone afterwards.
+#pragma once
+#include <sys/types.h>
+
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace doorbell::harness {
+
+/// A program in a process group of its own, with its output on pipes and nothing to read. It ends with this
+/// object, and also when this process is killed.
+class Child {
+  public:
+    struct Handlers {
+        std::function<void(std::string_view)> out;  ///< bytes of its standard output
+        std::function<void(std::string_view)> err;  ///< bytes of its standard error
+        /// It is gone and both outputs are read; gets the status of waitpid(2). Called once.
+        std::function<void(int wait_status)> ended;
+    };
+
+    /// Starts argv[0] (looked up in PATH). Throws std::system_error where it cannot be started.
+    Child(boost::asio::io_context& io, const std::vector<std::string>& argv, Handlers handlers);
+    ~Child();
+    Child(const Child&) = delete;
+    Child& operator=(const Child&) = delete;
+
+    /// Asks it to end (SIGTERM to its group) and, two seconds later, makes it (SIGKILL). `ended` follows.
+    void end();
+
+    struct State;
+
+  private:
+    std::shared_ptr<State> state_;
+};
+
+/// What a tool that was run to its end said.
+struct ToolResult {
+    bool started = false;    ///< false: `err` says why not
+    bool timed_out = false;
+    int exit_status = -1;    ///< -1 where a signal ended it
+    std::string out, err;
+};
+
+/// Runs a program to its end, at most `seconds`.
+ToolResult run_tool(const std::vector<std::string>& argv, unsigned seconds);
+
+/// "exit status 1", or "killed by signal 9 (Killed)", from the status of waitpid(2).
+std::string how_it_ended(int wait_status);
+
+}  // namespace doorbell::harness

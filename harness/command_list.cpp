@@ -1,0 +1,84 @@
+// doorbell list: the labs, their questions, cases and needs.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "harness/commands.h"
+#include "harness/nearest.h"
+#include "harness/options.h"
+#include "harness/run_data.h"
+#include "harness/table.h"
+#include "labs/catalogue.h"
+
+namespace doorbell::harness {
+
+namespace po = boost::program_options;
+
+namespace {
+
+Json json_of(const labs::Lab& lab) {
+    Json cases = Json::array(), settings = Json::array(), claims = Json::array();
+    for (const labs::Case& one : lab.cases) cases.push_back(CaseKeys::from_text(one.text()).json());
+    for (const labs::Setting& one : lab.settings)
+        settings.push_back({{"name", one.name}, {"default", one.normal}, {"least", one.least}, {"most", one.most}, {"unit", one.unit}, {"help", one.help}});
+    for (const labs::Claim& one : lab.claims) claims.push_back(one.text);
+    return {{"lab", lab.name}, {"question", lab.question}, {"needs", lab.needs}, {"by_default", lab.by_default},
+            {"cases", cases},  {"settings", settings},     {"claims", claims}};
+}
+
+void print(const labs::Lab& lab) {
+    fmt::print("{}", wrapped(std::string(lab.name) + (lab.by_default ? ": " : " (not by default): "), lab.question));
+    fmt::print("{}", wrapped("  needs: ", lab.needs));
+    // Cases that differ only in how they wait share a line.
+    std::vector<std::pair<std::string, std::string>> lines;
+    for (const labs::Case& one : lab.cases) {
+        std::string rest, wait;
+        for (const auto& [key, value] : CaseKeys::from_text(one.text()).pairs())
+            (key == "wait" ? wait : rest) += key == "wait" ? value : (rest.empty() ? "" : " ") + key + "=" + value;
+        if (wait.empty() || lines.empty() || lines.back().first != rest || lines.back().second.empty())
+            lines.emplace_back(rest, wait);
+        else
+            lines.back().second += "|" + wait;
+    }
+    std::string together;
+    for (const auto& [rest, wait] : lines) {
+        if (!wait.empty())
+            fmt::print("{}", wrapped("  case: ", rest + (rest.empty() ? "" : " ") + "wait=" + wait));
+        else
+            together += (together.empty() ? "" : "; ") + rest;
+    }
+    if (!together.empty()) fmt::print("{}", wrapped("  cases: ", together));
+    for (const labs::Setting& one : lab.settings)
+        fmt::print("{}", wrapped("  --set ", fmt::format("{}={} ({}, {} to {}): {}", one.name, one.normal, one.unit, one.least, one.most, one.help)));
+    for (const labs::Claim& claim : lab.claims) fmt::print("{}", wrapped("  claim: ", claim.text));
+}
+
+}  // namespace
+
+int command_list(const std::vector<std::string>& args) {
+    po::options_description options("Options", 100);
+    options.add_options()("json", po::bool_switch(), "as JSON");
+    auto map = parse(args, "doorbell list [LAB...]\n\nThe labs, their questions, cases, needs and settings.\n", options, "lab");
+    if (!map) return 0;
+    std::vector<std::string> wanted;
+    if (map->count("lab") != 0) wanted = (*map)["lab"].as<std::vector<std::string>>();
+    for (const std::string& name : wanted)
+        if (labs::find(name) == nullptr) throw UsageError(unknown_word("lab", name, lab_names()));
+    bool json = (*map)["json"].as<bool>();
+    Json all = Json::array();
+    bool first = true;
+    for (const labs::Lab* lab : labs::catalogue()) {
+        if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), lab->name) == wanted.end()) continue;
+        if (json) {
+            all.push_back(json_of(*lab));
+            continue;
+        }
+        if (!first) fmt::print("\n");
+        first = false;
+        print(*lab);
+    }
+    if (json) fmt::print("{}\n", all.dump(2));
+    return 0;
+}
+
+}  // namespace doorbell::harness

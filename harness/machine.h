@@ -1,0 +1,45 @@
+// The machine that QEMU is asked to be: from options to a command line, and nothing else.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace doorbell::harness {
+
+/// What the user chose. The words are checked (choices below) before they come here.
+struct MachineOptions {
+    std::string clock = "exact";    ///< exact: one instruction is one tick; live: the host's time
+    std::string machine = "q35";
+    std::string accel = "tcg";
+    std::string nic = "none";       ///< the card under test
+    std::string net = "wire";       ///< what the card's cable leads to
+    std::string model = "off";      ///< the cache model: off, on, or its geometry
+    std::filesystem::path qemu = "qemu-system-x86_64";
+    std::filesystem::path image;
+    std::filesystem::path model_plugin;  ///< doorbell-model.so
+    std::string image_words;        ///< the image's command line
+};
+
+/// The words that are valid for each option; a word outside is wrong usage.
+const std::vector<std::string>& clock_choices();
+const std::vector<std::string>& machine_choices();
+const std::vector<std::string>& accel_choices();
+const std::vector<std::string>& nic_choices();
+const std::vector<std::string>& net_choices();
+
+/// Throws UsageError where two options exclude each other.
+void check(const MachineOptions& options);
+
+/// QEMU and its arguments. The same options give the same words, always.
+std::vector<std::string> qemu_arguments(const MachineOptions& options);
+
+/// The part of it that puts a card and its cable into the machine (machine_nic.cpp).
+std::vector<std::string> nic_arguments(const MachineOptions& options);
+
+/// The part of it that loads the cache model.
+std::vector<std::string> model_arguments(const MachineOptions& options);
+
+/// Words as one line that a shell would read back.
+std::string shell_line(const std::vector<std::string>& words);
+
+}  // namespace doorbell::harness

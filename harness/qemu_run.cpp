@@ -1,0 +1,222 @@
+#include "harness/qemu_run.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdio>
+#include <cstring>
+#include <regex>
+#include <system_error>
+
+#include "firmware/wire/words.h"
+#include "harness/child.h"
+#include "harness/digest.h"
+#include "harness/failure.h"
+#include "harness/kvm.h"
+#include "harness/version.h"
+
+namespace doorbell::harness {
+
+namespace asio = boost::asio;
+namespace fs = std::filesystem;
+using boost::system::error_code;
+
+namespace {
+
+constexpr unsigned least_qemu[2] = {7, 2};
+/// After the end record the machine has this long to leave.
+constexpr auto leaving = std::chrono::seconds(5);
+
+/// QEMU's exit status for what the image writes to isa-debug-exit.
+constexpr int debug_exit(wire::Exit value) { return 2 * static_cast<int>(value) + 1; }
+
+/// Why a QEMU that is gone without an end record is a failure; "" where only the end record is missing.
+std::string why_it_failed(int status, const Session& session) {
+    std::string said = session.last_aside().empty() ? "" : ": " + session.last_aside();
+    if (WIFSIGNALED(status)) return fmt::format("QEMU {} {}{}", how_it_ended(status), session.where(), said);
+    switch (WEXITSTATUS(status)) {
+        case debug_exit(wire::Exit::done): return {};
+        case debug_exit(wire::Exit::refused): return fmt::format("the image refused to run, {}{}", session.where(), said);
+        case debug_exit(wire::Exit::failed): return fmt::format("the image failed, {}; see console.log", session.where());
+        case 0: return fmt::format("the machine reset itself {} (a triple fault?)", session.where());
+        default: return fmt::format("QEMU {} {}{}", how_it_ended(status), session.where(), said);
+    }
+}
+
+/// Everything that happens between the start and the end of one QEMU.
+class Watch {
+  public:
+    Watch(Session& session, unsigned timeout_s) : session_(session), timeout_(timeout_s), watchdog_(io_), signals_(io_, SIGINT, SIGTERM) {}
+
+    void run(const std::vector<std::string>& argv) {
+        Child::Handlers handlers;
+        handlers.out = [this](std::string_view bytes) { session_.wire(bytes); };
+        handlers.err = [this](std::string_view bytes) { session_.aside(bytes); };
+        handlers.ended = [this](int status) { on_end(status); };
+        session_.on_record = [this] { on_record(); };
+        await_signal();
+        feed_watchdog(std::chrono::seconds(timeout_));
+        Child child(io_, argv, std::move(handlers));
+        child_ = &child;
+        io_.run();
+        child_ = nullptr;
+        session_.on_record = {};
+    }
+
+    const std::string& failure() const { return failure_; }
+    int signal() const { return signal_; }
+    /// QEMU ended as the image asked it to, but the end record is missing.
+    bool end_is_lost() const { return end_is_lost_; }
+
+  private:
+    void on_record() {
+        if (signal_ != 0 || leaving_) return;
+        leaving_ = session_.collector().ended();
+        feed_watchdog(leaving_ ? std::chrono::steady_clock::duration(leaving) : std::chrono::seconds(timeout_));
+    }
+
+    void feed_watchdog(std::chrono::steady_clock::duration time) {
+        watchdog_.expires_after(time);
+        watchdog_.async_wait([this](const error_code& error) {
+            if (error || child_ == nullptr) return;
+            if (!leaving_ && failure_.empty())
+                failure_ = fmt::format("no record for {} s, {}: the machine hangs (or needs a longer --timeout)", timeout_,
+                                       session_.where());
+            child_->end();
+        });
+    }
+
+    void await_signal() {
+        signals_.async_wait([this](const error_code& error, int number) {
+            if (error) return;
+            signal_ = number;
+            failure_ = fmt::format("interrupted by SIG{} {}", sigabbrev_np(number), session_.where());
+            // From here on a second one ends this process at once.
+            error_code ignored;
+            signals_.clear(ignored);
+            ::signal(SIGINT, SIG_DFL);
+            ::signal(SIGTERM, SIG_DFL);
+            watchdog_.cancel();
+            session_.progress().clear();
+            fmt::print(stderr, "doorbell: SIG{}: ending the machine and saving what arrived (again: end at once)\n",
+                       sigabbrev_np(number));
+            if (child_ != nullptr) child_->end();
+        });
+    }
+
+    void on_end(int status) {
+        watchdog_.cancel();
+        error_code ignored;
+        signals_.cancel(ignored);
+        // A record that was cut by the end is only known as one now.
+        session_.collector().end_of_input();
+        if (!failure_.empty() || session_.collector().ended() || !session_.collector().complaint().empty()) return;
+        failure_ = why_it_failed(status, session_);
+        end_is_lost_ = failure_.empty();
+    }
+
+    Session& session_;
+    unsigned timeout_;
+    asio::io_context io_;
+    asio::steady_timer watchdog_;
+    asio::signal_set signals_;
+    Child* child_ = nullptr;
+    std::string failure_;
+    int signal_ = 0;
+    bool leaving_ = false, end_is_lost_ = false;
+};
+
+Json manifest_of(const QemuRun& request, const std::vector<std::string>& argv, const std::string& qemu_version) {
+    const MachineOptions& machine = request.machine;
+    Json labs = Json::array();
+    for (const LabChoice& choice : request.selection.labs) {
+        Json keys = Json::object();
+        for (const auto& [key, value] : choice.keys) keys[key] = value;
+        labs.push_back({{"lab", choice.lab->name}, {"cases", keys}});
+    }
+    Json settings = Json::object();
+    for (const auto& [key, value] : request.selection.settings) settings[key] = value;
+    return {{"schema", "doorbell-manifest/1"},
+            {"doorbell", version},
+            {"time", time_stamp()},
+            {"status", "running"},
+            {"clock", machine.clock},
+            {"machine", machine.machine},
+            {"accel", machine.accel},
+            {"nic", machine.nic},
+            {"net", machine.net},
+            {"model", machine.model},
+            {"image", {{"path", fs::absolute(machine.image).string()}, {"sha256", sha256_file(machine.image)}}},
+            {"image_words", machine.image_words},
+            {"labs", labs},
+            {"samples", request.selection.samples},
+            {"seed", request.selection.seed},
+            {"raw", request.selection.raw},
+            {"settings", settings},
+            {"timeout", request.timeout_s},
+            {"qemu", {{"path", machine.qemu.string()}, {"version", qemu_version}, {"command", argv}}},
+            {"host", describe_host()}};
+}
+
+}  // namespace
+
+unsigned default_timeout(const Selection& selection) {
+    return 120 + static_cast<unsigned>(selection.samples / 500);
+}
+
+std::string check_qemu(const fs::path& path) {
+    ToolResult tool = run_tool({path.string(), "--version"}, 20);
+    if (!tool.started)
+        throw MachineError(fmt::format("{}; install the package qemu-system-x86, or name another with --qemu", tool.err));
+    std::smatch match;
+    if (tool.timed_out || !std::regex_search(tool.out, match, std::regex("QEMU emulator version ((\\d+)\\.(\\d+)[0-9.]*)")))
+        throw MachineError(fmt::format("{} does not say that it is QEMU (tried: {} --version)", path.string(), path.string()));
+    std::pair<unsigned long, unsigned long> have(std::stoul(match[2].str().substr(0, 6)), std::stoul(match[3].str().substr(0, 6)));
+    if (have < std::pair<unsigned long, unsigned long>(least_qemu[0], least_qemu[1]))
+        throw MachineError(fmt::format("{} is QEMU {}; at least {}.{} is needed", path.string(), match[1].str(),
+                                       least_qemu[0], least_qemu[1]));
+    return match[1];
+}
+
+Finished run_in_qemu(QemuRun request) {
+    MachineOptions& machine = request.machine;
+    check(machine);
+    if (request.timeout_s == 0) request.timeout_s = default_timeout(request.selection);
+    std::error_code error;
+    if (!fs::is_regular_file(machine.image, error))
+        throw MachineError(fmt::format("there is no image at {}; build it with make, or name it with --image", machine.image.string()));
+    if (machine.model != "off" && !fs::is_regular_file(machine.model_plugin, error))
+        throw UsageError(fmt::format("--model: there is no cache model at {}", machine.model_plugin.string()));
+    if (machine.accel == "kvm")
+        if (Kvm kvm = look_for_kvm(); !kvm.usable)
+            throw MachineError(fmt::format("--accel kvm: {}; use --accel tcg", kvm.because));
+    std::string qemu_version = check_qemu(machine.qemu);
+
+    machine.image_words = image_words(request.selection);
+    if (!request.extra_words.empty()) machine.image_words += " " + request.extra_words;
+    machine.image_words += " exit=debug";
+    std::vector<std::string> argv = qemu_arguments(machine);
+
+    Session session(RunFolder::create(request.out, machine.clock, machine.machine),
+                    manifest_of(request, argv, qemu_version), request.progress);
+    session.machine_is({{"type", machine.machine},
+                        {"accel", machine.accel},
+                        {"clock", machine.clock},
+                        {"qemu_version", qemu_version},
+                        {"nic", machine.nic}});
+    session.progress().say("starting QEMU ...");
+    Watch watch(session, request.timeout_s);
+    try {
+        watch.run(argv);
+    } catch (const std::system_error& trouble) {
+        return session.finish(trouble.what(), 0, machine.image);
+    }
+    if (watch.end_is_lost()) session.collector().end_is_lost();
+    return session.finish(watch.failure(), watch.signal(), machine.image);
+}
+
+}  // namespace doorbell::harness

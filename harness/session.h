@@ -1,0 +1,80 @@
+// One collection: from the bytes of a wire to a saved run and an exit status.
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "harness/collector.h"
+#include "harness/progress.h"
+#include "harness/run_folder.h"
+
+namespace doorbell::harness {
+
+/// What a collection leaves.
+struct Finished {
+    Run run;
+    int signal = 0;                     ///< the signal that ended it, or 0
+    std::filesystem::path folder;       ///< where it was saved; "" where it could not be
+    std::vector<std::string> troubles;  ///< what could not be saved, in sentences
+    std::vector<std::string> panic;     ///< the panic in lines, or nothing
+    bool strict = false;
+
+    /// The exit status of the command, as failure.h lists them.
+    int exit_status() const;
+};
+
+/// Takes a wire's bytes, keeps the console and builds the run; at the end it saves.
+class Session {
+  public:
+    /// `manifest` is what is known before the start. It is written at once, so that even a killed run says
+    /// what it was.
+    Session(RunFolder folder, Json manifest, bool show_progress);
+
+    /// Bytes of the machine's serial line.
+    void wire(std::string_view bytes);
+    /// Bytes that belong to the console but not to the wire (QEMU's own complaints).
+    void aside(std::string_view bytes);
+    const std::string& last_aside() const { return last_aside_; }
+
+    Collector& collector() { return collector_; }
+    Progress& progress() { return progress_; }
+    /// "after record 12 (timer source=lapic wait=irq)", or "before the first record".
+    std::string where() const;
+
+    /// Members for results.json's machine object that the records do not have.
+    void machine_is(const Json& members) { machine_ = members; }
+    /// Called whenever a record was taken: the wire is alive.
+    std::function<void()> on_record;
+
+    /// Ends the collection. `failure`: what went wrong outside the records, "" for nothing. `image`: the ELF
+    /// that knows the names of a panic's addresses, or "".
+    Finished finish(const std::string& failure, int signal, const std::filesystem::path& image);
+
+  private:
+    void save_samples(Run& run, std::vector<std::string>& troubles);
+
+    RunFolder folder_;
+    Json manifest_;
+    Json machine_ = Json::object();
+    Progress progress_;
+    Collector collector_;
+    std::string last_begun_;
+    std::string last_aside_;
+    bool console_cut_ = false;
+};
+
+/// How a finished run is shown.
+struct Showing {
+    bool json = false;   ///< results.json on stdout, nothing else there
+    bool quiet = false;  ///< no table
+};
+
+/// Shows the run: the table or JSON on stdout, what went wrong on stderr. Returns the exit status.
+int show(const Finished& finished, const Showing& showing);
+
+/// What a manifest says of this host: uname, CPU, processors.
+Json describe_host();
+
+}  // namespace doorbell::harness

@@ -1,0 +1,18 @@
+// The table that a run leaves on the terminal.
+#pragma once
+#include <string>
+
+#include "harness/run_data.h"
+
+namespace doorbell::harness {
+
+inline constexpr size_t table_width = 100;
+
+/// The whole table: what machine it was, each lab's series and claims, what was skipped and why, and what is
+/// missing. No line is longer than table_width, except where a single word is.
+std::string table(const Run& run);
+
+/// `text` in lines of at most `width`, the first after `first`, the others after as many blanks.
+std::string wrapped(const std::string& first, const std::string& text, size_t width = table_width);
+
+}  // namespace doorbell::harness
