@@ -66,12 +66,9 @@ class Bench {
     /// for the samples that count. body records exactly `count` samples into each series it made before.
     template <class Body>
     void repeat(Body&& body) {
-        for (unsigned i = 0; i < count_; ++i) series_[i]->begin_cold();
-        body(uint64_t{1});
-        for (unsigned i = 0; i < count_; ++i) series_[i]->keep_first();
-        if (warm_up() > 1) body(warm_up() - 1);
-        for (unsigned i = 0; i < count_; ++i) series_[i]->begin_warm();
-        body(samples());
+        // One call in a loop: the body is large once inlined.
+        for (unsigned phase = 0; phase < phases; ++phase)
+            if (uint64_t count = enter(phase); count != 0) body(count);
     }
 
     std::span<measure::Series* const> all() const { return {series_, count_}; }
@@ -81,6 +78,9 @@ class Bench {
     const Lab& lab_;
     const Request& request_;
     measure::Histogram& nowhere_;
+    static constexpr unsigned phases = 3;
+    /// Turns all series towards that phase's histograms; the number of samples it takes.
+    uint64_t enter(unsigned phase);
     measure::Series& spare_series(size_t stages);
 
     measure::Series* series_[most_series] = {};

@@ -1,6 +1,7 @@
 // What is remembered of each series after its samples have left: enough to judge claims.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 namespace doorbell::labs {
@@ -19,7 +20,9 @@ struct Summary {
 /// The series of this boot so far.
 class Results {
   public:
-    static constexpr unsigned most = 1024;
+    Results() = default;
+    /// `memory` is where they are kept; what does not fit any more is not remembered.
+    explicit Results(std::span<Summary> memory) : all_(memory) {}
     /// The series of that lab, case and metric, or null (skipped, not selected, or not run yet). The case's
     /// text must be complete, as in the lab's table.
     const Summary* find(std::string_view lab, std::string_view which, std::string_view metric) const {
@@ -28,11 +31,11 @@ class Results {
         return nullptr;
     }
     void add(const Summary& s) {
-        if (count_ < most) all_[count_++] = s;
+        if (count_ < all_.size()) all_[count_++] = s;
     }
 
   private:
-    Summary all_[most];
+    std::span<Summary> all_;
     unsigned count_ = 0;
 };
 

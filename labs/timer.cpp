@@ -1,21 +1,451 @@
+// When a timer's deadline passes, how soon does the program know? The deadline is the tick of the arming store
+// plus the count; `latency` runs from there to the first timestamp of the code that now knows. For interrupts
+// `round-trip` goes on to the interrupted code's next timestamp, in stages.
+#include "firmware/cpu/descriptors.h"
+#include "firmware/cpu/registers.h"
+#include "firmware/measure/timestamp.h"
+#include "firmware/wire/text.h"
+#include "labs/bench.h"
 #include "labs/lab.h"
+
+// What the handler leaves behind, in one cache line; the handler itself, for either way of ending an interrupt.
+// The first timestamp stands as early as it can: two registers must be saved for RDTSC.
+extern "C" {
+struct alignas(64) TimerEvent {
+    uint64_t known;    ///< first timestamp in the handler
+    uint64_t handled;  ///< after the end of interrupt
+    uint64_t end_of_interrupt;  ///< address of the xAPIC's EOI register
+    volatile uint32_t fired;
+};
+[[gnu::used]] TimerEvent timer_event;
+void timer_interrupt_xapic();
+void timer_interrupt_x2apic();
+}
+asm(R"(
+        .pushsection .text.timer, "ax"
+        .macro  TIMER_STAMP offset
+        lfence
+        rdtsc
+        movl    %eax, timer_event + \offset(%rip)
+        movl    %edx, 4 + timer_event + \offset(%rip)
+        .endm
+        .balign 64
+timer_interrupt_xapic:
+        pushq   %rax
+        pushq   %rdx
+        TIMER_STAMP 0
+        movq    timer_event + 16(%rip), %rax
+        movl    $0, (%rax)
+        TIMER_STAMP 8
+        movl    $1, timer_event + 24(%rip)
+        popq    %rdx
+        popq    %rax
+        iretq
+        .balign 64
+timer_interrupt_x2apic:
+        pushq   %rax
+        pushq   %rdx
+        TIMER_STAMP 0
+        pushq   %rcx
+        movl    $0x80B, %ecx
+        xorl    %eax, %eax
+        xorl    %edx, %edx
+        wrmsr
+        popq    %rcx
+        TIMER_STAMP 8
+        movl    $1, timer_event + 24(%rip)
+        popq    %rdx
+        popq    %rax
+        iretq
+        .popsection
+)");
 
 namespace doorbell::labs {
 namespace {
 
+constexpr uint8_t timer_vector = cpu::vector::first_free + 1;
+constexpr const char* interrupt_stages[] = {"entry", "end-of-interrupt", "resume"};
+
 constexpr Case cases[] = {
-    "source=lapic wait=poll",  "source=lapic wait=poll-tsc", "source=lapic wait=irq", "source=lapic wait=irq-halt",
-    "source=lapic wait=mwait", "source=tsc-deadline wait=poll", "source=tsc-deadline wait=irq", "source=tsc-deadline wait=irq-halt",
-    "source=hpet wait=poll", "source=hpet wait=irq", "source=hpet wait=irq-halt",
-    "source=pit wait=poll", "source=pit wait=irq", "source=pit wait=irq-halt",
+    "source=lapic wait=poll",
+    "source=lapic wait=poll-tsc",
+    "source=lapic wait=irq",
+    "source=lapic wait=irq-halt",
+    "source=lapic wait=mwait",
+    "source=tsc-deadline wait=poll",
+    "source=tsc-deadline wait=poll-tsc",
+    "source=tsc-deadline wait=irq",
+    "source=tsc-deadline wait=irq-halt",
+    "source=tsc-deadline wait=mwait",
+    "source=hpet wait=poll",
+    "source=hpet wait=poll-tsc",
+    "source=hpet wait=irq",
+    "source=hpet wait=irq-halt",
+    "source=hpet wait=mwait",
+    "source=pit wait=poll",
+    "source=pit wait=poll-tsc",
+    "source=pit wait=irq",
+    "source=pit wait=irq-halt",
+    "source=pit wait=mwait",
 };
+
 constexpr Setting settings[] = {
-    {"spacing", 20000, 5000, 100000000, "tick", "shortest time from arming to the deadline; up to a quarter of it is added at random"},
+    {"spacing", 5000, 2000, 40000000, "tick",
+     "shortest time from arming to the deadline; up to a quarter of it is added by seed, so that no phase is favoured"},
+};
+
+/// The timestamp that stands directly in front of the arming store is one instruction older than the store.
+constexpr uint64_t to_the_store = 1;
+
+/// 32.32 fixed point.
+constexpr uint64_t scale(uint64_t count, uint64_t rate_32_32) {
+    return static_cast<uint64_t>((static_cast<unsigned __int128>(count) * rate_32_32 + (1ull << 31)) >> 32);
+}
+/// How many counts of that rate fit into `ticks`; at least 1.
+constexpr uint64_t counts_in(uint64_t ticks, uint64_t rate_32_32) {
+    uint64_t counts = static_cast<uint64_t>((static_cast<unsigned __int128>(ticks) << 32) / rate_32_32);
+    return counts == 0 ? 1 : counts;
+}
+
+// A source: arm(delay in ticks) starts it and gives the deadline; wait_by_poll() asks the device until it says
+// that the deadline has passed; open()/close() let its interrupt through or not.
+
+class LapicTimer {
+  public:
+    static constexpr bool needs_second_timestamp = true;
+    explicit LapicTimer(Bench& bench)
+        : apic_(*bench.machine.apic.device), rate_(bench.machine.apic_rate.tsc_per_count_32_32) {}
+    Result<void> open(bool interrupts) {
+        apic_.set_divide_1();
+        apic_.set_timer_mode(cpu::TimerMode::one_shot, timer_vector, !interrupts);
+        return {};
+    }
+    void close() { apic_.set_timer_mode(cpu::TimerMode::one_shot, timer_vector, true); }
+
+    uint64_t arm(uint64_t delay) const {
+        auto count = static_cast<uint32_t>(counts_in(delay, rate_));
+        uint64_t ticks = scale(count, rate_);
+        uint32_t low, high;
+        if (apic_.x2()) {
+            asm volatile("lfence\n\trdtsc" : "=a"(low), "=d"(high) : : "memory");
+            apic_.set_initial_count(count);
+        } else {
+            asm volatile("lfence\n\trdtsc\n\tmovl %2, (%3)"
+                         : "=&a"(low), "=&d"(high)
+                         : "r"(count), "r"(apic_.xapic().base() + static_cast<uint64_t>(cpu::ApicRegister::initial_count))
+                         : "memory");
+        }
+        return (uint64_t{high} << 32 | low) + to_the_store + ticks;
+    }
+    void wait_by_poll() const {
+        if (apic_.x2()) {
+            while (apic_.current_count() != 0) {}
+            return;
+        }
+        uint32_t left;
+        asm volatile("1:\n\tmovl (%1), %0\n\ttestl %0, %0\n\tjnz 1b"
+                     : "=&r"(left)
+                     : "r"(apic_.xapic().base() + static_cast<uint64_t>(cpu::ApicRegister::current_count))
+                     : "memory", "cc");
+    }
+
+  private:
+    const cpu::LocalApic& apic_;
+    uint64_t rate_;
+};
+
+class DeadlineTimer {
+  public:
+    explicit DeadlineTimer(Bench& bench) : apic_(*bench.machine.apic.device) {}
+    Result<void> open(bool interrupts) {
+        if (!apic_.has_deadline()) return Error{"this processor has no TSC-deadline timer (CPUID.01H:ECX[24])"};
+        apic_.set_timer_mode(cpu::TimerMode::tsc_deadline, timer_vector, !interrupts);
+        // SDM vol. 3A, "TSC-Deadline Mode": the MSR write must not pass the LVT write in xAPIC mode.
+        asm volatile("mfence" : : : "memory");
+        return {};
+    }
+    void close() {
+        apic_.arm_deadline(0);
+        apic_.set_timer_mode(cpu::TimerMode::one_shot, timer_vector, true);
+    }
+    uint64_t arm(uint64_t delay) const {
+        uint64_t deadline = measure::end() + delay;
+        apic_.arm_deadline(deadline);
+        return deadline;
+    }
+    /// The MSR reads 0 once the deadline has passed.
+    void wait_by_poll() const {
+        while (cpu::Msrs{}.read(cpu::msr_tsc_deadline) != 0) {}
+    }
+
+  private:
+    const cpu::LocalApic& apic_;
+};
+
+class HpetTimer {
+  public:
+    explicit HpetTimer(Bench& bench) : machine_(bench.machine) {
+        if (!machine_.hpet) return;
+        // Ticks of the TSC a tick of the HPET: period in fs times Hz over 10^15.
+        auto scaled = static_cast<unsigned __int128>(machine_.hpet->period_fs()) * machine_.tsc.hz;
+        rate_ = static_cast<uint64_t>((scaled << 32) / 1000000000000000);
+    }
+    Result<void> open(bool interrupts) {
+        if (!machine_.hpet) return machine_.hpet.absent;
+        // Inputs from 16 on are no ISA interrupt's; the highest is the least likely to be shared.
+        for (unsigned input = 24; input-- > 16;) {
+            if ((machine_.hpet->routes(0) >> input & 1) == 0) continue;
+            const platform::IoApic* io = machine_.io_apic_for(input);
+            if (io == nullptr) continue;
+            auto routed = io->route(input - io->gsi_base(), timer_vector, machine_.apic->id(),
+                                    platform::Polarity::active_high, platform::Trigger::edge, !interrupts);
+            if (!routed) return routed;
+            io_ = io;
+            input_ = input - io->gsi_base();
+            return machine_.hpet->configure(0, input, platform::Trigger::edge);
+        }
+        return Error{"the HPET cannot interrupt at any IOAPIC input from 16 to 23"};
+    }
+    void close() {
+        machine_.hpet->silence(0);
+        if (io_ != nullptr) io_->mask(input_);
+    }
+    /// The comparator counts whole ticks of the HPET, so arming waits for an edge. The deadline is counted from
+    /// the last timestamp before the edge was seen: a latency may be overstated by one read, never understated.
+    uint64_t arm(uint64_t delay) {
+        auto count = static_cast<uint32_t>(counts_in(delay, rate_));
+        uint32_t start = machine_.hpet->counter32(), now;
+        uint64_t before;
+        do {
+            before = measure::end();
+            now = machine_.hpet->counter32();
+        } while (now == start);
+        due_ = now + count;
+        machine_.hpet->arm_one_shot(0, due_);
+        return before + scale(count, rate_);
+    }
+    void wait_by_poll() const {
+        while (static_cast<int32_t>(machine_.hpet->counter32() - due_) < 0) {}
+    }
+
+  private:
+    platform::Machine& machine_;
+    uint64_t rate_ = 1;
+    uint32_t due_ = 0;
+    const platform::IoApic* io_ = nullptr;
+    unsigned input_ = 0;
+};
+
+class PitTimer {
+  public:
+    explicit PitTimer(Bench& bench) : machine_(bench.machine) {
+        auto scaled = static_cast<unsigned __int128>(machine_.tsc.hz) * platform::Pit::hz_denominator;
+        rate_ = static_cast<uint64_t>((scaled << 32) / platform::Pit::hz_numerator);
+    }
+    Result<void> open(bool interrupts) {
+        if (!machine_.pit) return machine_.pit.absent;
+        return machine_.route_isa(0, timer_vector, !interrupts);
+    }
+    void close() {
+        (void)machine_.route_isa(0, timer_vector, true);
+        machine_.pit->stop();
+    }
+    /// The counter takes the count at its first input clock after the second byte, which is up to one clock
+    /// (838 ns) away and counted as latency: the chip does not tell where in its period it is.
+    uint64_t arm(uint64_t delay) const {
+        uint64_t count = counts_in(delay, rate_);
+        if (count > 0xFFFF) count = 0xFFFF;
+        constexpr uint16_t port = platform::Pit::channel0_port;
+        cpu::Ports ports;
+        ports.out8(platform::Pit::command_port, 0x30);
+        ports.out8(port, static_cast<uint8_t>(count));
+        uint32_t low, high;
+        asm volatile("lfence\n\trdtsc" : "=a"(low), "=d"(high) : : "memory");
+        uint64_t t = uint64_t{high} << 32 | low;
+        ports.out8(port, static_cast<uint8_t>(count >> 8));
+        return t + scale(count, rate_);
+    }
+    void wait_by_poll() const {
+        while (!machine_.pit->expired()) {}
+    }
+
+  private:
+    platform::Machine& machine_;
+    uint64_t rate_ = 1;
+};
+
+/// Waits for the deadline with the TSC alone. Compares the low halves, which is right for deadlines less than
+/// 2^31 ticks away (the largest spacing sees to that) and makes the loop three instructions.
+[[gnu::always_inline]] inline uint64_t spin_on_tsc(uint64_t deadline) {
+    uint32_t low, high;
+    asm volatile(
+        "1:\n\t"
+        "rdtsc\n\t"
+        "subl %2, %%eax\n\t"
+        "js 1b\n\t"
+        "lfence\n\t"
+        "rdtsc"
+        : "=&a"(low), "=&d"(high)
+        : "r"(static_cast<uint32_t>(deadline))
+        : "cc", "memory");
+    return uint64_t{high} << 32 | low;
+}
+
+enum class Idle { busy, halt, mwait };
+
+/// Until the handler has run. STI lets an interrupt through only after the next instruction, so that none can
+/// come between the look at `fired` and HLT. The RDTSC in front serves QEMU's instruction clock: HLT there
+/// resumes from the clock's last reading, and a stale one would make the wake-up late.
+template <Idle idle>
+[[gnu::always_inline]] inline void await_handler() {
+    if constexpr (idle == Idle::busy) {
+        while (timer_event.fired == 0) {}
+    } else {
+        for (;;) {
+            cpu::disable_interrupts();
+            if constexpr (idle == Idle::mwait)
+                asm volatile("monitor" : : "a"(&timer_event), "c"(0), "d"(0) : "memory");
+            if (timer_event.fired != 0) break;
+            if constexpr (idle == Idle::halt) asm volatile("rdtsc\n\tsti\n\thlt" : : : "rax", "rdx", "memory");
+            else asm volatile("rdtsc\n\txorl %%eax, %%eax\n\tsti\n\tmwait" : : "c"(0) : "rax", "rdx", "memory");
+        }
+        cpu::enable_interrupts();
+    }
+}
+
+template <class Source, Idle idle>
+Result<void> by_interrupt(Bench& bench, Source& source) {
+    measure::Series& latency = bench.series("latency");
+    measure::Series& round_trip = bench.series("round-trip", {.stages = interrupt_stages});
+    bool x2 = bench.machine.apic->x2();
+    timer_event.end_of_interrupt = x2 ? 0 : bench.machine.apic->xapic().base() + static_cast<uint64_t>(cpu::ApicRegister::end_of_interrupt);
+    cpu::set_gate(timer_vector, x2 ? timer_interrupt_x2apic : timer_interrupt_xapic);
+    uint64_t spacing = bench.setting("spacing");
+    cpu::enable_interrupts();
+    bench.repeat([&](uint64_t count) {
+        for (uint64_t i = 0; i < count; ++i) {
+            uint64_t delay = spacing + bench.random.below(spacing / 4);
+            timer_event.fired = 0;
+            uint64_t marks[4];
+            marks[0] = source.arm(delay);
+            await_handler<idle>();
+            marks[3] = measure::end();
+            marks[1] = timer_event.known;
+            marks[2] = timer_event.handled;
+            latency.record(marks[1] - marks[0]);
+            round_trip.record_path(marks);
+        }
+    });
+    cpu::disable_interrupts();
+    cpu::reset_gate(timer_vector);
+    return {};
+}
+
+template <class Source>
+Result<void> by_poll(Bench& bench, Source& source) {
+    measure::Series& latency = bench.series("latency");
+    uint64_t spacing = bench.setting("spacing");
+    bench.repeat([&](uint64_t count) {
+        for (uint64_t i = 0; i < count; ++i) {
+            uint64_t deadline = source.arm(spacing + bench.random.below(spacing / 4));
+            source.wait_by_poll();
+            latency.record(measure::end() - deadline);
+        }
+    });
+    return {};
+}
+
+template <class Source>
+Result<void> by_tsc(Bench& bench, Source& source) {
+    measure::Series& latency = bench.series("latency");
+    uint64_t spacing = bench.setting("spacing");
+    bench.repeat([&](uint64_t count) {
+        for (uint64_t i = 0; i < count; ++i) {
+            uint64_t deadline = source.arm(spacing + bench.random.below(spacing / 4));
+            latency.record(spin_on_tsc(deadline) - deadline);
+        }
+    });
+    return {};
+}
+
+template <class Source>
+Result<void> measure_source(Bench& bench, std::string_view wait) {
+    if (wait == "mwait" && !bench.machine.features.monitor)
+        return Error{"this processor has no MONITOR/MWAIT (CPUID.01H:ECX[3])"};
+    Source source(bench);
+    bool interrupts = wait != "poll" && wait != "poll-tsc";
+    auto opened = source.open(interrupts);
+    if (!opened) return opened;
+    Result<void> done = wait == "poll"       ? by_poll(bench, source)
+                        : wait == "poll-tsc" ? by_tsc(bench, source)
+                        : wait == "irq"      ? by_interrupt<Source, Idle::busy>(bench, source)
+                        : wait == "irq-halt" ? by_interrupt<Source, Idle::halt>(bench, source)
+                                             : by_interrupt<Source, Idle::mwait>(bench, source);
+    source.close();
+    return done;
+}
+
+Result<void> body(Bench& bench, const Case& which) {
+    std::string_view source = which["source"], wait = which["wait"];
+    if (source == "lapic") return measure_source<LapicTimer>(bench, wait);
+    if (source == "tsc-deadline") return measure_source<DeadlineTimer>(bench, wait);
+    if (source == "hpet") return measure_source<HpetTimer>(bench, wait);
+    return measure_source<PitTimer>(bench, wait);
+}
+
+char because_buffer[200];
+
+/// Compares two medians: yes where the first is below the second. Where the clock counts instructions, the
+/// price of an interrupt is not in the numbers, and nothing can be said.
+Verdict first_is_sooner(const Results& results, const char* first, const char* second) {
+    const Summary* a = results.find("timer", first, "latency");
+    const Summary* b = results.find("timer", second, "latency");
+    if (a == nullptr || b == nullptr) return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
+    wire::Text text(because_buffer);
+    text << first << ": p50 " << a->p50 << " " << a->unit << "; " << second << ": p50 " << b->p50 << " " << b->unit << " (" << a->evidence << ")";
+    if (std::string_view(a->evidence) == "exact") {
+        text << "; this clock counts an interrupt as one instruction";
+        return {Verdict::Holds::cannot_say, text.view()};
+    }
+    return {a->p50 < b->p50 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+}
+
+Verdict polling_is_sooner(const Results& results) {
+    return first_is_sooner(results, "source=lapic wait=poll-tsc", "source=lapic wait=irq");
+}
+
+Verdict busy_is_sooner(const Results& results) {
+    return first_is_sooner(results, "source=lapic wait=irq", "source=lapic wait=irq-halt");
+}
+
+Verdict interrupt_is_steady(const Results& results) {
+    const Summary* irq = results.find("timer", "source=lapic wait=irq", "latency");
+    if (irq == nullptr) return {Verdict::Holds::cannot_say, "the case was not run"};
+    wire::Text text(because_buffer);
+    text << "min " << irq->min << ", max " << irq->max << " " << irq->unit << " over " << irq->count << " samples (" << irq->evidence << ")";
+    if (std::string_view(irq->evidence) != "exact") {
+        text << "; only a clock that counts instructions shows path lengths";
+        return {Verdict::Holds::cannot_say, text.view()};
+    }
+    return {irq->min == irq->max ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+}
+
+constexpr Claim claims[] = {
+    {"spinning on the TSC knows sooner than a busy interrupt", in_image(polling_is_sooner)},
+    {"an interrupt reaches a busy processor sooner than a halted one", in_image(busy_is_sooner)},
+    {"the path from deadline to handler has the same length every time", in_image(interrupt_is_steady)},
 };
 
 }  // namespace
 
-extern const Lab timer_lab{"timer", "When a timer's deadline passes, how soon does the program know, by asking or by being told?",
-    "a LAPIC timer; HPET, PIT and the TSC deadline where there are any", cases, settings, {}, nullptr};
+extern const Lab timer_lab{
+    .name = "timer",
+    .question = "When a timer's deadline passes, how soon does the program know, by asking or by being told?",
+    .needs = "a local APIC; HPET, PIT, MONITOR/MWAIT and the TSC-deadline timer where there are any",
+    .cases = cases,
+    .settings = settings,
+    .claims = claims,
+    .body = in_image(body),
+};
 
 }  // namespace doorbell::labs

@@ -55,13 +55,20 @@ void time_nops(Histogram& h, uint64_t n) {
     }
 }
 
-/// Bodies of differing length, so that every step the counter can make is seen.
+/// Bodies of differing length, a jump into a row of NOPs, so that every step the counter can make is seen.
 uint64_t find_resolution() {
     uint64_t common = 0;
     for (uint64_t i = 0; i < rounds; ++i) {
+        uint64_t skip = i * 7 % 61;
         uint64_t t = begin();
-        uint64_t n = i % 17;
-        asm volatile("1:\n\tsubq $1, %0\n\tjns 1b" : "+r"(n) : : "cc", "memory");
+        asm volatile(
+            "leaq 1f(%0), %%rax\n\t"
+            "jmp *%%rax\n"
+            "1:\n\t"
+            ".rept 61\n\tnop\n\t.endr"
+            :
+            : "r"(skip)
+            : "rax", "memory");
         common = std::gcd(common, end() - t);
     }
     return common;

@@ -155,11 +155,14 @@ Result<void> Machine::bring_up(const Handover& handover) {
     if (hpet) references[count++] = hpet->reference();
     if (pm_timer) references[count++] = pm_timer->reference();
     if (pit) references[count++] = pit->reference();
-    auto clock = cpu::establish(cpu::Cpuid{}, cpu::Tsc{}, {references, count});
+    // Under emulation every look at a device is slow, and no precision is to be had by looking longer.
+    cpu::Calibration how;
+    if (features.tcg()) how.window_us = 2000;
+    auto clock = cpu::establish(cpu::Cpuid{}, cpu::Tsc{}, {references, count}, how);
     if (!clock) return clock.error();
     tsc = *clock;
 
-    auto rate = cpu::measure_apic_timer(*apic.device, cpu::Tsc{}, tsc.hz / 100);
+    auto rate = cpu::measure_apic_timer(*apic.device, cpu::Tsc{}, tsc.hz / (features.tcg() ? 1000 : 100));
     if (!rate) return rate.error();
     apic_rate = *rate;
     return {};

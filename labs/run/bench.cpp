@@ -45,6 +45,15 @@ Series& Bench::series(const char* metric, const SeriesKind& kind) {
     return spare_series(parts.stages.size());
 }
 
+uint64_t Bench::enter(unsigned phase) {
+    for (Series* s : all()) {
+        if (phase == 0) s->begin_cold();
+        if (phase == 1) s->keep_first();
+        if (phase == 2) s->begin_warm();
+    }
+    return phase == 0 ? 1 : phase == 1 ? warm_up() - 1 : samples();
+}
+
 /// Somewhere harmless to record, so that measured code needs no check for a series that was not to be had.
 Series& Bench::spare_series(size_t stages) {
     static constexpr const char* nameless[Series::max_stages] = {"", "", "", "", "", "", "", ""};

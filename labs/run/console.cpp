@@ -12,7 +12,7 @@ void put_line(void*, std::string_view line) {
     uart.write("\r\n");
 }
 
-constinit wire::Sender the_sender{put_line, nullptr};
+wire::Sender the_sender{put_line, nullptr};
 
 }  // namespace
 

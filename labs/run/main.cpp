@@ -154,6 +154,8 @@ void run() {
         send_error("not enough memory for the instrument", {});
         finish("refused", wire::Exit::refused);
     }
+    constexpr uint64_t most_results = 4096;
+    results = Results(machine.arena.array<Summary>(most_results));
     instrument = measure::observe(machine.features, machine.tsc.hz, scratch->data());
     emit_instrument(sender(), instrument);
     if (const char* flag = run_flag()) {
