@@ -15,6 +15,11 @@ namespace {
 constexpr size_t longest_line = 4 * wire::max_record_length;
 constexpr size_t most_notes = 20;
 
+/// A record that is whole, of a series that is lost.
+struct Orphan : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 std::string text(const Json& record, const char* name) {
     auto found = record.find(name);
     if (found == record.end() || found->is_null()) return {};
@@ -102,6 +107,7 @@ void Collector::line(std::string_view bytes) {
 }
 
 void Collector::record(const wire::Line& line) {
+    if (started_again_) return;  // another run's records
     Json record = Json::parse(line.json, nullptr, false);
     std::string kind;
     if (record.is_object())
@@ -116,7 +122,7 @@ void Collector::record(const wire::Line& line) {
         } else if (kind == wire::kind::hello) {
             started_again_ = true;
             note("the image started again");
-        } else if (!started_again_) {
+        } else {
             damaged(fmt::format("record {} came out of order or with two contents", line.sequence));
         }
         return;
@@ -133,6 +139,11 @@ void Collector::record(const wire::Line& line) {
     }
     try {
         take(kind, record);
+    } catch (const Orphan& error) {
+        // The loss of its series is counted already, unless the image never sent one.
+        std::string what = fmt::format("record {} ({}): {}", line.sequence, kind, error.what());
+        run_.wire.any_missing() ? note(what) : damaged(what);
+        return;
     } catch (const std::exception& error) {
         damaged(fmt::format("record {} ({}): {}", line.sequence, kind, error.what()));
         return;
@@ -218,7 +229,7 @@ void Collector::take_series(const Json& record) {
 
 Series& Collector::series_of(const Json& record) {
     auto found = by_id_.find(number(record, "of"));
-    if (found == by_id_.end()) throw std::runtime_error("it belongs to a series that did not arrive");
+    if (found == by_id_.end()) throw Orphan("it belongs to a series that did not arrive");
     return run_.series[found->second];
 }
 

@@ -32,6 +32,8 @@ class Collector {
 
     uint64_t records() const { return records_; }          ///< records taken
     bool ended() const { return !end_status_.empty(); }    ///< the end record came
+    /// Nothing more is to be expected: the end record, a panic, or a second start came.
+    bool over() const { return ended() || started_again_ || !run_.panic.is_null(); }
     const std::string& end_status() const { return end_status_; }
     /// Bytes of lines for people, so far.
     uint64_t bytes_of_words() const { return bytes_of_words_; }

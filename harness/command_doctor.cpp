@@ -1,8 +1,148 @@
+// doorbell doctor: what this machine can and cannot measure, and what to change.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
 #include "harness/commands.h"
-#include "harness/failure.h"
+#include "harness/kvm.h"
+#include "harness/options.h"
+#include "harness/qemu_run.h"
+#include "harness/table.h"
 
 namespace doorbell::harness {
 
-int command_doctor(const std::vector<std::string>&) { throw UsageError("not there yet"); }
+namespace fs = std::filesystem;
+namespace po = boost::program_options;
+
+namespace {
+
+struct Finding {
+    enum class State { good, bad, unknown };
+    std::string what;
+    State state;
+    std::string found;
+    std::string change;  ///< what to do about it; "" for nothing
+};
+using State = Finding::State;
+
+std::string first_line(const fs::path& file) {
+    std::ifstream in(file);
+    std::string line;
+    std::getline(in, line);
+    return line;
+}
+
+std::string cpu_flags() {
+    std::ifstream in("/proc/cpuinfo");
+    for (std::string line; std::getline(in, line);)
+        if (line.starts_with("flags")) return line + " ";
+    return {};
+}
+
+Finding qemu(const std::string& path) {
+    try {
+        return {"QEMU", State::good, check_qemu(path) + ": the exact clock, on every machine type", ""};
+    } catch (const Failure& failure) {
+        return {"QEMU", State::bad, failure.what(), "apt-get install qemu-system-x86 (7.2 or newer)"};
+    }
+}
+
+Finding image() {
+    fs::path path = image_path("");
+    if (fs::is_regular_file(path)) return {"image", State::good, path.string(), ""};
+    return {"image", State::bad, "there is none at " + path.string(), "make"};
+}
+
+Finding kvm() {
+    Kvm kvm = look_for_kvm();
+    if (kvm.usable) return {"KVM", State::good, kvm.because + ": --clock live --accel kvm measures", ""};
+    return {"KVM", State::bad, kvm.because, "measure in the exact clock, or on a machine with virtualization; emulation's time is rough"};
+}
+
+Finding tsc() {
+    std::string flags = cpu_flags();
+    bool constant = flags.find(" constant_tsc ") != flags.npos, nonstop = flags.find(" nonstop_tsc ") != flags.npos;
+    if (constant && nonstop) return {"time stamp counter", State::good, "invariant (constant_tsc, nonstop_tsc)", ""};
+    return {"time stamp counter", State::bad, fmt::format("not invariant: {}{}", constant ? "" : "no constant_tsc ", nonstop ? "" : "no nonstop_tsc"),
+            "ticks are no time here: fix the frequency, or use another machine"};
+}
+
+Finding governor() {
+    std::string name = first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+    if (name.empty()) return {"frequency governor", State::unknown, "the kernel offers none (a virtual machine, or no cpufreq driver)", ""};
+    if (name == "performance") return {"frequency governor", State::good, name, ""};
+    return {"frequency governor", State::bad, name, "echo performance | tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"};
+}
+
+Finding turbo() {
+    std::string intel = first_line("/sys/devices/system/cpu/intel_pstate/no_turbo");
+    std::string boost = first_line("/sys/devices/system/cpu/cpufreq/boost");
+    if (intel.empty() && boost.empty()) return {"turbo", State::unknown, "the kernel does not say", ""};
+    bool off = intel.empty() ? boost == "0" : intel == "1";
+    if (off) return {"turbo", State::good, "off", ""};
+    return {"turbo", State::bad, "on: cycles and ticks differ from moment to moment",
+            intel.empty() ? "echo 0 > /sys/devices/system/cpu/cpufreq/boost" : "echo 1 > /sys/devices/system/cpu/intel_pstate/no_turbo"};
+}
+
+Finding smt() {
+    std::string control = first_line("/sys/devices/system/cpu/smt/control");
+    if (control.empty()) return {"SMT", State::unknown, "the kernel does not say", ""};
+    if (first_line("/sys/devices/system/cpu/smt/active") != "1") return {"SMT", State::good, "not active (" + control + ")", ""};
+    return {"SMT", State::bad, "active: a sibling thread shares the core", "echo off > /sys/devices/system/cpu/smt/control"};
+}
+
+Finding perf() {
+    std::string level = first_line("/proc/sys/kernel/perf_event_paranoid");
+    if (level.empty()) return {"perf events", State::bad, "the kernel has none", "counters of the Linux side are absent"};
+    bool counts = fs::exists("/sys/bus/event_source/devices/cpu") || fs::exists("/sys/bus/event_source/devices/cpu_core");
+    if (!counts) return {"perf events", State::bad, "no PMU behind them (a virtual machine?)", "counters of the Linux side are absent; use a machine with a PMU"};
+    if (geteuid() == 0 || level == "-1" || level == "0" || level == "1")
+        return {"perf events", State::good, fmt::format("perf_event_paranoid = {}{}", level, geteuid() == 0 ? ", and this is root" : ""), ""};
+    return {"perf events", State::bad, "perf_event_paranoid = " + level, "sysctl kernel.perf_event_paranoid=1, or be root"};
+}
+
+Finding isolation() {
+    std::string isolated = first_line("/sys/devices/system/cpu/isolated");
+    if (!isolated.empty()) return {"isolated CPUs", State::good, isolated, ""};
+    return {"isolated CPUs", State::bad, "none: the Linux labs share their CPU with everything else", "boot with isolcpus=N nohz_full=N rcu_nocbs=N"};
+}
+
+Finding msr() {
+    if (access("/dev/cpu/0/msr", R_OK) == 0) return {"MSRs", State::good, "/dev/cpu/0/msr can be read", ""};
+    bool there = fs::exists("/dev/cpu/0/msr");
+    return {"MSRs", State::bad, there ? "/dev/cpu/0/msr cannot be read by this user" : "there is no /dev/cpu/0/msr",
+            there ? "be root" : "modprobe msr (for the SMI count and PCM)"};
+}
+
+const char* word(State state) { return state == State::good ? "ok" : state == State::bad ? "no" : "?"; }
+
+}  // namespace
+
+int command_doctor(const std::vector<std::string>& args) {
+    po::options_description options("Options", 100);
+    options.add_options()("json", po::bool_switch(), "as JSON")("qemu", po::value<std::string>()->default_value("qemu-system-x86_64"), "the QEMU to look at");
+    auto map = parse(args, "doorbell doctor\n\nWhat this machine can and cannot measure, and what to change.\n", options);
+    if (!map) return 0;
+    std::vector<Finding> findings{qemu((*map)["qemu"].as<std::string>()), image(), kvm(), tsc(), governor(), turbo(), smt(), perf(), isolation(), msr()};
+    bool exact = findings[0].state == State::good && findings[1].state == State::good;
+    std::string summary = !exact ? "cannot run the image in QEMU: see the lines above"
+                          : findings[2].state == State::good ? "exact clock: yes; live clock: measured, with --accel kvm"
+                                                             : "exact clock: yes; live clock: rough only (emulation)";
+    if ((*map)["json"].as<bool>()) {
+        Json all = Json::array();
+        for (const Finding& one : findings)
+            all.push_back({{"what", one.what}, {"ok", one.state == State::unknown ? Json() : Json(one.state == State::good)}, {"found", one.found}, {"change", one.change}});
+        fmt::print("{}\n", Json{{"findings", all}, {"summary", summary}}.dump(2));
+        return 0;
+    }
+    for (const Finding& one : findings) {
+        fmt::print("{}", wrapped(fmt::format("{:<3} {:<19} ", word(one.state), one.what), one.found));
+        if (!one.change.empty()) fmt::print("{}", wrapped(std::string(24, ' ') + "-> ", one.change));
+    }
+    fmt::print("\n{}", wrapped("here: ", summary));
+    return 0;
+}
 
 }  // namespace doorbell::harness

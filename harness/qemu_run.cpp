@@ -42,7 +42,7 @@ std::string why_it_failed(int status, const Session& session) {
         case debug_exit(wire::Exit::done): return {};
         case debug_exit(wire::Exit::refused): return fmt::format("the image refused to run, {}{}", session.where(), said);
         case debug_exit(wire::Exit::failed): return fmt::format("the image failed, {}; see console.log", session.where());
-        case 0: return fmt::format("the machine reset itself {} (a triple fault?)", session.where());
+        case 0: return fmt::format("the machine reset itself (a triple fault?) {}", session.where());
         default: return fmt::format("QEMU {} {}{}", how_it_ended(status), session.where(), said);
     }
 }
@@ -54,7 +54,7 @@ class Watch {
 
     void run(const std::vector<std::string>& argv) {
         Child::Handlers handlers;
-        handlers.out = [this](std::string_view bytes) { session_.wire(bytes); };
+        handlers.out = [this](std::string_view bytes) { on_bytes(bytes); };
         handlers.err = [this](std::string_view bytes) { session_.aside(bytes); };
         handlers.ended = [this](int status) { on_end(status); };
         session_.on_record = [this] { on_record(); };
@@ -73,10 +73,15 @@ class Watch {
     bool end_is_lost() const { return end_is_lost_; }
 
   private:
+    void on_bytes(std::string_view bytes) {
+        session_.wire(bytes);
+        if (signal_ != 0 || leaving_ || !session_.collector().over()) return;
+        leaving_ = true;
+        feed_watchdog(leaving);
+    }
+
     void on_record() {
-        if (signal_ != 0 || leaving_) return;
-        leaving_ = session_.collector().ended();
-        feed_watchdog(leaving_ ? std::chrono::steady_clock::duration(leaving) : std::chrono::seconds(timeout_));
+        if (signal_ == 0 && !leaving_) feed_watchdog(std::chrono::seconds(timeout_));
     }
 
     void feed_watchdog(std::chrono::steady_clock::duration time) {

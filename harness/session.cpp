@@ -106,6 +106,8 @@ Finished Session::finish(const std::string& failure, int signal, const fs::path&
     finished.run = collector_.finish(failure);
     Run& run = finished.run;
     for (const auto& [name, value] : machine_.items()) run.machine[name] = value;
+    if (auto clock = run.instrument.find("clock"); clock != run.instrument.end() && !run.machine.contains("clock"))
+        run.machine["clock"] = *clock;
     if (!run.panic.is_null()) finished.panic = describe_panic(run.panic, image);
     progress_.clear();
 
@@ -142,19 +144,24 @@ int show(const Finished& finished, const Showing& showing) {
     else if (!showing.quiet)
         fmt::print("{}", table(run));
     if (!finished.folder.empty() && !showing.json && !showing.quiet) fmt::print("run: {}\n", finished.folder.string());
-    std::fflush(stdout);
+    if (std::fflush(stdout) != 0 || std::ferror(stdout)) fmt::print(stderr, "doorbell: cannot write to standard output\n");
 
+    // On a terminal the table has just said the rest.
+    bool table_seen = !showing.json && !showing.quiet && isatty(STDOUT_FILENO);
     for (const std::string& line : finished.panic) fmt::print(stderr, "{}\n", line);
     for (const std::string& error : run.errors) fmt::print(stderr, "doorbell: the image says: {}\n", error);
-    if (!run.failure.empty()) fmt::print(stderr, "doorbell: {}\n", run.failure);
-    if (run.wire.any_missing())
-        fmt::print(stderr, "doorbell: the run is incomplete: records lost: {}, damaged: {}\n", run.wire.lost, run.wire.damaged);
     for (const std::string& trouble : finished.troubles) fmt::print(stderr, "doorbell: {}\n", trouble);
-    if (finished.strict)
-        for (const Claim& claim : run.claims)
-            if (claim.holds == false) fmt::print(stderr, "doorbell: refuted: {}: {}\n", claim.lab, claim.text);
-    if (!finished.folder.empty() && (finished.exit_status() != 0 || showing.json || showing.quiet))
-        fmt::print(stderr, "doorbell: what arrived is in {}\n", finished.folder.string());
+    if (!table_seen) {
+        if (!run.failure.empty()) fmt::print(stderr, "doorbell: {}\n", run.failure);
+        if (run.wire.any_missing())
+            fmt::print(stderr, "doorbell: the run is incomplete: records lost: {}, damaged: {}\n", run.wire.lost,
+                       run.wire.damaged);
+        if (finished.strict)
+            for (const Claim& claim : run.claims)
+                if (claim.holds == false) fmt::print(stderr, "doorbell: refuted: {}: {}\n", claim.lab, claim.text);
+        if (!finished.folder.empty() && (finished.exit_status() != 0 || showing.json || showing.quiet))
+            fmt::print(stderr, "doorbell: what arrived is in {}\n", finished.folder.string());
+    }
     return finished.exit_status();
 }
 

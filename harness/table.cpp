@@ -180,14 +180,13 @@ std::string table(const Run& run) {
     text += "\n" + evidence_words(run);
     if (!run.failure.empty()) text += wrapped("INCOMPLETE: ", run.failure);
     if (run.wire.any_missing()) {
-        text += wrapped("INCOMPLETE: ", fmt::format("records lost: {}, damaged: {}; a number that stands here is right, "
-                                                    "what is missing is not shown",
+        text += wrapped("INCOMPLETE: ", fmt::format("records lost: {}, damaged: {}; the numbers above are right, others are missing",
                                                     run.wire.lost, run.wire.damaged));
         for (const std::string& note : run.wire.notes) text += wrapped("  ", note);
     } else if (run.wire.repeated != 0) {
-        text += wrapped("note: ", fmt::format("{} records came twice and were taken once", run.wire.repeated));
+        text += wrapped("note: ", fmt::format("records that came twice and were taken once: {}", run.wire.repeated));
     }
-    if (!run.digest.empty()) text += "digest: " + run.digest + "\n";
+    if (!run.digest.empty()) text += (run.complete ? "digest: " : "digest of what arrived: ") + run.digest + "\n";
     return text;
 }
 
