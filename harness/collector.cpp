@@ -61,7 +61,10 @@ void Collector::feed(std::string_view bytes) {
         size_t newline = bytes.find('\n');
         std::string_view part = bytes.substr(0, newline);
         size_t room = longest_line - pending_.size();
-        if (part.size() > room) overlong_ = true;
+        if (part.size() > room) {
+            overlong_ = true;
+            bytes_of_words_ += part.size() - room;
+        }
         pending_.append(part.substr(0, room));
         if (newline == bytes.npos) return;
         line(pending_);
@@ -208,7 +211,7 @@ void Collector::take_series(const Json& record) {
     if (auto cold = record.find("cold"); cold != record.end()) series.cold = *cold;
     for (const Json& name : list(record, "stages")) {
         if (!name.is_string()) throw std::runtime_error("a stage's name is no text");
-        series.stages.push_back({name.get<std::string>(), {}});
+        series.stages.push_back({name.get<std::string>(), {}, 0, 0, 0});
     }
     for (const Json& flag : list(record, "flags")) {
         if (!flag.is_string()) throw std::runtime_error("a flag is no text");
@@ -237,14 +240,22 @@ void Collector::take_histogram(const Json& record) {
     Series& series = series_of(record);
     std::string part = text(record, "part");
     Bins* bins = part == "all" || part.empty() ? &series.bins : nullptr;
-    for (Stage& stage : series.stages)
-        if (bins == nullptr && stage.name == part) bins = &stage.bins;
+    Stage* stage = nullptr;
+    for (Stage& one : series.stages)
+        if (bins == nullptr && one.name == part) bins = &(stage = &one)->bins;
     if (bins == nullptr) throw std::runtime_error(fmt::format("its series has no part \"{}\"", part));
     auto found = record.find("bins");
     if (found == record.end()) throw std::runtime_error("it has no bins");
     // First all of it, so that a record that is half wrong adds nothing.
     Bins more = Bins::from(*found);
+    bool said = record.contains("min") && record.contains("max");
+    uint64_t min = said ? number(record, "min") : 0, max = said ? number(record, "max") : 0;
+    uint64_t sum = record.contains("sum") ? number(record, "sum") : 0;
     for (const auto& [value, count] : more.pairs()) bins->add(value, count);
+    if (stage == nullptr || bins->empty()) return;
+    stage->min = said ? min : bins->lowest();
+    stage->max = said ? max : bins->highest();
+    stage->sum = sum;
 }
 
 void Collector::take_raw(const Json& record) {

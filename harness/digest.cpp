@@ -41,7 +41,8 @@ std::string line_of(const Series& series) {
     bool some = series.count != 0;
     nlohmann::json stages = nlohmann::json::array();
     for (const Stage& stage : series.stages)
-        stages.push_back(nlohmann::json::array({stage.name, nlohmann::json(stage.bins.json())}));
+        stages.push_back(nlohmann::json::array(
+            {stage.name, stage.min, stage.max, stage.sum, nlohmann::json(stage.bins.json())}));
     std::vector<nlohmann::json> counters;
     for (const Counter& counter : series.counters)
         if (counter.evidence == "exact" || counter.evidence == "modelled")

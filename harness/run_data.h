@@ -63,6 +63,7 @@ class Bins {
 struct Stage {
     std::string name;
     Bins bins;
+    uint64_t min = 0, max = 0, sum = 0;  ///< exact where the image said them, else by the bins; sum else 0
 };
 
 /// A count that goes with a series.

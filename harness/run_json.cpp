@@ -54,11 +54,11 @@ std::vector<std::string> texts_of(const Json& object, const char* name) {
 Json stage_json(const Stage& stage) {
     Json json = {{"name", stage.name}};
     if (stage.bins.empty()) return json;
-    uint64_t least = stage.bins.lowest(), most = stage.bins.highest();
     json["count"] = stage.bins.count();
-    json["min"] = least;
-    for (const Percentile& p : percentiles) json[p.name] = stage.bins.percentile(p.per_100000, least, most);
-    json["max"] = most;
+    json["min"] = stage.min;
+    for (const Percentile& p : percentiles) json[p.name] = stage.bins.percentile(p.per_100000, stage.min, stage.max);
+    json["max"] = stage.max;
+    json["sum"] = stage.sum;
     json["histogram"] = stage.bins.json();
     return json;
 }
@@ -111,7 +111,8 @@ Series series_from(const Json& json) {
     if (!member(json, "overhead_removed").is_null()) series.overhead_removed = number_of(json, "overhead_removed");
     series.bins = Bins::from(member(json, "histogram"));
     for (const Json& stage : list_of(json, "stages"))
-        series.stages.push_back({text_of(stage, "name"), Bins::from(member(stage, "histogram"))});
+        series.stages.push_back({text_of(stage, "name"), Bins::from(member(stage, "histogram")), number_of(stage, "min"),
+                                 number_of(stage, "max"), number_of(stage, "sum")});
     for (const Json& counter : list_of(json, "counters")) {
         const Json& value = member(counter, "value");
         if (!value.is_number()) throw std::runtime_error("a counter's value is no number");

@@ -159,8 +159,10 @@ int show(const Finished& finished, const Showing& showing) {
         if (finished.strict)
             for (const Claim& claim : run.claims)
                 if (claim.holds == false) fmt::print(stderr, "doorbell: refuted: {}: {}\n", claim.lab, claim.text);
-        if (!finished.folder.empty() && (finished.exit_status() != 0 || showing.json || showing.quiet))
+        if (!finished.folder.empty() && finished.exit_status() != 0)
             fmt::print(stderr, "doorbell: what arrived is in {}\n", finished.folder.string());
+        else if (!finished.folder.empty() && showing.json)
+            fmt::print(stderr, "doorbell: run: {}\n", finished.folder.string());
     }
     return finished.exit_status();
 }

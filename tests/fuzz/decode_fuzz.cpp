@@ -1,0 +1,57 @@
+// Any bytes may come over a wire: the decoder and the collector must survive them, and what they make of them
+// must be readable again. Each line is also tried with its CRC made right, so that the JSON behind it is reached.
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "firmware/wire/crc32c.h"
+#include "firmware/wire/record.h"
+#include "harness/collector.h"
+#include "harness/table.h"
+
+namespace {
+
+using namespace doorbell;
+
+/// Lines of `bytes` as records 0, 1, 2 ...
+std::string with_right_crcs(std::string_view bytes) {
+    std::string text;
+    uint64_t sequence = 0;
+    while (!bytes.empty()) {
+        size_t newline = bytes.find('\n');
+        std::string_view line = bytes.substr(0, newline);
+        bytes = newline == bytes.npos ? std::string_view{} : bytes.substr(newline + 1);
+        size_t brace = line.find('{');
+        if (brace == line.npos) continue;
+        std::string body = std::to_string(sequence) + " " + std::string(line.substr(brace));
+        constexpr char digits[] = "0123456789abcdef";
+        std::string crc;
+        for (int shift = 28; shift >= 0; shift -= 4) crc += digits[wire::crc32c(body) >> shift & 15];
+        text += "@" + std::to_string(sequence++) + " " + crc + " " + std::string(line.substr(brace)) + "\n";
+    }
+    return text;
+}
+
+void survive(std::string_view bytes) {
+    harness::Collector collector;
+    // In two pieces, so that a line is cut somewhere.
+    collector.feed(bytes.substr(0, bytes.size() / 2));
+    collector.feed(bytes.substr(bytes.size() / 2));
+    harness::Run run = collector.finish("");
+    std::string text = run.json().dump(-1, ' ', false, harness::Json::error_handler_t::replace);
+    harness::Run again = harness::Run::from(harness::Json::parse(text));
+    if (again.series.size() != run.series.size()) abort();
+    if (harness::table(run).empty()) abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, size_t size) {
+    std::string_view bytes(reinterpret_cast<const char*>(data), size);
+    wire::Line line = wire::decode(bytes);
+    if (line.json.size() > size) abort();
+    survive(bytes);
+    survive(with_right_crcs(bytes));
+    return 0;
+}

@@ -1,0 +1,187 @@
+// A program that the tests give to the command in QEMU's place. The environment says what it does:
+//   FAKE          the behaviour, see `behaviours` below (default: good)
+//   FAKE_VERSION  what --version says (default: 7.2.22)
+//   FAKE_EVENTS   a FIFO or file that gets one line for each event ("running PID", "term")
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "firmware/wire/record.h"
+#include "firmware/wire/words.h"
+
+namespace {
+
+using doorbell::wire::Json;
+using doorbell::wire::Sender;
+
+constexpr int status_done = 33, status_failed = 37;
+
+void event(const std::string& text) {
+    const char* path = getenv("FAKE_EVENTS");
+    if (path == nullptr) return;
+    int file = open(path, O_WRONLY | O_APPEND);
+    if (file < 0) return;
+    std::string line = text + "\n";
+    (void)!write(file, line.data(), line.size());
+    close(file);
+}
+
+void print(std::string_view text) {
+    while (!text.empty()) {
+        ssize_t done = write(1, text.data(), text.size());
+        if (done <= 0) _exit(1);
+        text.remove_prefix(static_cast<size_t>(done));
+    }
+}
+
+/// The lines of a whole run, as an image would send them.
+std::vector<std::string> whole_run(bool strict_claim_fails = false) {
+    std::vector<std::string> lines;
+    Sender wire([](void* to, std::string_view line) { static_cast<std::vector<std::string>*>(to)->emplace_back(line); },
+                &lines);
+    wire.begin("hello").member("wire", doorbell::wire::wire_name).member("image", "fake").member("command_line", "");
+    wire.send();
+    wire.begin("machine").member("cpu", "Fake CPU").member("tsc_hz", 1000000000u);
+    wire.send();
+    wire.begin("instrument").member("clock", "exact").member("unit", "insn").member("verdict", "exact").member("because", "a call and an interrupt cost the same");
+    wire.send();
+    wire.begin("plan").member("cases", 2u).member("samples", 10u).member("seed", 1u);
+    wire.send();
+    const char* cases[] = {"source=lapic wait=poll", "source=lapic wait=irq"};
+    for (unsigned id = 0; id < 2; ++id) {
+        wire.begin("begin").member("lab", "timer").member("case", cases[id]);
+        wire.send();
+        Json& series = wire.begin("series");
+        series.member("id", id).member("lab", "timer").member("case", cases[id]).member("metric", "latency").member("unit", "insn").member("evidence", "exact");
+        series.member("count", 10u).member("min", 5 + id).member("max", 3000u).member("sum", 9 * (5 + id) + 3000);
+        series.member("overhead_removed", 2u).key("stages").array().end().key("flags").array().end();
+        wire.send();
+        Json& histogram = wire.begin("histogram");
+        histogram.member("of", id).member("part", "all").key("bins").array();
+        histogram.array().value(5 + id).value(9u).end().array().value(3000u).value(1u).end().end();
+        wire.send();
+    }
+    wire.begin("skip").member("lab", "timer").member("case", "source=hpet wait=irq").member("reason", "there is no HPET");
+    wire.send();
+    wire.begin("claim").member("lab", "timer").member("text", "polling is sooner than an interrupt").member("holds", !strict_claim_fails).member("because", "5 insn against 6 insn");
+    wire.send();
+    wire.begin("end").member("status", "done").member("records", 12u);
+    wire.send();
+    return lines;
+}
+
+/// Prints lines[0 .. end) without those that `change` drops or alters.
+void print_lines(const std::vector<std::string>& lines, size_t end) {
+    std::string all;
+    for (size_t i = 0; i < end && i < lines.size(); ++i) all += lines[i] + "\r\n";
+    print(all);
+}
+
+constexpr size_t some = 7;  // through the first case's series and histogram
+
+void on_term(int) { event("term"); }
+
+[[noreturn]] void stay() {
+    event("running " + std::to_string(getpid()));
+    for (;;) pause();
+}
+
+int lost() {
+    auto lines = whole_run();
+    lines.erase(lines.begin() + 5);
+    print_lines(lines, lines.size());
+    return status_done;
+}
+
+int cut() {
+    auto lines = whole_run();
+    lines[6] = lines[6].substr(0, lines[6].size() / 2);
+    print_lines(lines, lines.size());
+    return status_done;
+}
+
+int repeated() {
+    auto lines = whole_run();
+    lines.insert(lines.begin() + 5, lines[5]);
+    print_lines(lines, lines.size());
+    return status_done;
+}
+
+int wrong_crc() {
+    auto lines = whole_run();
+    lines[5][lines[5].find("3000")] = '4';
+    print_lines(lines, lines.size());
+    return status_done;
+}
+
+int no_end() {
+    auto lines = whole_run();
+    print_lines(lines, lines.size() - 1);
+    return status_done;
+}
+
+int panic() {
+    auto lines = whole_run();
+    print_lines(lines, some);
+    // The next number of the sequence, by a sender that has sent as many.
+    Sender wire([](void* skip, std::string_view line) {
+        auto& left = *static_cast<size_t*>(skip);
+        if (left == 0) print(std::string(line) + "\r\n");
+        else --left;
+    }, new size_t(some));
+    for (size_t i = 0; i < some; ++i) {
+        wire.begin("flag");
+        wire.send();
+    }
+    const char* rip = getenv("FAKE_RIP");
+    wire.begin("panic").member("vector", 14u).member("name", "#PF page fault").member("error_code", 2u).member("rip", rip ? rip : "0xdeadbeef").member("phase", "lab").member("lab", "timer").member("case", "source=lapic wait=poll").key("backtrace").array().value(rip ? rip : "0xdeadbeef").end();
+    wire.send();
+    return status_failed;
+}
+
+const std::map<std::string, std::function<int()>> behaviours = {
+    {"good", [] { auto lines = whole_run(); print("firmware says hi\r\n\x1b[2J\x1b[01;01H"); print_lines(lines, lines.size()); return status_done; }},
+    {"claim-fails", [] { auto lines = whole_run(true); print_lines(lines, lines.size()); return status_done; }},
+    {"lost", lost},
+    {"cut", cut},
+    {"repeated", repeated},
+    {"wrong-crc", wrong_crc},
+    {"no-end", no_end},
+    {"panic", panic},
+    {"silent-end", [] { fputs("qemu: could not load the kernel\n", stderr); return 1; }},
+    {"killed", [] { print_lines(whole_run(), some); raise(SIGSEGV); return 0; }},
+    {"triple", [] { print_lines(whole_run(), some); return 0; }},
+    {"hang", [] { print_lines(whole_run(), some); stay(); return 0; }},
+    {"nothing", [] { stay(); return 0; }},
+    {"deaf", [] { signal(SIGTERM, on_term); print_lines(whole_run(), some); stay(); return 0; }},
+    {"stays-after-end", [] { auto lines = whole_run(); print_lines(lines, lines.size()); stay(); return 0; }},
+    {"flood", [] { print_lines(whole_run(), some); for (;;) print(std::string(4096, 'x') + "\n"); return 0; }},
+    {"endless-line", [] { print_lines(whole_run(), some); for (;;) print(std::string(65536, 'x')); return 0; }},
+    {"restart", [] { print_lines(whole_run(), some); auto lines = whole_run(); print_lines(lines, lines.size()); return status_done; }},
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    for (int i = 1; i < argc; ++i)
+        if (std::string_view(argv[i]) == "--version") {
+            const char* version = getenv("FAKE_VERSION");
+            printf("QEMU emulator version %s (Fake)\n", version ? version : "7.2.22");
+            return 0;
+        }
+    const char* name = getenv("FAKE");
+    auto found = behaviours.find(name ? name : "good");
+    if (found == behaviours.end()) {
+        fprintf(stderr, "fake QEMU: no behaviour %s\n", name);
+        return 2;
+    }
+    return found->second();
+}

@@ -1,0 +1,133 @@
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "firmware/measure/histogram.h"
+#include "harness/digest.h"
+#include "harness/table.h"
+#include "tests/harness/wire_lines.h"
+
+namespace doorbell::harness {
+namespace {
+
+Run two_series(bool swapped, std::string_view extra = R"("flags":[])") {
+    Lines lines;
+    lines.add(R"({"t":"hello"})");
+    lines.series(swapped ? 1 : 0, swapped ? "source=pit wait=irq" : "source=lapic wait=irq", 9, extra);
+    lines.series(swapped ? 0 : 1, swapped ? "source=lapic wait=irq" : "source=pit wait=irq", 9, extra);
+    return collect(lines.end().text());
+}
+
+TEST(Digest, IsTheKnownOne) {
+    // The form itself, so that a change of it is a decision and not an accident.
+    Lines lines;
+    lines.add(R"({"t":"hello"})").series(0, "wait=irq source=lapic").end();
+    EXPECT_EQ(canonical_form(collect(lines.text())),
+              "doorbell-digest/1\n"
+              "[\"timer\",{\"source\":\"lapic\",\"wait\":\"irq\"},\"latency\",\"insn\",3,5,9,19,[[5,2],[9,1]],[],[]]\n");
+    EXPECT_EQ(sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST(Digest, DoesNotDependOnTheOrder) { EXPECT_EQ(two_series(false).digest, two_series(true).digest); }
+
+TEST(Digest, ChangesWithEachCountedThing) {
+    Run run = two_series(false);
+    std::string before = digest(run);
+    auto differs = [&](auto change) {
+        Run other = run;
+        change(other.series[0]);
+        return digest(other) != before;
+    };
+    EXPECT_TRUE(differs([](Series& s) { s.bins.add(5, 1); }));
+    EXPECT_TRUE(differs([](Series& s) { ++s.count; }));
+    EXPECT_TRUE(differs([](Series& s) { ++s.max; }));
+    EXPECT_TRUE(differs([](Series& s) { s.which = CaseKeys::from_text("source=hpet wait=irq"); }));
+    EXPECT_TRUE(differs([](Series& s) { s.stages.push_back({"entry", {}, 0, 0, 0}); }));
+    EXPECT_TRUE(differs([](Series& s) { s.counters.push_back({"l1d_misses", 3, "modelled"}); }));
+    EXPECT_FALSE(differs([](Series& s) { s.counters.push_back({"cycles", 3, "measured"}); }));
+    EXPECT_FALSE(differs([](Series& s) { s.cold = {{"count", 1}}; }));
+}
+
+TEST(Digest, LeavesOutWhatIsUnstableOrNotExact) {
+    Run run = two_series(false);
+    run.series[0].flags.push_back("unstable: hlt");
+    Run without = run;
+    without.series.erase(without.series.begin());
+    EXPECT_EQ(digest(run), digest(without));
+    run.series[1].evidence = "rough";
+    EXPECT_EQ(digest(run), "");
+}
+
+TEST(Digest, OutlivesTheFile) {
+    Run run = two_series(false, R"("flags":["a"],"counters":[{"name":"n","value":7,"evidence":"exact"}])");
+    EXPECT_EQ(digest(Run::from(Json::parse(run.json().dump()))), run.digest);
+}
+
+TEST(Results, ReadBackWhatTheyWrote) {
+    Run run = two_series(false);
+    run.claims.push_back({"timer", "text", std::nullopt, "too few"});
+    run.claims.push_back({"timer", "other", false, ""});
+    run.skipped.push_back({"timer", CaseKeys::from_text("source=hpet"), "none"});
+    EXPECT_EQ(Run::from(run.json()).json(), run.json());
+}
+
+TEST(Results, IgnoreUnknownMembersAndRefuseAnotherSchema) {
+    Json json = two_series(false).json();
+    json["tomorrow"] = {1, 2};
+    json["series"][0]["tomorrow"] = "x";
+    EXPECT_EQ(Run::from(json).series.size(), 2u);
+    json["schema"] = "doorbell/9";
+    EXPECT_THROW(Run::from(json), std::runtime_error);
+    EXPECT_THROW(Run::from(Json::object()), std::runtime_error);
+    EXPECT_THROW(Run::from({{"schema", "doorbell/1"}, {"series", 5}}), std::runtime_error);
+}
+
+TEST(Results, ConvertTicksToTimeAndInstructionsNever) {
+    Run run = two_series(false);
+    run.machine["tsc_hz"] = 2000000000;
+    run.series[1].unit = "tick";
+    run.series[1].evidence = "measured";
+    Json json = run.json();
+    EXPECT_FALSE(json["series"][0].contains("ns"));
+    EXPECT_DOUBLE_EQ(json["series"][1]["ns"]["max"].get<double>(), 4.5);
+}
+
+TEST(Bins, HaveTheImagesPercentiles) {
+    static measure::Histogram image;
+    image.clear();
+    uint64_t x = 1;
+    for (int i = 0; i < 10000; ++i) {
+        x = x * 6364136223846793005ull + 1442695040888963407ull;
+        image.record(x >> (20 + i % 40));
+    }
+    Bins bins;
+    for (size_t bin = 0; bin < measure::Histogram::bins; ++bin)
+        if (image.at(bin) != 0) bins.add(measure::Histogram::lowest_of(bin), image.at(bin));
+    for (uint64_t p : {1ull, 50000ull, 90000ull, 99000ull, 99900ull, 100000ull})
+        EXPECT_EQ(bins.percentile(p, image.min(), image.max()), image.percentile(p)) << p;
+}
+
+TEST(Table, FitsAHundredColumns) {
+    Run run = two_series(false);
+    run.series[0].which = CaseKeys::from_text("model=e1000e op=receive burst=32 policy=hybrid threshold=1000000 wait=irq-halt");
+    run.series[0].max = 123456789012345;
+    run.series[0].flags.push_back("a flag with a good many words in it, so that it has to go on in a second line of the table");
+    run.claims.push_back({"timer", "a claim that takes quite a lot of words to say what it says about the world of timers", false, "45 insn against 12,010 insn"});
+    run.skipped.push_back({"timer", CaseKeys::from_text("source=tsc-deadline wait=irq"), "this processor has no such timer, says CPUID"});
+    run.failure = std::string(10, 'x') + " and then it went on and on until nobody could read it any more in one line of text";
+    std::istringstream lines(table(run));
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), table_width) << line;
+}
+
+TEST(Table, SaysUnitEvidenceClaimAndSkip) {
+    Run run = two_series(false);
+    run.claims.push_back({"timer", "the sky is up", false, "it fell"});
+    run.skipped.push_back({"timer", CaseKeys::from_text("source=hpet"), "there is no HPET"});
+    std::string text = table(run);
+    for (const char* words : {"source=lapic", "irq", "insn", "exact", "REFUTED: the sky is up (it fell)", "source=hpet: there is no HPET", "sha256:"})
+        EXPECT_NE(text.find(words), std::string::npos) << words << "\n" << text;
+    EXPECT_EQ(text.find("cycle"), text.find("cycles")) << "instructions are no cycles";
+}
+
+}  // namespace
+}  // namespace doorbell::harness

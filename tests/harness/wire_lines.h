@@ -1,0 +1,46 @@
+// Lines of the wire for tests, with right CRCs.
+#pragma once
+#include <fmt/format.h>
+
+#include <string>
+#include <string_view>
+
+#include "firmware/wire/crc32c.h"
+#include "harness/collector.h"
+
+namespace doorbell::harness {
+
+/// "@<sequence> <CRC> <json>\n".
+inline std::string wire_line(uint64_t sequence, std::string_view json) {
+    std::string body = fmt::format("{} {}", sequence, json);
+    return fmt::format("@{} {:08x} {}\n", sequence, wire::crc32c(body), json);
+}
+
+/// Numbers records from 0.
+class Lines {
+  public:
+    Lines& add(std::string_view json) {
+        text_ += wire_line(next_++, json);
+        return *this;
+    }
+    /// A series of three samples (5, 5, `last`) with its histogram.
+    Lines& series(unsigned id, std::string_view which, unsigned last = 9, std::string_view extra = R"("flags":[])") {
+        add(fmt::format(R"({{"t":"series","id":{},"lab":"timer","case":"{}","metric":"latency","unit":"insn","evidence":"exact","count":3,"min":5,"max":{},"sum":{},{}}})",
+                        id, which, last, 10 + last, extra));
+        return add(fmt::format(R"({{"t":"histogram","of":{},"part":"all","bins":[[5,2],[{},1]]}})", id, last));
+    }
+    Lines& end() { return add(R"({"t":"end","status":"done","records":0})"); }
+    const std::string& text() const { return text_; }
+
+  private:
+    std::string text_;
+    uint64_t next_ = 0;
+};
+
+inline Run collect(std::string_view bytes, const std::string& failure = "") {
+    Collector collector;
+    collector.feed(bytes);
+    return collector.finish(failure);
+}
+
+}  // namespace doorbell::harness
