@@ -20,7 +20,7 @@ int command_run(const std::vector<std::string>& args) {
         ("strict", po::bool_switch(), "exit status 1 where a claim is refuted")                                  //
         ("json", po::bool_switch(), "results.json on stdout instead of the table")                               //
         ("quiet", po::bool_switch(), "no table, no progress")                                                    //
-        ("fault", po::value<std::string>(), "have the image fail on purpose: early|lab|double|triple|hang");
+        ("fault", po::value<std::string>(), "have the image fail on purpose: early|lab|double|triple|hang|stack|write-code|run-data|null");
     auto map = parse(args,
                      "doorbell run [LAB...]\n\nRuns labs in QEMU. A LAB is a name (timer) or a name and cases (timer:wait=irq,source=lapic);\n"
                      "without one, all labs that run by default. See: doorbell list\n",
@@ -35,7 +35,7 @@ int command_run(const std::vector<std::string>& args) {
     if (auto out = said(*map, "out")) request.out = *out;
     if (auto timeout = said(*map, "timeout")) request.timeout_s = static_cast<unsigned>(parse_number(*timeout, "--timeout", 1, 1'000'000));
     if (auto fault = said(*map, "fault")) {
-        check_choice("--fault", *fault, {"early", "lab", "double", "triple", "hang"});
+        check_choice("--fault", *fault, {"early", "lab", "double", "triple", "hang", "stack", "write-code", "run-data", "null"});
         request.extra_words = "fault=" + *fault;
     }
     Showing showing{(*map)["json"].as<bool>(), (*map)["quiet"].as<bool>()};

@@ -37,7 +37,11 @@ constexpr Name faults[] = {{"early", static_cast<unsigned char>(Fault::early)},
                            {"lab", static_cast<unsigned char>(Fault::lab)},
                            {"double", static_cast<unsigned char>(Fault::double_fault)},
                            {"triple", static_cast<unsigned char>(Fault::triple_fault)},
-                           {"hang", static_cast<unsigned char>(Fault::hang)}};
+                           {"hang", static_cast<unsigned char>(Fault::hang)},
+                           {"stack", static_cast<unsigned char>(Fault::stack)},
+                           {"write-code", static_cast<unsigned char>(Fault::write_code)},
+                           {"run-data", static_cast<unsigned char>(Fault::run_data)},
+                           {"null", static_cast<unsigned char>(Fault::null)}};
 
 template <size_t n>
 const Name* named(const Name (&names)[n], std::string_view text) {
@@ -116,7 +120,7 @@ void CommandLine::take(std::string_view word) {
         leave = static_cast<Leave>(name->value);
     } else if (key == "fault") {
         const Name* name = named(faults, value);
-        if (name == nullptr) return complain(word, "fault: early, lab, double, triple or hang");
+        if (name == nullptr) return complain(word, "fault: early, lab, double, triple, hang, stack, write-code, run-data or null");
         fault = static_cast<Fault>(name->value);
     } else {
         complain(word, "no such word");

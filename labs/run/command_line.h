@@ -11,8 +11,8 @@ namespace doorbell::labs {
 /// How the image ends.
 enum class Leave : uint8_t { halt, debug_exit, power_off, reset };
 
-/// A failure on purpose, to test panic and watchdog.
-enum class Fault : uint8_t { none, early, lab, double_fault, triple_fault, hang };
+/// A failure on purpose, to test panic, page permissions and watchdog.
+enum class Fault : uint8_t { none, early, lab, double_fault, triple_fault, hang, stack, write_code, run_data, null };
 
 /// A lab that was asked for, with the keys that choose its cases ("wait=irq,source=lapic"; "" for all).
 struct Wanted {

@@ -50,6 +50,12 @@ void send_error(const char* text, std::string_view detail, const char* advice = 
     sender().send();
 }
 
+/// Runs down the stack until its guard page.
+[[gnu::noinline]] uint64_t run_away(uint64_t depth) {
+    volatile uint64_t here[64] = {depth};
+    return here[0] == ~0ull ? 0 : run_away(depth + 1) + here[1];
+}
+
 /// Faults on purpose, so that tests can see a panic and a watchdog at work.
 void fail_on_purpose(Fault fault) {
     switch (fault) {
@@ -65,9 +71,30 @@ void fail_on_purpose(Fault fault) {
         case Fault::hang:
             say("hanging on purpose");
             for (;;) asm volatile("pause" : : : "memory");
-        default:
-            asm volatile("ud2");
+        case Fault::stack:
+            (void)run_away(0);
+            break;
+        case Fault::write_code: {
+            auto* code = reinterpret_cast<volatile unsigned char*>(&fail_on_purpose);
+            *code = 0;
+            break;
+        }
+        case Fault::run_data: {
+            static unsigned char data[] = {0xC3};
+            asm volatile("call *%0" : : "r"(data) : "memory");
+            break;
+        }
+        case Fault::null: {
+            volatile uint64_t* null = nullptr;
+            asm volatile("movq $0, (%0)" : : "r"(null) : "memory");
+            break;
+        }
+        case Fault::early:
+        case Fault::lab:
+        case Fault::none:
+            break;
     }
+    asm volatile("ud2");
 }
 
 const char* run_flag() {

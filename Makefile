@@ -1,0 +1,70 @@
+# The front door: `make` builds, `make run` measures, `make test` tests. CMake does the work behind it.
+# Everything goes into build/; what is missing on a Debian machine is installed by name (root, or sudo).
+
+BUILD    ?= build
+JOBS     ?= $(shell nproc)
+SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+RESULTS  ?= results
+
+BUILD_PACKAGES := g++ cmake ninja-build binutils libboost-dev libboost-program-options-dev nlohmann-json3-dev \
+                  libfmt-dev libssl-dev libbenchmark-dev libjs-chart.js liburing-dev zlib1g-dev
+RUN_PACKAGES   := qemu-system-x86
+IMAGE_PACKAGES := grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools
+TEST_PACKAGES  := libgtest-dev libgmock-dev ovmf valgrind bochs bochsbios vgabios chromium libbenchmark-tools iproute2
+FUZZ_PACKAGES  := clang libclang-rt-14-dev
+PEERS_PACKAGES := busybox-static cpio libdpdk-dev
+
+.PHONY: all build run test bench fuzz image peers clean build-packages run-packages test-packages
+all: build
+
+# $(call need,PACKAGES): installs those that are not there. Asks nothing, and touches nothing where all are.
+define need
+@missing=""; for p in $(1); do \
+  dpkg-query -W -f='$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || missing="$$missing $$p"; done; \
+if [ -n "$$missing" ]; then echo "installing:$$missing"; \
+  $(SUDO) apt-get update -qq && \
+  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+endef
+
+build-packages:
+	$(call need,$(BUILD_PACKAGES))
+run-packages:
+	$(call need,$(RUN_PACKAGES))
+test-packages:
+	$(call need,$(RUN_PACKAGES) $(IMAGE_PACKAGES) $(TEST_PACKAGES))
+
+# Tests and benchmarks are configured only where they are asked for, so that a plain build needs less.
+build: build-packages
+	@cmake -S . -B $(BUILD) -G Ninja -DDOORBELL_TESTS=OFF >/dev/null
+	@cmake --build $(BUILD) -j $(JOBS)
+
+run: build run-packages
+	@$(BUILD)/doorbell run
+
+test: build-packages test-packages
+	@cmake -S . -B $(BUILD) -G Ninja -DDOORBELL_TESTS=ON >/dev/null
+	@cmake --build $(BUILD) -j $(JOBS)
+	@tests/run-all $(BUILD)
+
+bench: build-packages run-packages
+	@cmake -S . -B $(BUILD) -G Ninja -DDOORBELL_BENCHMARKS=ON >/dev/null
+	@cmake --build $(BUILD) -j $(JOBS)
+	@tests/bench/run-all $(BUILD)
+
+# One minute for each libFuzzer target, from the stored corpus on.
+fuzz: build-packages
+	$(call need,$(FUZZ_PACKAGES))
+	@cmake -S . -B $(BUILD)/fuzz -G Ninja -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_C_COMPILER=clang -DDOORBELL_FUZZ=ON -DDOORBELL_TESTS=OFF >/dev/null
+	@cmake --build $(BUILD)/fuzz -j $(JOBS) --target fuzzers
+	@tests/fuzz/run-all $(BUILD)/fuzz
+
+image: build
+	$(call need,$(IMAGE_PACKAGES))
+	@$(BUILD)/doorbell image --out $(BUILD)/doorbell.iso
+
+peers: build run-packages
+	$(call need,$(PEERS_PACKAGES))
+	@$(BUILD)/doorbell peers
+
+clean:
+	rm -rf $(BUILD)
