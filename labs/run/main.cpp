@@ -15,6 +15,7 @@
 #include "labs/run/panic.h"
 
 extern "C" const unsigned char build_id[];  // the linker's note: header of 16 bytes, then 20 bytes of SHA-1
+extern "C" char text_start[];
 extern "C" void (*const init_array_start[])();
 extern "C" void (*const init_array_end[])();
 
@@ -75,8 +76,7 @@ void fail_on_purpose(Fault fault) {
             (void)run_away(0);
             break;
         case Fault::write_code: {
-            auto* code = reinterpret_cast<volatile unsigned char*>(&fail_on_purpose);
-            *code = 0;
+            *static_cast<volatile char*>(text_start) = 0;
             break;
         }
         case Fault::run_data: {
