@@ -23,8 +23,10 @@ struct ReferenceCounter {
 
 /// How long to measure.
 struct Calibration {
-    uint32_t window_us = 10000;  ///< one window; must be well below the wrap of every reference
-    unsigned windows = 3;        ///< the most that are tried until two agree
+    uint32_t window_us = 10000;   ///< the first window
+    uint32_t longest_us = 80000;  ///< windows grow up to this while the bounds are wider than wide_ppm
+    uint32_t wide_ppm = 50;
+    unsigned windows = 3;  ///< the most of one length that are tried until two agree
 };
 
 /// A frequency and the bounds between which it certainly lies, in Hz.

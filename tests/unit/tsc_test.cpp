@@ -1,0 +1,328 @@
+#include "firmware/cpu/tsc.h"
+
+#include "firmware/cpu/mul_div.h"
+#include "firmware/platform/hpet.h"
+#include "firmware/platform/pit.h"
+#include "firmware/platform/pm_timer.h"
+#include "tests/unit/fake_apic.h"
+#include "tests/unit/fake_timers.h"
+
+namespace doorbell::test {
+namespace {
+
+using cpu::Frequency;
+using cpu::ReferenceCounter;
+using cpu::TscClock;
+
+TEST(MulDiv, IsExactBeyond64Bits) {
+    EXPECT_EQ(cpu::mul_div(10000000, 1000000000000000, 10000000), 1000000000000000u);
+    EXPECT_EQ(cpu::mul_div(~0ull, ~0ull, ~0ull), ~0ull);
+    EXPECT_EQ(cpu::mul_div(7, 3, 2), 10u);
+    EXPECT_EQ(cpu::mul_div(1, 1, 0), ~0ull) << "no fault";
+    EXPECT_EQ(cpu::mul_div(~0ull, 2, 1), ~0ull) << "does not fit";
+}
+
+constexpr uint64_t nominal_hpet = 100000000000, nominal_pm = 3579545000, nominal_pit = 1193181818;
+
+/// A PC with all three references, whose TSC is world.tsc_hz.
+struct Machine {
+    World world;
+    FakeHpet fake_hpet{world};
+    FakePmTimer fake_pm{world};
+    FakePit fake_pit{world};
+    FakeCpuid processor;
+    platform::Hpet hpet;
+    platform::PmTimer pm;
+    platform::Pit pit;
+    std::vector<ReferenceCounter> references;
+
+    explicit Machine(uint64_t tsc_hz = 1000000000, uint64_t access_cost = 10) {
+        world.tsc_hz = tsc_hz;
+        world.device_cost = access_cost;
+        platform::AcpiFixed fixed;
+        fixed.pm_timer = {platform::AcpiRegister::Space::io, 32, 0x608};
+        hpet = *platform::Hpet::bring_up(cpu::Mmio(fake_hpet, FakeHpet::base));
+        pm = *platform::PmTimer::bring_up(cpu::Ports(fake_pm), fixed);
+        pit = *platform::Pit::bring_up(cpu::Ports(fake_pit));
+        references = {hpet.reference(), pm.reference(), pit.reference()};
+    }
+    Result<TscClock> establish(const cpu::Calibration& how = {2000, 2000, 50, 3}) {
+        return cpu::establish(processor.cpuid(), world.tsc(), references, how);
+    }
+    void intel(uint32_t model, uint32_t max_leaf) {
+        processor.leaves[0] = {max_leaf, 0x756E6547, 0x6C65746E, 0x49656E69};
+        processor.leaves[1] = {6 << 8 | (model & 0xF) << 4 | (model >> 4) << 16, 0, 0, 0};
+    }
+    void hypervisor(const char* name, uint32_t max_leaf, uint32_t khz) {
+        auto word = [&](int i) {
+            uint32_t w = 0;
+            for (int k = 3; k >= 0; --k) w = w << 8 | static_cast<uint8_t>(name[4 * i + k]);
+            return w;
+        };
+        processor.leaves[1].ecx |= 1u << 31;
+        processor.leaves[0x40000000] = {max_leaf, word(0), word(1), word(2)};
+        processor.leaves[0x40000010] = {khz, 0, 0, 0};
+    }
+};
+
+TEST(TscMeasure, EveryReferenceBoundsTheTruthAndARoundFrequencyIsFound) {
+    // 10 ticks an access: an instruction clock. 1500: a machine whose bus is slow.
+    for (uint64_t cost : {37, 1500})
+        for (uint64_t hz : {1000000000ull, 2100000000ull, 3593250000ull}) {
+            Machine m(hz, cost);
+            for (const ReferenceCounter& r : m.references) {
+                SCOPED_TRACE(testing::Message() << r.name << " at " << hz << " Hz, access " << cost);
+                auto f = cpu::measure_tsc(m.world.tsc(), r);
+                ASSERT_TRUE(f) << f.error().what;
+                EXPECT_LE(f->low, hz);
+                EXPECT_GE(f->high, hz);
+                EXPECT_LT(f->high - f->low, hz / 1000) << "too wide to see 0.1 %";
+                if (cost < 100) EXPECT_LE(f->high - f->low, hz / 20000) << "wider than 50 ppm";
+                EXPECT_GE(f->hz, f->low);
+                EXPECT_LE(f->hz, f->high);
+                if (hz % 100000000 == 0) EXPECT_EQ(f->hz, hz) << "the roundest number between the bounds";
+            }
+        }
+}
+
+TEST(TscMeasure, AnInstructionClockIsMeasuredToAFewPpm) {
+    Machine m;
+    for (const ReferenceCounter& r : m.references) {
+        auto f = cpu::measure_tsc(m.world.tsc(), r);
+        ASSERT_TRUE(f);
+        EXPECT_EQ(f->hz, 1000000000u) << r.name;
+        EXPECT_LT(f->high - f->low, 20000u) << r.name << ": 20 ppm";
+    }
+}
+
+TEST(TscMeasure, WrapsInTheMiddleDoNotMatter) {
+    Machine m(1000000000, 50);
+    // The PM timer's 24 bits, the HPET's lower 32 and the PIT's 16 wrap within the first window.
+    m.fake_pm.offset = 0xFFFFFF - 1000 - m.world.counter(nominal_pm) % 0x1000000;
+    m.fake_hpet.offset = 0xFFFFFFFF - 1000 - m.world.counter(nominal_hpet);
+    for (const ReferenceCounter& r : m.references) {
+        auto f = cpu::measure_tsc(m.world.tsc(), r, {25000, 25000, 50, 3});
+        ASSERT_TRUE(f) << r.name << ": " << f.error().what;
+        EXPECT_EQ(f->hz, 1000000000u) << r.name;
+    }
+}
+
+TEST(TscMeasure, AWindowThatSomethingStoleFromIsNotBelieved) {
+    // Once, 60 ms pass between two looks at the PIT, more than it can count: that window is wrong, the others agree.
+    struct Thief {
+        Machine m;
+        ReferenceCounter pit;
+        unsigned reads = 0;
+    } thief;
+    thief.pit = thief.m.references[2];
+    ReferenceCounter stolen = thief.pit;
+    stolen.context = &thief;
+    stolen.read = [](void* self) {
+        auto* t = static_cast<Thief*>(self);
+        if (++t->reads == 200) t->m.world.now += 60000000;
+        return t->pit.read(t->pit.context);
+    };
+    auto f = cpu::measure_tsc(thief.m.world.tsc(), stolen);
+    ASSERT_TRUE(f);
+    EXPECT_GT(thief.reads, 200u);
+    EXPECT_EQ(f->hz, 1000000000u);
+}
+
+TEST(TscMeasure, StuckCountersAreErrors) {
+    Machine m;
+    m.fake_hpet.stuck = true;
+    auto f = cpu::measure_tsc(m.world.tsc(), m.references[0]);
+    ASSERT_FALSE(f);
+    EXPECT_STREQ(f.error().what, "a reference counter stands still");
+
+    cpu::Tsc stuck([](void*) -> uint64_t { return 42; }, nullptr);
+    f = cpu::measure_tsc(stuck, m.references[1]);
+    ASSERT_FALSE(f);
+    EXPECT_STREQ(f.error().what, "the time-stamp counter stands still");
+}
+
+TEST(TscMeasure, AReferenceThatStopsHalfwayIsAnError) {
+    struct Stopping {
+        uint64_t value = 0;
+        unsigned left = 100;
+    } counter;
+    World world;
+    ReferenceCounter r{"stopping", [](void* self) {
+                           auto* s = static_cast<Stopping*>(self);
+                           if (s->left != 0) --s->left, ++s->value;
+                           return s->value;
+                       }, &counter, 1000000, 1, ~0ull};
+    auto f = cpu::measure_tsc(world.tsc(), r, {10000, 10000, 50, 1});
+    ASSERT_FALSE(f);
+    EXPECT_STREQ(f.error().what, "a reference counter stopped");
+}
+
+TEST(TscEstablish, MeasuredAndCheckedByTheNextReference) {
+    Machine m;
+    auto clock = m.establish({});
+    ASSERT_TRUE(clock);
+    EXPECT_EQ(clock->hz, 1000000000u);
+    EXPECT_STREQ(clock->source, "hpet");
+    EXPECT_STREQ(clock->check_source, "pm-timer");
+    EXPECT_LE(std::abs(clock->check_ppm), 5);
+    EXPECT_FALSE(clock->disagrees);
+    EXPECT_FALSE(clock->invariant);
+    EXPECT_EQ(clock->fault.what, nullptr);
+}
+
+TEST(TscEstablish, ADriftOf500PpmIsReportedAnd2000IsAFlag) {
+    for (int64_t ppm : {500, -500, 2000, -2000}) {
+        Machine m;
+        // The checking timer runs fast, so the TSC seems slow against it.
+        m.fake_pm.millihertz = nominal_pm + static_cast<int64_t>(nominal_pm) / 1000000 * ppm;
+        auto clock = m.establish({});
+        ASSERT_TRUE(clock);
+        EXPECT_EQ(clock->hz, 1000000000u);
+        EXPECT_NEAR(static_cast<double>(clock->check_ppm), static_cast<double>(-ppm), 10) << ppm;
+        EXPECT_EQ(clock->disagrees, ppm > 1000 || ppm < -1000) << ppm;
+    }
+}
+
+TEST(TscEstablish, AStuckReferenceIsPassedOverAndNamed) {
+    Machine m;
+    m.fake_hpet.stuck = true;
+    auto clock = m.establish();
+    ASSERT_TRUE(clock);
+    EXPECT_STREQ(clock->source, "pm-timer");
+    EXPECT_STREQ(clock->check_source, "pit");
+    EXPECT_STREQ(clock->fault.what, "a reference counter stands still");
+}
+
+TEST(TscEstablish, OneReferenceAloneIsNotChecked) {
+    Machine m;
+    m.references.erase(m.references.begin(), m.references.begin() + 2);
+    auto clock = m.establish();
+    ASSERT_TRUE(clock);
+    EXPECT_STREQ(clock->source, "pit");
+    EXPECT_EQ(clock->check_source, nullptr);
+    EXPECT_FALSE(clock->disagrees);
+}
+
+TEST(TscEstablish, NothingAtAllIsAnError) {
+    Machine m;
+    m.references.clear();
+    EXPECT_FALSE(m.establish());
+    m.intel(0x9E, 0x16);
+    m.processor.leaves[0x16].eax = 3600;
+    EXPECT_STREQ(m.establish()->source, "cpuid-16h") << "better than nothing";
+    EXPECT_EQ(m.establish()->hz, 3600000000u);
+}
+
+TEST(TscEstablish, CrystalFromCpuid15) {
+    Machine m(2995200000);
+    m.intel(0x8F, 0x16);
+    m.processor.leaves[0x15] = {2, 156, 38400000, 0};
+    m.processor.leaves[0x80000000].eax = 0x80000008;
+    m.processor.leaves[0x80000007].edx = 1 << 8;
+    auto clock = m.establish();
+    ASSERT_TRUE(clock);
+    EXPECT_STREQ(clock->source, "cpuid-15h");
+    EXPECT_EQ(clock->hz, 2995200000u);
+    EXPECT_STREQ(clock->check_source, "hpet");
+    EXPECT_FALSE(clock->disagrees);
+    EXPECT_TRUE(clock->invariant);
+
+    m.world.tsc_hz = 2990000000;  // 0.17 % off what CPUID says
+    clock = m.establish();
+    EXPECT_EQ(clock->hz, 2995200000u);
+    EXPECT_TRUE(clock->disagrees);
+}
+
+TEST(TscEstablish, CrystalByModelWhereCpuid15HasNone) {
+    struct {
+        uint32_t model, denominator, numerator;
+        uint64_t hz;
+    } const known[] = {{0x4E, 2, 200, 2400000000}, {0x5E, 2, 284, 3408000000}, {0x9E, 2, 300, 3600000000},
+                       {0x5C, 3, 171, 1094400000}, {0x55, 2, 168, 2100000000}};
+    for (auto k : known) {
+        Machine m(k.hz);
+        m.intel(k.model, 0x15);
+        m.processor.leaves[0x15] = {k.denominator, k.numerator, 0, 0};
+        auto clock = m.establish();
+        EXPECT_STREQ(clock->source, "cpuid-15h") << std::hex << k.model;
+        EXPECT_EQ(clock->hz, k.hz) << std::hex << k.model;
+        EXPECT_FALSE(clock->disagrees);
+    }
+    Machine other(2000000000);  // a model without an entry is measured
+    other.intel(0x3C, 0x15);
+    other.processor.leaves[0x15] = {2, 200, 0, 0};
+    EXPECT_STREQ(other.establish()->source, "hpet");
+}
+
+TEST(TscEstablish, ATableThatDoesNotFitTheBaseFrequencyIsNotBelieved) {
+    Machine m(3312000000);  // 06_55H with a crystal of 24 MHz, as some were built
+    m.intel(0x55, 0x16);
+    m.processor.leaves[0x15] = {2, 276, 0, 0};
+    m.processor.leaves[0x16].eax = 3300;
+    auto clock = m.establish();
+    EXPECT_STREQ(clock->source, "hpet");
+    EXPECT_EQ(clock->hz, 3312000000u);
+}
+
+TEST(TscEstablish, OnlyKvmsAndVmwaresLeafIsATimingLeaf) {
+    Machine m(2500000000);
+    m.hypervisor("KVMKVMKVM\0\0\0", 0x40000010, 2500000);
+    EXPECT_STREQ(m.establish()->source, "hypervisor");
+    EXPECT_EQ(m.establish()->hz, 2500000000u);
+    m.hypervisor("VMwareVMware", 0x40000010, 2500000);
+    EXPECT_STREQ(m.establish()->source, "hypervisor");
+    m.hypervisor("KVMKVMKVM\0\0\0", 0x40000001, 2500000);
+    EXPECT_STREQ(m.establish()->source, "hpet") << "its highest leaf is below the timing leaf";
+    m.hypervisor("TCGTCGTCGTCG", 0x40000010, 1234);
+    EXPECT_STREQ(m.establish()->source, "hpet");
+}
+
+struct ApicTimer : testing::Test {
+    FakeApic fake;
+    cpu::LocalApic apic = *fake.bring_up(cpu::ApicMode::xapic);
+};
+
+TEST_F(ApicTimer, ATimerThatFollowsTheTscIsExactlyOneToOne) {
+    for (uint64_t cost : {1, 10, 13, 500}) {
+        fake.world.device_cost = cost;
+        auto rate = cpu::measure_apic_timer(apic, fake.world.tsc(), 1000000);
+        ASSERT_TRUE(rate) << rate.error().what;
+        EXPECT_EQ(rate->tsc_per_count_32_32, 1ull << 32) << cost;
+        EXPECT_EQ(rate->hz(1000000000), 1000000000u);
+        EXPECT_EQ(rate->ticks(5000), 5000u);
+    }
+    EXPECT_EQ(fake.registers[0x380], 0u) << "stopped";
+    EXPECT_TRUE(fake.registers[0x320] & 1u << 16) << "masked";
+}
+
+TEST_F(ApicTimer, ASlowerTimerIsMeasuredWithinItsBounds) {
+    fake.ticks_per_count = 84;  // a 25 MHz crystal beside 2.1 GHz
+    fake.world.device_cost = 150;
+    auto rate = cpu::measure_apic_timer(apic, fake.world.tsc(), 21000000);
+    ASSERT_TRUE(rate);
+    EXPECT_LE(rate->low_32_32, 84ull << 32);
+    EXPECT_GE(rate->high_32_32, 84ull << 32);
+    EXPECT_NEAR(static_cast<double>(rate->hz(2100000000)), 25e6, 25e6 / 50000) << "20 ppm";
+    EXPECT_EQ(rate->ticks(1000), 84000u);
+}
+
+TEST_F(ApicTimer, AStuckTimerIsAnError) {
+    fake.timer_stuck = true;
+    EXPECT_FALSE(cpu::measure_apic_timer(apic, fake.world.tsc(), 1000000));
+}
+
+TEST_F(ApicTimer, AWindowLongerThanTheTimerIsAnError) {
+    fake.world.tsc_cost = 100000;
+    EXPECT_FALSE(cpu::measure_apic_timer(apic, fake.world.tsc(), 8000000000));
+}
+
+TEST(TimerRate, TicksRoundToTheNearest) {
+    cpu::TimerRate rate{(84ull << 32) + (1ull << 31), 0, 0};  // 84.5
+    EXPECT_EQ(rate.ticks(2), 169u);
+    EXPECT_EQ(rate.ticks(1), 85u);
+    EXPECT_EQ(rate.ticks(0xFFFFFFFF), 362924736428u);  // 84.5 * (2^32 - 1) = 362,924,736,427.5
+    EXPECT_EQ(cpu::TimerRate{}.hz(1000), 0u);
+}
+
+}  // namespace
+}  // namespace doorbell::test
