@@ -29,6 +29,7 @@ struct Instrument {
     uint64_t resolution = 0;                            ///< greatest common divisor of differences seen
     uint64_t call_cost = 0, interrupt_cost = 0;         ///< medians: CALL+RET, INT n+IRETQ
     uint64_t thousand_nops = 0;                         ///< median
+    uint64_t record_cost = 0;                           ///< median: one sample into a histogram
     uint64_t noise_p99 = 0;                             ///< p99 less median of a fixed body
     uint64_t gap_scan = 0, gap_lost = 0, gap_longest = 0, gaps = 0;
     uint64_t gap_share_ppm = 0;

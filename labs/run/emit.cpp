@@ -99,6 +99,7 @@ void emit_instrument(wire::Sender& sender, const measure::Instrument& in) {
     j.member("resolution", in.resolution).member("noise_p99", in.noise_p99);
     j.member("instruction_counting", in.counts_instructions).member("call_cost", in.call_cost);
     j.member("interrupt_cost", in.interrupt_cost).member("thousand_nops", in.thousand_nops);
+    j.member("record_cost", in.record_cost);
     j.member("gap_scan", in.gap_scan).member("gap_share_ppm", in.gap_share_ppm).member("gaps", in.gaps);
     j.member("gap_longest", in.gap_longest);
     if (in.smi_known) j.member("smi_count", in.smi_before).member("smi_during", in.smi_during);
