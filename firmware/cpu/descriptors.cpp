@@ -8,10 +8,6 @@ extern char boot_stack_top[], double_fault_stack_top[], nmi_stack_top[], machine
 extern char interrupt_stubs[];
 extern const uint64_t interrupt_stub_size;
 doorbell::cpu::Handler interrupt_handlers[256];
-}
-
-namespace doorbell::cpu {
-namespace {
 
 struct [[gnu::packed]] TaskState {
     uint32_t reserved0;
@@ -23,6 +19,12 @@ struct [[gnu::packed]] TaskState {
     uint16_t io_map_base;
 };
 static_assert(sizeof(TaskState) == 104);
+/// By this name because the kernel's assembly changes RSP0 in it.
+alignas(64) TaskState cpu_task_state;
+}
+
+namespace doorbell::cpu {
+namespace {
 
 struct Gate {
     uint16_t offset_low, selector;
@@ -41,7 +43,7 @@ constexpr uint64_t code_segment(unsigned dpl) { return 0x00209A0000000000 | uint
 constexpr uint64_t data_segment(unsigned dpl) { return 0x0000920000000000 | uint64_t{dpl} << 45; }
 
 uint64_t gdt[8];
-TaskState task_state;
+TaskState& task_state = cpu_task_state;
 alignas(16) Gate idt[256];
 
 void write_gate(uint8_t vector, uint64_t entry, unsigned dpl, Ist ist) {

@@ -38,6 +38,9 @@ interrupt_common:
         movq    %rsp, %rdi
         movq    15*8(%rsp), %rax        // vector
         movq    %rsp, %rbx              // survives the call
+        // Out of ring 3 the stack may have room for no more than this frame: the handler gets the kernel's own.
+        testb   $3, 18*8(%rsp)          // CS
+        cmovnzq cpu_ring3_stack(%rip), %rsp
         andq    $-16, %rsp
         call    *interrupt_handlers(, %rax, 8)
         movq    %rbx, %rsp
@@ -66,5 +69,11 @@ interrupt_return:
         .global interrupt_stub_size
 interrupt_stub_size:
         .quad 16
+
+        .section .bss.interrupts, "aw", @nobits
+        .balign 8
+        .global cpu_ring3_stack
+cpu_ring3_stack:
+        .skip   8
 
         .section .note.GNU-stack, "", @progbits

@@ -5,7 +5,7 @@
 #include "firmware/platform/pic.h"
 
 extern "C" {
-extern char image_start[], text_start[], text_end[], image_end[];
+extern char image_start[], text_start[], text_end[], user_text_start[], user_text_end[], image_end[];
 extern const uint64_t guard_pages[];
 }
 
@@ -70,7 +70,10 @@ Result<void> build_tables(Machine& m, const Handover& handover) {
             m.tables.map_identity(address_of(text_start), address_of(text_end) - address_of(text_start), 0);
     if (mapped)
         mapped =
-            m.tables.map_identity(address_of(text_end), address_of(image_end) - address_of(text_end), data);
+            m.tables.map_identity(address_of(user_text_start), address_of(user_text_end) - address_of(user_text_start), PageFlags::user);
+    if (mapped)
+        mapped =
+            m.tables.map_identity(address_of(user_text_end), address_of(image_end) - address_of(user_text_end), data);
     for (const uint64_t* guard = guard_pages; mapped && *guard != 0; ++guard)
         mapped = m.tables.unmap(*guard, 4096);
     if (mapped) mapped = m.tables.unmap(0, 4096);

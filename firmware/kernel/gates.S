@@ -1,0 +1,395 @@
+// The border between ring 3 and ring 0: system calls in, preemption, and the ways back out.
+//
+// SDM vol. 3A: "Fast System Calls in 64-Bit Mode" (SYSCALL, SYSRET, IA32_STAR, IA32_LSTAR, IA32_FMASK), "Stack
+// Switching in IA-32e Mode" (RSP0). Interrupts are off in all of this. RSP0 points to the end of the running
+// task's frame, so what the processor pushes is already where it belongs.
+//
+// A system call is to its caller what a function call is: arguments in RDI, RSI, RDX, result in RAX, and the
+// caller-saved registers are gone (cleared, so that nothing of the kernel's leaks).
+
+#include "firmware/kernel/layout.h"
+
+#define STATE(field) kernel_state + field(%rip)
+#define RSP0 cpu_task_state + 4
+
+        .section .text.kernel, "ax"
+
+        // After the vector and error code: the rest of cpu::Frame.
+        .macro  PUSH_REGISTERS
+        pushq   %rax
+        pushq   %rbx
+        pushq   %rcx
+        pushq   %rdx
+        pushq   %rsi
+        pushq   %rdi
+        pushq   %rbp
+        pushq   %r8
+        pushq   %r9
+        pushq   %r10
+        pushq   %r11
+        pushq   %r12
+        pushq   %r13
+        pushq   %r14
+        pushq   %r15
+        .endm
+
+        .macro  POP_REGISTERS_AND_RETURN
+        popq    %r15
+        popq    %r14
+        popq    %r13
+        popq    %r12
+        popq    %r11
+        popq    %r10
+        popq    %r9
+        popq    %r8
+        popq    %rbp
+        popq    %rdi
+        popq    %rsi
+        popq    %rdx
+        popq    %rcx
+        popq    %rbx
+        popq    %rax
+        addq    $16, %rsp
+        iretq
+        .endm
+
+        // Extended state of the task in %rdi; destroys rax, rcx, rdx. Every component that XCR0 enables.
+        .macro  EXTENDED operation
+        movq    TASK_EXTENDED(%rdi), %rcx
+        movl    $-1, %eax
+        movl    %eax, %edx
+        \operation (%rcx)
+        .endm
+
+        // Gives the processor to the task in %rdi.
+        .macro  ENTER_TASK
+        movq    %rdi, STATE(STATE_CURRENT)
+        leaq    TASK_FRAME_END(%rdi), %rax
+        movq    %rax, RSP0(%rip)
+        movq    TASK_SPACE(%rdi), %rax
+        cmpq    %rax, STATE(STATE_LOADED_SPACE)
+        je      1f
+        movq    %rax, STATE(STATE_LOADED_SPACE)
+        movq    %rax, %cr3
+1:      jmp     *TASK_RESUME(%rdi)
+        .endm
+
+// ---- System calls -------------------------------------------------------------------------------------------
+
+        // SYSCALL: RCX = return address, R11 = RFLAGS, the stack still the task's.
+        .balign 64
+        .global kernel_syscall_entry
+kernel_syscall_entry:
+        cmpl    $FAST_CALLS, %eax
+        jae     syscall_slow
+        movq    %rsp, STATE(STATE_USER_RSP)
+        movq    STATE(STATE_STACK), %rsp
+        pushq   %rcx
+        pushq   %r11
+        call    *kernel_fast_calls(, %rax, 8)
+        popq    %r11
+        popq    %rcx
+        movq    STATE(STATE_USER_RSP), %rsp
+        .macro  CLEAR_CALLER_SAVED
+        xorl    %edi, %edi
+        xorl    %esi, %esi
+        xorl    %edx, %edx
+        xorl    %r8d, %r8d
+        xorl    %r9d, %r9d
+        xorl    %r10d, %r10d
+        .endm
+        CLEAR_CALLER_SAVED
+        sysretq
+
+        // The same for a kernel that lives in an address space of its own: CR3 is changed on both ways.
+        .balign 64
+        .global kernel_syscall_entry_apart
+kernel_syscall_entry_apart:
+        cmpl    $FAST_CALLS, %eax
+        jae     syscall_slow
+        movq    %rsp, STATE(STATE_USER_RSP)
+        movq    STATE(STATE_KERNEL_SPACE), %rsp
+        movq    %rsp, %cr3
+        movq    STATE(STATE_STACK), %rsp
+        pushq   %rcx
+        pushq   %r11
+        call    *kernel_fast_calls(, %rax, 8)
+        popq    %r11
+        popq    %rcx
+        movq    STATE(STATE_LOADED_SPACE), %rsp
+        movq    %rsp, %cr3
+        movq    STATE(STATE_USER_RSP), %rsp
+        CLEAR_CALLER_SAVED
+        sysretq
+
+        .balign 16
+syscall_slow:
+        cmpl    $ALL_CALLS, %eax
+        jae     kernel_call_by_syscall
+        jmp     *kernel_slow_calls - 8 * FAST_CALLS(, %rax, 8)
+
+        // INT 0x80: the processor has pushed RIP, CS, RFLAGS, RSP and SS into the task's frame.
+        .balign 64
+        .global kernel_int_entry
+kernel_int_entry:
+        cmpl    $FAST_CALLS, %eax
+        jae     kernel_call_by_int
+        movq    STATE(STATE_STACK), %rsp
+        call    *kernel_fast_calls(, %rax, 8)
+        movq    STATE(STATE_CURRENT), %rsp
+        addq    $FRAME_RIP, %rsp
+        CLEAR_CALLER_SAVED
+        xorl    %ecx, %ecx
+        xorl    %r11d, %r11d
+        iretq
+
+        .balign 64
+        .global kernel_int_entry_apart
+kernel_int_entry_apart:
+        cmpl    $FAST_CALLS, %eax
+        jae     kernel_call_by_int
+        movq    STATE(STATE_KERNEL_SPACE), %rsp
+        movq    %rsp, %cr3
+        movq    STATE(STATE_STACK), %rsp
+        call    *kernel_fast_calls(, %rax, 8)
+        movq    STATE(STATE_LOADED_SPACE), %rsp
+        movq    %rsp, %cr3
+        movq    STATE(STATE_CURRENT), %rsp
+        addq    $FRAME_RIP, %rsp
+        CLEAR_CALLER_SAVED
+        xorl    %ecx, %ecx
+        xorl    %r11d, %r11d
+        iretq
+
+        // Everything else: the whole frame is saved and C++ decides who runs next.
+        .balign 16
+        .global kernel_call_by_syscall
+kernel_call_by_syscall:
+        movq    %rsp, STATE(STATE_USER_RSP)
+        movq    STATE(STATE_CURRENT), %rsp
+        addq    $TASK_FRAME_END, %rsp
+        pushq   $USER_DATA
+        pushq   STATE(STATE_USER_RSP)
+        pushq   %r11
+        pushq   $USER_CODE
+        pushq   %rcx
+kernel_call_by_int:
+        pushq   $0
+        pushq   $0x80
+        PUSH_REGISTERS
+        movq    STATE(STATE_STACK), %rsp
+        movq    STATE(STATE_CURRENT), %rdi
+        cld
+        call    kernel_call             // returns the task that runs next
+
+        // %rax: who runs next. The task that was running has its frame saved whole.
+        .global kernel_go_on
+kernel_go_on:
+        cmpq    %rax, STATE(STATE_CURRENT)
+        jne     2f
+        movq    %rax, %rsp
+        POP_REGISTERS_AND_RETURN
+2:      incq    STATE(STATE_SWITCHES)
+        jmp     *STATE(STATE_CHANGE)
+
+        // void kernel_leave_trap(Task* next): the same out of a C++ handler of an exception.
+        .global kernel_leave_trap
+kernel_leave_trap:
+        movq    %rdi, %rax
+        movq    STATE(STATE_STACK), %rsp
+        jmp     kernel_go_on
+
+        .global kernel_change_registers, kernel_change_full
+kernel_change_registers:
+        movq    %rax, %rdi
+        ENTER_TASK
+kernel_change_full:
+        movq    %rax, %rsi
+        movq    STATE(STATE_CURRENT), %rdi
+        EXTENDED xsave64
+        movq    %rsi, %rdi
+        ENTER_TASK
+
+        // A fast call that does nothing.
+        .balign 16
+        .global kernel_null_call
+kernel_null_call:
+        xorl    %eax, %eax
+        ret
+
+// ---- Yield: the task gives the processor away; only what a function would preserve is saved ------------------
+
+        .macro  YIELD name, resume, full
+        .balign 64
+        .global \name, \resume
+\name:
+        movq    STATE(STATE_CURRENT), %rdi
+        movq    %rsp, FRAME_RSP(%rdi)
+        movq    %rcx, FRAME_RIP(%rdi)
+        movq    %r11, FRAME_RFLAGS(%rdi)
+        movq    %rbx, FRAME_RBX(%rdi)
+        movq    %rbp, FRAME_RBP(%rdi)
+        movq    %r12, FRAME_R12(%rdi)
+        movq    %r13, FRAME_R13(%rdi)
+        movq    %r14, FRAME_R14(%rdi)
+        movq    %r15, FRAME_R15(%rdi)
+        movq    $0, FRAME_RAX(%rdi)
+        movq    $\resume, TASK_RESUME(%rdi)
+        .if     \full
+        EXTENDED xsave64
+        .endif
+        incq    STATE(STATE_SWITCHES)
+        movq    TASK_NEXT(%rdi), %rdi
+        ENTER_TASK
+        .balign 64
+\resume:
+        .if     \full
+        EXTENDED xrstor64
+        .endif
+        movq    FRAME_RSP(%rdi), %rsp
+        movq    FRAME_RIP(%rdi), %rcx
+        movq    FRAME_RFLAGS(%rdi), %r11
+        movq    FRAME_RBX(%rdi), %rbx
+        movq    FRAME_RBP(%rdi), %rbp
+        movq    FRAME_R12(%rdi), %r12
+        movq    FRAME_R13(%rdi), %r13
+        movq    FRAME_R14(%rdi), %r14
+        movq    FRAME_R15(%rdi), %r15
+        movq    FRAME_RAX(%rdi), %rax
+        CLEAR_CALLER_SAVED
+        sysretq
+        .endm
+        YIELD   kernel_yield_registers, kernel_resume_call_registers, 0
+        YIELD   kernel_yield_full, kernel_resume_call_full, 1
+
+// ---- Ways back into a task whose frame is whole --------------------------------------------------------------
+
+        .balign 64
+        .global kernel_resume_all_registers, kernel_resume_all_full
+kernel_resume_all_registers:
+        movq    %rdi, %rsp
+        POP_REGISTERS_AND_RETURN
+        .balign 64
+kernel_resume_all_full:
+        EXTENDED xrstor64
+        movq    %rdi, %rsp
+        POP_REGISTERS_AND_RETURN
+
+        // A task that a signal was raised for while it did not run.
+        .balign 16
+        .global kernel_resume_signal
+kernel_resume_signal:
+        movq    STATE(STATE_STACK), %rsp
+        call    kernel_deliver          // of the task in %rdi; returns the task that runs next
+        movq    %rax, %rdi
+        ENTER_TASK
+
+// ---- Interrupts of the timer ---------------------------------------------------------------------------------
+
+        .macro  END_OF_INTERRUPT x2
+        .if     \x2
+        movl    $0x80B, %ecx
+        xorl    %eax, %eax
+        xorl    %edx, %edx
+        wrmsr
+        .else
+        movq    STATE(STATE_END_OF_INTERRUPT), %rax
+        movl    $0, (%rax)
+        .endif
+        .endm
+
+        // The end of a time slice. After the last one that run() was given, the kernel is left.
+        .macro  TICK name, full, x2
+        .balign 64
+        .global \name
+\name:
+        pushq   $0
+        pushq   $0x40
+        PUSH_REGISTERS
+        END_OF_INTERRUPT \x2
+        movq    STATE(STATE_CURRENT), %rdi
+        decq    STATE(STATE_TICKS_LEFT)
+        jz      out_of_time
+        .if     \full
+        EXTENDED xsave64
+        movq    $kernel_resume_all_full, TASK_RESUME(%rdi)
+        .else
+        movq    $kernel_resume_all_registers, TASK_RESUME(%rdi)
+        .endif
+        incq    STATE(STATE_SWITCHES)
+        movq    TASK_NEXT(%rdi), %rdi
+        ENTER_TASK
+        .endm
+        TICK    kernel_tick_registers_xapic, 0, 0
+        TICK    kernel_tick_registers_x2apic, 0, 1
+        TICK    kernel_tick_full_xapic, 1, 0
+        TICK    kernel_tick_full_x2apic, 1, 1
+out_of_time:
+        movl    $2, %edi
+        jmp     kernel_leave
+
+        // A timer's interrupt that C++ wants to know of: kernel_alarm() says who runs next.
+        .macro  ALARM name, x2
+        .balign 64
+        .global \name
+\name:
+        pushq   $0
+        pushq   $0x41
+        PUSH_REGISTERS
+        END_OF_INTERRUPT \x2
+        movq    STATE(STATE_STACK), %rsp
+        movq    STATE(STATE_CURRENT), %rdi
+        cld
+        call    *kernel_alarm(%rip)
+        jmp     kernel_go_on
+        .endm
+        ALARM   kernel_alarm_xapic, 0
+        ALARM   kernel_alarm_x2apic, 1
+
+// ---- In from the lab and out again ---------------------------------------------------------------------------
+
+        // uint64_t kernel_enter(Task* first): returns what kernel_leave() is given.
+        .global kernel_enter
+kernel_enter:
+        pushq   %rbp
+        pushq   %rbx
+        pushq   %r12
+        pushq   %r13
+        pushq   %r14
+        pushq   %r15
+        subq    $8, %rsp
+        movq    %rsp, STATE(STATE_STACK)
+        movq    %rsp, cpu_ring3_stack(%rip)
+        ENTER_TASK
+
+        // void kernel_leave(uint64_t why)
+        .global kernel_leave
+kernel_leave:
+        movq    %rdi, %rax
+        movq    STATE(STATE_STACK), %rsp
+        addq    $8, %rsp
+        popq    %r15
+        popq    %r14
+        popq    %r13
+        popq    %r12
+        popq    %rbx
+        popq    %rbp
+        ret
+
+// ---- Ring 3 --------------------------------------------------------------------------------------------------
+
+        .section .user_text, "ax"
+        // Where a signal's handler returns to, where a task's first function returns to, and what runs when
+        // nobody else can.
+        .global kernel_user_signal_return, kernel_user_exit, kernel_user_idle
+kernel_user_signal_return:
+        movl    $20, %eax
+        syscall
+kernel_user_exit:
+        movq    %rax, %rdi
+        movl    $17, %eax
+        syscall
+kernel_user_idle:
+        jmp     kernel_user_idle
+
+        .section .note.GNU-stack, "", @progbits

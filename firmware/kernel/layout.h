@@ -1,0 +1,42 @@
+// Numbers that gates.S and C++ share. Offsets are asserted in task.h and kernel.h.
+#pragma once
+
+// Task
+#define TASK_FRAME_END 176
+#define TASK_NEXT 176
+#define TASK_RESUME 192
+#define TASK_SPACE 200
+#define TASK_EXTENDED 208
+
+// cpu::Frame, at the beginning of a Task
+#define FRAME_R15 0
+#define FRAME_R14 8
+#define FRAME_R13 16
+#define FRAME_R12 24
+#define FRAME_RBP 64
+#define FRAME_RBX 104
+#define FRAME_RAX 112
+#define FRAME_RIP 136
+#define FRAME_RFLAGS 152
+#define FRAME_RSP 160
+
+// State
+#define STATE_CURRENT 0
+#define STATE_STACK 8
+#define STATE_USER_RSP 16
+#define STATE_LOADED_SPACE 24
+#define STATE_TICKS_LEFT 32
+#define STATE_SWITCHES 40
+#define STATE_END_OF_INTERRUPT 48
+#define STATE_KERNEL_SPACE 56
+#define STATE_CHANGE 64
+#define STATE_RESUME_ALL 72
+
+// System calls by number: those below FAST_CALLS are plain functions, called on the kernel's stack; those from
+// there to LAST_CALL are entries that end in a task of their own choice.
+#define FAST_CALLS 16
+#define ALL_CALLS 32
+#define CALL_YIELD 16
+
+#define USER_CODE 0x2B
+#define USER_DATA 0x23

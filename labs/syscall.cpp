@@ -1,0 +1,256 @@
+// What does the teller's window cost? From the caller's last instruction to its next one: a function call,
+// SYSCALL and INT 0x80, in one address space and with a change to the kernel's own on the way in and back out.
+// Then what the call leaves behind: a kernel that touched `lines` cache lines of its own, and the caller's walk
+// over its own data before and after.
+#include "firmware/cpu/registers.h"
+#include "firmware/kernel/kernel.h"
+#include "firmware/measure/timestamp.h"
+#include "labs/bench.h"
+#include "labs/compare.h"
+#include "labs/lab.h"
+
+// Ring 3: void syscall_time_GATE(uint64_t* out, uint64_t count). The timestamps are measure::begin() and end(),
+// written out so that nothing else stands between them.
+extern "C" {
+void syscall_time_call(uint64_t* out, uint64_t count);
+void syscall_time_syscall(uint64_t* out, uint64_t count);
+void syscall_time_int(uint64_t* out, uint64_t count);
+// Ring 0: the same around a call in another address space; the third and fourth argument are CR3 there and here.
+void syscall_time_call_apart(uint64_t* out, uint64_t count, uint64_t there, uint64_t here);
+}
+asm(R"(
+        .macro  TIMED name, section, prepare:req, operation:vararg
+        .pushsection \section, "ax"
+        .balign 64
+        .global \name
+\name:
+        pushq   %rbx
+        pushq   %r12
+        pushq   %r13
+        pushq   %r14
+        pushq   %r15
+        movq    %rdi, %r12
+        movq    %rsi, %r13
+        \prepare
+1:      lfence
+        rdtsc
+        shlq    $32, %rdx
+        orq     %rdx, %rax
+        movq    %rax, %rbx
+        lfence
+        \operation
+        lfence
+        rdtsc
+        shlq    $32, %rdx
+        orq     %rdx, %rax
+        subq    %rbx, %rax
+        movq    %rax, (%r12)
+        addq    $8, %r12
+        decq    %r13
+        jnz     1b
+        popq    %r15
+        popq    %r14
+        popq    %r13
+        popq    %r12
+        popq    %rbx
+        ret
+        .popsection
+        .endm
+
+        .macro  KEEP_SPACES
+        movq    %rdx, %r14
+        movq    %rcx, %r15
+        .endm
+        .macro  NOTHING
+        .endm
+        .macro  NULL_CALL
+        call    syscall_null_function
+        .endm
+        .macro  NULL_CALL_APART
+        movq    %r14, %cr3
+        call    syscall_null_supervisor
+        movq    %r15, %cr3
+        .endm
+        .macro  NULL_SYSCALL
+        xorl    %eax, %eax
+        syscall
+        .endm
+        .macro  NULL_INT
+        xorl    %eax, %eax
+        int     $0x80
+        .endm
+        TIMED   syscall_time_call, .user_text, NOTHING, NULL_CALL
+        TIMED   syscall_time_syscall, .user_text, NOTHING, NULL_SYSCALL
+        TIMED   syscall_time_int, .user_text, NOTHING, NULL_INT
+        TIMED   syscall_time_call_apart, .text.syscall_apart, KEEP_SPACES, NULL_CALL_APART
+
+        .pushsection .user_text, "ax"
+syscall_null_function:
+        xorl    %eax, %eax
+        ret
+        .popsection
+        .pushsection .text.syscall_apart, "ax"
+syscall_null_supervisor:
+        xorl    %eax, %eax
+        ret
+        .popsection
+)");
+
+namespace doorbell::labs {
+namespace {
+
+constexpr Case cases[] = {
+    "gate=call space=same",          "gate=call space=other",    "gate=call space=other-pcid",
+    "gate=syscall space=same",       "gate=syscall space=other", "gate=syscall space=other-pcid",
+    "gate=int space=same",           "gate=int space=other",     "gate=int space=other-pcid",
+    "gate=syscall lines=1",          "gate=syscall lines=64",    "gate=syscall lines=512",
+    "gate=syscall lines=4096",
+};
+
+constexpr Setting settings[] = {
+    {"walk", 256, 1, 16384, "line", "cache lines that the caller walks over before and after a call (lines=...)"},
+};
+
+constexpr uint64_t line = 64;
+constexpr uint32_t touch_call = kernel::call::fast_lab;
+const volatile uint8_t* kernel_lines;
+
+/// Ring 0: reads one byte of each of `lines` cache lines of the kernel's.
+[[maybe_unused]] uint64_t touch_lines(uint64_t lines) {
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < lines; ++i) sum += kernel_lines[i * line];
+    return sum;
+}
+
+struct Walked {
+    uint64_t before, cost, after;
+};
+
+DOORBELL_USER uint64_t timed_walk(const volatile uint8_t* own, uint64_t lines) {
+    uint64_t start = measure::begin();
+    for (uint64_t i = 0; i < lines; ++i) (void)own[i * line];
+    return measure::end() - start;
+}
+
+/// Ring 3: walks, calls a kernel that touches `touched` lines, walks again.
+DOORBELL_USER void walk_around_call(Walked* out, uint64_t count, const volatile uint8_t* own, uint64_t lines_and_touched) {
+    uint64_t lines = lines_and_touched & 0xFFFFFFFF, touched = lines_and_touched >> 32;
+    for (uint64_t i = 0; i < count; ++i) {
+        timed_walk(own, lines);  // whatever the last call left behind
+        out[i].before = timed_walk(own, lines);
+        uint64_t start = measure::begin();
+        kernel::user::call(touch_call, touched);
+        out[i].cost = measure::end() - start;
+        out[i].after = timed_walk(own, lines);
+    }
+}
+
+Result<void> run_task(kernel::Kernel& kernel, kernel::Task& task) {
+    if (kernel.run() != kernel::Left::nothing_ready || !task.ended() || task.ended_by != 0)
+        return Error{"the task did not end by itself: signal", task.ended_by};
+    return {};
+}
+
+Result<void> measure_touch(Bench& bench, const Case& which) {
+    constexpr uint64_t most_touched = 4096;
+    measure::Series& cost = bench.series("cost", {.less_overhead = true});
+    measure::Series& before = bench.series("before", {.less_overhead = true});
+    measure::Series& after = bench.series("after", {.less_overhead = true});
+    uint64_t most = bench.samples() + bench.warm_up(), walk = bench.setting("walk");
+    auto touched = bench.machine.arena.array<uint8_t>(most_touched * line);
+    kernel_lines = touched.data();
+    kernel::Kernel kernel(bench.machine);
+    auto up = kernel.start({});
+    if (!up) return up;
+    auto space = kernel.make_space(most * sizeof(Walked) + walk * line + 65536);
+    if (!space || touched.empty()) return Error{"not enough memory for the samples asked for"};
+    kernel.set_fast_call(touch_call, touch_lines);
+    uint64_t out = (*space)->take(most * sizeof(Walked)), own = (*space)->take(walk * line, line);
+    auto task = kernel.make_task(**space, walk_around_call, {});
+    if (!task || out == 0 || own == 0) return Error{"not enough memory for the samples asked for"};
+    Result<void> done;
+    bench.repeat([&](uint64_t count) {
+        kernel.restart(**task, reinterpret_cast<const void*>(walk_around_call), {out, count, own, walk | which.number("lines") << 32});
+        if (auto ran = run_task(kernel, **task); !ran) done = ran;
+        auto* samples = (*space)->kernel<Walked>(out);
+        for (uint64_t i = 0; i < count; ++i) {
+            before.record(samples[i].before);
+            cost.record(samples[i].cost);
+            after.record(samples[i].after);
+        }
+    });
+    return done;
+}
+
+Result<void> measure_gate(Bench& bench, const Case& which) {
+    std::string_view gate = which["gate"], spaces = which["space"];
+    measure::Series& cost = bench.series("cost", {.less_overhead = true});
+    uint64_t most = bench.samples() + bench.warm_up();
+    kernel::Kernel kernel(bench.machine);
+    auto up = kernel.start({.pcid = spaces == "other-pcid", .apart = spaces != "same"});
+    if (!up) return up;
+    auto space = kernel.make_space(most * 8 + 65536);
+    if (!space) return space.error();
+    uint64_t out = (*space)->take(most * 8);
+    auto* program = gate == "call" ? syscall_time_call : gate == "syscall" ? syscall_time_syscall : syscall_time_int;
+    auto task = kernel.make_task(**space, program, {out, 0});
+    if (!task) return task.error();
+    uint64_t* samples = (*space)->kernel<uint64_t>(out);
+    Result<void> done;
+    bench.repeat([&](uint64_t count) {
+        if (gate == "call" && spaces != "same") {
+            // CR3 is ring 0's to load: this call stays there.
+            syscall_time_call_apart(samples, count, (*space)->root, kernel_state.kernel_space);
+        } else {
+            kernel.restart(**task, reinterpret_cast<const void*>(program), {out, count});
+            if (auto ran = run_task(kernel, **task); !ran) done = ran;
+        }
+        for (uint64_t i = 0; i < count; ++i) cost.record(samples[i]);
+    });
+    return done;
+}
+
+Result<void> body(Bench& bench, const Case& which) {
+    return which["lines"].empty() ? measure_gate(bench, which) : measure_touch(bench, which);
+}
+
+char because_buffer[300];
+constexpr const char* crossing_is_one = "this clock counts a ring crossing as one instruction";
+
+Verdict syscall_below_int(const Results& results) {
+    return below(results, "syscall", {"gate=syscall space=same", "cost"}, {"gate=int space=same", "cost"}, 1,
+                 crossing_is_one, because_buffer);
+}
+Verdict call_below_syscall(const Results& results) {
+    return below(results, "syscall", {"gate=call space=same", "cost"}, {"gate=syscall space=same", "cost"}, 10,
+                 crossing_is_one, because_buffer);
+}
+Verdict space_costs(const Results& results) {
+    return below(results, "syscall", {"gate=syscall space=same", "cost"}, {"gate=syscall space=other", "cost"}, 1,
+                 "this clock counts a load of CR3 as one instruction", because_buffer);
+}
+Verdict caller_pays_later(const Results& results) {
+    return below(results, "syscall", {"gate=syscall lines=4096", "before"}, {"gate=syscall lines=4096", "after"}, 1,
+                 "this clock knows no caches", because_buffer);
+}
+
+constexpr Claim claims[] = {
+    {"SYSCALL is cheaper than INT", in_image(syscall_below_int)},
+    {"a function call costs less than a tenth of a system call", in_image(call_below_syscall)},
+    {"a kernel in an address space of its own costs more", in_image(space_costs)},
+    {"the caller pays again after the call: its own data has gone cold", in_image(caller_pays_later)},
+};
+
+}  // namespace
+
+extern const Lab syscall_lab{
+    .name = "syscall",
+    .question = "What does it cost to ask the kernel for nothing, and what does asking leave behind?",
+    .needs = "PCID for space=other-pcid",
+    .cases = cases,
+    .settings = settings,
+    .claims = claims,
+    .body = in_image(body),
+};
+
+}  // namespace doorbell::labs
