@@ -2,13 +2,14 @@
 
 namespace doorbell::labs {
 
-extern const Lab clock_lab, syscall_lab, timer_lab;
+extern const Lab clock_lab, switch_lab, syscall_lab, timer_lab;
 
 namespace {
 constexpr const Lab* all[] = {
     &clock_lab,
     &timer_lab,
     &syscall_lab,
+    &switch_lab,
 };
 }  // namespace
 
