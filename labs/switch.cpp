@@ -99,7 +99,7 @@ constexpr Case cases[] = {
 };
 
 constexpr Setting settings[] = {
-    {"lines", 1 << 20, 1 << 16, 1 << 28, "line",
+    {"lines", 1 << 18, 1 << 16, 1 << 28, "line",
      "cache lines that a case with a working set walks over in all: the larger the set, the fewer samples"},
 };
 
