@@ -14,13 +14,14 @@ class Histogram {
     static constexpr unsigned sub_bits = 11;                        ///< 2048 linear bins first
     static constexpr uint64_t sub_count = 1u << sub_bits;
     static constexpr uint64_t half_count = sub_count / 2;
-    static constexpr unsigned top_bits = 48;                        ///< values up to 2^48 - 1 have bins
-    static constexpr uint64_t top_value = (1ull << top_bits) - 1;
+    static constexpr unsigned top_bits = 64;                        ///< every 64-bit value has a bin
+    static constexpr uint64_t top_value = ~0ull;
     static constexpr size_t bins = (top_bits - sub_bits + 2) * half_count;
 
-    /// The bin of `value` (<= top_value).
+    /// The bin of `value`.
     static constexpr size_t bin_of(uint64_t value) {
-        unsigned shift = std::bit_width(value | (sub_count - 1)) - sub_bits;
+        // The index of the highest bit, written so that the compiler makes one BSR of it.
+        unsigned shift = (63u ^ static_cast<unsigned>(std::countl_zero(value | (sub_count - 1)))) - (sub_bits - 1);
         return (static_cast<size_t>(shift) << (sub_bits - 1)) + (value >> shift);
     }
     /// The lowest value that bin_of() puts into `bin`.
@@ -37,10 +38,9 @@ class Histogram {
     /// Empties the histogram and touches all of its memory.
     void clear();
 
-    /// Counts one value. A value above 2^48 - 1 goes into the last bin; min, max and sum keep it exactly.
+    /// Counts one value in fewer than 20 instructions (the instrument states how many, as record_cost).
     void record(uint64_t value) {
-        uint64_t kept = value < top_value ? value : top_value;
-        ++counts_[bin_of(kept)];
+        ++counts_[bin_of(value)];
         sum_ += value;
         min_ = value < min_ ? value : min_;
         max_ = value > max_ ? value : max_;
