@@ -2,12 +2,14 @@
 
 namespace doorbell::labs {
 
-extern const Lab clock_lab, switch_lab, syscall_lab, timer_lab;
+extern const Lab burst_lab, clock_lab, nic_lab, switch_lab, syscall_lab, timer_lab;
 
 namespace {
 constexpr const Lab* all[] = {
     &clock_lab,
     &timer_lab,
+    &nic_lab,
+    &burst_lab,
     &syscall_lab,
     &switch_lab,
 };

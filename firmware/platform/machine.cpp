@@ -96,6 +96,29 @@ const char* make_lfence_serializing(const cpu::Features& f) {
     return "DE_CFG[1] set here";
 }
 
+/// Finds the network cards and maps their registers, once and for all: page tables that are made later, inside a
+/// case, would be given back with the case's memory.
+void find_network(Machine& m) {
+    m.pci = PciConfig(cpu::Ports{});
+    for (const AcpiEcam& ecam : m.acpi.ecam) {
+        auto window = m.map_registers(ecam.base + (static_cast<uint64_t>(ecam.first_bus) << 20),
+                                      static_cast<uint64_t>(ecam.last_bus - ecam.first_bus + 1) << 20);
+        if (window) m.pci.add(ecam, *window);
+    }
+    constexpr uint8_t network_class = 0x02;
+    for (PciFunction f : find_pci_class(m.pci, network_class)) {
+        for (unsigned i = 0; i < 6; ++i) {
+            PciBar& bar = f.bar(i);
+            if (bar.kind != PciBar::Kind::memory) continue;
+            auto window = m.map_registers(bar.address, bar.bytes);
+            if (!window) continue;
+            bar.window = *window;
+            bar.mapped = true;
+        }
+        m.network.add(f);
+    }
+}
+
 }  // namespace
 
 Result<void> Machine::bring_up(const Handover& handover) {
@@ -150,6 +173,7 @@ Result<void> Machine::bring_up(const Handover& handover) {
     } else {
         hpet.absent = Error{"no HPET table in ACPI"};
     }
+    find_network(*this);
     pit.take(Pit::bring_up(cpu::Ports{}));
     pm_timer.take(PmTimer::bring_up(cpu::Ports{}, acpi.fixed));
 
@@ -196,6 +220,7 @@ Result<cpu::Mmio> Machine::map_registers(uint64_t address, uint64_t bytes) {
 }
 
 void Machine::quiet() const {
+    for (const PciFunction& card : network) card.disable();
     if (apic) apic->disable();
     for (const IoApic& io : io_apics)
         for (unsigned i = 0; i < io.inputs(); ++i) io.mask(i);

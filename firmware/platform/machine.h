@@ -11,6 +11,7 @@
 #include "firmware/platform/hpet.h"
 #include "firmware/platform/ioapic.h"
 #include "firmware/platform/memory.h"
+#include "firmware/platform/pci.h"
 #include "firmware/platform/pit.h"
 #include "firmware/platform/pm_timer.h"
 
@@ -48,6 +49,8 @@ struct Machine {
     Maybe<PmTimer> pm_timer;
     std::optional<Error> acpi_absent;  ///< why there are no ACPI tables
     Bounded<IoApic, 8> io_apics;
+    PciConfig pci;
+    Bounded<PciFunction, 16> network;  ///< network cards, their BARs mapped
     cpu::TscClock tsc;
     cpu::TimerRate apic_rate;   ///< TSC ticks a LAPIC count
     Arena arena;                ///< memory that nobody else uses

@@ -1,0 +1,307 @@
+#include "firmware/nic/e1000e.h"
+
+#include <new>
+
+namespace doorbell::nic {
+
+using namespace e1000e;
+
+namespace {
+
+constexpr uint16_t vendor_intel = 0x8086, device_82574l = 0x10D3, device_82574la = 0x10F6;
+constexpr uint64_t register_bytes = 0x20000;
+constexpr uint32_t gone = ~0u;
+/// Buffers lie this far apart: headroom in front, the receiver's 2 KiB, and a whole number of cache lines.
+constexpr uint64_t buffer_head = 64, buffer_stride = buffer_head + 2048;
+constexpr uint32_t most_descriptors = 4096, fewest_descriptors = 8;
+constexpr const char* vanished = "e1000e: the card has vanished (registers read as all ones)";
+/// Where a handler that has nothing to acknowledge may read.
+uint32_t harmless;
+
+bool ring_size_is_right(uint32_t n) {
+    return n >= fewest_descriptors && n <= most_descriptors && (n & (n - 1)) == 0;
+}
+
+}  // namespace
+
+bool E1000e::drives(const platform::PciFunction& f) {
+    return f.vendor() == vendor_intel && (f.device() == device_82574l || f.device() == device_82574la);
+}
+
+Result<Nic*> E1000e::bring_up(const platform::PciFunction& function, const Resources& resources) {
+    auto registers = function.registers(0, 0, register_bytes);
+    if (!registers) return registers.error();
+    auto* card = resources.memory.make<E1000e>(function, *registers, resources);
+    if (card == nullptr) return Error{"e1000e: no memory for the driver"};
+    auto up = function.enable();
+    if (up) up = card->reset();
+    if (up) up = card->read_address();
+    if (up) up = card->link();
+    if (up) up = card->make_rings(resources);
+    if (up) card->start(resources.promiscuous);
+    if (!up) {
+        card->stop();
+        return up.error();
+    }
+    return static_cast<Nic*>(card);
+}
+
+/// Section 4.6.1 and 4.6.2: interrupts off, bus master drained, global reset, interrupts off again.
+Result<void> E1000e::reset() {
+    write(Register::imc, cause::all);
+    if (read(Register::status) == gone) return Error{vanished};
+    write(Register::ctrl, read(Register::ctrl) | ctrl::master_disable);
+    if (!patience_.until(100, [&] { return (read(Register::status) & status::master_enable) == 0; }))
+        return Error{"e1000e: the card's reads and writes did not end within 100 ms (STATUS)", read(Register::status)};
+    write(Register::ctrl, read(Register::ctrl) | ctrl::reset);
+    // Section 4.3: the card needs a microsecond before it may be looked at again.
+    uint32_t seen = gone;
+    (void)patience_.until(1, [] { return false; });
+    if (!patience_.until(100, [&] { return ((seen = read(Register::ctrl)) & ctrl::reset) == 0; }))
+        return Error{seen == gone ? vanished : "e1000e: reset did not complete within 100 ms (CTRL)", seen};
+    if (!patience_.until(100, [&] { return ((seen = read(Register::eec)) & eec::auto_read_done) != 0; }) || seen == gone)
+        return Error{seen == gone ? vanished : "e1000e: the EEPROM was not read within 100 ms of the reset (EEC)", seen};
+    write(Register::imc, cause::all);
+    (void)read(Register::icr);
+    return {};
+}
+
+/// Section 4.6.3: the MAC follows what the PHY negotiates.
+Result<void> E1000e::link() {
+    uint32_t control = read(Register::ctrl);
+    control |= ctrl::set_link_up | ctrl::auto_speed;
+    control &= ~(ctrl::force_speed | ctrl::force_duplex | ctrl::phy_reset | ctrl::reset | ctrl::master_disable);
+    write(Register::ctrl, control);
+    uint32_t seen = 0;
+    if (!patience_.until(4000, [&] { return ((seen = read(Register::status)) & status::link_up) != 0; }))
+        return Error{"e1000e: no link within 4 s (STATUS)", seen};
+    if (seen == gone) return Error{vanished};
+    return {};
+}
+
+/// Section 10.2.5.21: the EEPROM's address is in the first receive address register after the reset.
+Result<void> E1000e::read_address() {
+    uint32_t low = read(Register::ral0), high = read(Register::rah0);
+    if (low == gone && high == gone) return Error{vanished};
+    for (unsigned i = 0; i < 4; ++i) mac_[i] = static_cast<uint8_t>(low >> 8 * i);
+    for (unsigned i = 0; i < 2; ++i) mac_[4 + i] = static_cast<uint8_t>(high >> 8 * i);
+    if ((mac_[0] & 1) != 0 || (low == 0 && (high & 0xFFFF) == 0))
+        return Error{"e1000e: the EEPROM holds no usable address (RAL0)", low};
+    write(Register::rah0, high | rah::valid);
+    return {};
+}
+
+Result<void> E1000e::make_rings(const Resources& r) {
+    if (!ring_size_is_right(r.receive_ring) || !ring_size_is_right(r.transmit_ring))
+        return Error{"e1000e: a ring must have a power of two of descriptors, 8 to 4096"};
+    auto& memory = r.memory;
+    receive_ring_ = reinterpret_cast<ReceiveDescriptor*>(memory.take(r.receive_ring * sizeof(ReceiveDescriptor), 128));
+    transmit_ring_ = reinterpret_cast<TransmitDescriptor*>(memory.take(r.transmit_ring * sizeof(TransmitDescriptor), 128));
+    batch_end_ = reinterpret_cast<uint16_t*>(memory.take(r.transmit_ring * sizeof(uint16_t), 64));
+    buffers_ = memory.take(r.receive_ring * buffer_stride, 64) + buffer_head;
+    if (receive_ring_ == nullptr || transmit_ring_ == nullptr || batch_end_ == nullptr || buffers_ == buffer_head)
+        return Error{"e1000e: no memory for rings and buffers", memory.left()};
+    receive_mask_ = r.receive_ring - 1;
+    transmit_mask_ = r.transmit_ring - 1;
+    for (uint32_t i = 0; i < r.receive_ring; ++i) {
+        receive_ring_[i].address = buffers_ + i * buffer_stride;
+        receive_ring_[i].answer = 0;
+        // Touched once, so that no first packet finds a page cold.
+        *reinterpret_cast<volatile uint8_t*>(receive_ring_[i].address) = 0;
+    }
+    for (uint32_t i = 0; i < r.transmit_ring; ++i) {
+        transmit_ring_[i].address = 0;
+        transmit_ring_[i].command = 0;
+        batch_end_[i] = 0;
+    }
+    return {};
+}
+
+/// Sections 4.6.4 (statistics), 4.6.5 (receive) and 4.6.6 (transmit).
+void E1000e::start(bool promiscuous) {
+    (void)counts();
+    counts_ = {};
+    for (uint32_t i = 0; i < 128; ++i) registers_.write32(static_cast<uint32_t>(Register::mta) + 4 * i, 0);
+    write(Register::rfctl, 0);  // legacy descriptors
+
+    auto ring = reinterpret_cast<uint64_t>(receive_ring_);
+    write(Register::rdbal, static_cast<uint32_t>(ring));
+    write(Register::rdbah, static_cast<uint32_t>(ring >> 32));
+    write(Register::rdlen, (receive_mask_ + 1) * sizeof(ReceiveDescriptor));
+    write(Register::rdh, 0);
+    write(Register::rdt, 0);
+    write(Register::rdtr, 0);
+    write(Register::radv, 0);
+    write(Register::itr, 0);
+    write(Register::rxdctl, rxdctl_normal);
+    write(Register::rctl, rctl::enable | rctl::broadcast | rctl::strip_crc |
+                    (promiscuous ? rctl::unicast_promiscuous | rctl::multicast_promiscuous : 0));
+    receive_next_ = receive_held_ = 0;
+    look_at(0);
+    // One descriptor stays ours: with all of them given away, head equals tail and the ring looks empty.
+    write(Register::rdt, receive_mask_);
+
+    ring = reinterpret_cast<uint64_t>(transmit_ring_);
+    write(Register::tdbal, static_cast<uint32_t>(ring));
+    write(Register::tdbah, static_cast<uint32_t>(ring >> 32));
+    write(Register::tdlen, (transmit_mask_ + 1) * sizeof(TransmitDescriptor));
+    write(Register::tdh, 0);
+    write(Register::tdt, 0);
+    write(Register::txdctl, txdctl_normal);
+    write(Register::tipg, tipg_normal);
+    write(Register::tctl, tctl::enable | tctl::pad_short | tctl::collision_threshold | tctl::collision_distance | tctl::multiple_reads);
+    transmit_next_ = transmit_clean_ = 0;
+}
+
+void E1000e::look_at(uint32_t index) {
+    auto* answer = reinterpret_cast<const volatile uint32_t*>(&receive_ring_[index].answer);
+    doorstep_ = {answer + 1, 0, static_cast<uint32_t>(receive_answer::done >> 32)};
+}
+
+uint32_t E1000e::take(Received* out, uint32_t most) {
+    constexpr uint64_t error_mask = receive_answer::frame_errors;
+    uint32_t index = receive_next_, count = 0;
+    // What is the caller's and not recycled yet must not be read a second time.
+    uint32_t held = (index - receive_held_) & receive_mask_;
+    if (most > receive_mask_ - held) most = receive_mask_ - held;
+    for (; count < most; ++count, ++out) {
+        uint64_t answer = receive_ring_[index].answer;
+        if ((answer & receive_answer::done) == 0) break;
+        out->data = reinterpret_cast<uint8_t*>(buffers_ + index * buffer_stride);
+        out->length = static_cast<uint16_t>(answer);
+        // A frame over several descriptors is one that is too long: it counts as an error, like the card's own.
+        uint64_t errors = answer >> receive_answer::errors_shift & error_mask;
+        if ((answer & receive_answer::end_of_packet) == 0) errors |= 1 << 8;
+        out->errors = static_cast<uint32_t>(errors);
+        index = (index + 1) & receive_mask_;
+    }
+    receive_next_ = index;
+    look_at(index);
+    return count;
+}
+
+void E1000e::recycle(uint32_t count) {
+    if (count == 0) return;
+    uint32_t index = receive_held_;
+    uint32_t last = index;
+    uint64_t buffer = buffers_ + index * buffer_stride;
+    for (; count != 0; --count) {
+        // The address is written again: the datasheet does not promise that a write-back leaves it alone.
+        receive_ring_[index].address = buffer;
+        receive_ring_[index].answer = 0;
+        last = index;
+        index = (index + 1) & receive_mask_;
+        buffer = index == 0 ? buffers_ : buffer + buffer_stride;
+    }
+    receive_held_ = index;
+    write(Register::rdt, last);
+}
+
+void E1000e::reap() {
+    while (transmit_clean_ != transmit_next_) {
+        uint32_t last = batch_end_[transmit_clean_];
+        if ((transmit_ring_[last].command & transmit_command::done) == 0) return;
+        transmit_clean_ = (last + 1) & transmit_mask_;
+    }
+}
+
+uint32_t E1000e::queue(const ToSend* frames, uint32_t count) {
+    reap();
+    uint32_t room = (transmit_clean_ - transmit_next_ - 1) & transmit_mask_;
+    if (count > room) count = room;
+    if (count == 0) return 0;
+    constexpr uint64_t command = transmit_command::end_of_packet | transmit_command::insert_crc;
+    uint32_t index = transmit_next_, first = index, last = index;
+    for (uint32_t i = 0; i < count; ++i, ++frames) {
+        transmit_ring_[index].address = reinterpret_cast<uint64_t>(frames->data);
+        transmit_ring_[index].command = frames->length | command;
+        last = index;
+        index = (index + 1) & transmit_mask_;
+    }
+    transmit_ring_[last].command = transmit_ring_[last].command | transmit_command::report_status;
+    batch_end_[first] = static_cast<uint16_t>(last);
+    transmit_next_ = index;
+    return count;
+}
+
+bool E1000e::all_sent() {
+    reap();
+    return transmit_clean_ == transmit_next_;
+}
+
+/// Section 7.4: MSI-X by IVAR with automatic clearing of the cause; MSI by the classic receive cause, which the
+/// handler clears by reading ICR.
+Result<void> E1000e::route(InterruptKind kind, uint8_t vector, uint32_t apic_id) {
+    disarm();
+    Result<void> routed = Error{"e1000e: the machine does not say where this card's INTx arrives"};
+    if (kind == InterruptKind::msix) {
+        routed = function_.route_msix(0, vector, apic_id);
+        cause_ = cause::receive_queue0;
+        write(Register::ivar, ivar::receive_queue0_valid | 0);
+        write(Register::eiac, cause::receive_queue0);
+        write(Register::ctrl_ext, read(Register::ctrl_ext) | ctrl_ext::msix_pending_clear);
+        acknowledge_ = reinterpret_cast<uint64_t>(&harmless);
+    } else if (kind == InterruptKind::msi) {
+        routed = function_.route_msi(vector, apic_id);
+        cause_ = cause::receive_timer;
+        acknowledge_ = at(Register::icr).base();
+    }
+    (void)read(Register::icr);
+    return routed;
+}
+
+bool E1000e::arm() {
+    // A cause may stand from packets that were taken by polling; it goes before the mask opens, and a packet that
+    // comes in between sets it again.
+    write(Register::icr, cause_);
+    write(Register::ims, cause_);
+    return !doorstep_.someone();
+}
+
+void E1000e::disarm() {
+    write(Register::imc, cause::all);
+}
+
+/// Section 10.2.4.2 and 10.2.4.3: ITR serves MSI, EITR the MSI-X vector.
+Result<void> E1000e::moderate(uint64_t interval_ns) {
+    uint64_t units = interval_ns / throttle_unit_ns;
+    if (units > 0xFFFF) return Error{"e1000e: the interrupt interval is longer than 16 bits of 256 ns", interval_ns};
+    write(Register::itr, static_cast<uint32_t>(units));
+    write(Register::eitr0, static_cast<uint32_t>(units));
+    return {};
+}
+
+/// Section 10.2.5.1, RCTL.LBM.
+Result<void> E1000e::loop_back(bool on) {
+    uint32_t control = read(Register::rctl);
+    if (control == gone) return Error{vanished};
+    write(Register::rctl, on ? control | rctl::mac_loopback : control & ~rctl::mac_loopback);
+    return {};
+}
+
+CardCounts E1000e::counts() {
+    counts_.missed += read(Register::mpc);
+    counts_.runts += read(Register::ruc) + read(Register::rfc);
+    counts_.over_long += read(Register::roc) + read(Register::rjc);
+    counts_.bad_check += read(Register::crcerrs);
+    return counts_;
+}
+
+Result<void> E1000e::check() {
+    uint32_t s = read(Register::status);
+    if (s == gone) return Error{vanished};
+    if ((s & status::link_up) == 0) return Error{"e1000e: the link is down (STATUS)", s};
+    if (counts().missed != 0) return Error{"e1000e: the receive ring overflowed (packets missed)", counts_.missed};
+    return {};
+}
+
+void E1000e::stop() {
+    write(Register::imc, cause::all);
+    write(Register::rctl, 0);
+    write(Register::tctl, 0);
+    // A reset also ends what the card still has in mind: throttled interrupts, packets half sent.
+    (void)reset();
+    function_.disable();
+}
+
+}  // namespace doorbell::nic

@@ -1,0 +1,69 @@
+// Driver for the Intel 82574 (QEMU's e1000e). Source: Intel 82574 GbE Controller Family Datasheet, revision 3.4.
+#pragma once
+#include "firmware/nic/e1000e_registers.h"
+#include "firmware/nic/nic.h"
+
+namespace doorbell::nic {
+
+class E1000e final : public Nic {
+  public:
+    static bool drives(const platform::PciFunction& function);
+    /// Resets the card and brings it up: link, rings, receiver, transmitter; no interrupts. Error: what did not come,
+    /// within which time.
+    static Result<Nic*> bring_up(const platform::PciFunction& function, const Resources& resources);
+
+    std::string_view model() const override { return "e1000e"; }
+    void recycle(uint32_t count) override;
+    uint32_t queue(const ToSend* frames, uint32_t count) override;
+    Bell bell() const override { return {at(e1000e::Register::tdt), transmit_next_, false}; }
+    bool all_sent() override;
+    uint32_t transmit_room() const override { return transmit_mask_; }
+    Result<void> route(InterruptKind kind, uint8_t vector, uint32_t apic_id) override;
+    bool arm() override;
+    void disarm() override;
+    uint64_t acknowledge_register() const override { return acknowledge_; }
+    Result<void> moderate(uint64_t interval_ns) override;
+    Result<void> loop_back(bool on) override;
+    Result<void> check() override;
+    CardCounts counts() override;
+    void stop() override;
+
+    E1000e(const platform::PciFunction& function, cpu::Mmio registers, const Resources& resources)
+        : function_(function), registers_(registers), patience_(resources.tsc, resources.tsc_hz) {}
+
+  private:
+    uint32_t take(Received* out, uint32_t most) override;
+
+    Result<void> reset();
+    Result<void> link();
+    Result<void> read_address();
+    Result<void> make_rings(const Resources& resources);
+    void start(bool promiscuous);
+    void reap();
+    void look_at(uint32_t index);
+
+    cpu::Mmio at(e1000e::Register r) const { return registers_.at(static_cast<uint32_t>(r)); }
+    uint32_t read(e1000e::Register r) const { return registers_.read32(static_cast<uint32_t>(r)); }
+    void write(e1000e::Register r, uint32_t value) const { registers_.write32(static_cast<uint32_t>(r), value); }
+
+    const platform::PciFunction& function_;
+    cpu::Mmio registers_;
+    Patience patience_;
+
+    // Receive: [receive_held_, receive_next_) are the caller's, the one in front of receive_held_ is the tail.
+    e1000e::ReceiveDescriptor* receive_ring_ = nullptr;
+    uint64_t buffers_ = 0;
+    uint32_t receive_mask_ = 0, receive_next_ = 0, receive_held_ = 0;
+
+    // Transmit: [transmit_clean_, transmit_next_) are the card's. The last of each batch reports; batch_end_ has its
+    // index where the batch begins.
+    e1000e::TransmitDescriptor* transmit_ring_ = nullptr;
+    uint16_t* batch_end_ = nullptr;
+    uint32_t transmit_mask_ = 0, transmit_next_ = 0, transmit_clean_ = 0;
+
+    uint32_t cause_ = e1000e::cause::receive_queue0;
+    uint64_t acknowledge_ = 0;
+    CardCounts counts_;
+};
+
+}  // namespace doorbell::nic

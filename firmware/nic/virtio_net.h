@@ -1,0 +1,80 @@
+// Driver for the modern virtio network device on PCI, split rings. Source: Virtual I/O Device (VIRTIO) Version 1.2.
+#pragma once
+#include "firmware/nic/nic.h"
+#include "firmware/nic/virtio_net_registers.h"
+
+namespace doorbell::nic {
+
+class VirtioNet final : public Nic {
+  public:
+    static bool drives(const platform::PciFunction& function);
+    /// Resets the device and brings it up: features, queues, buffers; no interrupts. Rings are as large as the device
+    /// allows, where more is wanted. Error: what is missing, or did not come within which time.
+    static Result<Nic*> bring_up(const platform::PciFunction& function, const Resources& resources);
+
+    std::string_view model() const override { return "virtio-net"; }
+    void recycle(uint32_t count) override;
+    uint32_t queue(const ToSend* frames, uint32_t count) override;
+    Bell bell() const override { return {transmit_.bell, virtio::transmit_queue, true}; }
+    bool all_sent() override;
+    uint32_t transmit_room() const override { return transmit_.size; }
+    Result<void> route(InterruptKind kind, uint8_t vector, uint32_t apic_id) override;
+    bool arm() override;
+    void disarm() override;
+    uint64_t acknowledge_register() const override { return acknowledge_; }
+    Result<void> moderate(uint64_t interval_ns) override;
+    Result<void> loop_back(bool on) override;
+    Result<void> check() override;
+    CardCounts counts() override { return counts_; }
+    void stop() override;
+
+    VirtioNet(const platform::PciFunction& function, const Resources& resources)
+        : function_(function), patience_(resources.tsc, resources.tsc_hz) {}
+
+  private:
+    struct Ring {
+        uint32_t size = 0;
+        virtio::Descriptor* descriptors = nullptr;
+        virtio::Available* available = nullptr;
+        virtio::Used* used = nullptr;
+        const volatile uint16_t* avail_event = nullptr;  ///< behind used.ring
+        cpu::Mmio bell;
+        uint16_t offered = 0;  ///< available.index, our copy
+        uint16_t seen = 0;     ///< how far used.ring has been read
+        uint32_t mask() const { return size - 1; }
+        volatile uint16_t& used_event() const { return available->ring[size]; }
+    };
+
+    uint32_t take(Received* out, uint32_t most) override;
+
+    Result<void> find_structures();
+    Result<cpu::Mmio> structure(virtio::Structure type, uint64_t bytes, uint16_t* place = nullptr) const;
+    Result<void> negotiate();
+    Result<void> make_ring(Ring& ring, uint16_t number, uint32_t wanted, platform::Arena& memory);
+    Result<void> make_buffers(platform::Arena& memory);
+    void look_at_next();
+    void reap();
+    uint8_t device_status() const { return common_.read8(static_cast<uint32_t>(virtio::Common::device_status)); }
+    void set_device_status(uint8_t s) const { common_.write8(static_cast<uint32_t>(virtio::Common::device_status), s); }
+    uint16_t read16(virtio::Common r) const { return common_.read16(static_cast<uint32_t>(r)); }
+    uint32_t read32(virtio::Common r) const { return common_.read32(static_cast<uint32_t>(r)); }
+    void write16(virtio::Common r, uint16_t v) const { common_.write16(static_cast<uint32_t>(r), v); }
+    void write32(virtio::Common r, uint32_t v) const { common_.write32(static_cast<uint32_t>(r), v); }
+    void write64(virtio::Common r, uint64_t v) const;
+
+    const platform::PciFunction& function_;
+    Patience patience_;
+    cpu::Mmio common_, device_, notify_, isr_;
+    uint32_t notify_multiplier_ = 0;
+    bool has_status_ = false, has_event_index_ = false, armed_ = false;
+
+    Ring receive_, transmit_;
+    uint64_t buffers_ = 0;
+    uint16_t receive_held_ = 0;  ///< how far used.ring has been recycled
+    uint16_t* free_ = nullptr;   ///< transmit descriptors that the device has done with, a stack
+    uint32_t free_count_ = 0;
+    uint64_t acknowledge_ = 0;
+    CardCounts counts_;
+};
+
+}  // namespace doorbell::nic
