@@ -315,13 +315,13 @@ Result<void> empty_poll_case(Bench& bench, const Case& which) {
     nic::FrameTally tally;
     bench.repeat([&](uint64_t count) {
         for (uint64_t i = 0; i < count;) {
-            uint32_t found = 0;
+            uint32_t found, look = looks;
             uint64_t start = measure::begin();
-            for (uint32_t look = looks; look != 0 && found == 0; --look) {
+            do {
                 // The memory may have changed: each look is a whole one, as in a program that does something between.
                 asm volatile("" : : : "memory");
                 found = nic.receive(frames, at_once);
-            }
+            } while (found == 0 && --look != 0);
             uint64_t took = measure::end() - start - overhead;
             for (uint32_t f = 0; f < found; ++f) tally.add(frames[f]);
             nic.recycle(found);

@@ -158,43 +158,60 @@ void E1000e::look_at(uint32_t index) {
     doorstep_ = {answer + 1, 0, static_cast<uint32_t>(receive_answer::done >> 32)};
 }
 
-uint32_t E1000e::take(Received* out, uint32_t most) {
-    constexpr uint64_t error_mask = receive_answer::frame_errors;
-    uint32_t index = receive_next_, count = 0;
-    // What is the caller's and not recycled yet must not be read a second time.
-    uint32_t held = (index - receive_held_) & receive_mask_;
-    if (most > receive_mask_ - held) most = receive_mask_ - held;
-    for (; count < most; ++count, ++out) {
-        uint64_t answer = receive_ring_[index].answer;
+/// Reads descriptors from `index` on, not beyond the ring's end.
+inline uint32_t E1000e::take_run(Received* out, uint32_t index, uint32_t most) const {
+    const ReceiveDescriptor* descriptor = receive_ring_ + index;
+    const ReceiveDescriptor* const end = descriptor + most;
+    auto* data = reinterpret_cast<uint8_t*>(buffers_ + index * buffer_stride);
+    const Received* const start = out;
+    for (; descriptor != end; ++descriptor, ++out, data += buffer_stride) {
+        uint64_t answer = descriptor->answer;
         if ((answer & receive_answer::done) == 0) break;
-        out->data = reinterpret_cast<uint8_t*>(buffers_ + index * buffer_stride);
+        out->data = data;
         out->length = static_cast<uint16_t>(answer);
-        // A frame over several descriptors is one that is too long: it counts as an error, like the card's own.
-        uint64_t errors = answer >> receive_answer::errors_shift & error_mask;
-        if ((answer & receive_answer::end_of_packet) == 0) errors |= 1 << 8;
-        out->errors = static_cast<uint32_t>(errors);
-        index = (index + 1) & receive_mask_;
+        // 0 for a whole frame without an error bit. A frame over several descriptors is one that is too long.
+        out->errors = static_cast<uint32_t>(answer >> receive_answer::end_of_packet_shift & receive_answer::verdict_mask) ^ 1;
     }
+    return static_cast<uint32_t>(out - start);
+}
+
+uint32_t E1000e::take(Received* out, uint32_t most) {
+    uint32_t index = receive_next_;
+    // What is the caller's and not recycled yet must not be read a second time.
+    uint32_t left = receive_mask_ - ((index - receive_held_) & receive_mask_);
+    if (most > left) most = left;
+    uint32_t to_the_end = receive_mask_ + 1 - index;
+    uint32_t count = take_run(out, index, most < to_the_end ? most : to_the_end);
+    if (count == to_the_end && most > count) count += take_run(out + count, 0, most - count);
+    index = (index + count) & receive_mask_;
     receive_next_ = index;
     look_at(index);
     return count;
 }
 
+/// Gives descriptors from `index` on back, not beyond the ring's end.
+inline void E1000e::recycle_run(uint32_t index, uint32_t count) const {
+    ReceiveDescriptor* descriptor = receive_ring_ + index;
+    uint64_t buffer = buffers_ + index * buffer_stride;
+    for (const ReceiveDescriptor* const end = descriptor + count; descriptor != end; ++descriptor, buffer += buffer_stride) {
+        // The address is written again: the datasheet does not promise that a write-back leaves it alone.
+        descriptor->address = buffer;
+        descriptor->answer = 0;
+    }
+}
+
 void E1000e::recycle(uint32_t count) {
     if (count == 0) return;
-    uint32_t index = receive_held_;
-    uint32_t last = index;
-    uint64_t buffer = buffers_ + index * buffer_stride;
-    for (; count != 0; --count) {
-        // The address is written again: the datasheet does not promise that a write-back leaves it alone.
-        receive_ring_[index].address = buffer;
-        receive_ring_[index].answer = 0;
-        last = index;
-        index = (index + 1) & receive_mask_;
-        buffer = index == 0 ? buffers_ : buffer + buffer_stride;
+    uint32_t index = receive_held_, to_the_end = receive_mask_ + 1 - index;
+    if (count > to_the_end) {
+        recycle_run(index, to_the_end);
+        recycle_run(0, count - to_the_end);
+    } else {
+        recycle_run(index, count);
     }
-    receive_held_ = index;
-    write(Register::rdt, last);
+    receive_held_ = (index + count) & receive_mask_;
+    // The tail is the last descriptor given back, which the card does not use itself yet.
+    write(Register::rdt, (receive_held_ - 1) & receive_mask_);
 }
 
 void E1000e::reap() {

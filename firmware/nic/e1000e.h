@@ -41,6 +41,8 @@ class E1000e final : public Nic {
     void start(bool promiscuous);
     void reap();
     void look_at(uint32_t index);
+    uint32_t take_run(Received* out, uint32_t index, uint32_t most) const;
+    void recycle_run(uint32_t index, uint32_t count) const;
 
     cpu::Mmio at(e1000e::Register r) const { return registers_.at(static_cast<uint32_t>(r)); }
     uint32_t read(e1000e::Register r) const { return registers_.read32(static_cast<uint32_t>(r)); }

@@ -96,10 +96,12 @@ struct ReceiveDescriptor {
     volatile uint64_t answer;
 };
 namespace receive_answer {
-inline constexpr uint64_t done = 1ull << 32, end_of_packet = 1ull << 33;
-inline constexpr unsigned errors_shift = 40;
+inline constexpr uint64_t done = 1ull << 32;
+inline constexpr unsigned end_of_packet_shift = 33, errors_shift = 40;
 /// CE, SE, SEQ, CXE, RXE: the frame is bad. TCPE (5) and IPE (6) speak of checksums inside a good frame.
 inline constexpr uint32_t frame_errors = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 4 | 1 << 7;
+/// End of packet and the errors, once shifted down by end_of_packet_shift.
+inline constexpr uint64_t verdict_mask = frame_errors << (errors_shift - end_of_packet_shift) | 1;
 }  // namespace receive_answer
 
 /// Legacy transmit descriptor: `command` holds length 15:0, command 31:24, status 35:32.
