@@ -24,7 +24,7 @@ const std::vector<std::string>& accel_choices() {
 void check(const MachineOptions& options) {
     if (options.clock == "exact" && options.accel == "kvm")
         throw UsageError("--clock exact counts instructions, which only --accel tcg does; use --clock live with --accel kvm");
-    if (options.machine == "microvm" && options.nic != "none")
+    if (options.machine == "microvm" && options.nic != "none" && options.nic != "auto")
         throw UsageError("--machine microvm has no PCI bus for --nic; use --machine q35 or pc");
     if (options.accel == "kvm" && options.model != "off")
         throw UsageError("--model watches emulated instructions; it needs --accel tcg");

@@ -11,7 +11,7 @@ struct MachineOptions {
     std::string clock = "exact";    ///< exact: one instruction is one tick; live: the host's time
     std::string machine = "q35";
     std::string accel = "tcg";
-    std::string nic = "none";       ///< the card under test
+    std::string nic = "auto";       ///< the cards under test; auto: see cards_for()
     std::string net = "wire";       ///< what the card's cable leads to
     std::string model = "off";      ///< the cache model: off, on, or its geometry
     std::filesystem::path qemu = "qemu-system-x86_64";
@@ -32,6 +32,9 @@ void check(const MachineOptions& options);
 
 /// QEMU and its arguments. The same options give the same words, always.
 std::vector<std::string> qemu_arguments(const MachineOptions& options);
+
+/// What `auto` means: every card with a driver where a lab wants one and the machine has PCI, none otherwise.
+std::string cards_for(const std::string& machine, bool wanted);
 
 /// The part of it that puts a card and its cable into the machine (machine_nic.cpp).
 std::vector<std::string> nic_arguments(const MachineOptions& options);

@@ -100,7 +100,7 @@ void add_machine_options(po::options_description& options) {
         ("clock", text_option("exact"), (joined(clock_choices()) + ": count instructions, or use the host's time").c_str())  //
         ("machine", text_option("q35"), joined(machine_choices()).c_str())                                           //
         ("accel", text_option("tcg"), joined(accel_choices()).c_str())                                               //
-        ("nic", text_option("none"), ("network card: " + joined(nic_choices())).c_str())                             //
+        ("nic", text_option("auto"), ("network cards: " + joined(nic_choices()) + " (auto: all where a lab wants one)").c_str())                             //
         ("net", text_option("wire"), ("what the card's cable leads to: " + joined(net_choices())).c_str())           //
         ("model", text_option("off"), "cache model: on, off, or its geometry")                                       //
         ("qemu", text_option("qemu-system-x86_64"), "the QEMU to run")                                               //

@@ -201,6 +201,7 @@ Finished run_in_qemu(QemuRun request) {
             throw MachineError(fmt::format("--accel kvm: {}; use --accel tcg", kvm.because));
     std::string qemu_version = check_qemu(machine.qemu);
 
+    if (machine.nic == "auto") machine.nic = cards_for(machine.machine, wants_card(request.selection));
     machine.image_words = image_words(request.selection);
     if (!request.extra_words.empty()) machine.image_words += " " + request.extra_words;
     machine.image_words += " exit=debug";

@@ -162,6 +162,13 @@ std::string image_words(const Selection& selection) {
     return words;
 }
 
+bool wants_card(const Selection& selection) {
+    auto all = labs::catalogue();
+    if (selection.labs.empty())
+        return std::any_of(all.begin(), all.end(), [](const labs::Lab* lab) { return lab->by_default && lab->wants_card; });
+    return std::any_of(selection.labs.begin(), selection.labs.end(), [](const LabChoice& choice) { return choice.lab->wants_card; });
+}
+
 size_t chosen_cases(const Selection& selection) {
     size_t cases = 0;
     if (selection.labs.empty())

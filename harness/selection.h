@@ -34,6 +34,9 @@ std::string image_words(const Selection& selection);
 /// Names of all labs, in the catalogue's order.
 std::vector<std::string> lab_names();
 
+/// Whether one of the chosen labs wants a network card.
+bool wants_card(const Selection& selection);
+
 /// How many cases of the catalogue the selection asks for.
 size_t chosen_cases(const Selection& selection);
 

@@ -114,6 +114,7 @@ extern const Lab burst_lab{
     .settings = settings,
     .claims = claims,
     .body = in_image(body),
+    .wants_card = true,
 };
 
 }  // namespace doorbell::labs

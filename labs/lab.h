@@ -78,6 +78,8 @@ struct Lab {
     Result<void> (*body)(Bench& bench, const Case& which);
     /// Whether `doorbell run` without a lab's name runs it.
     bool by_default = true;
+    /// Whether it can do more with network cards in the machine: `doorbell run` then puts them in.
+    bool wants_card = false;
 };
 
 /// A body or a judge, which only the image has: everywhere else this is null, so that a lab's table can be

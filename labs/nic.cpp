@@ -432,6 +432,7 @@ extern const Lab nic_lab{
     .settings = settings,
     .claims = claims,
     .body = in_image(body),
+    .wants_card = true,
 };
 
 }  // namespace doorbell::labs

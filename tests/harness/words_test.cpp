@@ -119,11 +119,14 @@ TEST(Machine, PutsInTheCardAndItsWire) {
     MachineOptions options;
     EXPECT_TRUE(nic_arguments(options).empty());
     options.nic = "e1000e";
-    EXPECT_TRUE(has_pair(qemu_arguments(options), "-device", "e1000e,netdev=h1"));
+    EXPECT_TRUE(has_pair(qemu_arguments(options), "-device", "e1000e,romfile=,netdev=card0,mac=02:44:42:00:00:01"));
     for (const std::string& nic : nic_choices()) {
         options.nic = nic;
-        EXPECT_EQ(nic_arguments(options).empty(), nic == "none") << nic;
+        EXPECT_EQ(nic_arguments(options).empty(), nic == "none" || nic == "auto") << nic;
     }
+    EXPECT_EQ(cards_for("q35", true), "all");
+    EXPECT_EQ(cards_for("q35", false), "none");
+    EXPECT_EQ(cards_for("microvm", true), "none") << "it has no PCI";
 }
 
 TEST(Machine, RefusesWhatExcludesEachOther) {
