@@ -183,6 +183,8 @@ void Collector::take(const std::string& kind, const Json& record) {
         // A record that was too long for the wire is lost, though its number is not.
         if (std::string dropped = text(record, "kind"); !dropped.empty())
             damaged(fmt::format("a record of kind {} was dropped by the image: {}", dropped, what));
+        if (std::string word = text(record, "word"); !word.empty()) what += ": " + word;
+        if (std::string advice = text(record, "advice"); !advice.empty()) what += " (" + advice + ")";
         run_.errors.push_back(what);
     } else if (kind == k::panic) {
         run_.panic = without_kind(record);
