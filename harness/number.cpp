@@ -25,7 +25,7 @@ uint64_t parse_number(std::string_view text, std::string_view what, uint64_t lea
 
 std::string grouped(uint64_t number) {
     std::string digits = std::to_string(number);
-    for (size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
+    for (size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, 1, ',');
     return digits;
 }
 
