@@ -2,7 +2,7 @@
 
 namespace doorbell::labs {
 
-extern const Lab burst_lab, clock_lab, nic_lab, switch_lab, syscall_lab, timer_lab;
+extern const Lab anatomy_lab, burst_lab, clock_lab, nic_lab, switch_lab, syscall_lab, timer_lab;
 
 namespace {
 constexpr const Lab* all[] = {
@@ -10,6 +10,7 @@ constexpr const Lab* all[] = {
     &timer_lab,
     &nic_lab,
     &burst_lab,
+    &anatomy_lab,
     &syscall_lab,
     &switch_lab,
 };

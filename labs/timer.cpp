@@ -7,6 +7,7 @@
 #include "firmware/wire/text.h"
 #include "labs/bench.h"
 #include "labs/lab.h"
+#include "labs/timers.h"
 
 // What the handler leaves behind, in one cache line; the handler itself, for either way of ending an interrupt.
 // The first timestamp stands as early as it can: two registers must be saved for RDTSC.
@@ -94,69 +95,9 @@ constexpr Setting settings[] = {
      "shortest time from arming to the deadline; up to a quarter of it is added by seed, so that no phase is favoured"},
 };
 
-/// The timestamp that stands directly in front of the arming store is one instruction older than the store.
-constexpr uint64_t to_the_store = 1;
-
-/// 32.32 fixed point.
-constexpr uint64_t scale(uint64_t count, uint64_t rate_32_32) {
-    return static_cast<uint64_t>((static_cast<unsigned __int128>(count) * rate_32_32 + (1ull << 31)) >> 32);
-}
-/// How many counts of that rate fit into `ticks`; at least 1.
-constexpr uint64_t counts_in(uint64_t ticks, uint64_t rate_32_32) {
-    uint64_t counts = static_cast<uint64_t>((static_cast<unsigned __int128>(ticks) << 32) / rate_32_32);
-    return counts == 0 ? 1 : counts;
-}
-
-// A source: arm(delay in ticks) starts it and gives the deadline; wait_by_poll() asks the device until it says
-// that the deadline has passed; open()/close() let its interrupt through or not.
-
-class LapicTimer {
-  public:
-    static constexpr bool needs_second_timestamp = true;
-    explicit LapicTimer(Bench& bench)
-        : apic_(*bench.machine.apic.device), rate_(bench.machine.apic_rate.tsc_per_count_32_32) {}
-    Result<void> open(bool interrupts) {
-        apic_.set_divide_1();
-        apic_.set_timer_mode(cpu::TimerMode::one_shot, timer_vector, !interrupts);
-        return {};
-    }
-    void close() { apic_.set_timer_mode(cpu::TimerMode::one_shot, timer_vector, true); }
-
-    uint64_t arm(uint64_t delay) const {
-        auto count = static_cast<uint32_t>(counts_in(delay, rate_));
-        uint64_t ticks = scale(count, rate_);
-        uint32_t low, high;
-        if (apic_.x2()) {
-            asm volatile("lfence\n\trdtsc" : "=a"(low), "=d"(high) : : "memory");
-            apic_.set_initial_count(count);
-        } else {
-            asm volatile("lfence\n\trdtsc\n\tmovl %2, (%3)"
-                         : "=&a"(low), "=&d"(high)
-                         : "r"(count), "r"(apic_.xapic().base() + static_cast<uint64_t>(cpu::ApicRegister::initial_count))
-                         : "memory");
-        }
-        return (uint64_t{high} << 32 | low) + to_the_store + ticks;
-    }
-    void wait_by_poll() const {
-        if (apic_.x2()) {
-            while (apic_.current_count() != 0) {}
-            return;
-        }
-        uint32_t left;
-        asm volatile("1:\n\tmovl (%1), %0\n\ttestl %0, %0\n\tjnz 1b"
-                     : "=&r"(left)
-                     : "r"(apic_.xapic().base() + static_cast<uint64_t>(cpu::ApicRegister::current_count))
-                     : "memory", "cc");
-    }
-
-  private:
-    const cpu::LocalApic& apic_;
-    uint64_t rate_;
-};
-
 class DeadlineTimer {
   public:
-    explicit DeadlineTimer(Bench& bench) : apic_(*bench.machine.apic.device) {}
+    explicit DeadlineTimer(Bench& bench, uint8_t) : apic_(*bench.machine.apic.device) {}
     Result<void> open(bool interrupts) {
         if (!apic_.has_deadline()) return Error{"this processor has no TSC-deadline timer (CPUID.01H:ECX[24])"};
         apic_.set_timer_mode(cpu::TimerMode::tsc_deadline, timer_vector, !interrupts);
@@ -182,63 +123,9 @@ class DeadlineTimer {
     const cpu::LocalApic& apic_;
 };
 
-class HpetTimer {
-  public:
-    explicit HpetTimer(Bench& bench) : machine_(bench.machine) {
-        if (!machine_.hpet) return;
-        // Ticks of the TSC a tick of the HPET: period in fs times Hz over 10^15.
-        auto scaled = static_cast<unsigned __int128>(machine_.hpet->period_fs()) * machine_.tsc.hz;
-        rate_ = static_cast<uint64_t>((scaled << 32) / 1000000000000000);
-    }
-    Result<void> open(bool interrupts) {
-        if (!machine_.hpet) return machine_.hpet.absent;
-        // Inputs from 16 on are no ISA interrupt's; the highest is the least likely to be shared.
-        for (unsigned input = 24; input-- > 16;) {
-            if ((machine_.hpet->routes(0) >> input & 1) == 0) continue;
-            const platform::IoApic* io = machine_.io_apic_for(input);
-            if (io == nullptr) continue;
-            auto routed = io->route(input - io->gsi_base(), timer_vector, machine_.apic->id(),
-                                    platform::Polarity::active_high, platform::Trigger::edge, !interrupts);
-            if (!routed) return routed;
-            io_ = io;
-            input_ = input - io->gsi_base();
-            return machine_.hpet->configure(0, input, platform::Trigger::edge);
-        }
-        return Error{"the HPET cannot interrupt at any IOAPIC input from 16 to 23"};
-    }
-    void close() {
-        machine_.hpet->silence(0);
-        if (io_ != nullptr) io_->mask(input_);
-    }
-    /// The comparator counts whole ticks of the HPET, so arming waits for an edge. The deadline is counted from
-    /// the last timestamp before the edge was seen: a latency may be overstated by one read, never understated.
-    uint64_t arm(uint64_t delay) {
-        auto count = static_cast<uint32_t>(counts_in(delay, rate_));
-        uint32_t start = machine_.hpet->counter32(), now;
-        uint64_t before;
-        do {
-            before = measure::end();
-            now = machine_.hpet->counter32();
-        } while (now == start);
-        due_ = now + count;
-        machine_.hpet->arm_one_shot(0, due_);
-        return before + scale(count, rate_);
-    }
-    void wait_by_poll() const {
-        while (static_cast<int32_t>(machine_.hpet->counter32() - due_) < 0) {}
-    }
-
-  private:
-    platform::Machine& machine_;
-    uint64_t rate_ = 1;
-    uint32_t due_ = 0;
-    const platform::IoApic* io_ = nullptr;
-    unsigned input_ = 0;
-};
-
 class PitTimer {
   public:
-    explicit PitTimer(Bench& bench) : machine_(bench.machine) {
+    explicit PitTimer(Bench& bench, uint8_t) : machine_(bench.machine) {
         auto scaled = static_cast<unsigned __int128>(machine_.tsc.hz) * platform::Pit::hz_denominator;
         rate_ = static_cast<uint64_t>((scaled << 32) / platform::Pit::hz_numerator);
     }
@@ -385,7 +272,7 @@ template <class Source>
 Result<void> measure_source(Bench& bench, std::string_view wait) {
     if (wait == "mwait" && !bench.machine.features.monitor)
         return Error{"this processor has no MONITOR/MWAIT (CPUID.01H:ECX[3])"};
-    Source source(bench);
+    Source source(bench, timer_vector);
     bool interrupts = wait != "poll" && wait != "poll-tsc";
     auto opened = source.open(interrupts);
     if (!opened) return opened;

@@ -1,0 +1,409 @@
+// What happens between the doorbell and the resumed instruction? One interrupt, cut into stages by timestamps in
+// its handler, out of ring 0 and out of ring 3:
+//
+//     jolt              from the raise to the processor's answer: what the way of the event adds to INT n
+//     lookup            gate, stack, the first two pushes: the share that INT n pays too, measured beforehand
+//     save              the other registers that a C++ handler may use
+//     action            the handler's work: a count and a flag
+//     end-of-interrupt  the local APIC is told (for INT n there is nobody to tell)
+//     restore           the registers again
+//     resume            two pops, IRETQ and the interrupted code's next timestamp
+//
+// Each stage holds the timestamp that ends it (four instructions: LFENCE, RDTSC, two stores).
+#include "firmware/cpu/descriptors.h"
+#include "firmware/cpu/registers.h"
+#include "firmware/kernel/kernel.h"
+#include "firmware/measure/timestamp.h"
+#include "firmware/wire/text.h"
+#include "labs/bench.h"
+#include "labs/compare.h"
+#include "labs/lab.h"
+#include "labs/timers.h"
+
+extern "C" {
+// What a handler leaves behind, and what it needs. `fired` points to a word that ring 3 can read as well.
+struct alignas(64) AnatomyEvent {
+    uint64_t marks[5];  ///< known, saved, acted, end of interrupt, restored
+    uint64_t end_of_interrupt;
+    volatile uint32_t* fired;
+    uint64_t events;
+};
+[[gnu::used]] AnatomyEvent anatomy_event;
+void anatomy_handler_int();
+void anatomy_handler_xapic();
+void anatomy_handler_x2apic();
+}
+// Out of ring 3 this runs in the task's frame, which has room for 17 words: nine are pushed.
+asm(R"(
+        .pushsection .text.anatomy, "ax"
+        .macro  ANATOMY_STAMP offset
+        lfence
+        rdtsc
+        movl    %eax, anatomy_event + \offset(%rip)
+        movl    %edx, 4 + anatomy_event + \offset(%rip)
+        .endm
+        .macro  ANATOMY_HANDLER name, kind
+        .balign 64
+\name:
+        pushq   %rax
+        pushq   %rdx
+        ANATOMY_STAMP 0
+        pushq   %rcx
+        pushq   %rsi
+        pushq   %rdi
+        pushq   %r8
+        pushq   %r9
+        pushq   %r10
+        pushq   %r11
+        ANATOMY_STAMP 8
+        incq    anatomy_event + 56(%rip)
+        movq    anatomy_event + 48(%rip), %rdi
+        movl    $1, (%rdi)
+        ANATOMY_STAMP 16
+        .if     \kind == 1
+        movq    anatomy_event + 40(%rip), %rax
+        movl    $0, (%rax)
+        .elseif \kind == 2
+        movl    $0x80B, %ecx
+        xorl    %eax, %eax
+        xorl    %edx, %edx
+        wrmsr
+        .endif
+        ANATOMY_STAMP 24
+        popq    %r11
+        popq    %r10
+        popq    %r9
+        popq    %r8
+        popq    %rdi
+        popq    %rsi
+        popq    %rcx
+        ANATOMY_STAMP 32
+        popq    %rdx
+        popq    %rax
+        iretq
+        .endm
+        ANATOMY_HANDLER anatomy_handler_int, 0
+        ANATOMY_HANDLER anatomy_handler_xapic, 1
+        ANATOMY_HANDLER anatomy_handler_x2apic, 2
+        .popsection
+)");
+
+namespace doorbell::labs {
+namespace {
+
+constexpr Case cases[] = {
+    "source=int ring=0",   "source=int ring=3",   "source=lapic ring=0", "source=lapic ring=3", "source=ipi ring=0",
+    "source=ipi ring=3",   "source=msi ring=0",   "source=msi ring=3",   "source=hpet ring=0",  "source=hpet ring=3",
+};
+
+constexpr const char* stages[] = {"jolt", "lookup", "save", "action", "end-of-interrupt", "restore", "resume"};
+
+constexpr uint8_t event_vector = cpu::vector::first_free + 8;
+constexpr uint64_t spacing = 5000;  ///< TSC ticks from arming a timer to its deadline, at least
+constexpr uint64_t trials = 32;     ///< of INT n, for the lookup
+/// Shorthand "self", level "assert", fixed delivery (SDM vol. 3A, "Interrupt Command Register").
+constexpr uint32_t self_command = 1 << 18 | 1 << 14 | event_vector;
+
+enum class Source : uint32_t { interrupt_instruction, armed, self_ipi, self_ipi_by_kernel };
+
+/// The case that runs: what the calls below work on.
+struct Trial {
+    Source source = Source::armed;
+    uint64_t (*arm)(uint64_t delay) = nullptr;  ///< starts the timer; the deadline
+    const cpu::LocalApic* apic = nullptr;
+    Bench* bench = nullptr;
+    measure::Series* latency = nullptr;
+    measure::Series* entry = nullptr;
+    uint64_t raised = 0;
+    uint64_t lookup = ~0ull;
+    bool trying = false;
+};
+Trial trial;
+
+// Ring 0, called directly or as fast calls out of ring 3.
+
+/// Starts what will interrupt; for an armed timer, notes its deadline.
+[[maybe_unused, gnu::noinline]] uint64_t prepare() {
+    *anatomy_event.fired = 0;
+    if (trial.source == Source::armed) trial.raised = trial.arm(spacing + trial.bench->random.below(spacing / 4));
+    return 0;
+}
+
+/// The x2APIC is ring 0's alone: the interrupt is pending on the way back to ring 3, and taken there.
+[[maybe_unused, gnu::noinline]] uint64_t send_to_self() {
+    trial.raised = measure::end() + to_the_store;
+    (void)trial.apic->send_self(event_vector);
+    return 0;
+}
+
+/// The event is over: `raised` as the raiser knows it (0: prepare() knows it), `resumed` the next timestamp.
+[[maybe_unused, gnu::noinline]] uint64_t collect(uint64_t raised, uint64_t resumed) {
+    if (raised == 0) raised = trial.raised;
+    const uint64_t* m = anatomy_event.marks;
+    uint64_t entry = m[0] - raised;
+    if (trial.trying) {
+        if (entry < trial.lookup) trial.lookup = entry;
+        return 0;
+    }
+    // A path that was quicker than INT n's had no jolt.
+    uint64_t looked_up = entry < trial.lookup ? entry : trial.lookup;
+    uint64_t path[] = {raised, m[0] - looked_up, m[0], m[1], m[2], m[3], m[4], resumed};
+    trial.latency->record_path(path);
+    trial.entry->record(entry);
+    return 0;
+}
+
+constexpr uint32_t prepare_call = kernel::call::fast_lab, send_call = prepare_call + 1, collect_call = prepare_call + 2;
+
+// The interrupted code, the same in ring 0 and ring 3.
+
+struct Times {
+    uint64_t raised, resumed;
+};
+
+[[gnu::always_inline]] inline Times by_instruction() {
+    uint32_t low, high, low_after, high_after;
+    asm volatile(
+        "lfence\n\t"
+        "rdtsc\n\t"
+        "int %4\n\t"
+        "movl %%eax, %2\n\t"
+        "movl %%edx, %3\n\t"
+        "lfence\n\t"
+        "rdtsc"
+        : "=&a"(low_after), "=&d"(high_after), "=&r"(low), "=&r"(high)
+        : "i"(event_vector)
+        : "memory");
+    return {(uint64_t{high} << 32 | low) + to_the_store, uint64_t{high_after} << 32 | low_after};
+}
+
+/// Busy until the handler has run.
+[[gnu::always_inline]] inline uint64_t until_fired(const volatile uint32_t* fired) {
+    uint32_t low, high;
+    asm volatile(
+        "1:\n\t"
+        "cmpl $0, (%2)\n\t"
+        "je 1b\n\t"
+        "lfence\n\t"
+        "rdtsc"
+        : "=&a"(low), "=&d"(high)
+        : "r"(fired)
+        : "memory", "cc");
+    return uint64_t{high} << 32 | low;
+}
+
+/// The interrupt may come right behind the store, so nothing stands between it and the timestamp.
+[[gnu::always_inline]] inline uint64_t command(uint64_t command_register) {
+    uint32_t low, high;
+    asm volatile(
+        "lfence\n\t"
+        "rdtsc\n\t"
+        "movl %2, (%3)"
+        : "=&a"(low), "=&d"(high)
+        : "r"(self_command), "r"(command_register)
+        : "memory");
+    return (uint64_t{high} << 32 | low) + to_the_store;
+}
+
+template <bool user>
+[[gnu::always_inline]] inline void events(const volatile uint32_t* fired, uint64_t count, Source source, uint64_t command_register) {
+    for (uint64_t i = 0; i < count; ++i) {
+        if constexpr (user) kernel::user::call(prepare_call);
+        else prepare();
+        Times times{0, 0};
+        if (source == Source::interrupt_instruction) {
+            times = by_instruction();
+        } else {
+            if (source == Source::self_ipi) times.raised = command(command_register);
+            if (source == Source::self_ipi_by_kernel) {
+                if constexpr (user) kernel::user::call(send_call);
+                else send_to_self();
+            }
+            times.resumed = until_fired(fired);
+        }
+        if constexpr (user) kernel::user::call(collect_call, times.raised, times.resumed);
+        else collect(times.raised, times.resumed);
+    }
+}
+
+[[gnu::noinline]] void in_ring0(const volatile uint32_t* fired, uint64_t count, Source source, uint64_t command_register) {
+    events<false>(fired, count, source, command_register);
+}
+DOORBELL_USER void in_ring3(const volatile uint32_t* fired, uint64_t count, Source source, uint64_t command_register) {
+    events<true>(fired, count, source, command_register);
+}
+
+/// Which ring the interrupted code runs in.
+class Ring {
+  public:
+    Ring(Bench& bench, bool user) : bench_(bench), user_(user), kernel_(bench.machine) {}
+
+    Result<void> start() {
+        uint64_t page = bench_.machine.arena.take(cpu::PageTables::page, cpu::PageTables::page);
+        if (page == 0) return Error{"not enough memory for a page"};
+        anatomy_event.fired = reinterpret_cast<volatile uint32_t*>(page);
+        fired_ = page;
+        const cpu::LocalApic& apic = *bench_.machine.apic.device;
+        if (!apic.x2()) command_register_ = apic.xapic().base() + static_cast<uint64_t>(cpu::ApicRegister::interrupt_command);
+        if (!user_) return {};
+        auto up = kernel_.start({});
+        if (!up) return up;
+        auto space = kernel_.make_space(65536);
+        if (!space) return space.error();
+        auto shown = (*space)->share(page, cpu::PageTables::page, false);
+        if (!shown) return shown.error();
+        fired_ = *shown;
+        if (!apic.x2()) {
+            // Ring 3 rings for itself: the APIC's page, behind the shared one, for this task alone.
+            constexpr uint64_t at = kernel::shared_start + (1 << 20);
+            constexpr uint64_t flags =
+                cpu::PageFlags::writable | cpu::PageFlags::user | cpu::PageFlags::no_execute | cpu::PageFlags::uncached;
+            auto mapped = (*space)->tables.map(at, apic.xapic().base(), cpu::PageTables::page, flags);
+            if (!mapped) return mapped;
+            command_register_ = at + static_cast<uint64_t>(cpu::ApicRegister::interrupt_command);
+        }
+        kernel_.set_fast_call(prepare_call, prepare);
+        kernel_.set_fast_call(send_call, send_to_self);
+        kernel_.set_fast_call(collect_call, collect);
+        auto task = kernel_.make_task(**space, in_ring3, {});
+        if (!task) return task.error();
+        task_ = *task;
+        return {};
+    }
+
+    Result<void> run(uint64_t count, Source source) {
+        if (!user_) {
+            cpu::enable_interrupts();
+            in_ring0(reinterpret_cast<const volatile uint32_t*>(fired_), count, source, command_register_);
+            cpu::disable_interrupts();
+            return {};
+        }
+        kernel_.restart(*task_, reinterpret_cast<const void*>(in_ring3),
+                        {fired_, count, static_cast<uint64_t>(source), command_register_});
+        kernel_.run();
+        if (!task_->ended() || task_->ended_by != 0) return Error{"the task did not end by itself: signal", task_->ended_by};
+        return {};
+    }
+
+  private:
+    Bench& bench_;
+    bool user_;
+    kernel::Kernel kernel_;
+    kernel::Task* task_ = nullptr;
+    uint64_t fired_ = 0, command_register_ = 0;
+};
+
+/// One event, waited for with an end in sight: the measured loops have none.
+template <class Raise>
+Result<void> try_once(Raise&& raise) {
+    *anatomy_event.fired = 0;
+    cpu::enable_interrupts();
+    uint64_t deadline = raise();
+    while (*anatomy_event.fired == 0) {
+        if (static_cast<int64_t>(measure::end() - deadline) > static_cast<int64_t>(10 * spacing)) {
+            cpu::disable_interrupts();
+            return Error{"the interrupt did not arrive: tried once, waited ten times the spacing"};
+        }
+    }
+    cpu::disable_interrupts();
+    return {};
+}
+
+Result<void> record(Bench& bench, Ring& ring) {
+    Result<void> done;
+    trial.latency = &bench.series("latency", {.stages = stages});
+    trial.entry = &bench.series("entry");
+    bench.repeat([&](uint64_t count) {
+        if (auto ran = ring.run(count, trial.source); !ran) done = ran;
+    });
+    return done;
+}
+
+template <class Timer>
+Result<void> record_timer(Bench& bench, Ring& ring, Timer& timer) {
+    static Timer* armed;
+    armed = &timer;
+    trial.arm = [](uint64_t delay) { return armed->arm(delay); };
+    auto done = try_once([&] { return timer.arm(spacing); });
+    if (done) done = record(bench, ring);
+    timer.close();
+    return done;
+}
+
+Result<void> measure_source(Bench& bench, Ring& ring, std::string_view source) {
+    const cpu::LocalApic& apic = *bench.machine.apic.device;
+    if (source == "int") return record(bench, ring);
+    cpu::set_gate(event_vector, apic.x2() ? anatomy_handler_x2apic : anatomy_handler_xapic);
+    if (source == "ipi") {
+        trial.source = apic.x2() ? Source::self_ipi_by_kernel : Source::self_ipi;
+        auto arrives = try_once([&] {
+            (void)apic.send_self(event_vector);
+            return measure::end();
+        });
+        return arrives ? record(bench, ring) : arrives;
+    }
+    trial.source = Source::armed;
+    if (source == "lapic") {
+        LapicTimer timer(bench, event_vector);
+        auto opened = timer.open(true);
+        return opened ? record_timer(bench, ring, timer) : opened;
+    }
+    HpetTimer timer(bench, event_vector);
+    auto opened = source == "msi" ? timer.open_by_message() : timer.open(true);
+    return opened ? record_timer(bench, ring, timer) : opened;
+}
+
+Result<void> body(Bench& bench, const Case& which) {
+    const cpu::LocalApic& apic = *bench.machine.apic.device;
+    trial = {.source = Source::interrupt_instruction, .apic = &apic, .bench = &bench};
+    anatomy_event = {};
+    if (!apic.x2()) anatomy_event.end_of_interrupt = apic.xapic().base() + static_cast<uint64_t>(cpu::ApicRegister::end_of_interrupt);
+    Ring ring(bench, which.number("ring") == 3);
+    auto done = ring.start();
+    if (!done) return done;
+    cpu::set_gate(event_vector, anatomy_handler_int, 3);
+    trial.trying = true;
+    done = ring.run(trials, trial.source);
+    trial.trying = false;
+    if (done) done = measure_source(bench, ring, which["source"]);
+    cpu::reset_gate(event_vector);
+    return done;
+}
+
+char because_buffer[300];
+
+Verdict user_costs_more(const Results& results) {
+    return below(results, "anatomy", {"source=lapic ring=0", "latency"}, {"source=lapic ring=3", "latency"}, 1,
+                 "this clock counts an interrupt as one instruction, whatever ring it comes out of", because_buffer);
+}
+
+Verdict short_entry(const Results& results) {
+    const Summary* s = results.find("anatomy", "source=int ring=3", "entry");
+    if (s == nullptr) return {Verdict::Holds::cannot_say, "the case was not run"};
+    wire::Text text(because_buffer);
+    text << "min " << s->min << ", max " << s->max << " " << s->unit << " over " << s->count << " samples (" << s->evidence << ")";
+    if (std::string_view(s->evidence) != "exact") {
+        text << "; only a clock that counts instructions shows path lengths";
+        return {Verdict::Holds::cannot_say, text.view()};
+    }
+    return {s->max <= 12 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+}
+
+constexpr Claim claims[] = {
+    {"an interrupt out of ring 3 costs more than one out of ring 0", in_image(user_costs_more)},
+    {"out of ring 3 it is at most 12 instructions to the handler's first timestamp", in_image(short_entry)},
+};
+
+}  // namespace
+
+extern const Lab anatomy_lab{
+    .name = "anatomy",
+    .question = "What happens between the doorbell and the resumed instruction?",
+    .needs = "a local APIC; an HPET for source=hpet, one that can send messages for source=msi",
+    .cases = cases,
+    .settings = {},
+    .claims = claims,
+    .body = in_image(body),
+};
+
+}  // namespace doorbell::labs
