@@ -2,7 +2,7 @@
 
 namespace doorbell::labs {
 
-extern const Lab anatomy_lab, burst_lab, clock_lab, nic_lab, switch_lab, syscall_lab, timer_lab;
+extern const Lab anatomy_lab, batch_lab, burst_lab, clock_lab, nic_lab, switch_lab, syscall_lab, timer_lab;
 
 namespace {
 constexpr const Lab* all[] = {
@@ -12,6 +12,7 @@ constexpr const Lab* all[] = {
     &burst_lab,
     &anatomy_lab,
     &syscall_lab,
+    &batch_lab,
     &switch_lab,
 };
 }  // namespace

@@ -1,0 +1,185 @@
+// Why put 1000 notes in one bag? A task makes 1000 records, one after the other, and hands them to the kernel in
+// calls of `size`. The kernel checks the bag's address and enters the records into its ledger.
+//
+//     total   1000 records made and deposited
+//     cost    a record's share of the depositing: total less the making alone, over 1000, rounded
+//     first   from the making of the first record until the call that carried it is back
+//
+// The same question of a network card, packets a doorbell, is the lab `burst`.
+#include "firmware/kernel/kernel.h"
+#include "firmware/measure/timestamp.h"
+#include "labs/bench.h"
+#include "labs/compare.h"
+#include "labs/lab.h"
+
+namespace doorbell::labs {
+namespace {
+
+constexpr Case cases[] = {
+    "size=1", "size=2", "size=5", "size=10", "size=20", "size=50", "size=100", "size=200", "size=500", "size=1000",
+};
+
+constexpr uint64_t records = 1000;  ///< a multiple of every size
+
+struct Note {
+    uint64_t number, amount;
+};
+
+struct Day {
+    uint64_t making, total, first;
+};
+
+constexpr uint32_t open_call = kernel::call::fast_lab, deposit_call = open_call + 1;
+
+// Ring 0: the ledger.
+
+struct Ledger {
+    Note* notes;
+    uint64_t used;
+};
+Ledger ledger;
+
+[[maybe_unused]] uint64_t open_ledger() {
+    ledger.used = 0;
+    return 0;
+}
+
+/// Enters `count` notes that lie at `user` in the calling task's memory; how many, or why not.
+[[maybe_unused]] uint64_t deposit(uint64_t user, uint64_t count) {
+    if (count > records - ledger.used) return kernel::invalid;
+    uint64_t at = kernel_state.current->space->memory.at(user, count * sizeof(Note), kernel::Access::read);
+    if (at == 0) return kernel::bad_address;
+    // volatile: no call of a library's copy, whose length would depend on who built the image.
+    auto* from = reinterpret_cast<const volatile uint64_t*>(at);
+    auto* to = reinterpret_cast<volatile uint64_t*>(ledger.notes + ledger.used);
+    for (uint64_t i = 0; i < count; ++i, from += 2, to += 2) {
+        to[0] = from[0];
+        to[1] = from[1];
+    }
+    ledger.used += count;
+    return count;
+}
+
+// Ring 3: the depositor.
+
+/// Makes one bag of notes; the number of the next note.
+[[gnu::always_inline]] inline uint64_t make_bag(volatile Note* bag, uint64_t size, uint64_t number) {
+    for (uint64_t i = 0; i < size; ++i, ++number) {
+        bag[i].number = number;
+        bag[i].amount = number * 0x9E3779B97F4A7C15;
+    }
+    return number;
+}
+
+DOORBELL_USER uint64_t time_making(volatile Note* bag, uint64_t size) {
+    uint64_t start = measure::begin();
+    for (uint64_t number = 0; number < records;) number = make_bag(bag, size, number);
+    return measure::end() - start;
+}
+
+DOORBELL_USER uint64_t deposit_all(Day* days, uint64_t count, volatile Note* bag, uint64_t size) {
+    uint64_t refused = 0;
+    for (uint64_t i = 0; i < count; ++i) {
+        kernel::user::call(open_call);
+        days[i].making = time_making(bag, size);
+        uint64_t start = measure::begin();
+        uint64_t number = make_bag(bag, size, 0);
+        refused |= kernel::user::call(deposit_call, reinterpret_cast<uint64_t>(bag), size) - size;
+        uint64_t first = measure::end();
+        while (number < records) {
+            number = make_bag(bag, size, number);
+            refused |= kernel::user::call(deposit_call, reinterpret_cast<uint64_t>(bag), size) - size;
+        }
+        days[i].total = measure::end() - start;
+        days[i].first = first - start;
+    }
+    return refused;
+}
+
+bool ledger_is_whole() {
+    if (ledger.used != records) return false;
+    for (uint64_t i = 0; i < records; ++i)
+        if (ledger.notes[i].number != i || ledger.notes[i].amount != i * 0x9E3779B97F4A7C15) return false;
+    return true;
+}
+
+Result<void> body(Bench& bench, const Case& which) {
+    uint64_t size = which.number("size");
+    measure::Series& cost = bench.series("cost");
+    measure::Series& total = bench.series("total", {.less_overhead = true});
+    measure::Series& first = bench.series("first", {.less_overhead = true});
+    // A sample is a thousand records already.
+    uint64_t most = bench.samples() < 100 ? bench.samples() : bench.samples() / 10 < 100 ? 100 : bench.samples() / 10;
+    kernel::Kernel kernel(bench.machine);
+    auto up = kernel.start({});
+    if (!up) return up;
+    auto notes = bench.machine.arena.array<Note>(records);
+    auto space = kernel.make_space(most * sizeof(Day) + size * sizeof(Note) + 65536);
+    if (!space || notes.empty()) return Error{"not enough memory for the ledger and the samples asked for"};
+    ledger = {notes.data(), 0};
+    kernel.set_fast_call(open_call, open_ledger);
+    kernel.set_fast_call(deposit_call, deposit);
+    uint64_t days = (*space)->take(most * sizeof(Day)), bag = (*space)->take(size * sizeof(Note));
+    auto task = kernel.make_task(**space, deposit_all, {});
+    if (!task || days == 0 || bag == 0) return Error{"not enough memory for the samples asked for"};
+    Result<void> done;
+    bench.repeat([&](uint64_t wanted) {
+        uint64_t count = wanted < most ? wanted : most;
+        kernel.restart(**task, reinterpret_cast<const void*>(deposit_all), {days, count, bag, size});
+        kernel.run();
+        if ((*task)->ended_by != 0) done = Error{"the task did not end by itself: signal", (*task)->ended_by};
+        else if ((*task)->exit_value != 0) done = Error{"the kernel refused a bag"};
+        else if (!ledger_is_whole()) done = Error{"the ledger does not hold every record once"};
+        auto* day = (*space)->kernel<Day>(days);
+        for (uint64_t i = 0; i < count; ++i) {
+            uint64_t depositing = day[i].total > day[i].making ? day[i].total - day[i].making : 0;
+            cost.record((depositing + records / 2) / records);
+            total.record(day[i].total);
+            first.record(day[i].first);
+        }
+    });
+    return done;
+}
+
+char because_buffer[300];
+
+Verdict bag_saves(const Results& results) {
+    return below(results, "batch", {"size=1000", "cost"}, {"size=1", "cost"}, 10,
+                 "this clock counts a ring crossing as one instruction, and so the notes too cheap", because_buffer);
+}
+Verdict first_waits(const Results& results) {
+    return below(results, "batch", {"size=1", "first"}, {"size=1000", "first"}, 10, nullptr, because_buffer);
+}
+Verdict hundred_is_enough(const Results& results) {
+    const Summary* one = results.find("batch", "size=1", "cost");
+    const Summary* hundred = results.find("batch", "size=100", "cost");
+    const Summary* thousand = results.find("batch", "size=1000", "cost");
+    if (one == nullptr || hundred == nullptr || thousand == nullptr)
+        return {Verdict::Holds::cannot_say, "one of the three cases was not run"};
+    wire::Text text(because_buffer);
+    text << "a record costs " << one->p50 << " alone, " << hundred->p50 << " in a bag of 100, " << thousand->p50 << " "
+         << one->unit << " in one of 1000 (" << one->evidence << ")";
+    uint64_t saved = one->p50 > thousand->p50 ? one->p50 - thousand->p50 : 0;
+    uint64_t still = hundred->p50 > thousand->p50 ? hundred->p50 - thousand->p50 : 0;
+    return {saved != 0 && still * 20 <= saved ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+}
+
+constexpr Claim claims[] = {
+    {"one bag of 1000 costs under a tenth of 1000 notes", in_image(bag_saves)},
+    {"the first record waits more than ten times as long in a bag of 1000 as alone", in_image(first_waits)},
+    {"a bag of 100 saves at least 95 % of what a bag of 1000 saves", in_image(hundred_is_enough)},
+};
+
+}  // namespace
+
+extern const Lab batch_lab{
+    .name = "batch",
+    .question = "Why put 1000 notes in one bag?",
+    .needs = "nothing",
+    .cases = cases,
+    .settings = {},
+    .claims = claims,
+    .body = in_image(body),
+};
+
+}  // namespace doorbell::labs
