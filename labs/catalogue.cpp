@@ -2,7 +2,7 @@
 
 namespace doorbell::labs {
 
-extern const Lab anatomy_lab, batch_lab, burst_lab, clock_lab, nic_lab, switch_lab, syscall_lab, timer_lab;
+extern const Lab anatomy_lab, batch_lab, burst_lab, clock_lab, nic_lab, signals_lab, switch_lab, syscall_lab, timer_lab;
 
 namespace {
 constexpr const Lab* all[] = {
@@ -14,6 +14,7 @@ constexpr const Lab* all[] = {
     &syscall_lab,
     &batch_lab,
     &switch_lab,
+    &signals_lab,
 };
 }  // namespace
 

@@ -64,6 +64,8 @@ Kernel* active_kernel;
 
 uint64_t address_of(void (*function)()) { return reinterpret_cast<uint64_t>(function); }
 
+auto alarm_gate(bool x2) { return x2 ? kernel_alarm_x2apic : kernel_alarm_xapic; }
+
 /// Which signal an exception is to the task that caused it; 0 for those that are the machine's own trouble.
 uint8_t signal_of(uint64_t vector) {
     switch (vector) {
@@ -149,7 +151,7 @@ Result<void> Kernel::start(const Options& options) {
     bool x2 = machine_.apic->x2(), full = options.extended_state;
     cpu::set_gate(tick_vector, full ? (x2 ? kernel_tick_full_x2apic : kernel_tick_full_xapic)
                                     : (x2 ? kernel_tick_registers_x2apic : kernel_tick_registers_xapic));
-    cpu::set_gate(alarm_vector, x2 ? kernel_alarm_x2apic : kernel_alarm_xapic);
+    cpu::set_gate(alarm_vector, alarm_gate(x2));
     for (uint8_t v = 0; v < 32; ++v)
         if (signal_of(v) != 0) before_[v] = cpu::set_handler(v, on_trap);
 
@@ -187,14 +189,21 @@ void Kernel::stop() {
     // A timer that fired while it was being stopped may still be waiting to be taken.
     machine_.apic->set_timer_mode(cpu::TimerMode::one_shot, tick_vector, true);
     for (uint8_t v : {tick_vector, alarm_vector}) {
-        cpu::Handler before = cpu::set_handler(v, drain);
+        take_late(v);
         cpu::reset_gate(v);
-        cpu::enable_interrupts();
-        asm volatile("nop\n\tnop");
-        cpu::disable_interrupts();
-        if (machine_.apic->in_service(v)) machine_.apic->eoi();
-        cpu::set_handler(v, before);
     }
+}
+
+/// An interrupt that came after the last task had left: the gates here expect a task in ring 3.
+void Kernel::take_late(uint8_t vector) const {
+    if (!machine_.apic->requested(vector)) return;
+    cpu::Handler before = cpu::set_handler(vector, drain);
+    cpu::reset_gate(vector);
+    cpu::enable_interrupts();
+    asm volatile("nop\n\tnop");
+    cpu::disable_interrupts();
+    if (machine_.apic->in_service(vector)) machine_.apic->eoi();
+    cpu::set_handler(vector, before);
 }
 
 Result<Space*> Kernel::make_space(uint64_t bytes) {
@@ -280,9 +289,35 @@ void Kernel::set_alarm(Alarm alarm) {
     machine_.apic->set_timer_mode(cpu::TimerMode::one_shot, alarm_vector, false);
 }
 
-void Kernel::arm_alarm(uint64_t ticks) const {
-    auto count = (static_cast<unsigned __int128>(ticks) << 32) / machine_.apic_rate.tsc_per_count_32_32;
-    machine_.apic->set_initial_count(count == 0 ? 1 : static_cast<uint32_t>(count));
+uint64_t Kernel::arm_alarm(uint64_t ticks) const {
+    uint64_t rate = machine_.apic_rate.tsc_per_count_32_32;
+    auto count = static_cast<uint32_t>((static_cast<unsigned __int128>(ticks) << 32) / rate);
+    if (count == 0) count = 1;
+    uint64_t due = static_cast<uint64_t>((static_cast<unsigned __int128>(count) * rate + (1ull << 31)) >> 32);
+    const cpu::LocalApic& apic = *machine_.apic.device;
+    uint32_t low, high;
+    if (apic.x2()) {
+        asm volatile("lfence\n\trdtsc" : "=a"(low), "=d"(high) : : "memory");
+        apic.set_initial_count(count);
+    } else {
+        // The store stands right behind the timestamp, and is one instruction younger.
+        asm volatile("lfence\n\trdtsc\n\tmovl %2, (%3)"
+                     : "=&a"(low), "=&d"(high)
+                     : "r"(count), "r"(apic.xapic().base() + static_cast<uint64_t>(cpu::ApicRegister::initial_count))
+                     : "memory");
+    }
+    return (uint64_t{high} << 32 | low) + 1 + due;
+}
+
+void Kernel::disarm_alarm() const {
+    machine_.apic->set_initial_count(0);
+    take_late(alarm_vector);
+    cpu::set_gate(alarm_vector, alarm_gate(machine_.apic->x2()));
+}
+
+void Kernel::retire(Task& task) {
+    if (task.state == TaskState::ready) scheduler_.remove(task);
+    task.state = TaskState::ended;
 }
 
 Task* Kernel::next_or_leave(Task* next) {

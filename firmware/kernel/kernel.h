@@ -92,6 +92,9 @@ class Kernel {
     /// Takes a task back to where make_task() left it (same stack, signals forgotten), ready.
     void restart(Task& task, const void* entry, std::initializer_list<uint64_t> arguments);
 
+    /// Ends a task that does not run now; restart() brings it back.
+    void retire(Task& task);
+
     /// Runs tasks until none can, or one asks to leave, or `slices` time slices have passed (slice != 0).
     Left run(uint64_t slices = ~0ull);
 
@@ -108,8 +111,11 @@ class Kernel {
     /// Who hears of an interrupt at alarm_vector (the LAPIC timer armed by arm_alarm()): says who runs next.
     using Alarm = Task* (*)(Task* running);
     void set_alarm(Alarm alarm);
-    /// One-shot, `ticks` TSC ticks from now. Only without a time slice.
-    void arm_alarm(uint64_t ticks) const;
+    /// One-shot, `ticks` TSC ticks from now (rounded to the timer's); the TSC at which it is due. Only without
+    /// a time slice.
+    uint64_t arm_alarm(uint64_t ticks) const;
+    /// Stops the alarm, and takes one that came when no task ran any more. Not for tasks' calls.
+    void disarm_alarm() const;
 
     /// Raises a signal and says who runs next: the target, where it can now take it ("who is told goes first"),
     /// otherwise whoever runs now. For LabCall and Alarm.
@@ -133,6 +139,7 @@ class Kernel {
     void set_fast(unsigned number, void (*function)());
     Result<void> enable_extended_state();
     Task* next_or_leave(Task* next);
+    void take_late(uint8_t vector) const;
     Result<uint64_t> extended_area();
 
     platform::Machine& machine_;

@@ -1,0 +1,471 @@
+// How does a process learn that it should stop? First how long it takes: from the tick at which a timer's
+// interrupt raises the signal to the first timestamp of the handler. Then what is left behind: a task commits
+// batches to a log in memory, and a signal is made to land at every instruction of that in turn.
+#include "firmware/kernel/kernel.h"
+#include "firmware/measure/timestamp.h"
+#include "labs/bench.h"
+#include "labs/compare.h"
+#include "labs/lab.h"
+
+namespace doorbell::labs {
+namespace {
+
+using namespace kernel;
+
+constexpr Case cases[] = {
+    "signal=SIGTERM target=running", "signal=SIGTERM target=ready",   "signal=SIGTERM target=blocked",
+    "signal=SIGINT target=running",  "signal=SIGSEGV target=running", "signal=SIGPIPE target=running",
+    "signal=SIGKILL target=running", "signal=SIGTERM handler=stop",   "signal=SIGTERM handler=nested",
+    "signal=SIGTERM handler=none",   "signal=SIGINT handler=stop",    "signal=SIGINT handler=none",
+    "signal=SIGPIPE handler=stop",   "signal=SIGPIPE handler=none",   "signal=SIGSEGV handler=none",
+    "signal=SIGKILL handler=refused",
+};
+
+constexpr Setting settings[] = {
+    {"delay", 2000, 500, 1000000, "tick", "time from arming the timer to the signal, where latency is measured"},
+};
+
+constexpr unsigned batches = 3, records_in_batch = 8;
+
+/// One batch in the log. It is whole where `sum` is that of its records, and not 0.
+struct Entry {
+    volatile uint64_t sequence;  ///< written first; 0: nothing here
+    volatile uint64_t records[records_in_batch];
+    volatile uint64_t sum;       ///< written last
+};
+
+/// What tasks and kernel share, at a fixed address in ring 3: its global variables.
+struct Board {
+    volatile uint64_t known;      ///< first timestamp in a handler
+    volatile uint64_t fired;
+    volatile uint64_t stop;
+    volatile uint64_t resume_at;  ///< where to go on after a fault
+    volatile uint64_t deadline;
+    volatile uint64_t last;       ///< timestamp at the committer's end
+    const volatile uint64_t* volatile source;
+    volatile uint64_t holder;     ///< the log's lock: task id + 1, 0 when free
+    volatile uint64_t records[records_in_batch];
+    Entry log[batches + 1];
+};
+static_assert(sizeof(Board) <= 4096);
+
+constexpr uint64_t wild = 0x10;  ///< in the page that is never mapped
+
+// Calls of this lab.
+constexpr uint32_t arm_call = call::fast_lab, take_call = call::fast_lab + 1, ended_call = call::fast_lab + 2,
+                   publish_call = call::lab;
+
+// ---- Ring 3 ----
+
+[[gnu::always_inline]] inline Board& board() { return *reinterpret_cast<Board*>(shared_start); }
+
+DOORBELL_USER void timing_handler() {
+    board().known = measure::end();
+    board().fired = 1;
+}
+
+/// For a fault: goes on behind the instruction that faulted.
+DOORBELL_USER void fault_handler(uint64_t, cpu::Frame* interrupted) {
+    board().known = measure::end();
+    interrupted->rip = board().resume_at;
+}
+
+DOORBELL_USER void spin_until_fired(uint64_t* out, uint64_t count, uint64_t delay) {
+    user::call(call::yield);  // the target, if it is another task, takes its place first
+    for (uint64_t i = 0; i < count; ++i) {
+        board().fired = 0;
+        // The delay varies a little, so that the interrupt finds the loop below at each of its instructions.
+        uint64_t deadline = user::call(arm_call, delay + (i & 15));
+        while (board().fired == 0) {}
+        out[i] = board().known - deadline;
+    }
+    user::call(call::leave);
+}
+
+DOORBELL_USER void target_self(uint64_t* out, uint64_t count, uint64_t delay, uint64_t signal) {
+    user::call(call::set_handler, signal, reinterpret_cast<uint64_t>(timing_handler));
+    spin_until_fired(out, count, delay);
+}
+
+DOORBELL_USER void target_ready(uint64_t signal) {
+    user::call(call::set_handler, signal, reinterpret_cast<uint64_t>(timing_handler));
+    for (;;) user::call(call::yield);
+}
+
+DOORBELL_USER void target_blocked(uint64_t signal) {
+    user::call(call::set_handler, signal, reinterpret_cast<uint64_t>(timing_handler));
+    for (;;) user::call(call::pause);
+}
+
+DOORBELL_USER void target_victim(uint64_t delay) {
+    board().deadline = user::call(arm_call, delay);
+    for (;;) asm volatile("" : : : "memory");
+}
+
+DOORBELL_USER void touch_wild(uint64_t* out, uint64_t count) {
+    user::call(call::set_handler, sigsegv, reinterpret_cast<uint64_t>(fault_handler));
+    for (uint64_t i = 0; i < count; ++i) {
+        uint64_t before;
+        asm volatile(
+            "leaq 1f(%%rip), %%rax\n\t"
+            "movq %%rax, %1\n\t"
+            "lfence\n\t"
+            "rdtsc\n\t"
+            "shlq $32, %%rdx\n\t"
+            "orq %%rdx, %%rax\n\t"
+            "movq %%rax, %0\n\t"
+            "lfence\n\t"
+            "movb $0, (%2)\n"
+            "1:"
+            : "=&r"(before), "=m"(board().resume_at)
+            : "r"(wild)
+            : "rax", "rdx", "memory", "cc");
+        out[i] = board().known - before;
+    }
+}
+
+DOORBELL_USER void write_broken_pipe(uint64_t* out, uint64_t count) {
+    user::call(call::set_handler, sigpipe, reinterpret_cast<uint64_t>(timing_handler));
+    for (uint64_t i = 0; i < count; ++i) {
+        uint64_t before = measure::begin();
+        user::call(publish_call, 0);
+        out[i] = board().known - before;
+    }
+}
+
+DOORBELL_USER void stop_handler() { board().stop = 1; }
+
+/// A signal inside a signal: the inner one's handler is the one that asks to stop.
+DOORBELL_USER void nesting_handler() { user::call(call::raise, 0, sigint); }
+
+/// Takes batches from the source and commits them to the log. With `delay`, a timer is set before.
+DOORBELL_USER uint64_t commit_batches(uint64_t delay) {
+    Board& b = board();
+    if (delay != 0) user::call(arm_call, delay);
+    for (unsigned i = 0; i < batches && b.stop == 0; ++i) {
+        uint64_t n = user::call(take_call);  // from here on the source has forgotten these records
+        b.holder = 1;
+        Entry& entry = b.log[n];
+        entry.sequence = n + 1;
+        uint64_t sum = 0;
+        for (unsigned k = 0; k < records_in_batch; ++k) {
+            uint64_t record = b.source[k] + n;
+            entry.records[k] = record;
+            sum += record;
+        }
+        entry.sum = sum;
+        b.holder = 0;
+        user::call(publish_call, n);
+    }
+    b.last = measure::end();
+    return 0;
+}
+
+DOORBELL_USER uint64_t set_handlers_and_commit(uint64_t delay, uint64_t signal, uint64_t handler, uint64_t inner) {
+    bool refused = handler != 0 && user::call(call::set_handler, signal, handler) != 0;
+    if (refused != (handler != 0 && signal == sigkill)) return 1;
+    if (inner != 0) user::call(call::set_handler, sigint, inner);
+    return commit_batches(delay);
+}
+
+/// Another task finds the log as the first one left it: takes the lock from a holder that has ended, drops a
+/// torn batch, and commits one of its own in that place.
+DOORBELL_USER uint64_t succeed() {
+    Board& b = board();
+    if (b.holder != 0 && user::call(ended_call, b.holder - 1) == 0) return 1;
+    b.holder = 2;
+    unsigned n = 0;
+    for (; n < batches; ++n) {
+        Entry& entry = b.log[n];
+        uint64_t sum = 0;
+        for (unsigned k = 0; k < records_in_batch; ++k) sum += entry.records[k];
+        if (entry.sequence != n + 1 || entry.sum == 0 || entry.sum != sum) break;
+    }
+    Entry& entry = b.log[n];
+    entry.sum = 0;
+    entry.sequence = n + 1;
+    uint64_t sum = 0;
+    for (unsigned k = 0; k < records_in_batch; ++k) {
+        entry.records[k] = 1000 + k;
+        sum += 1000 + k;
+    }
+    entry.sum = sum;
+    b.holder = 0;
+    return 0;
+}
+
+// ---- Ring 0 ----
+
+struct Scene {
+    Board* board;
+    Task* target;
+    uint8_t signal;
+    bool pipe_broken;
+    uint64_t taken;
+    uint64_t deadline;
+} scene;
+
+uint64_t arm(uint64_t delay) { return scene.deadline = Kernel::active()->arm_alarm(delay); }
+uint64_t take() { return scene.taken++; }
+uint64_t has_ended(uint64_t id) {
+    auto tasks = Kernel::active()->tasks();
+    return id >= tasks.size() || tasks[id]->ended();
+}
+Task* publish(Kernel& kernel, Task& task) {
+    if (!scene.pipe_broken) return &task;
+    task.frame.rax = broken_pipe;
+    return kernel.raise(task, sigpipe);
+}
+Task* raise_signal(Task*) { return Kernel::active()->raise(*scene.target, scene.signal); }
+Task* break_pipe(Task* running) {
+    scene.pipe_broken = true;
+    return running;
+}
+Task* spoil_pointer(Task* running) {
+    scene.board->source = reinterpret_cast<const volatile uint64_t*>(wild);
+    return running;
+}
+
+constexpr uint8_t number_of(std::string_view name) {
+    return name == "SIGTERM" ? sigterm : name == "SIGINT" ? sigint : name == "SIGSEGV" ? sigsegv : name == "SIGPIPE" ? sigpipe : sigkill;
+}
+
+/// One address space with the board in it, and this lab's calls.
+struct Stage {
+    Kernel kernel;
+    Space* space = nullptr;
+    explicit Stage(Bench& bench) : kernel(bench.machine) {}
+    Result<void> set(Bench& bench, uint64_t window, Kernel::Alarm alarm) {
+        auto up = kernel.start({});
+        if (!up) return up;
+        auto made = kernel.make_space(window);
+        if (!made) return made.error();
+        space = *made;
+        uint64_t page = bench.machine.arena.frame();
+        if (page == 0) return Error{"not enough memory for the log"};
+        auto shared = space->share(page, 4096, true);
+        if (!shared) return shared.error();
+        scene = {};
+        scene.board = reinterpret_cast<Board*>(page);
+        kernel.set_fast_call(arm_call, arm);
+        kernel.set_fast_call(take_call, take);
+        kernel.set_fast_call(ended_call, has_ended);
+        kernel.set_call(publish_call, publish);
+        kernel.set_alarm(alarm);
+        return {};
+    }
+};
+
+template <class Function>
+const void* at(Function* function) { return reinterpret_cast<const void*>(function); }
+
+Result<void> measure_latency(Bench& bench, const Case& which) {
+    uint8_t signal = number_of(which["signal"]);
+    std::string_view target = which["target"];
+    bool timed_by_task = signal == sigsegv || signal == sigpipe;
+    measure::Series& latency = bench.series("latency", {.less_overhead = timed_by_task});
+    uint64_t most = bench.samples() + bench.warm_up(), delay = bench.setting("delay");
+    Stage stage(bench);
+    auto set = stage.set(bench, most * 8 + 65536, raise_signal);
+    if (!set) return set;
+    Kernel& kernel = stage.kernel;
+    uint64_t out = stage.space->take(most * 8);
+    auto first = kernel.make_task(*stage.space, target_self, {});
+    auto second = kernel.make_task(*stage.space, spin_until_fired, {});
+    if (!first || !second || out == 0) return Error{"not enough memory for two tasks"};
+    scene.signal = signal;
+    scene.target = *first;
+    scene.pipe_broken = signal == sigpipe;
+    bool alone = target == "running";
+    if (alone) kernel.retire(**second);
+    Result<void> done;
+    bench.repeat([&](uint64_t count) {
+        uint64_t* samples = stage.space->kernel<uint64_t>(out);
+        if (signal == sigkill) {
+            for (uint64_t i = 0; i < count; ++i) {
+                kernel.restart(**first, at(target_victim), {delay + (i & 15)});
+                (void)kernel.run();
+                samples[i] = measure::end() - scene.board->deadline;
+                if ((*first)->ended_by != sigkill) done = Error{"the task was not ended by SIGKILL", (*first)->ended_by};
+            }
+        } else {
+            if (alone) {
+                kernel.restart(**first, signal == sigsegv ? at(touch_wild) : signal == sigpipe ? at(write_broken_pipe) : at(target_self),
+                               {out, count, delay, signal});
+            } else {
+                kernel.restart(**first, target == "ready" ? at(target_ready) : at(target_blocked), {signal});
+                kernel.restart(**second, at(spin_until_fired), {out, count, delay});
+            }
+            (void)kernel.run();
+            if ((*first)->ended_by != 0 || (*second)->ended_by != 0) done = Error{"a task was ended by a signal", (*first)->ended_by};
+        }
+        for (uint64_t i = 0; i < count; ++i) latency.record(samples[i]);
+    });
+    return done;
+}
+
+/// What the log holds after a landing.
+struct Found {
+    uint64_t committed = 0, torn = 0, lost = 0, held = 0;
+};
+
+Found look_at_log(const Board& b, unsigned entries) {
+    Found found;
+    for (unsigned n = 0; n < entries; ++n) {
+        const Entry& entry = b.log[n];
+        if (entry.sequence == 0) continue;
+        uint64_t sum = 0;
+        for (unsigned k = 0; k < records_in_batch; ++k) sum += entry.records[k];
+        bool whole = entry.sequence == n + 1 && entry.sum != 0 && entry.sum == sum;
+        ++(whole ? found.committed : found.torn);
+    }
+    found.lost = scene.taken - found.committed - found.torn;
+    found.held = b.holder != 0;
+    return found;
+}
+
+Result<void> measure_landings(Bench& bench, const Case& which) {
+    uint8_t signal = number_of(which["signal"]);
+    std::string_view how = which["handler"];
+    measure::Series& committed = bench.series("committed", {.unit = "batch"});
+    measure::Series& torn = bench.series("torn", {.unit = "batch"});
+    measure::Series& lost = bench.series("lost", {.unit = "batch"});
+    measure::Series& held = bench.series("held", {.unit = "lock"});
+    measure::Series* recovered = signal == sigkill ? &bench.series("recovered", {.unit = "log"}) : nullptr;
+    Stage stage(bench);
+    auto set = stage.set(bench, 65536, signal == sigpipe ? break_pipe : signal == sigsegv ? spoil_pointer : raise_signal);
+    if (!set) return set;
+    Kernel& kernel = stage.kernel;
+    auto task = kernel.make_task(*stage.space, set_handlers_and_commit, {});
+    auto heir = kernel.make_task(*stage.space, succeed, {});
+    if (!task || !heir) return Error{"not enough memory for two tasks"};
+    kernel.retire(**heir);
+    uint64_t handler = how == "none" ? 0 : reinterpret_cast<uint64_t>(how == "nested" ? nesting_handler : stop_handler);
+    uint64_t inner = how == "nested" ? reinterpret_cast<uint64_t>(stop_handler) : 0;
+    Board& b = *scene.board;
+
+    auto land = [&](uint64_t delay) {
+        auto* words = reinterpret_cast<volatile uint64_t*>(&b);
+        for (unsigned i = 0; i < sizeof b / 8; ++i) words[i] = 0;
+        for (unsigned k = 0; k < records_in_batch; ++k) b.records[k] = 100 + k;
+        b.source = reinterpret_cast<const volatile uint64_t*>(shared_start + offsetof(Board, records));
+        scene.target = *task;
+        scene.signal = signal;
+        scene.pipe_broken = false;
+        scene.taken = 0;
+        kernel.restart(**task, at(set_handlers_and_commit), {delay, signal, handler, inner});
+        return kernel.run();
+    };
+
+    // How long is the path? A run with an alarm that comes too late tells: from the arming to the last timestamp.
+    constexpr uint64_t far = 1'000'000;
+    (void)land(far);
+    kernel.disarm_alarm();
+    if ((*task)->ended_by != 0 || (*task)->exit_value != 0 || look_at_log(b, batches).committed != batches)
+        return Error{"the committer does not get through undisturbed: signal", (*task)->ended_by};
+    uint64_t path = b.last - (scene.deadline - far);
+
+    Result<void> done;
+    bench.repeat([&](uint64_t count) {
+        uint64_t landings = count < path ? count : path;
+        for (uint64_t i = 0; i < landings; ++i) {
+            // Every tick where there are samples enough, otherwise spread over the path.
+            (void)land(1 + i * path / landings);
+            kernel.disarm_alarm();
+            Found found = look_at_log(b, batches);
+            committed.record(found.committed);
+            torn.record(found.torn);
+            lost.record(found.lost);
+            held.record(found.held);
+            if (!(*task)->ended()) done = Error{"the task did not end"};
+            if (recovered == nullptr) continue;
+            kernel.restart(**heir, at(succeed), {});
+            (void)kernel.run();
+            Found after = look_at_log(b, batches + 1);
+            recovered->record((*heir)->exit_value == 0 && (*heir)->ended_by == 0 && after.torn == 0 && after.held == 0 &&
+                              after.committed == found.committed + 1);
+        }
+    });
+    bool every = bench.exact() && bench.samples() >= path;
+    for (measure::Series* s : {&committed, &torn, &lost, &held})
+        s->flag(every ? "a signal at every instruction of the path" : "a signal at some points of the path only");
+    return done;
+}
+
+Result<void> body(Bench& bench, const Case& which) {
+    return which["target"].empty() ? measure_landings(bench, which) : measure_latency(bench, which);
+}
+
+char because_buffer[300];
+
+/// The torn and lost batches of a case, as a sentence; false where it was not run.
+bool say_losses(const Results& results, const char* which, wire::Text& text, uint64_t& torn, uint64_t& lost) {
+    const Summary* t = results.find("signals", which, "torn");
+    const Summary* l = results.find("signals", which, "lost");
+    if (t == nullptr || l == nullptr || t->count == 0) return false;
+    torn = t->sum;
+    lost = l->sum;
+    text << which << ": " << t->count << " landings, " << torn << " torn, " << lost << " lost";
+    return true;
+}
+
+Verdict handler_saves_all(const Results& results) {
+    wire::Text text(because_buffer);
+    uint64_t torn, lost;
+    if (!say_losses(results, "signal=SIGTERM handler=stop", text, torn, lost)) return {Verdict::Holds::cannot_say, "the case was not run"};
+    return {torn + lost == 0 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+}
+
+Verdict default_can_lose(const Results& results) {
+    wire::Text text(because_buffer);
+    uint64_t torn, lost;
+    if (!say_losses(results, "signal=SIGTERM handler=none", text, torn, lost)) return {Verdict::Holds::cannot_say, "the case was not run"};
+    return {torn != 0 && lost != 0 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+}
+
+Verdict kill_can_tear(const Results& results) {
+    wire::Text text(because_buffer);
+    uint64_t torn, lost;
+    if (!say_losses(results, "signal=SIGKILL handler=refused", text, torn, lost)) return {Verdict::Holds::cannot_say, "the case was not run"};
+    return {torn != 0 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+}
+
+Verdict log_is_taken_over(const Results& results) {
+    const Summary* held = results.find("signals", "signal=SIGKILL handler=refused", "held");
+    const Summary* recovered = results.find("signals", "signal=SIGKILL handler=refused", "recovered");
+    if (held == nullptr || recovered == nullptr) return {Verdict::Holds::cannot_say, "the case was not run"};
+    wire::Text text(because_buffer);
+    text << "the task was killed " << held->sum << " times with the log in its hands; a successor could go on after "
+         << recovered->sum << " of " << recovered->count << " landings";
+    return {held->sum != 0 && recovered->sum == recovered->count ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+}
+
+Verdict wild_pointer_ends_task(const Results& results) {
+    const Summary* s = results.find("signals", "signal=SIGSEGV handler=none", "committed");
+    if (s == nullptr) return {Verdict::Holds::cannot_say, "the case was not run"};
+    wire::Text text(because_buffer);
+    text << "a pointer went wild at " << s->count << " points; the image is still here to say so";
+    return {Verdict::Holds::yes, text.view()};
+}
+
+constexpr Claim claims[] = {
+    {"SIGTERM with a handler: nothing is torn or lost, wherever it lands", in_image(handler_saves_all)},
+    {"SIGTERM without a handler can tear a batch and lose one", in_image(default_can_lose)},
+    {"SIGKILL cannot be caught, and can tear a batch", in_image(kill_can_tear)},
+    {"a log whose holder was killed can be taken over, whatever it was doing", in_image(log_is_taken_over)},
+    {"a wild pointer ends the task, not the machine", in_image(wild_pointer_ends_task)},
+};
+
+}  // namespace
+
+extern const Lab signals_lab{
+    .name = "signals",
+    .question = "How does a process learn that it should stop, how soon, and what becomes of its work?",
+    .needs = "a local APIC timer",
+    .cases = cases,
+    .settings = settings,
+    .claims = claims,
+    .body = in_image(body),
+};
+
+}  // namespace doorbell::labs
