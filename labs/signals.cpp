@@ -197,6 +197,7 @@ DOORBELL_USER uint64_t succeed() {
 // ---- Ring 0 ----
 
 struct Scene {
+    Kernel* kernel;
     Board* board;
     Task* target;
     uint8_t signal;
@@ -216,7 +217,7 @@ Task* publish(Kernel& kernel, Task& task) {
     task.frame.rax = broken_pipe;
     return kernel.raise(task, sigpipe);
 }
-Task* raise_signal(Task*) { return Kernel::active()->raise(*scene.target, scene.signal); }
+Task* raise_signal(Task*) { return scene.kernel->raise(*scene.target, scene.signal); }
 Task* break_pipe(Task* running) {
     scene.pipe_broken = true;
     return running;
@@ -246,6 +247,7 @@ struct Stage {
         auto shared = space->share(page, 4096, true);
         if (!shared) return shared.error();
         scene = {};
+        scene.kernel = &kernel;
         scene.board = reinterpret_cast<Board*>(page);
         kernel.set_fast_call(arm_call, arm);
         kernel.set_fast_call(take_call, take);

@@ -342,15 +342,18 @@ Task* Kernel::end(Task& running, uint8_t by_signal) {
     return next_or_leave(scheduler_.remove(running));
 }
 
+Task* Kernel::deliver_more(Task& task) { return deliver(task); }
+
 Task* Kernel::deliver(Task& task) {
     task.resume = kernel_state.resume_all;
-    for (;;) {
-        Delivery delivery = task.signals.take();
-        if (delivery.kind == Delivery::Kind::none) return &task;
-        if (delivery.kind == Delivery::Kind::end) return end(task, delivery.signal);
-        // A stack that cannot take the handler's frame: as for any other fault there, nothing is left to catch it.
-        if (!push_signal(task.frame, task.space->memory, delivery, task.signal_return)) return end(task, sigsegv);
-    }
+    Delivery delivery = task.signals.take();
+    if (delivery.kind == Delivery::Kind::none) return &task;
+    if (delivery.kind == Delivery::Kind::end) [[unlikely]] return end(task, delivery.signal);
+    // A stack that cannot take the handler's frame: as for any other fault there, nothing is left to catch it.
+    if (!push_signal(task.frame, task.space->memory, delivery, task.signal_return)) [[unlikely]]
+        return end(task, sigsegv);
+    // The next one, if there is one, interrupts this one's handler at its first instruction.
+    return task.signals.due() ? deliver_more(task) : &task;
 }
 
 Task* Kernel::raise(Task& target, uint8_t signal) {

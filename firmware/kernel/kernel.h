@@ -124,7 +124,7 @@ class Kernel {
     Task* block(Task& running);
     void wake(Task& task);
     /// Ends the running task; who runs next. Does not return where nobody can run.
-    Task* end(Task& running, uint8_t by_signal);
+    [[gnu::cold, gnu::noinline]] Task* end(Task& running, uint8_t by_signal);
 
     std::span<Task* const> tasks() const { return {tasks_, count_}; }
     size_t ready() const { return scheduler_.ready(); }
@@ -140,6 +140,7 @@ class Kernel {
     Result<void> enable_extended_state();
     Task* next_or_leave(Task* next);
     void take_late(uint8_t vector) const;
+    [[gnu::cold, gnu::noinline]] Task* deliver_more(Task& task);
     Result<uint64_t> extended_area();
 
     platform::Machine& machine_;

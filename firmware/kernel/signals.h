@@ -2,6 +2,7 @@
 // those of POSIX and Linux x86-64 (POSIX.1-2017, "Signal Concepts"; signal(7)). Pure logic: runs in unit tests.
 #pragma once
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 
 #include "firmware/cpu/descriptors.h"
@@ -72,10 +73,10 @@ class Signals {
     Delivery take() {
         uint32_t due = pending_ & ~masked_;
         if (due == 0) return {};
-        auto signal = static_cast<uint8_t>((due & bit(sigkill)) != 0 ? +sigkill : std::countr_zero(due));
+        auto signal = static_cast<uint8_t>(__builtin_expect((due & bit(sigkill)) != 0, 0) ? +sigkill : std::countr_zero(due));
         pending_ &= ~bit(signal);
         uint64_t handler = handlers_[signal];
-        if (handler <= signal_ignore) return {Delivery::Kind::end, signal, 0, masked_};
+        if (handler <= signal_ignore) [[unlikely]] return {Delivery::Kind::end, signal, 0, masked_};
         Delivery delivery{Delivery::Kind::handle, signal, handler, masked_};
         masked_ |= bit(signal);
         return delivery;
@@ -92,13 +93,26 @@ class Signals {
     uint64_t handlers_[most_signals] = {};
 };
 
+/// Copies what a signal interrupts and its return restores: not the vector and error code, nor the segments,
+/// which ring 3 has no choice of. Word by word: the compiler would call memcpy, which counts every byte.
+[[gnu::always_inline]] inline void copy_registers(cpu::Frame& to_frame, const cpu::Frame& from_frame) {
+    auto* to = reinterpret_cast<volatile uint64_t*>(&to_frame);
+    auto* from = reinterpret_cast<const uint64_t*>(&from_frame);
+    constexpr unsigned general = offsetof(cpu::Frame, vector) / 8;
+#pragma GCC unroll 15
+    for (unsigned i = 0; i < general; ++i) to[i] = from[i];
+    to_frame.rip = from_frame.rip;
+    to_frame.rflags = from_frame.rflags;
+    to_frame.rsp = from_frame.rsp;
+}
+
 /// What lies on the task's stack while a handler runs, at the handler's RSP: a return address that leads to the
 /// signal-return call, and all that the call needs to resume the interrupted code.
 struct SignalFrame {
     uint64_t return_address;
     uint64_t signal;
     uint64_t mask;
-    cpu::Frame interrupted;
+    cpu::Frame interrupted;  ///< vector, error code, cs and ss are not filled in
 };
 
 /// RFLAGS that ring 3 may have: the arithmetic flags, TF, DF, RF, AC and ID. IF is always on there, IOPL 0.
@@ -111,40 +125,30 @@ inline constexpr uint64_t user_half_end = 1ull << 47;
 inline bool push_signal(cpu::Frame& frame, const UserMemory& memory, const Delivery& delivery, uint64_t return_address) {
     // As after a CALL: RSP + 8 is a multiple of 16 (System V ABI, "The Stack Frame").
     uint64_t at = ((frame.rsp - sizeof(SignalFrame)) & ~15ull) - 8;
-    uint64_t place = memory.at(at, sizeof(SignalFrame), Access::write);
+    uint64_t place = memory.on_stack(at, sizeof(SignalFrame));
     if (place == 0) return false;
     auto* pushed = reinterpret_cast<SignalFrame*>(place);
     pushed->return_address = return_address;
     pushed->signal = delivery.signal;
     pushed->mask = delivery.mask_before;
-    // Word by word: the compiler would call memcpy, which counts every byte.
-    auto* to = reinterpret_cast<volatile uint64_t*>(&pushed->interrupted);
-    auto* from = reinterpret_cast<const uint64_t*>(&frame);
-#pragma GCC unroll 22
-    for (unsigned i = 0; i < sizeof frame / 8; ++i) to[i] = from[i];
+    copy_registers(pushed->interrupted, frame);
     frame.rip = delivery.handler;
     frame.rsp = at;
     frame.rdi = delivery.signal;
-    frame.rsi = at + __builtin_offsetof(SignalFrame, interrupted);
+    frame.rsi = at + offsetof(SignalFrame, interrupted);
     frame.rflags = user_flags_always;
     return true;
 }
 
 /// The way back: takes the registers from the stack that `frame` (in the signal-return call, RSP behind the
-/// return address) names. Ring 3 may have written anything there, so segments are ours, flags are cut to what
+/// return address) names. Ring 3 may have written anything there, so segments stay as they are, flags are cut to what
 /// ring 3 may have, and addresses must be ring 3's. False, and nothing changed, where they are not.
 inline bool pop_signal(cpu::Frame& frame, const UserMemory& memory, Signals& signals) {
-    uint64_t place = memory.at(frame.rsp - 8, sizeof(SignalFrame), Access::read);
+    uint64_t place = memory.on_stack(frame.rsp - 8, sizeof(SignalFrame));
     if (place == 0) return false;
     const auto& pushed = *reinterpret_cast<const SignalFrame*>(place);
     if (pushed.interrupted.rip >= user_half_end || pushed.interrupted.rsp >= user_half_end) return false;
-    uint64_t cs = frame.cs, ss = frame.ss;
-    auto* to = reinterpret_cast<volatile uint64_t*>(&frame);
-    auto* from = reinterpret_cast<const uint64_t*>(&pushed.interrupted);
-#pragma GCC unroll 22
-    for (unsigned i = 0; i < sizeof frame / 8; ++i) to[i] = from[i];
-    frame.cs = cs;
-    frame.ss = ss;
+    copy_registers(frame, pushed.interrupted);
     frame.rflags = (frame.rflags & user_flags) | user_flags_always;
     signals.set_mask(static_cast<uint32_t>(pushed.mask));
     return true;

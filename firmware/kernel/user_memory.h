@@ -17,6 +17,15 @@ class UserMemory {
         uint64_t bytes;
         uint64_t kernel;  ///< the same memory as the kernel knows it
         bool writable;
+
+        bool holds(uint64_t address, uint64_t length) const {
+            // By subtraction, so that no sum can wrap around the end of the address space.
+            uint64_t offset = address - user;
+            return offset < bytes && length <= bytes - offset;
+        }
+        uint64_t kernel_side(uint64_t address, Access access) const {
+            return access == Access::write && !writable ? 0 : kernel + (address - user);
+        }
     };
 
     /// False where there is no room for another.
@@ -30,18 +39,24 @@ class UserMemory {
     /// access that way. An access of no bytes is checked like one of one byte.
     uint64_t at(uint64_t address, uint64_t bytes, Access access) const {
         uint64_t length = bytes == 0 ? 1 : bytes;
-        for (unsigned i = 0; i < count_; ++i) {
-            const Stretch& s = stretches_[i];
-            // By subtraction, so that no sum can wrap around the end of the address space.
-            uint64_t offset = address - s.user;
-            if (offset >= s.bytes || length > s.bytes - offset) continue;
-            if (access == Access::write && !s.writable) return 0;
-            return s.kernel + offset;
-        }
-        return 0;
+        // The first stretch is where a task's stacks and data are: nearly every pointer ends there.
+        if (stretches_[0].holds(address, length)) [[likely]] return stretches_[0].kernel_side(address, access);
+        return further(address, length, access);
+    }
+
+    /// The same, in the first stretch alone, to write: where stacks are.
+    uint64_t on_stack(uint64_t address, uint64_t bytes) const {
+        const Stretch& first = stretches_[0];
+        return first.holds(address, bytes) && first.writable ? first.kernel + (address - first.user) : 0;
     }
 
   private:
+    [[gnu::noinline]] uint64_t further(uint64_t address, uint64_t length, Access access) const {
+        for (unsigned i = 1; i < count_; ++i)
+            if (stretches_[i].holds(address, length)) return stretches_[i].kernel_side(address, access);
+        return 0;
+    }
+
     Stretch stretches_[most] = {};
     unsigned count_ = 0;
 };
