@@ -25,8 +25,7 @@ uint64_t Histogram::percentile(uint64_t per_100000) const {
     for (size_t bin = 0; bin < bins; ++bin) {
         seen += counts_[bin];
         if (seen >= rank) {
-            // The last bin also holds what lies above its range.
-            uint64_t value = bin + 1 < bins ? highest_of(bin) : max_;
+            uint64_t value = highest_of(bin);
             return value > max_ ? max_ : value < min_ ? min_ : value;
         }
     }

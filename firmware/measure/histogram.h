@@ -1,5 +1,5 @@
 // A log-linear histogram with HDR semantics: every value is kept to 3 significant decimal digits (error below
-// 1 in 2048), over the whole 64-bit range, in fixed memory. Recording is constant-time: no division, no branch.
+// 1 in 1024), over the whole 64-bit range, in fixed memory. Recording is constant-time: no division, no branch.
 #pragma once
 #include <bit>
 #include <cstddef>

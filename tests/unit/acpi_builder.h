@@ -47,13 +47,14 @@ struct AcpiMemory {
     Bytes bytes;
 
     platform::PhysicalMemory view() {
-        return {[](void* self, uint64_t address, uint64_t length) -> std::span<const uint8_t> {
-                    auto& all = static_cast<AcpiMemory*>(self)->bytes;
-                    if (address < base || address - base > all.size() || all.size() - (address - base) < length)
-                        return {};
-                    return std::span<const uint8_t>(all).subspan(address - base, length);
-                },
-                this};
+        return {
+            [](void* self, uint64_t address, uint64_t length) -> std::span<const uint8_t> {
+                auto& all = static_cast<AcpiMemory*>(self)->bytes;
+                if (address < base || address - base > all.size() || all.size() - (address - base) < length)
+                    return {};
+                return std::span<const uint8_t>(all).subspan(address - base, length);
+            },
+            this};
     }
     /// Makes the `length` bytes at `address` sum to zero by the one at `at`.
     void seal(uint64_t address, size_t length, size_t at) {
@@ -72,7 +73,14 @@ struct AcpiMemory {
     /// A table with a header; `body` begins at offset 36. Returns its address.
     uint64_t table(std::string_view signature, const Bytes& body) {
         Body t;
-        t.text(signature.substr(0, 4)).u32(36 + body.size()).u8(1).u8(0).text("DOORBLTESTTABL").u32(1).text("TEST").u32(1);
+        t.text(signature.substr(0, 4))
+            .u32(36 + body.size())
+            .u8(1)
+            .u8(0)
+            .text("DOORBLTESTTABL")
+            .u32(1)
+            .text("TEST")
+            .u32(1);
         t.bytes.insert(t.bytes.end(), body.begin(), body.end());
         uint64_t address = append(t.bytes);
         seal(address, t.bytes.size(), 9);

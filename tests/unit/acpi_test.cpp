@@ -16,25 +16,86 @@ using platform::AcpiRegister;
 using platform::Polarity;
 using platform::Trigger;
 
+// clang-format off: a table's entry is a line.
 /// Name(\_S5_, Package(4){a, b, 0, 0}) among other bytes.
 Bytes aml_with_s5(uint8_t a, uint8_t b) {
-    return Body{}.text("\x10\x20_SB_").text("_S5_").u8(0x08).text("\\_S5_").u8(0x12).u8(0x0A).u8(4)
-        .u8(0x0A).u8(a).u8(0x0A).u8(b).u8(0).u8(0).text("\x5B\x80junk").bytes;
+    return Body{}
+        .text("\x10\x20_SB_")
+        .text("_S5_")
+        .u8(0x08)
+        .text("\\_S5_")
+        .u8(0x12)
+        .u8(0x0A)
+        .u8(4)
+        .u8(0x0A)
+        .u8(a)
+        .u8(0x0A)
+        .u8(b)
+        .u8(0)
+        .u8(0)
+        .text("\x5B\x80junk")
+        .bytes;
 }
 
 Body madt() {
-    return Body{}.u32(0xFEE00000).u32(1)
-        .u8(0).u8(8).u8(0).u8(0).u32(1)                            // processor 0
-        .u8(0).u8(8).u8(1).u8(2).u32(1)                            // processor 1: APIC id 2
-        .u8(0).u8(8).u8(2).u8(4).u32(2)                            // may come later, is not there
-        .u8(9).u8(16).u16(0).u32(0x1234).u32(1).u32(7)             // x2APIC
-        .u8(1).u8(12).u8(0).u8(0).u32(0xFEC00000).u32(0)           // I/O APICs
-        .u8(1).u8(12).u8(1).u8(0).u32(0xFEC10000).u32(24)
-        .u8(2).u8(10).u8(0).u8(0).u32(2).u16(0)                    // IRQ 0 is GSI 2, as the bus has it
-        .u8(2).u8(10).u8(0).u8(9).u32(9).u16(0xF)                  // IRQ 9 is level, active low
-        .u8(4).u8(6).u8(0xFF).u16(5).u8(1)                         // local NMI
-        .u8(0xC0).u8(3).u8(0);                                     // OEM's own
+    return Body{}
+        .u32(0xFEE00000)
+        .u32(1)
+        .u8(0)
+        .u8(8)
+        .u8(0)
+        .u8(0)
+        .u32(1)  // processor 0
+        .u8(0)
+        .u8(8)
+        .u8(1)
+        .u8(2)
+        .u32(1)  // processor 1: APIC id 2
+        .u8(0)
+        .u8(8)
+        .u8(2)
+        .u8(4)
+        .u32(2)  // may come later, is not there
+        .u8(9)
+        .u8(16)
+        .u16(0)
+        .u32(0x1234)
+        .u32(1)
+        .u32(7)  // x2APIC
+        .u8(1)
+        .u8(12)
+        .u8(0)
+        .u8(0)
+        .u32(0xFEC00000)
+        .u32(0)  // I/O APICs
+        .u8(1)
+        .u8(12)
+        .u8(1)
+        .u8(0)
+        .u32(0xFEC10000)
+        .u32(24)
+        .u8(2)
+        .u8(10)
+        .u8(0)
+        .u8(0)
+        .u32(2)
+        .u16(0)  // IRQ 0 is GSI 2, as the bus has it
+        .u8(2)
+        .u8(10)
+        .u8(0)
+        .u8(9)
+        .u32(9)
+        .u16(0xF)  // IRQ 9 is level, active low
+        .u8(4)
+        .u8(6)
+        .u8(0xFF)
+        .u16(5)
+        .u8(1)  // local NMI
+        .u8(0xC0)
+        .u8(3)
+        .u8(0);  // OEM's own
 }
+// clang-format on
 
 Body fadt(uint32_t dsdt) {
     Body b;
@@ -60,7 +121,8 @@ struct Machine : AcpiMemory {
     uint64_t dsdt = table("DSDT", aml_with_s5(5, 6));
     uint64_t fadt_at = table("FACP", fadt(static_cast<uint32_t>(dsdt)).bytes);
     uint64_t madt_at = table("APIC", madt().bytes);
-    uint64_t hpet_at = table("HPET", Body{}.u32(0x8086A201).u8(0).u8(64).u8(0).u8(0).u64(0xFED00000).u8(0).u16(0x80).u8(0).bytes);
+    uint64_t hpet_at = table(
+        "HPET", Body{}.u32(0x8086A201).u8(0).u8(64).u8(0).u8(0).u64(0xFED00000).u8(0).u16(0x80).u8(0).bytes);
     uint64_t mcfg_at = table("MCFG", Body{}.u64(0).u64(0xB0000000).u16(0).u8(0).u8(0xFF).u32(0).bytes);
     uint64_t other_at = table("WAET", {1, 2, 3});
     uint64_t xsdt_at = xsdt({fadt_at, madt_at, hpet_at, mcfg_at, other_at});
@@ -69,12 +131,15 @@ struct Machine : AcpiMemory {
 
     Result<Acpi> parse() { return Acpi::parse(view(), rsdp_at); }
     /// A machine whose root table lists only these.
-    Result<Acpi> parse_only(std::initializer_list<uint64_t> tables) { return Acpi::parse(view(), rsdp(0, xsdt(tables))); }
+    Result<Acpi> parse_only(std::initializer_list<uint64_t> tables) {
+        return Acpi::parse(view(), rsdp(0, xsdt(tables)));
+    }
 };
 
 bool has_fault(const Acpi& acpi, std::string_view signature, std::string_view what) {
     return std::any_of(acpi.faults.begin(), acpi.faults.end(), [&](const AcpiFault& f) {
-        return f.signature == signature && std::string_view(f.error.what).find(what) != std::string_view::npos;
+        return f.signature == signature &&
+               std::string_view(f.error.what).find(what) != std::string_view::npos;
     });
 }
 
@@ -152,7 +217,9 @@ TEST(AcpiTest, AnAcpi1FadtIsShort) {
 TEST(AcpiTest, AHardwareReducedMachine) {
     Machine m;
     Body b = fadt(static_cast<uint32_t>(m.dsdt));
-    b.set(112 - 36, 1 << 20 | 1 << 10, 4).generic(244 - 36, 0, 8, 0xFEA00004).generic(256 - 36, 0, 8, 0xFEA00005);
+    b.set(112 - 36, 1 << 20 | 1 << 10, 4)
+        .generic(244 - 36, 0, 8, 0xFEA00004)
+        .generic(256 - 36, 0, 8, 0xFEA00005);
     auto acpi = m.parse_only({m.table("FACP", b.bytes)});
     ASSERT_TRUE(acpi);
     EXPECT_TRUE(acpi->fixed.hardware_reduced);
@@ -342,8 +409,8 @@ TEST(AcpiDamage, AMadtEntryWithoutLengthEndsTheTable) {
 TEST(AcpiDamage, AMadtEntryTooShortForItsTypeIsSkipped) {
     for (uint8_t type : {0, 1, 2, 5, 9}) {
         Machine m;
-        auto acpi = m.parse_only({m.table("APIC", Body{}.u32(0xFEE00000).u32(0).u8(type).u8(2)
-                                                      .u8(0).u8(8).u8(0).u8(6).u32(1).bytes)});
+        auto acpi = m.parse_only({m.table(
+            "APIC", Body{}.u32(0xFEE00000).u32(0).u8(type).u8(2).u8(0).u8(8).u8(0).u8(6).u32(1).bytes)});
         ASSERT_TRUE(acpi);
         EXPECT_TRUE(has_fault(*acpi, "APIC", "shorter than its type"));
         ASSERT_EQ(acpi->cpus.size(), 1u);
@@ -359,7 +426,8 @@ TEST(AcpiDamage, HugeCountsStayWithinTheirBounds) {
     for (uint32_t i = 0; i < 40; ++i) many.u8(1).u8(12).u8(i).u8(0).u32(0xFEC00000 + i * 0x1000).u32(24 * i);
     for (uint32_t i = 0; i < 40; ++i) many.u8(2).u8(10).u8(0).u8(i % 16).u32(i).u16(0);
     Body ranges = Body{}.u64(0);
-    for (uint32_t i = 0; i < 100; ++i) ranges.u64(0x100000000 + (uint64_t{i} << 28)).u16(i).u8(0).u8(255).u32(0);
+    for (uint32_t i = 0; i < 100; ++i)
+        ranges.u64(0x100000000 + (uint64_t{i} << 28)).u16(i).u8(0).u8(255).u32(0);
     auto acpi = m.parse_only({m.table("APIC", many.bytes), m.table("MCFG", ranges.bytes)});
     ASSERT_TRUE(acpi);
     EXPECT_EQ(acpi->cpus.size(), 64u);
@@ -417,14 +485,27 @@ TEST(AcpiS5, EveryEncodingOfItsNumbers) {
 }
 
 TEST(AcpiS5, LongPackageLengths) {
-    Body b = Body{}.u8(0).u8(0x08).text("_S5_").u8(0x12).u8(0x40 | 0x8).u8(0x01).u8(2).u8(0x0A).u8(3).u8(0x0A).u8(4).zeros(64);
+    Body b = Body{}
+                 .u8(0)
+                 .u8(0x08)
+                 .text("_S5_")
+                 .u8(0x12)
+                 .u8(0x40 | 0x8)
+                 .u8(0x01)
+                 .u8(2)
+                 .u8(0x0A)
+                 .u8(3)
+                 .u8(0x0A)
+                 .u8(4)
+                 .zeros(64);
     EXPECT_EQ(s5_of(b.bytes), std::pair(true, 34));  // 0x18 bytes
     b.bytes[7] = 0xC8;                               // four bytes of length, far beyond the table
     EXPECT_FALSE(s5_of(b.bytes).first);
 }
 
 TEST(AcpiS5, OnlyANamedPackageCounts) {
-    EXPECT_FALSE(s5_of(Body{}.text("  _S5_").u8(0x12).u8(6).u8(2).u8(0x0A).u8(5).u8(0x0A).u8(5).zeros(4).bytes).first);
+    EXPECT_FALSE(
+        s5_of(Body{}.text("  _S5_").u8(0x12).u8(6).u8(2).u8(0x0A).u8(5).u8(0x0A).u8(5).zeros(4).bytes).first);
     EXPECT_FALSE(s5_of(Body{}.u8(8).text("_S5_").bytes).first) << "nothing behind the name";
     EXPECT_FALSE(s5_of({}).first);
     // The name may appear elsewhere first.

@@ -20,9 +20,8 @@ class Apic : public testing::TestWithParam<ApicMode> {
     FakeApic fake;
     LocalApic apic;
 };
-INSTANTIATE_TEST_SUITE_P(Modes, Apic, testing::Values(ApicMode::xapic, ApicMode::x2apic), [](const auto& info) {
-    return info.param == ApicMode::xapic ? "xapic" : "x2apic";
-});
+INSTANTIATE_TEST_SUITE_P(Modes, Apic, testing::Values(ApicMode::xapic, ApicMode::x2apic),
+                         [](const auto& info) { return info.param == ApicMode::xapic ? "xapic" : "x2apic"; });
 
 TEST_P(Apic, ComesUpInItsModeWithEveryEntryMasked) {
     EXPECT_EQ(apic.x2(), x2());

@@ -15,21 +15,21 @@ struct FakeApic {
     uint64_t base = page | 1 << 8 | 1 << 11;  // bootstrap processor, enabled
     uint32_t max_lvt = 6;
     uint32_t id = 3;
-    std::map<uint32_t, uint32_t> registers;   // by xAPIC offset
+    std::map<uint32_t, uint32_t> registers;  // by xAPIC offset
     std::set<unsigned> in_service;
     unsigned eois = 0;
     uint64_t deadline = 0;
     uint64_t x2_command = 0;
-    unsigned command_busy_for = 0;            // reads of the command register that show "pending"
+    unsigned command_busy_for = 0;  // reads of the command register that show "pending"
     bool timer_stuck = false;
     uint64_t timer_start = 0;
     uint64_t ticks_per_count = 1;
 
     FakeApic() {
         processor.leaves[1] = {0, 0, 1u << 21 | 1u << 24, 1u << 9};
-        registers = {{0x80, 0x20}, {0xF0, 0xFF}, {0x280, 0}, {0x300, 0}, {0x310, 0}, {0x380, 0}, {0x3E0, 0},
-                     {0x320, 0x10000}, {0x350, 0x700}, {0x360, 0x400}, {0x370, 0x10000},
-                     {0x340, 0x10000}, {0x330, 0x10000}, {0x2F0, 0x10000}};
+        registers = {{0x80, 0x20},     {0xF0, 0xFF},     {0x280, 0},       {0x300, 0},      {0x310, 0},
+                     {0x380, 0},       {0x3E0, 0},       {0x320, 0x10000}, {0x350, 0x700},  {0x360, 0x400},
+                     {0x370, 0x10000}, {0x340, 0x10000}, {0x330, 0x10000}, {0x2F0, 0x10000}};
         mmio.apic = this;
         mmio.world = &world;
         msr.apic = this;
@@ -62,7 +62,8 @@ struct FakeApic {
         }
         if (offset == 0x280) EXPECT_EQ(value, 0u) << "ESR takes only 0";
         if (!exists(offset)) {
-            ADD_FAILURE() << "write of an APIC register that does not exist or is read-only: " << std::hex << offset;
+            ADD_FAILURE() << "write of an APIC register that does not exist or is read-only: " << std::hex
+                          << offset;
             return;
         }
         if (offset >= 0x320 && offset <= 0x370 && (registers[0xF0] & 0x100) == 0 && offset != 0x320)
@@ -101,7 +102,9 @@ struct FakeApic {
 
     struct ModelSpecific : FakeDevice {
         FakeApic* apic = nullptr;
-        bool is_register(uint64_t msr) const { return msr >= 0x800 && msr < 0x840 && apic->x2() && msr != 0x831; }
+        bool is_register(uint64_t msr) const {
+            return msr >= 0x800 && msr < 0x840 && apic->x2() && msr != 0x831;
+        }
         uint64_t on_read(uint64_t msr, unsigned bytes) override {
             if (msr == 0x1B) return apic->base;
             if (is_register(msr)) return apic->get(static_cast<uint32_t>((msr - 0x800) << 4));

@@ -87,7 +87,7 @@ struct FakePit : FakeDevice {
 /// HPET register block; fails on 64-bit accesses, which not every chip takes.
 struct FakeHpet : FakeDevice {
     static constexpr uint64_t base = 0xFED00000;
-    uint64_t millihertz = 100000000000;  // 100 MHz
+    uint64_t millihertz = 100000000000;                     // 100 MHz
     uint32_t capabilities = 0x8086A201, period = 10000000;  // 3 timers, 64 bits
     uint32_t routes[3] = {0x00FF0104, 0x00FF0104, 0x00000000};
     uint64_t offset = 0;
@@ -109,13 +109,21 @@ struct FakeHpet : FakeDevice {
         uint64_t at = address - base;
         if (bytes != 4 || at >= 0x160) return FakeDevice::on_read(address, bytes);
         switch (at) {
-            case 0x000: return capabilities;
-            case 0x004: return period;
-            case 0x010: return configuration;
-            case 0x020: advance_status(); return status;
-            case 0x0F0: return static_cast<uint32_t>(counter());
-            case 0x0F4: return counter() >> 32;
-            default: break;
+            case 0x000:
+                return capabilities;
+            case 0x004:
+                return period;
+            case 0x010:
+                return configuration;
+            case 0x020:
+                advance_status();
+                return status;
+            case 0x0F0:
+                return static_cast<uint32_t>(counter());
+            case 0x0F4:
+                return counter() >> 32;
+            default:
+                break;
         }
         unsigned n = static_cast<unsigned>((at - 0x100) / 0x20);
         if (at == 0x100 + 0x20 * n) return timer_configuration[n] | 0x20;

@@ -1,5 +1,5 @@
-// What the fake devices share: a clock that moves on with every access, and a space that fails the test on an address
-// that no device claims.
+// What the fake devices share: a clock that moves on with every access, and a space that fails the test on an
+// address that no device claims.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -62,14 +62,16 @@ struct FakeDevice : cpu::FakeSpace {
         return ~0ull;
     }
     virtual void on_write(uint64_t address, unsigned bytes, uint64_t value) {
-        ADD_FAILURE() << "write of an unknown register: " << std::hex << address << ", " << bytes << " bytes, " << value;
+        ADD_FAILURE() << "write of an unknown register: " << std::hex << address << ", " << bytes
+                      << " bytes, " << value;
     }
 
   protected:
     ~FakeDevice() = default;
 };
 
-/// CPUID leaves by number; a leaf that was not given is all zeros, as on a processor beyond its highest leaf's features.
+/// CPUID leaves by number; a leaf that was not given is all zeros, as on a processor beyond its highest
+/// leaf's features.
 struct FakeCpuid {
     std::map<uint32_t, cpu::CpuidRegisters> leaves;
     cpu::Cpuid cpuid() {

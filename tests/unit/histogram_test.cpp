@@ -23,7 +23,7 @@ TEST(HistogramBins, EveryEdgeBelongsToItsBinAndTheBinsLeaveNoGap) {
         ASSERT_EQ(Histogram::bin_of(low + (high - low) / 2), bin);
         expected = high + 1;
     }
-    EXPECT_EQ(expected, uint64_t{1} << 48);
+    EXPECT_EQ(expected, 0u) << "the last bin ends with the largest 64-bit value";
 }
 
 TEST(HistogramBins, ABinIsNeverWiderThanAThousandthOfItsValues) {
@@ -48,7 +48,7 @@ TEST_F(HistogramTest, EmptySaysSo) {
 }
 
 TEST_F(HistogramTest, OneValueIsEveryPercentile) {
-    for (uint64_t value : {0ull, 1ull, 2047ull, 2049ull, 123456789ull, (1ull << 48) - 1}) {
+    for (uint64_t value : {0ull, 1ull, 2047ull, 2049ull, 123456789ull, (1ull << 48) - 1, ~0ull}) {
         histogram->clear();
         histogram->record(value);
         for (uint64_t p : {0, 1, 50000, 99999, 100000}) EXPECT_EQ(histogram->percentile(p), value);

@@ -21,7 +21,8 @@ TEST_F(HpetTest, ComesUpRunningAndSilent) {
     EXPECT_EQ(hpet->timers(), 3u);
     EXPECT_TRUE(hpet->wide());
     EXPECT_EQ(fake.configuration, 1u);
-    for (uint32_t c : fake.timer_configuration) EXPECT_EQ(c & 0x400C, 0u) << "interrupt, periodic or FSB left on";
+    for (uint32_t c : fake.timer_configuration)
+        EXPECT_EQ(c & 0x400C, 0u) << "interrupt, periodic or FSB left on";
 }
 
 TEST_F(HpetTest, APeriodOfNothingOrOver100NsIsAnError) {
@@ -55,7 +56,8 @@ TEST_F(HpetTest, AStuckCounterIsAnError) {
 
 TEST_F(HpetTest, CounterIsRightWhileTheLowerHalfWraps) {
     auto hpet = *bring_up();
-    world.device_cost = 7;  // one access is less than a tick, so the wrap falls between two reads sooner or later
+    world.device_cost =
+        7;  // one access is less than a tick, so the wrap falls between two reads sooner or later
     for (uint64_t start = 0x1FFFFFF00; start < 0x200000000; ++start) {
         fake.offset = start - world.counter(fake.millihertz);
         uint64_t before = fake.counter();
@@ -82,7 +84,8 @@ TEST_F(HpetTest, ConfigureRoutesOnlyWhereTheTimerCanGo) {
     EXPECT_FALSE(hpet.configure(2, 2, Trigger::edge)) << "no route at all";
     EXPECT_FALSE(hpet.configure(3, 2, Trigger::edge)) << "no such timer";
     EXPECT_EQ(hpet.routes(3), 0u);
-    EXPECT_EQ(fake.timer_configuration[1], 23u << 9 | 0x104u) << "route 23, 32-bit mode, interrupt on, edge, one-shot";
+    EXPECT_EQ(fake.timer_configuration[1], 23u << 9 | 0x104u)
+        << "route 23, 32-bit mode, interrupt on, edge, one-shot";
 }
 
 TEST_F(HpetTest, ConfiguringDoesNotExpireAndArmingDoes) {

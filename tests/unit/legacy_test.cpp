@@ -129,10 +129,21 @@ struct FakePics : FakeDevice {
             return;
         }
         switch (c.expects) {
-            case 0: c.mask = v; break;
-            case 2: c.vector = v; c.expects = 3; break;
-            case 3: c.cascade = v; c.expects = 4; break;
-            case 4: c.mode = v; c.expects = 0; break;
+            case 0:
+                c.mask = v;
+                break;
+            case 2:
+                c.vector = v;
+                c.expects = 3;
+                break;
+            case 3:
+                c.cascade = v;
+                c.expects = 4;
+                break;
+            case 4:
+                c.mode = v;
+                c.expects = 0;
+                break;
         }
     }
 };

@@ -10,7 +10,8 @@ namespace {
 using platform::AcpiFixed;
 using platform::AcpiRegister;
 
-/// PM1 control at 0x604 and 0x704, SMI command at 0xB2, reset ports, keyboard controller; and memory at 0xFED80000.
+/// PM1 control at 0x604 and 0x704, SMI command at 0xB2, reset ports, keyboard controller; and memory at
+/// 0xFED80000.
 struct FakeMachine : FakeDevice {
     uint16_t pm1a = 0x1, pm1b = 0x1;
     bool answers_smi = true;
@@ -38,7 +39,8 @@ struct FakeMachine : FakeDevice {
         } else if (port == 0xCF9 && bytes == 1) {
             if ((v & 4) != 0 && (reset_control & 4) == 0) was_reset = (v & 2) != 0;
             reset_control = static_cast<uint8_t>(v);
-        } else if (!(bytes == 1 && (port == 0x64 || port == 0xF4 || port == 0xFED80000 || port == 0xFED80004))) {
+        } else if (!(bytes == 1 &&
+                     (port == 0x64 || port == 0xF4 || port == 0xFED80000 || port == 0xFED80004))) {
             FakeDevice::on_write(port, bytes, value);
         }
     }
@@ -55,7 +57,9 @@ AcpiFixed pc() {
 
 struct PowerTest : testing::Test {
     FakeMachine fake;
-    Error power_off(const AcpiFixed& f) { return platform::power_off(cpu::Ports(fake), cpu::Mmio(fake, 0), f); }
+    Error power_off(const AcpiFixed& f) {
+        return platform::power_off(cpu::Ports(fake), cpu::Mmio(fake, 0), f);
+    }
     Error reset(const AcpiFixed& f) { return platform::reset(cpu::Ports(fake), cpu::Mmio(fake, 0), f); }
 };
 

@@ -30,8 +30,8 @@ TEST(Crc32c, KnownVectors) {
 
 struct Wire {
     std::vector<std::string> lines;
-    wire::Sender sender{[](void* self, std::string_view line) { static_cast<Wire*>(self)->lines.emplace_back(line); },
-                        this};
+    wire::Sender sender{
+        [](void* self, std::string_view line) { static_cast<Wire*>(self)->lines.emplace_back(line); }, this};
 };
 
 std::string frame(const std::string& sequence, const std::string& json) {
@@ -48,8 +48,8 @@ TEST(Sender, WhatIsSentIsDecoded) {
     }
     ASSERT_EQ(w.lines.size(), 12u);
     for (uint64_t i = 0; i < 12; ++i) {
-        EXPECT_EQ(w.lines[i], frame(std::to_string(i), R"({"t":"series","id":)" + std::to_string(i) +
-                                                           R"(,"text":"a \"b\""})"));
+        EXPECT_EQ(w.lines[i], frame(std::to_string(i),
+                                    R"({"t":"series","id":)" + std::to_string(i) + R"(,"text":"a \"b\""})"));
         Line line = wire::decode(w.lines[i]);
         EXPECT_EQ(line.kind, Line::Kind::record) << line.fault;
         EXPECT_EQ(line.sequence, i);
@@ -84,7 +84,8 @@ TEST(Sender, EveryLengthUpToTheLongestIsDecoded) {
 }
 
 TEST(Decode, EverySingleBitFlipIsDetected) {
-    for (const std::string& good : {frame("7", R"({"t":"begin","lab":"timer"})"), frame("1234567890", R"({"t":"x"})")}) {
+    for (const std::string& good :
+         {frame("7", R"({"t":"begin","lab":"timer"})"), frame("1234567890", R"({"t":"x"})")}) {
         ASSERT_EQ(wire::decode(good).kind, Line::Kind::record);
         for (size_t i = 0; i < good.size(); ++i)
             for (int bit = 0; bit < 8; ++bit) {
@@ -140,7 +141,8 @@ TEST(Decode, AnAtSignInsideARecordDoesNotHideIt) {
 TEST(Decode, OddSequenceNumbersAreDamage) {
     EXPECT_EQ(wire::decode(frame("1234567890123456789", "{}")).kind, Line::Kind::damaged);
     EXPECT_EQ(wire::decode(frame("123456789012345678", "{}")).kind, Line::Kind::record);
-    EXPECT_EQ(wire::decode("@1 E3069283 {}").kind, Line::Kind::damaged) << "upper case is not what a sender sends";
+    EXPECT_EQ(wire::decode("@1 E3069283 {}").kind, Line::Kind::damaged)
+        << "upper case is not what a sender sends";
 }
 
 TEST(Decode, TooLongIsDamage) {

@@ -108,7 +108,8 @@ TEST(TscMeasure, WrapsInTheMiddleDoNotMatter) {
 }
 
 TEST(TscMeasure, AWindowThatSomethingStoleFromIsNotBelieved) {
-    // Once, 60 ms pass between two looks at the PIT, more than it can count: that window is wrong, the others agree.
+    // Once, 60 ms pass between two looks at the PIT, more than it can count: that window is wrong, the others
+    // agree.
     struct Thief {
         Machine m;
         ReferenceCounter pit;
@@ -147,11 +148,16 @@ TEST(TscMeasure, AReferenceThatStopsHalfwayIsAnError) {
         unsigned left = 100;
     } counter;
     World world;
-    ReferenceCounter r{"stopping", [](void* self) {
+    ReferenceCounter r{"stopping",
+                       [](void* self) {
                            auto* s = static_cast<Stopping*>(self);
                            if (s->left != 0) --s->left, ++s->value;
                            return s->value;
-                       }, &counter, 1000000, 1, ~0ull};
+                       },
+                       &counter,
+                       1000000,
+                       1,
+                       ~0ull};
     auto f = cpu::measure_tsc(world.tsc(), r, {10000, 10000, 50, 1});
     ASSERT_FALSE(f);
     EXPECT_STREQ(f.error().what, "a reference counter stopped");
@@ -237,8 +243,11 @@ TEST(TscEstablish, CrystalByModelWhereCpuid15HasNone) {
     struct {
         uint32_t model, denominator, numerator;
         uint64_t hz;
-    } const known[] = {{0x4E, 2, 200, 2400000000}, {0x5E, 2, 284, 3408000000}, {0x9E, 2, 300, 3600000000},
-                       {0x5C, 3, 171, 1094400000}, {0x55, 2, 168, 2100000000}};
+    } const known[] = {{0x4E, 2, 200, 2400000000},
+                       {0x5E, 2, 284, 3408000000},
+                       {0x9E, 2, 300, 3600000000},
+                       {0x5C, 3, 171, 1094400000},
+                       {0x55, 2, 168, 2100000000}};
     for (auto k : known) {
         Machine m(k.hz);
         m.intel(k.model, 0x15);

@@ -43,12 +43,14 @@ struct FakeUart : FakeDevice {
                 receiver.pop_front();
                 return b;
             }
-            case 2: return depth() == 16 ? 0xC1 : 0x01;
+            case 2:
+                return depth() == 16 ? 0xC1 : 0x01;
             case 5:
                 ++status_reads;
                 if (!transmitter.empty() && !stuck && until_empty-- == 0) flush();
                 return (receiver.empty() ? 0 : 1) | (transmitter.empty() ? 0x60 : 0);
-            default: return FakeDevice::on_read(port, bytes);
+            default:
+                return FakeDevice::on_read(port, bytes);
         }
     }
     void on_write(uint64_t port, unsigned bytes, uint64_t value) override {
@@ -66,18 +68,29 @@ struct FakeUart : FakeDevice {
                 if (transmitter.empty()) until_empty = slowness;
                 transmitter.push_back(v);
                 break;
-            case 1: dlab ? void(divisor = static_cast<uint16_t>((divisor & 0xFF) | v << 8)) : void(ier = v); break;
-            case 2: fcr = v; break;
-            case 3: lcr = v; break;
-            case 4: mcr = v; break;
-            default: FakeDevice::on_write(port, bytes, value);
+            case 1:
+                dlab ? void(divisor = static_cast<uint16_t>((divisor & 0xFF) | v << 8)) : void(ier = v);
+                break;
+            case 2:
+                fcr = v;
+                break;
+            case 3:
+                lcr = v;
+                break;
+            case 4:
+                mcr = v;
+                break;
+            default:
+                FakeDevice::on_write(port, bytes, value);
         }
     }
 };
 
 struct UartTest : testing::Test {
     FakeUart fake;
-    Result<Uart> bring_up(uint32_t baud = 115200) { return Uart::bring_up(cpu::Ports(fake), Uart::com1, baud); }
+    Result<Uart> bring_up(uint32_t baud = 115200) {
+        return Uart::bring_up(cpu::Ports(fake), Uart::com1, baud);
+    }
 };
 
 TEST_F(UartTest, ComesUp8n1WithFifoAndWithoutInterrupts) {
