@@ -25,11 +25,7 @@ class Results {
     explicit Results(std::span<Summary> memory) : all_(memory) {}
     /// The series of that lab, case and metric, or null (skipped, not selected, or not run yet). The case's
     /// text must be complete, as in the lab's table.
-    const Summary* find(std::string_view lab, std::string_view which, std::string_view metric) const {
-        for (unsigned i = 0; i < count_; ++i)
-            if (all_[i].lab == lab && all_[i].which == which && all_[i].metric == metric) return &all_[i];
-        return nullptr;
-    }
+    const Summary* find(std::string_view lab, std::string_view which, std::string_view metric) const;
     void add(const Summary& s) {
         if (count_ < all_.size()) all_[count_++] = s;
     }

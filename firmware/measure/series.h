@@ -1,5 +1,6 @@
 // The samples of one metric of one case. Recording fills memory that was touched before and branches on
-// nothing: cold and warm samples, raw capture or none, differ only in the pointers that are followed.
+// nothing: cold and warm samples, raw capture or none, differ only in the pointers that are followed. Labs record
+// between measured stretches, never inside one.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -47,28 +48,11 @@ class Series {
     }
 
     /// One sample, timestamp overhead included; it is taken off here (never below 0).
-    void record(uint64_t value) {
-        uint64_t net = value - parts_.overhead_removed;
-        net = value < parts_.overhead_removed ? 0 : net;
-        *raw_next_ = net;
-        raw_next_ += raw_step_;
-        target_->record(net);
-    }
+    void record(uint64_t value);
 
     /// One event's path: marks[0] is where it began, marks[i + 1] the end of stage i. The whole, from first
     /// mark to last, is the sample. A mark before its predecessor breaks the sum; the series is then flagged.
-    void record_path(const uint64_t* marks) {
-        uint64_t sum = 0, backwards = 0;
-        for (unsigned i = 0; i < parts_.stages.size(); ++i) {
-            uint64_t stage = marks[i + 1] - marks[i];
-            backwards |= stage >> 63;
-            sum += stage;
-            stage_target_[i]->record(stage);
-        }
-        uint64_t whole = marks[parts_.stages.size()] - marks[0];
-        broken_paths_ += backwards | (sum != whole);
-        record(whole);
-    }
+    void record_path(const uint64_t* marks);
 
     /// Something that a reader must know. Flags that begin with "unstable" keep the series out of the digest.
     /// `text` is a string literal.
