@@ -20,7 +20,7 @@ std::string without_line(std::string text, size_t number) {
 }
 
 TEST(Collector, BuildsASeriesFromItsRecords) {
-    Run run = collect(one_series().text());
+    harness::Run run = collect(one_series().text());
     EXPECT_TRUE(run.complete) << run.failure;
     ASSERT_EQ(run.series.size(), 1u);
     const Series& series = run.series[0];
@@ -33,7 +33,7 @@ TEST(Collector, BuildsASeriesFromItsRecords) {
 
 TEST(Collector, TakesBytesCutAnywhere) {
     std::string text = one_series().text();
-    Run whole = collect(text);
+    harness::Run whole = collect(text);
     Collector one_by_one;
     for (char c : text) one_by_one.feed({&c, 1});
     EXPECT_EQ(one_by_one.finish("").json(), whole.json());
@@ -50,7 +50,7 @@ TEST(Collector, FindsRecordsBehindEscapeSequencesAndCarriageReturns) {
 }
 
 TEST(Collector, CountsALostRecord) {
-    Run run = collect(without_line(one_series().text(), 0));
+    harness::Run run = collect(without_line(one_series().text(), 0));
     EXPECT_FALSE(run.complete);
     EXPECT_EQ(run.failure, "");
     EXPECT_EQ(run.wire.lost, 1u);
@@ -59,7 +59,7 @@ TEST(Collector, CountsALostRecord) {
 }
 
 TEST(Collector, GivesNoPercentilesWithoutTheWholeHistogram) {
-    Run run = collect(without_line(one_series().text(), 2));
+    harness::Run run = collect(without_line(one_series().text(), 2));
     ASSERT_EQ(run.series.size(), 1u);
     EXPECT_EQ(run.series[0].percentile(50000), std::nullopt);
     EXPECT_FALSE(run.json()["series"][0].contains("p50"));
@@ -70,7 +70,7 @@ TEST(Collector, GivesNoPercentilesWithoutTheWholeHistogram) {
 TEST(Collector, RejectsARecordWithAChangedDigit) {
     std::string text = one_series().text();
     text[text.find("\"max\":9") + 6] = '8';
-    Run run = collect(text);
+    harness::Run run = collect(text);
     EXPECT_EQ(run.wire.lost, 1u);
     EXPECT_EQ(run.wire.damaged, 1u);
     EXPECT_EQ(run.series.size(), 0u);
@@ -82,7 +82,7 @@ TEST(Collector, TakesARepeatedRecordOnce) {
     std::string text = lines.text();
     size_t second = text.find('\n') + 1, third = text.find('\n', second) + 1;
     text.insert(third, text.substr(second, third - second));
-    Run run = collect(text);
+    harness::Run run = collect(text);
     EXPECT_TRUE(run.complete);
     EXPECT_EQ(run.wire.repeated, 1u);
     EXPECT_EQ(run.series.size(), 1u);
@@ -91,7 +91,7 @@ TEST(Collector, TakesARepeatedRecordOnce) {
 TEST(Collector, SeesTwoContentsUnderOneNumber) {
     std::string text = one_series().text();
     text.insert(text.find("@3"), wire_line(2, R"({"t":"flag","text":"other"})"));
-    Run run = collect(text);
+    harness::Run run = collect(text);
     EXPECT_EQ(run.wire.damaged, 1u);
     EXPECT_FALSE(run.complete);
 }
@@ -99,7 +99,7 @@ TEST(Collector, SeesTwoContentsUnderOneNumber) {
 TEST(Collector, SeesThatTheMachineStartedAgain) {
     Lines first, second = one_series();
     first.add(R"({"t":"hello","wire":"doorbell-wire/1"})").series(0, "wait=poll");
-    Run run = collect(first.text() + second.text());
+    harness::Run run = collect(first.text() + second.text());
     EXPECT_NE(run.failure.find("started again"), std::string::npos) << run.failure;
     ASSERT_EQ(run.series.size(), 1u) << "two runs must not be mixed";
     EXPECT_EQ(run.series[0].which["wait"], "poll");
@@ -107,7 +107,7 @@ TEST(Collector, SeesThatTheMachineStartedAgain) {
 
 TEST(Collector, RightCrcWithoutARecordIsDamage) {
     for (const char* json : {"{", "{}", R"({"t":5})", R"({"t":"series","id":"x"})", R"({"t":"histogram","of":77,"bins":[]})"}) {
-        Run run = collect(wire_line(0, json));
+        harness::Run run = collect(wire_line(0, json));
         EXPECT_EQ(run.wire.damaged, 1u) << json;
     }
 }
@@ -115,14 +115,14 @@ TEST(Collector, RightCrcWithoutARecordIsDamage) {
 TEST(Collector, IgnoresKindsAndMembersItDoesNotKnow) {
     Lines lines;
     lines.add(R"({"t":"hello","wire":"doorbell-wire/1","new":[1,2]})").add(R"({"t":"weather","sun":true})").end();
-    Run run = collect(lines.text());
+    harness::Run run = collect(lines.text());
     EXPECT_TRUE(run.complete) << run.failure;
 }
 
 TEST(Collector, NoticesAHistogramThatTheImageLeftShort) {
     Lines lines;
     lines.add(R"({"t":"hello"})").add(R"({"t":"series","id":0,"lab":"a","case":"","metric":"m","unit":"insn","evidence":"exact","count":2,"min":1,"max":1,"sum":2})").add(R"({"t":"histogram","of":0,"part":"all","bins":[[1,1]]})").end();
-    Run run = collect(lines.text());
+    harness::Run run = collect(lines.text());
     EXPECT_FALSE(run.complete);
     EXPECT_EQ(run.wire.damaged, 1u);
 }
@@ -135,7 +135,7 @@ TEST(Collector, SumsHistogramsOverSeveralRecordsAndStages) {
         .add(R"({"t":"histogram","of":4,"part":"all","bins":[[1,1],[5000,1]]})")
         .add(R"({"t":"histogram","of":4,"part":"entry","min":1,"max":4001,"sum":4003,"bins":[[1,2],[4000,1]]})")
         .end();
-    Run run = collect(lines.text());
+    harness::Run run = collect(lines.text());
     ASSERT_TRUE(run.complete) << run.failure;
     EXPECT_EQ(run.series[0].percentile(50000), 1u);
     EXPECT_EQ(run.series[0].percentile(99900), 5000u);
@@ -155,7 +155,7 @@ TEST(Collector, KeepsRawSamplesInOrderAndSeesAGap) {
 TEST(Collector, APanicOrARefusalIsAFailure) {
     Lines panic;
     panic.add(R"({"t":"hello"})").series(0, "wait=irq").add(R"({"t":"panic","name":"#UD invalid opcode","rip":"0x1234"})");
-    Run run = collect(panic.text());
+    harness::Run run = collect(panic.text());
     EXPECT_NE(run.failure.find("#UD invalid opcode at 0x1234"), std::string::npos) << run.failure;
     EXPECT_EQ(run.series.size(), 1u);
     Lines refusal;

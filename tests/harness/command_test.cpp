@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -87,7 +89,7 @@ class CommandTest : public testing::Test {
         words.insert(words.end(), more.begin(), more.end());
         return words;
     }
-    Run saved() { return read_run(folder_ / "out"); }
+    harness::Run saved() { return read_run(folder_ / "out"); }
 
     /// The next event of the fake QEMU.
     std::string event() {
@@ -120,7 +122,7 @@ TEST_F(CommandTest, AGoodRunIsSavedAndShown) {
     EXPECT_TRUE(says(out_, "source=lapic")) << out_;
     EXPECT_TRUE(says(out_, "holds: polling is sooner")) << out_;
     EXPECT_EQ(err_, "");
-    Run run = saved();
+    harness::Run run = saved();
     EXPECT_TRUE(run.complete);
     EXPECT_EQ(run.series.size(), 2u);
     EXPECT_EQ(run.machine["qemu_version"], "7.2.22");
@@ -190,10 +192,10 @@ class FaultTest : public CommandTest, public testing::WithParamInterface<Fault> 
 TEST_P(FaultTest, IsSaidAndWhatArrivedIsKept) {
     EXPECT_EQ(run(fake_run(GetParam().fake, {"--timeout", "1"})), GetParam().status) << err_;
     EXPECT_TRUE(says(err_, GetParam().words)) << err_;
-    Run run = saved();
+    harness::Run run = saved();
     EXPECT_FALSE(run.complete);
     EXPECT_EQ(run.series.size(), GetParam().series);
-    if (GetParam().status == 3) EXPECT_NE(run.failure, "");
+    EXPECT_EQ(run.failure.empty(), GetParam().status == 4);
     EXPECT_TRUE(says(out_, "INCOMPLETE")) << out_;
     EXPECT_NE(read_manifest(folder_ / "out")["status"], "complete");
 }
@@ -253,7 +255,7 @@ TEST_P(SignalTest, SavesWhatArrivedAndEndsTheMachine) {
     kill(pid_, GetParam());
     EXPECT_EQ(finish(), 128 + GetParam()) << err_;
     EXPECT_TRUE(gone(machine));
-    Run run = saved();
+    harness::Run run = saved();
     EXPECT_FALSE(run.complete);
     EXPECT_TRUE(says(run.failure, "interrupted by SIG"));
     EXPECT_EQ(run.series.size(), 1u);
@@ -360,7 +362,7 @@ TEST_F(CommandTest, WrongWordsNameTheNearestRightOne) {
 
 TEST_F(CommandTest, AttachReadsARecordedConsole) {
     ASSERT_EQ(run(fake_run("good")), 0);
-    Run first = saved();
+    harness::Run first = saved();
     EXPECT_EQ(run({"attach", "out/console.log", "--out", "again"}), 0) << err_;
     EXPECT_EQ(read_run(folder_ / "again").digest, first.digest);
     input_ = folder_ / "out/console.log";

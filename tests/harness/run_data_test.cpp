@@ -31,10 +31,10 @@ TEST(Digest, IsTheKnownOne) {
 TEST(Digest, DoesNotDependOnTheOrder) { EXPECT_EQ(two_series(false).digest, two_series(true).digest); }
 
 TEST(Digest, ChangesWithEachCountedThing) {
-    Run run = two_series(false);
+    harness::Run run = two_series(false);
     std::string before = digest(run);
     auto differs = [&](auto change) {
-        Run other = run;
+        harness::Run other = run;
         change(other.series[0]);
         return digest(other) != before;
     };
@@ -49,9 +49,9 @@ TEST(Digest, ChangesWithEachCountedThing) {
 }
 
 TEST(Digest, LeavesOutWhatIsUnstableOrNotExact) {
-    Run run = two_series(false);
+    harness::Run run = two_series(false);
     run.series[0].flags.push_back("unstable: hlt");
-    Run without = run;
+    harness::Run without = run;
     without.series.erase(without.series.begin());
     EXPECT_EQ(digest(run), digest(without));
     run.series[1].evidence = "rough";
@@ -59,31 +59,31 @@ TEST(Digest, LeavesOutWhatIsUnstableOrNotExact) {
 }
 
 TEST(Digest, OutlivesTheFile) {
-    Run run = two_series(false, R"("flags":["a"],"counters":[{"name":"n","value":7,"evidence":"exact"}])");
-    EXPECT_EQ(digest(Run::from(Json::parse(run.json().dump()))), run.digest);
+    harness::Run run = two_series(false, R"("flags":["a"],"counters":[{"name":"n","value":7,"evidence":"exact"}])");
+    EXPECT_EQ(digest(harness::Run::from(Json::parse(run.json().dump()))), run.digest);
 }
 
 TEST(Results, ReadBackWhatTheyWrote) {
-    Run run = two_series(false);
+    harness::Run run = two_series(false);
     run.claims.push_back({"timer", "text", std::nullopt, "too few"});
     run.claims.push_back({"timer", "other", false, ""});
     run.skipped.push_back({"timer", CaseKeys::from_text("source=hpet"), "none"});
-    EXPECT_EQ(Run::from(run.json()).json(), run.json());
+    EXPECT_EQ(harness::Run::from(run.json()).json(), run.json());
 }
 
 TEST(Results, IgnoreUnknownMembersAndRefuseAnotherSchema) {
     Json json = two_series(false).json();
     json["tomorrow"] = {1, 2};
     json["series"][0]["tomorrow"] = "x";
-    EXPECT_EQ(Run::from(json).series.size(), 2u);
+    EXPECT_EQ(harness::Run::from(json).series.size(), 2u);
     json["schema"] = "doorbell/9";
-    EXPECT_THROW(Run::from(json), std::runtime_error);
-    EXPECT_THROW(Run::from(Json::object()), std::runtime_error);
-    EXPECT_THROW(Run::from({{"schema", "doorbell/1"}, {"series", 5}}), std::runtime_error);
+    EXPECT_THROW(harness::Run::from(json), std::runtime_error);
+    EXPECT_THROW(harness::Run::from(Json::object()), std::runtime_error);
+    EXPECT_THROW(harness::Run::from({{"schema", "doorbell/1"}, {"series", 5}}), std::runtime_error);
 }
 
 TEST(Results, ConvertTicksToTimeAndInstructionsNever) {
-    Run run = two_series(false);
+    harness::Run run = two_series(false);
     run.machine["tsc_hz"] = 2000000000;
     run.series[1].unit = "tick";
     run.series[1].evidence = "measured";
@@ -108,7 +108,7 @@ TEST(Bins, HaveTheImagesPercentiles) {
 }
 
 TEST(Table, FitsAHundredColumns) {
-    Run run = two_series(false);
+    harness::Run run = two_series(false);
     run.series[0].which = CaseKeys::from_text("model=e1000e op=receive burst=32 policy=hybrid threshold=1000000 wait=irq-halt");
     run.series[0].max = 123456789012345;
     run.series[0].flags.push_back("a flag with a good many words in it, so that it has to go on in a second line of the table");
@@ -120,7 +120,7 @@ TEST(Table, FitsAHundredColumns) {
 }
 
 TEST(Table, SaysUnitEvidenceClaimAndSkip) {
-    Run run = two_series(false);
+    harness::Run run = two_series(false);
     run.claims.push_back({"timer", "the sky is up", false, "it fell"});
     run.skipped.push_back({"timer", CaseKeys::from_text("source=hpet"), "there is no HPET"});
     std::string text = table(run);

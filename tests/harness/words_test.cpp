@@ -1,6 +1,8 @@
 // The words of the command line: labs, settings, QEMU's arguments.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
