@@ -76,11 +76,12 @@
 
 // ---- System calls -------------------------------------------------------------------------------------------
 
+        // All of RAX is the number: what is compared is what indexes the table.
         // SYSCALL: RCX = return address, R11 = RFLAGS, the stack still the task's.
         .balign 64
         .global kernel_syscall_entry
 kernel_syscall_entry:
-        cmpl    $FAST_CALLS, %eax
+        cmpq    $FAST_CALLS, %rax
         jae     syscall_slow
         movq    %rsp, STATE(STATE_USER_RSP)
         movq    STATE(STATE_STACK), %rsp
@@ -105,7 +106,7 @@ kernel_syscall_entry:
         .balign 64
         .global kernel_syscall_entry_apart
 kernel_syscall_entry_apart:
-        cmpl    $FAST_CALLS, %eax
+        cmpq    $FAST_CALLS, %rax
         jae     syscall_slow
         movq    %rsp, STATE(STATE_USER_RSP)
         movq    STATE(STATE_KERNEL_SPACE), %rsp
@@ -124,7 +125,7 @@ kernel_syscall_entry_apart:
 
         .balign 16
 syscall_slow:
-        cmpl    $ALL_CALLS, %eax
+        cmpq    $ALL_CALLS, %rax
         jae     kernel_call_by_syscall
         jmp     *kernel_slow_calls - 8 * FAST_CALLS(, %rax, 8)
 
@@ -132,8 +133,9 @@ syscall_slow:
         .balign 64
         .global kernel_int_entry
 kernel_int_entry:
-        cmpl    $FAST_CALLS, %eax
+        cmpq    $FAST_CALLS, %rax
         jae     kernel_call_by_int
+        cld                             // an interrupt gate leaves DF as ring 3 had it
         movq    STATE(STATE_STACK), %rsp
         call    *kernel_fast_calls(, %rax, 8)
         movq    STATE(STATE_CURRENT), %rsp
@@ -146,8 +148,9 @@ kernel_int_entry:
         .balign 64
         .global kernel_int_entry_apart
 kernel_int_entry_apart:
-        cmpl    $FAST_CALLS, %eax
+        cmpq    $FAST_CALLS, %rax
         jae     kernel_call_by_int
+        cld                             // an interrupt gate leaves DF as ring 3 had it
         movq    STATE(STATE_KERNEL_SPACE), %rsp
         movq    %rsp, %cr3
         movq    STATE(STATE_STACK), %rsp
@@ -308,14 +311,14 @@ kernel_resume_signal:
         PUSH_REGISTERS
         END_OF_INTERRUPT \x2
         movq    STATE(STATE_CURRENT), %rdi
-        decq    STATE(STATE_TICKS_LEFT)
-        jz      out_of_time
         .if     \full
         EXTENDED xsave64
         movq    $kernel_resume_all_full, TASK_RESUME(%rdi)
         .else
         movq    $kernel_resume_all_registers, TASK_RESUME(%rdi)
         .endif
+        decq    STATE(STATE_TICKS_LEFT)
+        jz      out_of_time
         incq    STATE(STATE_SWITCHES)
         movq    TASK_NEXT(%rdi), %rdi
         ENTER_TASK

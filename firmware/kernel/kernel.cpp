@@ -396,7 +396,10 @@ Task* Kernel::call(Task& task) {
             f.rax = task.signals.mask();
             task.signals.set_mask(static_cast<uint32_t>(a));
             return deliver(task);
-        case call::leave: kernel_leave(static_cast<uint64_t>(Left::asked));
+        case call::leave:
+            if (options_.extended_state)
+                asm volatile("xsave64 (%0)" : : "r"(task.extended), "a"(~0u), "d"(~0u) : "memory");
+            kernel_leave(static_cast<uint64_t>(Left::asked));
         default: break;
     }
     if (number >= call::lab && number <= call::lab_last && lab_calls_[number - call::lab] != nullptr)

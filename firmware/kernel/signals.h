@@ -29,6 +29,9 @@ enum Signal : uint8_t {
 /// What a task has said about a signal. A handler is an address in ring 3.
 inline constexpr uint64_t signal_default = 0, signal_ignore = 1;
 
+/// The lower half of the canonical addresses, where all of ring 3 lies.
+inline constexpr uint64_t user_half_end = 1ull << 47;
+
 /// What is to happen to the task now.
 struct Delivery {
     enum class Kind : uint8_t { none, handle, end } kind = Kind::none;
@@ -39,9 +42,10 @@ struct Delivery {
 
 class Signals {
   public:
-    /// False: no such signal, or one that cannot be caught (SIGKILL).
+    /// False: no such signal, one that cannot be caught (SIGKILL), or an address that ring 3 cannot have: IRETQ
+    /// to one that is not canonical would fault in the kernel.
     bool set_handler(uint64_t signal, uint64_t handler) {
-        if (!exists(signal) || signal == sigkill) return false;
+        if (!exists(signal) || signal == sigkill || handler >= user_half_end) return false;
         handlers_[signal] = handler;
         return true;
     }
@@ -117,8 +121,6 @@ struct SignalFrame {
 
 /// RFLAGS that ring 3 may have: the arithmetic flags, TF, DF, RF, AC and ID. IF is always on there, IOPL 0.
 inline constexpr uint64_t user_flags = 0x250DD5, user_flags_always = 0x202;
-/// The lower half of the canonical addresses, where all of ring 3 lies.
-inline constexpr uint64_t user_half_end = 1ull << 47;
 
 /// Turns `frame` towards the handler: SignalFrame on the stack, RDI = signal, RSI = address of the interrupted
 /// registers. False, and nothing changed, where the stack is not the task's to write.

@@ -127,6 +127,13 @@ TEST(Signals, NumbersThatDoNotExistAreRefused) {
     for (uint64_t n : {uint64_t{0}, uint64_t{most_signals}, ~uint64_t{0}}) EXPECT_FALSE(s.set_handler(n, handler)) << n;
 }
 
+TEST(Signals, AHandlerMustBeAtAnAddressThatRingThreeCanHave) {
+    Signals s;
+    EXPECT_TRUE(s.set_handler(sigterm, (1ull << 47) - 1));
+    for (uint64_t bad : {uint64_t{1} << 47, uint64_t{0x8000'0000'0000'0000}, ~uint64_t{0}})
+        EXPECT_FALSE(s.set_handler(sigterm, bad)) << std::hex << bad;
+}
+
 /// A task's stack, with the test's own memory as the kernel's side of it.
 struct SignalStack : testing::Test {
     static constexpr uint64_t user = 0x6000'0000'0000, bytes = 8192;
