@@ -67,6 +67,41 @@ Result<Card> open_card(Bench& bench, std::string_view model, const RingSizes& ri
 /// cable, the card in loopback. Error: no such card, it cannot loop back, or it does not come up.
 Result<Pair> open_pair(Bench& bench, std::string_view model, const RingSizes& rings = {});
 
+/// A card that sends at the store of its doorbell, and one that receives at the same instant: two ends of a cable, or one
+/// card in loopback.
+struct DirectPair {
+    Card sender;
+    Card far_end;  ///< empty: the sender's own loopback
+    nic::Nic& receiver() const { return far_end ? *far_end : *sender; }
+};
+/// The e1000e and the other end of its cable; its own loopback where it hangs on none. Error: no such card.
+Result<DirectPair> open_direct(Bench& bench, const RingSizes& rings);
+/// The card of that model in loopback.
+Result<DirectPair> open_loopback(Bench& bench, std::string_view model, const RingSizes& rings);
+
+/// Sends frames one at a time at an exact period, from a timer interrupt that goes before all others.
+class Metronome {
+  public:
+    /// Uses the local APIC's timer. `arrivals` (may be empty) takes the tick of each frame's store.
+    explicit Metronome(platform::Machine& machine);
+    ~Metronome();
+    Metronome(const Metronome&) = delete;
+
+    /// Queues frames at the sender. Error: no room, or a card that cannot send one by one.
+    Result<void> load(nic::Nic& sender, std::span<const nic::ToSend> frames, std::span<uint64_t> arrivals = {});
+    /// The same beats with nothing sent: for what the beats themselves cost.
+    void load_nothing(uint32_t beats);
+    /// Starts beating; the real period in ticks, as near to `period` as the timer allows.
+    uint64_t start(uint64_t period);
+    /// Ends the beat and sends what is left at once.
+    void stop();
+    uint32_t left() const;
+    static constexpr uint8_t vector = 0xE1;
+
+  private:
+    platform::Machine& machine_;
+};
+
 /// `count` frames of `length` bytes in the arena, to `to` from `from`, sequence numbers from 0; empty where there is
 /// no memory.
 std::span<nic::ToSend> make_frames(Bench& bench, uint32_t count, uint32_t length, const nic::MacAddress& to,

@@ -16,6 +16,9 @@ class E1000e final : public Nic {
     void recycle(uint32_t count) override;
     uint32_t queue(const ToSend* frames, uint32_t count) override;
     Bell bell() const override { return {at(e1000e::Register::tdt), transmit_next_, false}; }
+    Result<BellRope> bells(uint32_t count) const override {
+        return BellRope{at(e1000e::Register::tdt), (transmit_next_ - count + 1) & transmit_mask_, transmit_mask_};
+    }
     bool all_sent() override;
     uint32_t transmit_room() const override { return transmit_mask_; }
     Result<void> route(InterruptKind kind, uint8_t vector, uint32_t apic_id) override;

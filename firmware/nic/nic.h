@@ -56,6 +56,12 @@ struct Bell {
     }
 };
 
+/// Stores that send queued frames one at a time: the k-th, from 0, writes (first + k) & mask.
+struct BellRope {
+    cpu::Mmio at;
+    uint32_t first, mask;
+};
+
 enum class InterruptKind : uint8_t { msix, msi, intx };
 
 /// What the card counted or dropped since it came up, as far as it tells.
@@ -114,6 +120,9 @@ class Nic {
     virtual uint32_t queue(const ToSend* frames, uint32_t count) = 0;
     /// The store that sends everything queued.
     virtual Bell bell() const = 0;
+    /// The stores that send the last `count` frames, queued and not rung for, one by one. Error: this card is told of
+    /// all at once.
+    virtual Result<BellRope> bells(uint32_t count) const = 0;
     /// queue(), and one ring of the doorbell.
     uint32_t transmit(const ToSend* frames, uint32_t count) {
         uint32_t queued = queue(frames, count);

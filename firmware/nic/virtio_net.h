@@ -16,6 +16,9 @@ class VirtioNet final : public Nic {
     void recycle(uint32_t count) override;
     uint32_t queue(const ToSend* frames, uint32_t count) override;
     Bell bell() const override { return {transmit_.bell, virtio::transmit_queue, true}; }
+    Result<BellRope> bells(uint32_t) const override {
+        return Error{"virtio-net: the device sees every queued frame at once, and cannot be sent them one by one"};
+    }
     bool all_sent() override;
     uint32_t transmit_room() const override { return transmit_.size; }
     Result<void> route(InterruptKind kind, uint8_t vector, uint32_t apic_id) override;

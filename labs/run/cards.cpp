@@ -127,6 +127,109 @@ Result<Pair> open_pair(Bench& bench, std::string_view model, const RingSizes& ri
     return pair;
 }
 
+Result<DirectPair> open_loopback(Bench& bench, std::string_view model, const RingSizes& rings) {
+    auto card = open_card(bench, model, rings);
+    if (!card) return card.error();
+    auto looped = (*card)->loop_back(true);
+    if (!looped) return looped.error();
+    DirectPair pair;
+    pair.sender = std::move(*card);
+    return pair;
+}
+
+Result<DirectPair> open_direct(Bench& bench, const RingSizes& rings) {
+    constexpr std::string_view sender = "e1000e";
+    auto card = find(bench, sender, rings, no_such_card, [](Place p) { return p.cable >= 0 && p.end == wire::end_under_test; });
+    if (!card) return open_loopback(bench, sender, rings);
+    Place place = place_of((*card)->mac());
+    auto far = find(bench, {}, rings, Error{"the cable has nobody at its other end"},
+                    [&](Place p) { return p.cable == place.cable && p.end == wire::end_sender; });
+    if (!far) return far.error();
+    DirectPair pair;
+    pair.sender = std::move(*card);
+    pair.far_end = std::move(*far);
+    return pair;
+}
+
+namespace {
+
+/// What the metronome's interrupt works on.
+struct Beats {
+    cpu::Mmio at;
+    uint32_t value = 0, mask = 0;
+    uint32_t step = 1;
+    volatile uint32_t left = 0;
+    uint64_t* arrival = nullptr;
+    uint32_t arrival_step = 0;
+    uint64_t nowhere = 0;  ///< takes arrivals that nobody wants, and doorbells that nobody hears
+    const cpu::LocalApic* apic = nullptr;
+} beats;
+
+void beat(cpu::Frame&) {
+    if (beats.left != 0) {
+        *beats.arrival = measure::end();
+        beats.at.write32(0, beats.value);
+        beats.arrival += beats.arrival_step;
+        beats.value = (beats.value + beats.step) & beats.mask;
+        beats.left = beats.left - 1;
+        if (beats.left == 0) beats.apic->set_initial_count(0);
+    }
+    beats.apic->eoi();
+}
+
+}  // namespace
+
+Metronome::Metronome(platform::Machine& machine) : machine_(machine) {
+    beats = {};
+    beats.apic = &*machine.apic.device;
+    machine.apic->set_divide_1();
+    cpu::set_handler(vector, beat);
+}
+
+Metronome::~Metronome() { stop(); }
+
+Result<void> Metronome::load(nic::Nic& sender, std::span<const nic::ToSend> frames, std::span<uint64_t> arrivals) {
+    auto count = static_cast<uint32_t>(frames.size());
+    if (sender.queue(frames.data(), count) != count) return Error{"the sender took fewer frames than its ring has room for"};
+    auto rope = sender.bells(count);
+    if (!rope) return rope.error();
+    beats.at = rope->at;
+    beats.value = rope->first;
+    beats.mask = rope->mask;
+    beats.arrival = arrivals.size() >= count ? arrivals.data() : &beats.nowhere;
+    beats.arrival_step = arrivals.size() >= count;
+    beats.left = count;
+    return {};
+}
+
+void Metronome::load_nothing(uint32_t count) {
+    static uint32_t unheard;
+    beats.at = cpu::Mmio(reinterpret_cast<uint64_t>(&unheard));
+    beats.value = 0;
+    beats.mask = 0;
+    beats.arrival = &beats.nowhere;
+    beats.arrival_step = 0;
+    beats.left = count;
+}
+
+uint64_t Metronome::start(uint64_t period) {
+    uint64_t rate = machine_.apic_rate.tsc_per_count_32_32;
+    uint64_t count = static_cast<uint64_t>((static_cast<unsigned __int128>(period) << 32) / rate);
+    if (count == 0) count = 1;
+    if (count > 0xFFFFFFFF) count = 0xFFFFFFFF;
+    machine_.apic->set_timer_mode(cpu::TimerMode::periodic, vector, false);
+    machine_.apic->set_initial_count(static_cast<uint32_t>(count));
+    return static_cast<uint64_t>(static_cast<unsigned __int128>(count) * rate >> 32);
+}
+
+void Metronome::stop() {
+    machine_.apic->set_timer_mode(cpu::TimerMode::one_shot, vector, true);
+    if (beats.left != 0) beats.at.write32(0, (beats.value + (beats.left - 1) * beats.step) & beats.mask);
+    beats.left = 0;
+}
+
+uint32_t Metronome::left() const { return beats.left; }
+
 std::span<nic::ToSend> make_frames(Bench& bench, uint32_t count, uint32_t length, const nic::MacAddress& to, const nic::MacAddress& from) {
     auto frames = bench.machine.arena.array<nic::ToSend>(count);
     uint64_t stride = (length + nic::headroom + 63) & ~63ull;

@@ -1,0 +1,302 @@
+// What is delivered when more packets come than can be processed? After Mogul and Ramakrishnan, "Eliminating receive
+// livelock in an interrupt-driven kernel" (ACM TOCS 15(3), 1997). A packet costs two pieces of work: input, when it is
+// taken from the card, and delivery, later; between the two lies a queue. `delivered` is the share of what the
+// processor could deliver if it did nothing else; `wasted` is how many packets were worked on and then dropped.
+#include "firmware/cpu/descriptors.h"
+#include "firmware/cpu/registers.h"
+#include "firmware/measure/timestamp.h"
+#include "firmware/wire/text.h"
+#include "labs/bench.h"
+#include "labs/cards.h"
+#include "labs/lab.h"
+
+namespace doorbell::labs {
+namespace {
+
+constexpr Case cases[] = {
+    "policy=irq load=0.1",    "policy=irq load=0.5",    "policy=irq load=0.9",    "policy=irq load=1",
+    "policy=irq load=1.5",    "policy=irq load=2",      "policy=irq load=3",      "policy=irq load=5",
+    "policy=irq load=10",     "policy=poll load=0.1",   "policy=poll load=0.5",   "policy=poll load=0.9",
+    "policy=poll load=1",     "policy=poll load=1.5",   "policy=poll load=2",     "policy=poll load=3",
+    "policy=poll load=5",     "policy=poll load=10",    "policy=quota load=0.1",  "policy=quota load=0.5",
+    "policy=quota load=0.9",  "policy=quota load=1",    "policy=quota load=1.5",  "policy=quota load=2",
+    "policy=quota load=3",    "policy=quota load=5",    "policy=quota load=10",   "policy=hybrid load=0.1",
+    "policy=hybrid load=0.5", "policy=hybrid load=0.9", "policy=hybrid load=1",   "policy=hybrid load=1.5",
+    "policy=hybrid load=2",   "policy=hybrid load=3",   "policy=hybrid load=5",   "policy=hybrid load=10",
+};
+
+constexpr Setting settings[] = {
+    {"input-work", 8000, 100, 1000000, "step", "work on a packet when it is taken from the card, in steps of a loop"},
+    {"delivery-work", 12000, 100, 1000000, "step", "work on a packet when it is delivered"},
+    {"queue", 32, 1, 1024, "packet", "how many packets the queue between the two holds"},
+    {"quota", 4, 1, 32, "packet", "how many packets are taken at once where there is a quota"},
+};
+
+/// A sample lasts as long as the delivery of this many packets; where fewer come, until `fewest_packets` have come.
+constexpr uint32_t window_packets = 40, fewest_packets = 10;
+/// Where there is nothing to do, this many steps pass before the next look.
+constexpr uint64_t idle_steps = 64;
+
+/// Tenths, from "0.1" or "10".
+constexpr uint32_t tenths(std::string_view number) {
+    uint32_t n = 0, scale = 10;
+    for (char c : number) {
+        if (c == '.')
+            scale = 1;
+        else if (c >= '0' && c <= '9')
+            n = n * 10 + static_cast<uint32_t>(c - '0');
+    }
+    return n * scale;
+}
+static_assert(tenths("0.1") == 1 && tenths("1.5") == 15 && tenths("10") == 100);
+
+[[gnu::noinline]] void work(uint64_t steps) {
+    for (; steps != 0; --steps) asm volatile("");
+}
+
+/// The receiver at work, shared with its interrupt handler.
+struct Receiver {
+    nic::Nic* nic = nullptr;
+    const cpu::LocalApic* apic = nullptr;
+    uint64_t input_work = 0, delivery_work = 0;
+    uint32_t queue_limit = 0, quota = 0;
+    volatile uint32_t queued = 0;
+    volatile bool called = false;  ///< hybrid: the interrupt has come
+    uint64_t arrived = 0, wasted = 0;
+
+    /// Takes up to `most` packets: the work on input, then into the queue or away.
+    uint32_t input(uint32_t most) {
+        nic::Received frames[32];
+        uint32_t n = nic->receive(frames, most < 32 ? most : 32);
+        for (uint32_t i = 0; i < n; ++i) {
+            work(input_work);
+            if (queued < queue_limit)
+                queued = queued + 1;
+            else
+                ++wasted;
+        }
+        nic->recycle(n);
+        arrived += n;
+        return n;
+    }
+    bool deliver_one() {
+        cpu::disable_interrupts();
+        bool any = queued != 0;
+        if (any) queued = queued - 1;
+        cpu::enable_interrupts();
+        if (any) work(delivery_work);
+        return any;
+    }
+} receiver;
+
+/// Interrupt per packet: input is done here, above everything but the clock of the outside world.
+void interrupt_per_packet(cpu::Frame&) {
+    cpu::enable_interrupts();
+    do {
+        receiver.input(1);
+    } while (!receiver.nic->arm());
+    cpu::disable_interrupts();
+    receiver.apic->eoi();
+}
+
+/// Hybrid: only says that there is something to do.
+void interrupt_calls(cpu::Frame&) {
+    receiver.called = true;
+    receiver.apic->eoi();
+}
+
+/// One round of a policy's main loop; how many packets it delivered. `now_or_never` ends a round that would not end.
+using Round = uint32_t (*)(uint64_t deadline);
+
+bool over(uint64_t deadline) { return static_cast<int64_t>(measure::end() - deadline) >= 0; }
+
+uint32_t round_irq(uint64_t) { return receiver.deliver_one(); }
+
+/// Without a quota input goes on for as long as packets come.
+uint32_t round_poll(uint64_t deadline) {
+    while (receiver.input(1) != 0 && !over(deadline)) {}
+    uint32_t delivered = 0;
+    while (!over(deadline) && receiver.deliver_one()) delivered += !over(deadline);
+    return delivered;
+}
+
+uint32_t round_quota(uint64_t deadline) {
+    (void)receiver.input(receiver.quota);
+    uint32_t delivered = 0;
+    while (!over(deadline) && receiver.deliver_one()) delivered += !over(deadline);
+    return delivered;
+}
+
+uint32_t round_hybrid(uint64_t deadline) {
+    if (!receiver.called) return 0;
+    uint32_t delivered = round_quota(deadline);
+    if (!receiver.nic->doorstep().someone()) {
+        receiver.called = false;
+        // What came before the interrupt was armed may have none: it is called for here.
+        if (!receiver.nic->arm()) receiver.called = true;
+    }
+    return delivered;
+}
+
+/// Everything that is still under way is taken and thrown away.
+Result<void> settle(const nic::Patience& patience, uint64_t expected) {
+    receiver.nic->disarm();
+    receiver.input_work = 0;
+    bool all = patience.until(100, [&] {
+        while (receiver.input(32) != 0) {}
+        return receiver.arrived >= expected;
+    });
+    receiver.queued = 0;
+    // A card that drops what its ring has no room for loses some under overload: that is no failure.
+    if (!all && receiver.arrived == 0) return Error{"no packet arrived within 100 ms"};
+    return {};
+}
+
+Result<void> body(Bench& bench, const Case& which) {
+    constexpr uint32_t most_packets = window_packets * 10;
+    auto pair = open_direct(bench, {256, 1024});
+    if (!pair) return pair.error();
+    nic::Nic& nic = pair->receiver();
+    nic::Nic& sender = *pair->sender;
+    auto frames = make_frames(bench, most_packets, nic::shortest_frame, nic.mac(), sender.mac());
+    if (frames.empty()) return Error{"no memory for the frames"};
+    nic::Patience patience(cpu::Tsc{}, bench.machine.tsc.hz);
+    std::string_view policy = which["policy"];
+    uint64_t load = tenths(which["load"]);
+
+    receiver.nic = &nic;
+    receiver.apic = &*bench.machine.apic.device;
+    receiver.delivery_work = bench.setting("delivery-work");
+    receiver.queue_limit = static_cast<uint32_t>(bench.setting("queue"));
+    receiver.quota = static_cast<uint32_t>(bench.setting("quota"));
+    measure::Series& delivered = bench.series("delivered", {.unit = "ppm"});
+    measure::Series& wasted = bench.series("wasted", {.unit = "packet"});
+    measure::Series& capacity = bench.series("cost");
+
+    auto fresh = [&] {
+        receiver.input_work = bench.setting("input-work");
+        receiver.queued = 0;
+        receiver.called = false;
+        receiver.arrived = receiver.wasted = 0;
+    };
+    // What a packet costs when nothing disturbs: the measure of load and of what was delivered.
+    constexpr uint32_t probe = 8;
+    fresh();
+    if (sender.transmit(frames.data(), probe) != probe || !someone_within(nic, bench.machine.tsc.hz / 10))
+        return Error{"a packet that was sent did not arrive within 100 ms"};
+    work(100000);  // the rest of them is right behind
+    uint64_t start = measure::begin();
+    uint32_t probed = 0;
+    while (receiver.queued < probe && probed++ < 1000) (void)receiver.input(1);
+    while (receiver.deliver_one()) {}
+    uint64_t packet_cost = (measure::end() - start) / probe;
+    cpu::disable_interrupts();
+    if (receiver.arrived != probe) return Error{"not every packet that was sent arrived", receiver.arrived};
+
+    bool by_interrupt = policy == "irq" || policy == "hybrid";
+    Result<void> outcome = by_interrupt ? open_interrupt(bench, nic, nic::InterruptKind::msix) : Result<void>{};
+    if (!outcome) return outcome;
+    cpu::reset_gate(nic_vector);
+    cpu::set_handler(nic_vector, policy == "irq" ? interrupt_per_packet : interrupt_calls);
+    Round round = policy == "irq"     ? round_irq
+                  : policy == "poll"  ? round_poll
+                  : policy == "quota" ? round_quota
+                                      : round_hybrid;
+    uint64_t in_window = window_packets * load / 10;
+    auto packets = static_cast<uint32_t>(in_window < fewest_packets ? fewest_packets : in_window);
+    {
+        Metronome metronome(bench.machine);
+        bench.repeat([&](uint64_t count) {
+            // A sample is many packets: few of them say as much.
+            uint64_t samples = (count + 499) / 500;
+            for (uint64_t i = 0; i < samples; ++i) {
+                fresh();
+                if (!patience.until(100, [&] { return sender.all_sent(); })) outcome = Error{"the sender did not send within 100 ms"};
+                if (outcome) outcome = metronome.load(sender, frames.first(packets));
+                if (!outcome) return;
+                if (by_interrupt) (void)nic.arm();
+                cpu::enable_interrupts();
+                uint64_t period = metronome.start(packet_cost * 10 / load);
+                // From the first arrival, one period from here, to one period after the last.
+                uint64_t window = period * packets, deadline = measure::end() + period + window, done = 0;
+                while (!over(deadline)) {
+                    uint32_t n = round(deadline);
+                    // What was finished too late was not delivered in time.
+                    if (n == 0)
+                        work(idle_steps);
+                    else if (round != round_irq || !over(deadline))
+                        done += n;
+                }
+                cpu::disable_interrupts();
+                metronome.stop();
+                delivered.record(static_cast<uint64_t>(static_cast<unsigned __int128>(done) * packet_cost * 1000000 / window));
+                wasted.record(receiver.wasted);
+                capacity.record(packet_cost);
+                cpu::enable_interrupts();
+                outcome = settle(patience, packets);
+                cpu::disable_interrupts();
+                if (!outcome) return;
+            }
+        });
+    }
+    cpu::disable_interrupts();
+    nic.disarm();
+    cpu::set_gate(nic_vector, bench.machine.apic->x2() ? nic_interrupt_x2apic : nic_interrupt_xapic);
+    close_interrupt(nic);
+    return outcome;
+}
+
+char because_buffer[240];
+
+/// The best of a policy over all loads, and what is left of it at ten times the load.
+bool peak_and_ten(const Results& results, std::string_view policy, uint64_t& peak, uint64_t& ten) {
+    peak = ten = 0;
+    bool found = false;
+    for (const Case& c : cases) {
+        if (c["policy"] != policy) continue;
+        const Summary* s = results.find("livelock", c.text(), "delivered");
+        if (s == nullptr) continue;
+        if (s->p50 > peak) peak = s->p50;
+        if (c["load"] == "10") {
+            ten = s->p50;
+            found = true;
+        }
+    }
+    return found && peak != 0;
+}
+
+Verdict irq_collapses(const Results& results) {
+    uint64_t peak, ten;
+    if (!peak_and_ten(results, "irq", peak, ten)) return {Verdict::Holds::cannot_say, "the cases were not run"};
+    wire::Text text(because_buffer);
+    text << "peak " << peak << " ppm of capacity, at ten times the load " << ten;
+    return {ten * 2 < peak ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+}
+
+Verdict hybrid_holds(const Results& results) {
+    uint64_t peak, ten;
+    if (!peak_and_ten(results, "hybrid", peak, ten)) return {Verdict::Holds::cannot_say, "the cases were not run"};
+    wire::Text text(because_buffer);
+    text << "peak " << peak << " ppm of capacity, at ten times the load " << ten;
+    return {ten * 100 >= peak * 95 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+}
+
+constexpr Claim claims[] = {
+    {"an interrupt for every packet delivers less than half of its peak at ten times the load", in_image(irq_collapses)},
+    {"interrupt, then poll with a quota keeps 95 % of its peak at ten times the load", in_image(hybrid_holds)},
+};
+
+}  // namespace
+
+extern const Lab livelock_lab{
+    .name = "livelock",
+    .question = "When more packets come than can be processed, how many are still delivered?",
+    .needs = "an e1000e and the other end of its cable, or its loopback; MSI-X",
+    .cases = cases,
+    .settings = settings,
+    .claims = claims,
+    .body = in_image(body),
+    .wants_card = true,
+};
+
+}  // namespace doorbell::labs

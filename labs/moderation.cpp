@@ -1,0 +1,148 @@
+// What does an interrupt that waits cost, and what does it save? A card may hold its interrupt back, so that one serves
+// many packets. `latency` is each packet's way from its arrival to the handler that takes it; `interrupts` is how many
+// interrupts came for a thousand packets.
+#include "firmware/cpu/descriptors.h"
+#include "firmware/cpu/registers.h"
+#include "firmware/measure/timestamp.h"
+#include "firmware/wire/text.h"
+#include "labs/bench.h"
+#include "labs/cards.h"
+#include "labs/lab.h"
+
+namespace doorbell::labs {
+namespace {
+
+// The interval in microseconds.
+constexpr Case cases[] = {
+    "model=e1000e interval=0",    "model=e1000e interval=130",  "model=e1000e interval=250",    "model=e1000e interval=500",
+    "model=e1000e interval=1000", "model=e1000e interval=2000", "model=virtio-net interval=130",
+};
+
+constexpr Setting settings[] = {
+    {"period", 20, 5, 100000, "us", "time between two packets"},
+};
+
+/// QEMU's e1000e keeps this distance, in microseconds, whatever is asked for.
+constexpr uint64_t emulators_floor_us = 128;
+
+struct Watcher {
+    nic::Nic* nic = nullptr;
+    const cpu::LocalApic* apic = nullptr;
+    const uint64_t* arrivals = nullptr;
+    measure::Series* latency = nullptr;
+    volatile uint64_t taken = 0;
+    uint64_t most = 0, interrupts = 0;
+} watcher;
+
+void interrupt(cpu::Frame&) {
+    ++watcher.interrupts;
+    nic::Received frames[32];
+    do {
+        while (uint32_t n = watcher.nic->receive(frames, 32)) {
+            // Behind receive(): a packet may come while the others are taken.
+            uint64_t now = measure::end();
+            for (uint32_t i = 0; i < n; ++i) {
+                if (nic::classify(frames[i]) != nic::FrameKind::ours || watcher.taken >= watcher.most) continue;
+                watcher.latency->record(now - watcher.arrivals[watcher.taken]);
+                watcher.taken = watcher.taken + 1;
+            }
+            watcher.nic->recycle(n);
+        }
+    } while (!watcher.nic->arm());
+    watcher.apic->eoi();
+}
+
+Result<void> body(Bench& bench, const Case& which) {
+    constexpr uint32_t at_once = 2000;
+    auto pair = open_loopback(bench, which["model"], {256, 2048});
+    if (!pair) return pair.error();
+    nic::Nic& nic = pair->receiver();
+    auto frames = make_frames(bench, at_once, nic::shortest_frame, nic.mac(), nic.mac());
+    auto arrivals = bench.machine.arena.array<uint64_t>(at_once);
+    if (frames.empty() || arrivals.empty()) return Error{"no memory for the frames"};
+    auto opened = open_interrupt(bench, nic, nic::InterruptKind::msix);
+    uint64_t interval = which.number("interval");
+    if (opened) opened = nic.moderate(interval * 1000);
+    if (!opened) return opened;
+    measure::Series& latency = bench.series("latency");
+    measure::Series& interrupts = bench.series("interrupts", {.unit = "per 1000 packets"});
+    nic::Patience patience(cpu::Tsc{}, bench.machine.tsc.hz);
+    cpu::reset_gate(nic_vector);
+    cpu::set_handler(nic_vector, interrupt);
+    watcher = {&nic, &*bench.machine.apic.device, arrivals.data(), &latency, 0, 0, 0};
+    uint64_t period = bench.machine.tsc.hz / 1000000 * bench.setting("period");
+    Result<void> outcome;
+    {
+        Metronome metronome(bench.machine);
+        bench.repeat([&](uint64_t count) {
+            for (uint64_t left = count; left != 0 && outcome;) {
+                auto now = static_cast<uint32_t>(left < at_once ? left : at_once);
+                watcher.taken = watcher.interrupts = 0;
+                watcher.most = now;
+                outcome = metronome.load(nic, frames.first(now), arrivals);
+                if (!outcome) return;
+                (void)nic.arm();
+                cpu::enable_interrupts();
+                metronome.start(period);
+                // All of them, and ten intervals more.
+                uint64_t start = measure::end(), limit = period * (now + 10) + bench.machine.tsc.hz / 100000 * (interval + 1000);
+                while (watcher.taken < now && measure::end() - start < limit)
+                    for (unsigned i = 0; i < 64; ++i) asm volatile("");
+                cpu::disable_interrupts();
+                metronome.stop();
+                if (watcher.taken < now) outcome = Error{"packets did not arrive: their interrupt, or they themselves, got lost", now - watcher.taken};
+                if (!patience.until(100, [&] { return nic.all_sent(); })) outcome = Error{"the card did not send within 100 ms"};
+                interrupts.record(watcher.interrupts * 1000 / now);
+                left -= now;
+            }
+        });
+    }
+    cpu::disable_interrupts();
+    nic.disarm();
+    cpu::set_gate(nic_vector, bench.machine.apic->x2() ? nic_interrupt_x2apic : nic_interrupt_xapic);
+    close_interrupt(nic);
+    if (bench.machine.features.tcg() && interval < emulators_floor_us)
+        for (measure::Series* s : {&latency, &interrupts})
+            s->flag("unstable: the emulator's card keeps 128 us between two interrupts, whatever is asked for");
+    return outcome;
+}
+
+char because_buffer[200];
+
+Verdict waiting_saves(const Results& results) {
+    const Summary* few = results.find("moderation", "model=e1000e interval=1000", "interrupts");
+    const Summary* many = results.find("moderation", "model=e1000e interval=130", "interrupts");
+    if (few == nullptr || many == nullptr) return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
+    wire::Text text(because_buffer);
+    text << "every 130 us at most: " << many->p50 << " for 1000 packets; every 1000 us: " << few->p50;
+    return {few->p50 * 4 < many->p50 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+}
+
+Verdict waiting_costs(const Results& results) {
+    const Summary* late = results.find("moderation", "model=e1000e interval=1000", "latency");
+    const Summary* soon = results.find("moderation", "model=e1000e interval=130", "latency");
+    if (late == nullptr || soon == nullptr) return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
+    wire::Text text(because_buffer);
+    text << "p50 at 130 us: " << soon->p50 << " " << soon->unit << "; at 1000 us: " << late->p50 << " (" << soon->evidence << ")";
+    return {late->p50 > 4 * soon->p50 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+}
+
+constexpr Claim claims[] = {
+    {"an interval of 1000 us saves more than three quarters of the interrupts that 130 us needs", in_image(waiting_saves)},
+    {"and makes the median packet wait more than four times as long", in_image(waiting_costs)},
+};
+
+}  // namespace
+
+extern const Lab moderation_lab{
+    .name = "moderation",
+    .question = "What does holding an interrupt back save, and how long do packets wait for it?",
+    .needs = "a card with interrupt throttling and loopback (e1000e); MSI-X",
+    .cases = cases,
+    .settings = settings,
+    .claims = claims,
+    .body = in_image(body),
+    .wants_card = true,
+};
+
+}  // namespace doorbell::labs

@@ -1,0 +1,221 @@
+// A pizza was ordered, and there is work to do: go to the door every now and then, or wait for the bell? A job computes
+// digits of pi while packets come. `work` is the share of the job's speed that is left to it, `latency` is how long a
+// packet stood at the door.
+#include "firmware/cpu/descriptors.h"
+#include "firmware/cpu/registers.h"
+#include "firmware/measure/timestamp.h"
+#include "firmware/wire/text.h"
+#include "labs/bench.h"
+#include "labs/cards.h"
+#include "labs/lab.h"
+#include "labs/pi.h"
+
+namespace doorbell::labs {
+namespace {
+
+// `rate` in packets a second, `every` in steps of the job.
+constexpr Case cases[] = {
+    "wait=irq rate=10",
+    "wait=irq rate=100",
+    "wait=irq rate=1000",
+    "wait=irq rate=10000",
+    "wait=irq rate=100000",
+    "wait=irq rate=1000000",
+    "wait=poll every=16 rate=10",
+    "wait=poll every=16 rate=100",
+    "wait=poll every=16 rate=1000",
+    "wait=poll every=16 rate=10000",
+    "wait=poll every=16 rate=100000",
+    "wait=poll every=16 rate=1000000",
+    "wait=poll every=256 rate=10",
+    "wait=poll every=256 rate=100",
+    "wait=poll every=256 rate=1000",
+    "wait=poll every=256 rate=10000",
+    "wait=poll every=256 rate=100000",
+    "wait=poll every=256 rate=1000000",
+    "wait=poll every=4096 rate=10",
+    "wait=poll every=4096 rate=100",
+    "wait=poll every=4096 rate=1000",
+    "wait=poll every=4096 rate=10000",
+    "wait=poll every=4096 rate=100000",
+    "wait=poll every=4096 rate=1000000",
+};
+
+/// The job looks at the clock after this many steps.
+constexpr uint64_t steps_a_look = 4096;
+constexpr uint32_t most_packets = 1000;
+/// How long a sample lasts, in ticks: this long, or as long as one packet takes to come.
+constexpr uint64_t short_window = 1000000;
+
+struct Door {
+    nic::Nic* nic = nullptr;
+    const cpu::LocalApic* apic = nullptr;
+    const uint64_t* arrivals = nullptr;
+    measure::Series* latency = nullptr;
+    uint64_t taken = 0, most = 0;
+
+    void answer() {
+        nic::Received frames[32];
+        uint32_t n;
+        do {
+            n = nic->receive(frames, 32);
+            // Behind receive(): a packet may come while the others are taken.
+            uint64_t now = measure::end();
+            for (uint32_t i = 0; i < n; ++i) {
+                if (taken >= most) continue;
+                latency->record(now - arrivals[taken++]);
+            }
+            nic->recycle(n);
+        } while (n == 32);
+    }
+} door;
+
+void bell(cpu::Frame&) {
+    do {
+        door.answer();
+    } while (!door.nic->arm());
+    door.apic->eoi();
+}
+
+/// The job until `deadline`; polls the door every `every` steps, or never (0).
+template <uint64_t every>
+uint64_t run_job(PiJob& job, uint64_t deadline) {
+    uint64_t before = job.steps();
+    do {
+        if constexpr (every == 0) {
+            for (uint64_t n = steps_a_look; n != 0; --n) job.step();
+        } else {
+            for (uint64_t round = steps_a_look / every; round != 0; --round) {
+                for (uint64_t n = every; n != 0; --n) job.step();
+                if (door.nic->doorstep().someone()) door.answer();
+            }
+        }
+    } while (static_cast<int64_t>(measure::end() - deadline) < 0);
+    return job.steps() - before;
+}
+
+Result<void> body(Bench& bench, const Case& which) {
+    auto pair = open_direct(bench, {256, 1024});
+    if (!pair) return pair.error();
+    nic::Nic& nic = pair->receiver();
+    nic::Nic& sender = *pair->sender;
+    auto frames = make_frames(bench, most_packets, nic::shortest_frame, nic.mac(), sender.mac());
+    auto arrivals = bench.machine.arena.array<uint64_t>(most_packets);
+    auto* job = bench.machine.arena.make<PiJob>();
+    if (frames.empty() || arrivals.empty() || job == nullptr) return Error{"no memory for the frames"};
+    measure::Series& work = bench.series("work", {.unit = "ppm"});
+    measure::Series& latency = bench.series("latency");
+    nic::Patience patience(cpu::Tsc{}, bench.machine.tsc.hz);
+
+    bool by_interrupt = which["wait"] == "irq";
+    auto opened = by_interrupt ? open_interrupt(bench, nic, nic::InterruptKind::msix) : Result<void>{};
+    if (!opened) return opened;
+    if (by_interrupt) {
+        cpu::reset_gate(nic_vector);
+        cpu::set_handler(nic_vector, bell);
+    }
+    uint64_t every = which.number("every");
+    auto run = every == 16 ? run_job<16> : every == 256 ? run_job<256> : every == 4096 ? run_job<4096> : run_job<0>;
+    uint64_t wanted = bench.machine.tsc.hz / which.number("rate");
+    uint64_t in_window = short_window / wanted;
+    auto packets = static_cast<uint32_t>(in_window == 0 ? 1 : in_window > most_packets ? most_packets : in_window);
+    door = {&nic, &*bench.machine.apic.device, arrivals.data(), &latency, 0, packets};
+    Result<void> outcome;
+    {
+        Metronome metronome(bench.machine);
+        bench.repeat([&](uint64_t count) {
+            // A sample is a whole stretch of the job: few of them say as much. A single packet is waited for once only.
+            uint64_t samples = count < bench.samples() || packets == 1 ? 1 : (count + 399) / 400;
+            // Warming up does not need the whole time until a rare packet.
+            uint64_t beat = count < bench.samples() && wanted > short_window ? short_window : wanted;
+            for (uint64_t i = 0; i < samples; ++i) {
+                if (!patience.until(100, [&] { return sender.all_sent(); })) {
+                    outcome = Error{"the sender did not send within 100 ms"};
+                    return;
+                }
+                // What the job does alone, with the same timer beating: the beats stand for the world outside.
+                metronome.load_nothing(~0u);
+                cpu::enable_interrupts();
+                uint64_t period = metronome.start(beat), start = measure::end();
+                uint64_t alone = run_job<0>(*job, start + short_window);
+                uint64_t alone_took = measure::end() - start;
+                cpu::disable_interrupts();
+                metronome.stop();
+
+                door.taken = 0;
+                outcome = metronome.load(sender, frames.first(packets), arrivals);
+                if (!outcome) return;
+                if (by_interrupt) (void)nic.arm();
+                cpu::enable_interrupts();
+                metronome.start(beat);
+                start = measure::end();
+                uint64_t steps = run(*job, start + period * packets + period / 2);
+                uint64_t took = measure::end() - start;
+                // The last ones, where the job was not to look again.
+                uint64_t rest = measure::end() + bench.machine.tsc.hz / 100;
+                while (door.taken < packets && static_cast<int64_t>(measure::end() - rest) < 0)
+                    if (!by_interrupt && nic.doorstep().someone()) door.answer();
+                cpu::disable_interrupts();
+                metronome.stop();
+                if (door.taken < packets) {
+                    outcome = Error{"packets that were sent did not arrive", packets - door.taken};
+                    return;
+                }
+                work.record(static_cast<uint64_t>(static_cast<unsigned __int128>(steps) * alone_took * 1000000 / alone / took));
+            }
+        });
+    }
+    cpu::disable_interrupts();
+    if (by_interrupt) {
+        nic.disarm();
+        cpu::set_gate(nic_vector, bench.machine.apic->x2() ? nic_interrupt_x2apic : nic_interrupt_xapic);
+        close_interrupt(nic);
+    }
+    return outcome;
+}
+
+char because_buffer[240];
+
+/// The lowest rate at which polling every 256th step leaves the job more than interrupts do.
+Verdict polling_wins_somewhere(const Results& results) {
+    wire::Text text(because_buffer);
+    bool any = false, exact = false;
+    for (const Case& c : cases) {
+        if (c["every"] != "256") continue;
+        uint64_t rate = c.number("rate");
+        for (const Case& other : cases) {
+            if (other["wait"] != "irq" || other.number("rate") != rate) continue;
+            const Summary* poll = results.find("pizza", c.text(), "work");
+            const Summary* irq = results.find("pizza", other.text(), "work");
+            if (poll == nullptr || irq == nullptr) continue;
+            any = true;
+            exact = std::string_view(irq->evidence) == "exact";
+            if (poll->p50 <= irq->p50) continue;
+            text << "from " << rate << " packets a second on (polling every 256th step leaves " << poll->p50 << " ppm, interrupts "
+                 << irq->p50 << ")";
+            if (exact) text << "; this clock counts an interrupt as one instruction, so the true crossover is lower";
+            return {Verdict::Holds::yes, text.view()};
+        }
+    }
+    if (!any) return {Verdict::Holds::cannot_say, "the cases were not run"};
+    return {exact ? Verdict::Holds::cannot_say : Verdict::Holds::no, "at none of the rates that were tried"};
+}
+
+constexpr Claim claims[] = {
+    {"there is a rate of packets from which polling leaves the job more than interrupts do", in_image(polling_wins_somewhere)},
+};
+
+}  // namespace
+
+extern const Lab pizza_lab{
+    .name = "pizza",
+    .question = "Work to do, and packets to answer: look at the door every k-th step, or wait for the bell?",
+    .needs = "an e1000e and the other end of its cable, or its loopback; MSI-X",
+    .cases = cases,
+    .settings = {},
+    .claims = claims,
+    .body = in_image(body),
+    .wants_card = true,
+};
+
+}  // namespace doorbell::labs
