@@ -1,0 +1,122 @@
+// The network labs on machines with PCI: every card, every figure, and what happens where there is no card.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "tests/image/run.h"
+
+namespace doorbell::test {
+namespace {
+
+std::string reason_of(const Json& r, const std::string& lab, const Json& which) {
+    for (const Json& s : r.at("skipped"))
+        if (s.at("lab") == lab && s.at("case") == which) return s.at("reason");
+    return "";
+}
+
+class NicOnEveryMachine : public testing::TestWithParam<std::string> {
+  protected:
+    Json run(const std::string& labs) {
+        Outcome outcome = doorbell_run(scratch_, labs + " --machine " + GetParam());
+        EXPECT_EQ(outcome.status, 0) << outcome.err;
+        Json r = results(scratch_);
+        EXPECT_EQ(r["complete"], true);
+        return r;
+    }
+    Scratch scratch_;
+};
+
+TEST_P(NicOnEveryMachine, BothCardsKnowOfAPacketByEveryWait) {
+    Json r = run("nic --samples 100");
+    for (const char* model : {"e1000e", "virtio-net"}) {
+        for (const char* wait : {"poll", "irq", "hybrid", "irq-halt"}) {
+            Json which = {{"model", model}, {"wait", wait}};
+            Json latency = series(r, "nic", which, "latency");
+            ASSERT_TRUE(latency.is_object()) << model << " " << wait << ": " << reason_of(r, "nic", which);
+            EXPECT_EQ(latency["count"], 100);
+            EXPECT_GE(latency["min"], 3) << "known before it came";
+            bool falsified = model == std::string("e1000e") && wait == std::string("irq-halt");
+            EXPECT_EQ(!latency["flags"].empty(), falsified) << model << " " << wait;
+            if (!falsified) EXPECT_LE(latency["p50"], wait == std::string("poll") ? 30 : 20) << model << " " << wait;
+            Json path = series(r, "nic", which, "path");
+            ASSERT_TRUE(path.is_object());
+            EXPECT_EQ(path["stages"].size(), wait == std::string("poll") ? 4u : wait == std::string("hybrid") ? 7u : 6u);
+        }
+        EXPECT_NE(reason_of(r, "nic", {{"model", model}, {"wait", "mwait"}}), "");
+        EXPECT_LE(series(r, "nic", {{"model", model}, {"op", "empty-poll"}}, "cost")["p50"], 8) << model;
+    }
+    EXPECT_LE(series(r, "nic", {{"model", "e1000e"}, {"op", "receive"}, {"burst", "32"}}, "cost")["p50"], 30);
+    EXPECT_TRUE(series(r, "nic", {{"model", "e1000e"}, {"wait", "irq"}, {"kind", "msi"}}, "latency").is_object());
+}
+
+TEST_P(NicOnEveryMachine, BurstsArriveWholeAndCostLessAPacket) {
+    Json r = run("burst --samples 20");
+    for (const char* model : {"e1000e", "virtio-net"}) {
+        Json one = series(r, "burst", {{"model", model}, {"burst", "1"}}, "cost");
+        Json many = series(r, "burst", {{"model", model}, {"burst", "32"}}, "cost");
+        ASSERT_TRUE(one.is_object() && many.is_object()) << model;
+        EXPECT_LT(many["p50"].get<int>() * 2, one["p50"].get<int>()) << model;
+    }
+    EXPECT_LE(series(r, "burst", {{"model", "e1000e"}, {"burst", "32"}}, "cost")["p50"], 25);
+    EXPECT_TRUE(series(r, "burst", {{"model", "e1000e"}, {"burst", "1024"}}, "cost").is_object());
+    EXPECT_NE(reason_of(r, "burst", {{"model", "virtio-net"}, {"burst", "1024"}}), "");
+}
+
+TEST_P(NicOnEveryMachine, LivelockIsSeenAndAvoided) {
+    Json r = run("livelock --samples 100");
+    auto delivered = [&](const char* policy, const char* load) {
+        Json s = series(r, "livelock", {{"policy", policy}, {"load", load}}, "delivered");
+        EXPECT_TRUE(s.is_object()) << policy << " " << load;
+        return s.is_object() ? s["p50"].get<int64_t>() : -1;
+    };
+    for (const char* policy : {"irq", "poll", "quota", "hybrid"}) {
+        EXPECT_NEAR(static_cast<double>(delivered(policy, "0.5")), 500000, 5000) << policy << ": under load nothing is lost";
+        EXPECT_GT(delivered(policy, "1"), 900000) << policy;
+    }
+    EXPECT_LT(delivered("irq", "10"), 100000);
+    EXPECT_LT(delivered("poll", "10"), 100000);
+    EXPECT_GT(delivered("quota", "10"), 900000);
+    EXPECT_GT(delivered("hybrid", "10"), 900000);
+    for (const Json& claim : r["claims"]) EXPECT_EQ(claim["holds"], true) << claim.dump();
+}
+
+TEST_P(NicOnEveryMachine, ModerationAndPizzaRunAndTheirClaimsHold) {
+    Json r = run("moderation pizza:rate=1000 pizza:rate=1000000 pizza:rate=100000 --samples 300");
+    EXPECT_TRUE(series(r, "moderation", {{"model", "e1000e"}, {"interval", "500"}}, "latency").is_object());
+    Json poll = series(r, "pizza", {{"wait", "poll"}, {"every", "256"}, {"rate", "1000000"}}, "work");
+    Json irq = series(r, "pizza", {{"wait", "irq"}, {"rate", "1000000"}}, "work");
+    ASSERT_TRUE(poll.is_object() && irq.is_object());
+    EXPECT_GT(poll["p50"].get<int64_t>(), irq["p50"].get<int64_t>());
+    for (const Json& claim : r["claims"]) EXPECT_EQ(claim["holds"], true) << claim.dump();
+}
+
+INSTANTIATE_TEST_SUITE_P(Machines, NicOnEveryMachine, testing::Values("q35", "pc"),
+                         [](const auto& info) { return info.param; });
+
+TEST(Nic, WithoutACardEveryCaseIsSkippedWithItsReason) {
+    for (const char* machine : {"--machine microvm", "--machine pc --nic none"}) {
+        Scratch scratch;
+        Outcome run = doorbell_run(scratch, std::string("nic burst livelock moderation pizza --samples 10 ") + machine);
+        ASSERT_EQ(run.status, 0) << run.err;
+        Json r = results(scratch);
+        EXPECT_TRUE(r["series"].empty()) << machine;
+        ASSERT_FALSE(r["skipped"].empty());
+        for (const Json& s : r["skipped"])
+            EXPECT_EQ(s["reason"], "there is no card of this model in the machine (or no PCI)") << s.dump();
+    }
+}
+
+TEST(Nic, TwentyRunsOfTheBusyWaitsGiveOneDigest) {
+    std::set<std::string> digests;
+    for (int i = 0; i < 20; ++i) {
+        Load load(i >= 10);
+        Scratch scratch;
+        Outcome run = doorbell_run(scratch, "nic:wait=poll nic:wait=irq nic:wait=hybrid --samples 20 --machine pc");
+        ASSERT_EQ(run.status, 0) << run.err;
+        digests.insert(results(scratch)["digest"].get<std::string>());
+    }
+    EXPECT_EQ(digests.size(), 1u);
+}
+
+}  // namespace
+}  // namespace doorbell::test
