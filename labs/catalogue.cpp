@@ -2,8 +2,8 @@
 
 namespace doorbell::labs {
 
-extern const Lab anatomy_lab, batch_lab, burst_lab, clock_lab, livelock_lab, moderation_lab, nic_lab, pizza_lab, signals_lab,
-    switch_lab, syscall_lab, timer_lab;
+extern const Lab anatomy_lab, batch_lab, burst_lab, clock_lab, livelock_lab, moderation_lab, nic_lab, pizza_lab,
+    rings_lab, signals_lab, switch_lab, syscall_lab, timer_lab;
 
 namespace {
 constexpr const Lab* all[] = {
@@ -11,14 +11,15 @@ constexpr const Lab* all[] = {
     &timer_lab,
     &nic_lab,
     &burst_lab,
-    &moderation_lab,
     &livelock_lab,
-    &pizza_lab,
     &anatomy_lab,
+    &rings_lab,
     &syscall_lab,
     &batch_lab,
     &switch_lab,
     &signals_lab,
+    &moderation_lab,
+    &pizza_lab,
 };
 }  // namespace
 
