@@ -3,7 +3,7 @@
 namespace doorbell::labs {
 
 extern const Lab anatomy_lab, batch_lab, burst_lab, clock_lab, livelock_lab, moderation_lab, nic_lab, pizza_lab,
-    rings_lab, signals_lab, switch_lab, syscall_lab, timer_lab;
+    rings_lab, signals_lab, switch_lab, syscall_lab, thrash_lab, timer_lab;
 
 namespace {
 constexpr const Lab* all[] = {
@@ -17,6 +17,7 @@ constexpr const Lab* all[] = {
     &syscall_lab,
     &batch_lab,
     &switch_lab,
+    &thrash_lab,
     &signals_lab,
     &moderation_lab,
     &pizza_lab,

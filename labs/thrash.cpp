@@ -1,0 +1,184 @@
+// What do 5,000 threads on one core do? Each of `tasks` jobs walks a working set of its own. With policy=tasks every
+// job is a task, all of them runnable at once and preempted at the end of each time slice; with policy=pool a few
+// tasks take the jobs one after the other. All jobs are there at time 0.
+//
+//     total     until the last job is done
+//     job       from time 0 until a job is done
+//     service   from a job's first instruction to its last: other tasks' slices in between included
+//     work      what was done in that time, as a share of what a job gets done that runs alone
+//     switches  of the kernel, a task that follows itself at the end of a slice included
+//     memory    what tasks, stacks, working sets and page tables take
+//
+// A case is one run: the histograms of `job` and `service` are over the jobs.
+#include "firmware/kernel/kernel.h"
+#include "firmware/measure/timestamp.h"
+#include "firmware/wire/text.h"
+#include "labs/bench.h"
+#include "labs/compare.h"
+#include "labs/lab.h"
+
+namespace doorbell::labs {
+namespace {
+
+constexpr Case cases[] = {
+    "tasks=1 policy=tasks",    "tasks=10 policy=tasks",  "tasks=100 policy=tasks", "tasks=1000 policy=tasks",
+    "tasks=5000 policy=tasks", "tasks=10 policy=pool",   "tasks=100 policy=pool",  "tasks=1000 policy=pool",
+    "tasks=5000 policy=pool",
+};
+
+constexpr Setting settings[] = {
+    {"slice", 20, 20, 10000, "us", "time slice of a task"},
+    {"set", 16384, 64, 1048576, "byte", "working set of a job"},
+    {"rounds", 20, 1, 1000000, "walk", "how often a job walks its working set"},
+    {"workers", 4, 1, 64, "task", "size of the pool (policy=pool)"},
+};
+
+constexpr uint64_t line = 64, stack_bytes = 4096;
+
+struct Times {
+    uint64_t start, done;
+};
+
+/// What the tasks share, in their memory.
+struct Board {
+    uint64_t next;  ///< job of the pool
+    uint64_t jobs;
+    uint64_t set_bytes, rounds;
+    const volatile uint8_t* sets;
+    Times* times;
+};
+
+[[gnu::always_inline]] inline void do_job(const Board* board, uint64_t job) {
+    const volatile uint8_t* set = board->sets + job * board->set_bytes;
+    uint64_t bytes = board->set_bytes, rounds = board->rounds;
+    board->times[job].start = measure::end();
+    for (uint64_t round = 0; round < rounds; ++round)
+        for (uint64_t at = 0; at < bytes; at += line) (void)set[at];
+    board->times[job].done = measure::end();
+}
+
+DOORBELL_USER void thrash_one_job(const Board* board, uint64_t job) { do_job(board, job); }
+
+DOORBELL_USER void thrash_worker(Board* board) {
+    for (;;) {
+        uint64_t job = __atomic_fetch_add(&board->next, 1, __ATOMIC_RELAXED);
+        if (job >= board->jobs) return;
+        do_job(board, job);
+    }
+}
+
+Result<void> body(Bench& bench, const Case& which) {
+    uint64_t jobs = which.number("tasks"), workers = bench.setting("workers");
+    bool pool = which["policy"] == "pool";
+    uint64_t tasks = !pool ? jobs : workers < jobs ? workers : jobs;
+    uint64_t set_bytes = (bench.setting("set") + line - 1) / line * line;
+    measure::Series& total = bench.series("total");
+    measure::Series& job = bench.series("job");
+    measure::Series& service = bench.series("service");
+    measure::Series& work = bench.series("work", {.unit = "ppm"});
+    measure::Series& switches = bench.series("switches", {.unit = "switch"});
+    measure::Series& memory = bench.series("memory", {.unit = "byte"});
+
+    uint64_t before = bench.machine.arena.mark();
+    kernel::Kernel kernel(bench.machine);
+    uint64_t slice = bench.machine.tsc.hz / 1000000 * bench.setting("slice");
+    auto up = kernel.start({.slice = slice, .most_tasks = tasks});
+    if (!up) return up;
+    constexpr uint64_t page = cpu::PageTables::page;
+    auto space = kernel.make_space(jobs * (set_bytes + sizeof(Times)) + tasks * (stack_bytes + page) + 16 * page);
+    if (!space) return space.error();
+    uint64_t board_at = (*space)->take(sizeof(Board)), times_at = (*space)->take(jobs * sizeof(Times));
+    uint64_t sets_at = (*space)->take(jobs * set_bytes);
+    if (board_at == 0 || times_at == 0 || sets_at == 0) return Error{"not enough memory for the working sets"};
+    Board& board = *(*space)->kernel<Board>(board_at);
+    board = {0, jobs, set_bytes, bench.setting("rounds"), reinterpret_cast<const volatile uint8_t*>(sets_at),
+             reinterpret_cast<Times*>(times_at)};
+    const Times* times = (*space)->kernel<Times>(times_at);
+
+    // One job alone, to know what undisturbed work is; the walk before it brings the set in.
+    auto first = kernel.make_task(**space, thrash_one_job, {board_at, 0}, stack_bytes);
+    if (!first) return first.error();
+    kernel.run();
+    kernel.restart(**first, reinterpret_cast<const void*>(thrash_one_job), {board_at, 0});
+    kernel.run();
+    if ((*first)->ended_by != 0) return Error{"a job did not end by itself: signal", (*first)->ended_by};
+    uint64_t alone = times[0].done - times[0].start;
+
+    const void* program = pool ? reinterpret_cast<const void*>(thrash_worker) : reinterpret_cast<const void*>(thrash_one_job);
+    kernel.restart(**first, program, {board_at, 0});
+    for (uint64_t i = 1; i < tasks; ++i) {
+        auto task = kernel.make_task(**space, program, {board_at, i}, stack_bytes);
+        if (!task) return task.error();
+    }
+    Result<void> done;
+    // No warm-up: a second run of the same would show nothing but itself.
+    uint64_t phase = 0;
+    bench.repeat([&](uint64_t) {
+        if (++phase < 3) return;
+        uint64_t switches_before = kernel_state.switches;
+        uint64_t start = measure::begin();
+        kernel.run();
+        uint64_t took = measure::end() - start, last = 0;
+        for (const kernel::Task* task : kernel.tasks())
+            if (!task->ended() || task->ended_by != 0) done = Error{"a task did not end by itself: signal", task->ended_by};
+        for (uint64_t i = 0; i < jobs; ++i) {
+            if (times[i].start < start || times[i].done < times[i].start) done = Error{"a job was not done"};
+            job.record(times[i].done - start);
+            service.record(times[i].done - times[i].start);
+            if (times[i].done > last) last = times[i].done;
+        }
+        if (last - start > took) done = Error{"a job was done after the last"};
+        total.record(last - start);
+        work.record(static_cast<uint64_t>(static_cast<unsigned __int128>(alone) * jobs * 1000000 / (last - start)));
+        switches.record(kernel_state.switches - switches_before);
+        memory.record(bench.machine.arena.mark() - before);
+    });
+    return done;
+}
+
+char because_buffer[400];
+
+Verdict pool_keeps_work(const Results& results) {
+    const Summary* tasks = results.find("thrash", "tasks=5000 policy=tasks", "work");
+    const Summary* pool = results.find("thrash", "tasks=5000 policy=pool", "work");
+    const Summary* few = results.find("thrash", "tasks=10 policy=pool", "work");
+    if (tasks == nullptr || pool == nullptr || few == nullptr) return {Verdict::Holds::cannot_say, "one of the three cases was not run"};
+    wire::Text text(because_buffer);
+    text << "work done of what a job alone gets done: 5000 tasks " << tasks->p50 << ", 5000 jobs by the pool " << pool->p50
+         << ", 10 jobs by the pool " << few->p50 << " ppm (" << tasks->evidence << ")";
+    if (std::string_view(tasks->evidence) == "exact") {
+        text << "; this clock knows no caches, and so only the switches themselves";
+        return {Verdict::Holds::cannot_say, text.view()};
+    }
+    bool kept = pool->p50 * 10 >= few->p50 * 9, lost = tasks->p50 * 10 < pool->p50 * 9;
+    return {kept && lost ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+}
+
+Verdict half_sooner(const Results& results) {
+    return below(results, "thrash", {"tasks=5000 policy=pool", "job"}, {"tasks=5000 policy=tasks", "job"}, 1, nullptr, because_buffer);
+}
+
+Verdict service_is_short(const Results& results) {
+    return below(results, "thrash", {"tasks=5000 policy=pool", "service"}, {"tasks=5000 policy=tasks", "service"}, 100, nullptr,
+                 because_buffer);
+}
+
+constexpr Claim claims[] = {
+    {"a pool keeps its throughput where 5,000 tasks lose it", in_image(pool_keeps_work)},
+    {"half of 5,000 jobs are done sooner by a pool than by 5,000 tasks", in_image(half_sooner)},
+    {"a job that a pool has begun is done in under a hundredth of the time that one of 5,000 tasks takes", in_image(service_is_short)},
+};
+
+}  // namespace
+
+extern const Lab thrash_lab{
+    .name = "thrash",
+    .question = "What do 5,000 threads on one core do?",
+    .needs = "a local APIC timer; 160 MiB of memory for 5,000 tasks",
+    .cases = cases,
+    .settings = settings,
+    .claims = claims,
+    .body = in_image(body),
+};
+
+}  // namespace doorbell::labs
