@@ -2,8 +2,8 @@
 
 namespace doorbell::labs {
 
-extern const Lab anatomy_lab, batch_lab, burst_lab, clock_lab, livelock_lab, moderation_lab, nic_lab, pizza_lab,
-    rings_lab, signals_lab, switch_lab, syscall_lab, thrash_lab, timer_lab;
+extern const Lab anatomy_lab, batch_lab, burst_lab, clock_lab, hostile_lab, livelock_lab, moderation_lab, nic_lab,
+    pizza_lab, rings_lab, signals_lab, switch_lab, syscall_lab, thrash_lab, timer_lab;
 
 namespace {
 constexpr const Lab* all[] = {
@@ -19,6 +19,7 @@ constexpr const Lab* all[] = {
     &switch_lab,
     &thrash_lab,
     &signals_lab,
+    &hostile_lab,
     &moderation_lab,
     &pizza_lab,
 };

@@ -23,6 +23,7 @@ constexpr const char* names[] = {"CR0",
                                  "the local descriptor table or the task register",
                                  "interrupts are on in the kernel",
                                  "the direction flag is set in the kernel",
+                                 "the alignment-check flag is set in the kernel: SMAP is off",
                                  "a task is said to run"};
 
 struct [[gnu::packed]] TablePointer {
@@ -65,6 +66,7 @@ Integrity Integrity::take() {
                          uint64_t{local} << 16 | task,
                          flags & cpu::rflags::interrupt,
                          flags & cpu::rflags::direction,
+                         flags & cpu::rflags::alignment_check,
                          reinterpret_cast<uint64_t>(kernel_state.current)};
     static_assert(sizeof values / sizeof *values == sizeof names / sizeof *names && sizeof values <= sizeof now.values_);
     unsigned i = 0;
