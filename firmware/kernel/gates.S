@@ -371,6 +371,9 @@ kernel_leave:
         movq    %rdi, %rax
         movq    STATE(STATE_STACK), %rsp
         addq    $8, %rsp
+        // Out of an interrupt gate DF and AC are still the task's: strings run backwards and SMAP is off.
+        pushq   $2
+        popfq
         popq    %r15
         popq    %r14
         popq    %r13
