@@ -155,7 +155,9 @@ class Attacker {
         // A task that is still there goes on where it left: handlers and masks that it has set stay.
         if (task_->state != kernel::TaskState::ready || random_.below(16) == 0)
             kernel_.restart(*task_, reinterpret_cast<const void*>(hostile_call), {mailbox_});
+        // Also numbers that look right to whoever reads half of the register.
         uint64_t number = random_.below(4) == 0 ? random_.next() : random_.below(40);
+        if (random_.below(8) == 0) number = random_.next() << 32 | random_.below(40);
         constexpr uint64_t flags = cpu::rflags::direction | cpu::rflags::alignment_check | cpu::rflags::nested | 0xD5;
         // AC would end the task at its first unaligned access; most attempts shall get further.
         uint64_t chosen = random_.below(4) == 0 ? random_.next() & flags : 0;
