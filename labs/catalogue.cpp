@@ -12,6 +12,8 @@ constexpr const Lab* all[] = {
     &nic_lab,
     &burst_lab,
     &livelock_lab,
+    &moderation_lab,
+    &pizza_lab,
     &anatomy_lab,
     &rings_lab,
     &syscall_lab,
@@ -20,8 +22,6 @@ constexpr const Lab* all[] = {
     &thrash_lab,
     &signals_lab,
     &hostile_lab,
-    &moderation_lab,
-    &pizza_lab,
 };
 }  // namespace
 
