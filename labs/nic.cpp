@@ -346,7 +346,7 @@ Result<void> receive_case(Bench& bench, const Case& which) {
     uint64_t overhead = bench.instrument.overhead, settle = bench.machine.tsc.hz / 100000;
     Result<void> outcome;
     bench.repeat([&](uint64_t count) {
-        uint64_t samples = burst > 8 ? (count + 3) / 4 : count;
+        uint64_t samples = (count + 3) / 4;
         for (uint64_t i = 0, tries = 0; i < samples; ++tries) {
             outcome = s.load(burst);
             if (!outcome) return;

@@ -98,7 +98,8 @@ TEST_F(PciTest, RegistersStayInsideTheirBar) {
     f.bar(0).mapped = true;
     EXPECT_TRUE(f.registers(0, 0xFF0, 16));
     EXPECT_FALSE(f.registers(0, 0xFF0, 17));
-    EXPECT_FALSE(f.registers(0, ~0ull, 2)) << "the sum wraps";
+    EXPECT_FALSE(f.registers(0, ~0ull, 2));
+    EXPECT_FALSE(f.registers(0, 0x10, ~0ull)) << "the sum wraps";
 }
 
 TEST_F(PciTest, ACapabilityListThatBitesItsTailEnds) {
