@@ -117,8 +117,8 @@ struct Setup {
     }
     /// Whether it is the frame that is waited for. Anything else is counted and is no sample.
     bool expected(const nic::Received& r) { return tally.add(r) == nic::FrameKind::ours && nic::sequence_of(r.data) == sequence; }
-    void flag(measure::Series& s) const {
-        if (pair.flag != nullptr) s.flag(pair.flag);
+    void flag(measure::Series& s, bool from_arrival = true) const {
+        if (from_arrival && pair.flag != nullptr) s.flag(pair.flag);
         if (tally.strangers() != 0) s.flag("frames that are not the lab's own came in between; their samples were taken again");
     }
 };
@@ -372,7 +372,7 @@ Result<void> receive_case(Bench& bench, const Case& which) {
             ++i;
         }
     });
-    s.flag(cost);
+    s.flag(cost, false);
     return outcome;
 }
 
@@ -393,6 +393,10 @@ Verdict polling_is_sooner(const Results& results) {
     text << "poll p50 " << poll->p50 << " " << poll->unit << ", irq p50 " << irq->p50 << " (" << poll->evidence << ")";
     if (std::string_view(poll->evidence) == "exact") {
         text << "; this clock counts an interrupt as one instruction";
+        return {Verdict::Holds::cannot_say, text.view()};
+    }
+    if (poll->unstable || irq->unstable) {
+        text << "; the instant of arrival is not exact here";
         return {Verdict::Holds::cannot_say, text.view()};
     }
     return {poll->p50 < irq->p50 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
