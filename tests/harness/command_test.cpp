@@ -310,11 +310,12 @@ TEST_F(CommandTest, ARunFolderIsUsedAgain) {
 }
 
 TEST_F(CommandTest, AFullDiskIsToldAndTheTableStillPrinted) {
-    // Files end at 4,000 bytes: the manifest fits, the results do not, here or elsewhere.
-    largest_file_ = 4000;
+    // Files end at 8,000 bytes: the manifest fits, the results do not, here or elsewhere.
+    largest_file_ = 8000;
     environment_["TMPDIR"] = folder_;
-    EXPECT_EQ(run(fake_run("good")), 3) << err_;
+    EXPECT_EQ(run(fake_run("large")), 3) << err_;
     EXPECT_TRUE(says(err_, "cannot write out/results.json: File too large")) << err_;
+    EXPECT_TRUE(says(err_, "cannot write out/console.log: File too large")) << err_;
     EXPECT_TRUE(says(out_, "source=lapic")) << out_;
     EXPECT_FALSE(fs::exists(folder_ / "out/results.json")) << "no half a file";
     for (const auto& entry : fs::directory_iterator(folder_ / "out")) EXPECT_FALSE(says(entry.path(), ".part"));

@@ -85,6 +85,25 @@ void print_lines(const std::vector<std::string>& lines, size_t end) {
     print(all);
 }
 
+/// A run of one series with a thousand bins: the console and the results are larger than 8,000 bytes, the table
+/// is not.
+int large() {
+    Sender wire([](void*, std::string_view line) { print(std::string(line) + "\r\n"); }, nullptr);
+    wire.begin("hello").member("wire", doorbell::wire::wire_name);
+    wire.send();
+    wire.begin("series").member("id", 0u).member("lab", "timer").member("case", "source=lapic wait=irq").member("metric", "latency").member("unit", "insn").member("evidence", "exact").member("count", 1000u).member("min", 1000u).member("max", 1999u).member("sum", 1499500u);
+    wire.send();
+    for (unsigned first = 1000; first < 2000; first += 100) {
+        Json& bins = wire.begin("histogram").member("of", 0u).member("part", "all").key("bins").array();
+        for (unsigned value = first; value < first + 100; ++value) bins.array().value(value).value(1u).end();
+        bins.end();
+        wire.send();
+    }
+    wire.begin("end").member("status", "done");
+    wire.send();
+    return status_done;
+}
+
 constexpr size_t some = 7;  // through the first case's series and histogram
 
 void on_term(int) { event("term"); }
@@ -150,6 +169,7 @@ int panic() {
 const std::map<std::string, std::function<int()>> behaviours = {
     {"good", [] { auto lines = whole_run(); print("firmware says hi\r\n\x1b[2J\x1b[01;01H"); print_lines(lines, lines.size()); return status_done; }},
     {"claim-fails", [] { auto lines = whole_run(true); print_lines(lines, lines.size()); return status_done; }},
+    {"large", large},
     {"lost", lost},
     {"cut", cut},
     {"repeated", repeated},
