@@ -1,0 +1,100 @@
+// What ring 3 is refused, what the kernel survives, and the labs around an interrupt's parts, bags and many tasks.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "tests/image/run.h"
+
+namespace doorbell::test {
+namespace {
+
+Json claim(const Json& results, const std::string& text) {
+    for (const Json& c : results.at("claims"))
+        if (c.at("text").get<std::string>().find(text) != std::string::npos) return c;
+    return nullptr;
+}
+
+TEST(Rings, Ring3IsRefusedEveryAttemptAndTheImageGoesOn) {
+    Scratch scratch;
+    Outcome run = doorbell_run(scratch, "rings --samples 2");
+    ASSERT_EQ(run.status, 0) << run.err;
+    Json r = results(scratch);
+    EXPECT_EQ(r["complete"], true);
+    EXPECT_EQ(claim(r, "ring 3 is refused")["holds"], true) << claim(r, "ring 3 is refused");
+    EXPECT_EQ(claim(r, "ring 0 may neither")["holds"], true);
+    EXPECT_EQ(claim(r, "5 + 5")["holds"], true);
+    // Which exception and error code: SDM vol. 3A, "Interrupt and Exception Handling".
+    auto says = [&](const char* attempt, const char* ring, const char* metric) {
+        return series(r, "rings", {{"try", attempt}, {"ring", ring}}, metric)["p50"];
+    };
+    EXPECT_EQ(says("hlt", "3", "exception"), 13);
+    EXPECT_EQ(says("hlt", "0", "refused"), 0) << "ring 0 halts, and wakes up";
+    // The gate's place in the IDT and the bit that says so; QEMU up to 7.2 counts places of 16 bytes, a chip of 8.
+    auto place = says("gate-timer", "3", "error-code");
+    EXPECT_TRUE(place == 0x40 * 8 + 2 || place == 0x40 * 16 + 2) << place;
+    EXPECT_EQ(says("write-kernel-page", "3", "error-code"), 7) << "present, write, user";
+    EXPECT_EQ(says("run-user-page", "0", "error-code"), 0x11) << "present, fetch";
+    EXPECT_TRUE(series(r, "rings", {{"try", "hlt"}, {"ring", "0"}}, "exception").is_null()) << "absent, not zero";
+}
+
+TEST(Rings, TheKernelSurvivesHostilePrograms) {
+    for (const char* seed : {"1", "2", "3"}) {
+        Scratch scratch;
+        Outcome run = doorbell_run(scratch, std::string("hostile --samples 10 --seed ") + seed);
+        ASSERT_EQ(run.status, 0) << run.err;
+        Json r = results(scratch);
+        Json survives = claim(r, "whatever ring 3 does");
+        EXPECT_EQ(survives["holds"], true) << survives;
+        EXPECT_EQ(series(r, "hostile", {{"try", "calls"}}, "kernel-intact")["count"], 10000);
+        // The attempts are worth something only where they provoke the processor.
+        EXPECT_GT(series(r, "hostile", {{"try", "bytes"}}, "ended-by")["mean"], 4);
+        EXPECT_GT(series(r, "hostile", {{"try", "jumps"}}, "ended-by")["mean"], 4);
+    }
+}
+
+TEST(Anatomy, StagesOfAnInterruptAddUpInEitherRing) {
+    Scratch scratch;
+    Outcome run = doorbell_run(scratch, "anatomy --samples 50");
+    ASSERT_EQ(run.status, 0) << run.err;
+    Json r = results(scratch);
+    std::set<std::string> rings;
+    for (const Json& s : r["series"]) {
+        if (s["stages"].empty()) continue;
+        rings.insert(s["case"]["ring"].get<std::string>());
+        double sum = 0;
+        for (const Json& stage : s["stages"]) sum += stage["mean"].get<double>();
+        EXPECT_NEAR(sum, s["mean"].get<double>(), 1e-6) << s["case"];
+        EXPECT_TRUE(s["flags"].empty()) << s["flags"];
+    }
+    EXPECT_EQ(rings, (std::set<std::string>{"0", "3"}));
+    Json entry = series(r, "anatomy", {{"source", "lapic"}, {"ring", "3"}}, "entry");
+    EXPECT_LE(entry["max"], 12);
+    EXPECT_GE(entry["min"], 3) << "two pushes and a timestamp cannot be had for less";
+}
+
+TEST(Batch, ARecordInALargeBagCostsLessAndTheFirstWaitsLonger) {
+    Scratch scratch;
+    Outcome run = doorbell_run(scratch, "batch:size=1 batch:size=100 batch:size=1000 --samples 10");
+    ASSERT_EQ(run.status, 0) << run.err;
+    Json r = results(scratch);
+    auto median = [&](const char* size, const char* metric) {
+        return series(r, "batch", {{"size", size}}, metric)["p50"].get<uint64_t>();
+    };
+    EXPECT_GT(median("1", "cost"), 5 * median("100", "cost"));
+    EXPECT_GE(median("100", "cost"), median("1000", "cost"));
+    EXPECT_LT(median("1", "first"), median("100", "first"));
+}
+
+TEST(Thrash, FiveThousandTasksRunToTheirEnd) {
+    Scratch scratch;
+    Outcome run = doorbell_run(scratch, "thrash:tasks=5000 --set rounds=4");
+    ASSERT_EQ(run.status, 0) << run.err;
+    Json r = results(scratch);
+    Json many = series(r, "thrash", {{"tasks", "5000"}, {"policy", "tasks"}}, "job");
+    ASSERT_TRUE(many.is_object());
+    EXPECT_EQ(many["count"], 5000);
+    EXPECT_GT(series(r, "thrash", {{"tasks", "5000"}, {"policy", "tasks"}}, "memory")["p50"], 5000 * 16384);
+}
+
+}  // namespace
+}  // namespace doorbell::test
