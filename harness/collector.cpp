@@ -169,6 +169,8 @@ void Collector::take(const std::string& kind, const Json& record) {
         take_series(record);
     } else if (kind == k::histogram) {
         take_histogram(record);
+    } else if (kind == k::counters) {
+        take_counters(record);
     } else if (kind == k::raw) {
         take_raw(record);
     } else if (kind == k::skip) {
@@ -219,17 +221,23 @@ void Collector::take_series(const Json& record) {
         if (!flag.is_string()) throw std::runtime_error("a flag is no text");
         series.flags.push_back(flag.get<std::string>());
     }
-    for (const Json& counter : list(record, "counters")) {
-        if (!counter.is_object()) throw std::runtime_error("a counter is no object");
-        auto value = counter.find("value");
-        if (value == counter.end() || !value->is_number()) throw std::runtime_error("a counter has no number");
-        series.counters.push_back({text(counter, "name"), *value, text(counter, "evidence")});
-    }
     if (series.lab.empty() || series.metric.empty() || series.unit.empty() || series.evidence.empty())
         throw std::runtime_error("it lacks lab, metric, unit or evidence");
     if (!by_id_.emplace(id, run_.series.size()).second)
         throw std::runtime_error(fmt::format("its id {} is taken", id));
     run_.series.push_back(std::move(series));
+}
+
+void Collector::take_counters(const Json& record) {
+    Series& series = series_of(record);
+    std::string stage = text(record, "stage"), evidence = text(record, "evidence");
+    uint64_t samples = number(record, "samples");
+    std::vector<Counter> counters;
+    for (const Json& pair : list(record, "values")) {
+        if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string()) throw std::runtime_error("a counter is no pair of name and number");
+        counters.push_back({pair[0].get<std::string>(), whole_number(pair[1], "a counter"), evidence, stage, samples});
+    }
+    series.counters.insert(series.counters.end(), counters.begin(), counters.end());
 }
 
 Series& Collector::series_of(const Json& record) {

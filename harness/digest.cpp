@@ -45,9 +45,11 @@ std::string line_of(const Series& series) {
             {stage.name, stage.min, stage.max, stage.sum, nlohmann::json(stage.bins.json())}));
     std::vector<nlohmann::json> counters;
     for (const Counter& counter : series.counters)
-        if (counter.evidence == "exact" || counter.evidence == "modelled")
+        if (counter.evidence == "exact" || counter.evidence == "modelled") {
             counters.push_back(
                 nlohmann::json::array({counter.name, nlohmann::json(counter.value), counter.evidence}));
+            if (!counter.stage.empty()) counters.back().push_back(counter.stage);
+        }
     std::sort(counters.begin(), counters.end(),
               [](const auto& a, const auto& b) { return a.dump() < b.dump(); });
     nlohmann::json line = nlohmann::json::array(

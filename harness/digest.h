@@ -15,7 +15,7 @@ namespace doorbell::harness {
 ///     [lab, {case keys, sorted}, metric, unit, count, min, max, sum,
 ///      [[lowest value of the bin, count], ...], ascending
 ///      [[stage's name, min, max, sum, [[value, count], ...]], ...], in the path's order
-///      [[counter's name, value, evidence], ...], sorted by name; only evidence exact or modelled]
+///      [[counter's name, value, evidence, stage if there is one], ...], sorted; only evidence exact or modelled]
 ///
 /// min, max and sum are 0 where count is 0. Neither the order of running, nor cold samples, nor anything of
 /// the machine takes part.

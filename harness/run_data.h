@@ -69,8 +69,10 @@ struct Stage {
 /// A count that goes with a series.
 struct Counter {
     std::string name;
-    Json value;            ///< a number
+    Json value;            ///< a number: the sum over `samples`
     std::string evidence;  ///< exact, measured, modelled, rough
+    std::string stage;     ///< the stretch that it was counted in; "": the whole
+    uint64_t samples = 0;  ///< 0: not said
 };
 
 /// The samples of one metric of one case.

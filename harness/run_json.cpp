@@ -89,9 +89,12 @@ Json series_json(const Series& series, double tsc_hz) {
     json["stages"] = Json::array();
     for (const Stage& stage : series.stages) json["stages"].push_back(stage_json(stage));
     json["counters"] = Json::array();
-    for (const Counter& counter : series.counters)
-        json["counters"].push_back(
-            {{"name", counter.name}, {"value", counter.value}, {"evidence", counter.evidence}});
+    for (const Counter& counter : series.counters) {
+        Json one = {{"name", counter.name}, {"value", counter.value}, {"evidence", counter.evidence}};
+        if (!counter.stage.empty()) one["stage"] = counter.stage;
+        if (counter.samples != 0) one["samples"] = counter.samples;
+        json["counters"].push_back(std::move(one));
+    }
     json["flags"] = series.flags;
     if (!series.raw_file.empty()) json["raw"] = series.raw_file;
     return json;
@@ -116,7 +119,8 @@ Series series_from(const Json& json) {
     for (const Json& counter : list_of(json, "counters")) {
         const Json& value = member(counter, "value");
         if (!value.is_number()) throw std::runtime_error("a counter's value is no number");
-        series.counters.push_back({text_of(counter, "name"), value, text_of(counter, "evidence")});
+        series.counters.push_back({text_of(counter, "name"), value, text_of(counter, "evidence"), text_of(counter, "stage"),
+                                   number_of(counter, "samples")});
     }
     series.flags = texts_of(json, "flags");
     series.cold = member(json, "cold");

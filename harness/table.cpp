@@ -85,6 +85,7 @@ void add_lab(std::string& text, const Run& run, const std::string& lab, const Wi
         any = true;
         add_row(text, row_of(series), widths);
     }
+    text += counters_table(run, lab);
     for (const Series& series : run.series)
         for (const std::string& flag : series.flags)
             if (series.lab == lab) text += wrapped("  * ", series.which.text() + ", " + series.metric + ": " + flag);
@@ -110,6 +111,10 @@ std::string evidence_words(const Run& run) {
     std::vector<std::string> said;
     for (const Series& series : run.series)
         if (std::find(said.begin(), said.end(), series.evidence) == said.end()) said.push_back(series.evidence);
+    // Counters may be worth something else than the times.
+    for (const Series& series : run.series)
+        for (const Counter& counter : series.counters)
+            if (std::find(said.begin(), said.end(), counter.evidence) == said.end()) said.push_back(counter.evidence);
     std::string text;
     for (const std::string& evidence : said) {
         const char* meaning = evidence == "exact"      ? "exact: counted instructions (insn), the same in every run; not cycles"

@@ -12,6 +12,9 @@ inline constexpr size_t table_width = 100;
 /// missing. No line is longer than table_width, except where a single word is.
 std::string table(const Run& run);
 
+/// The counters of a lab's series, a sample; "" where there are none (table_counters.cpp).
+std::string counters_table(const Run& run, const std::string& lab);
+
 /// `text` in lines of at most `width`, the first after `first`, the others after as many blanks.
 std::string wrapped(const std::string& first, const std::string& text, size_t width = table_width);
 

@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 
+#include "firmware/measure/counters.h"
 #include "firmware/measure/instrument.h"
 #include "firmware/measure/random.h"
 #include "firmware/measure/series.h"
@@ -28,6 +29,12 @@ struct SeriesKind {
     const char* unit = nullptr;
     /// Whether each sample holds one begin()/end() pair, whose cost is taken off.
     bool less_overhead = false;
+    /// Whether counters (measure/counters.h) belong to it. Nobody need say so for a series with less_overhead,
+    /// whose samples lie between a begin() and an end(), nor for one with stages, whose marks are timestamps: there
+    /// each sample is checked against its timestamps (a stage that begins at something else, like a deadline, has
+    /// no counters). Any other series opts in with this one line, and by it promises that each record() comes
+    /// after one begin() ... end() that its counts are to span ("a packet's share of a burst").
+    bool counted = false;
 };
 
 /// What the user asked for, for every case alike.
@@ -45,11 +52,13 @@ class Bench {
 
     /// `nowhere` takes what is recorded into a series that there was no room for.
     Bench(platform::Machine& m, const measure::Instrument& i, const Lab& lab, const Request& request,
-          measure::Histogram& nowhere)
-        : machine(m), instrument(i), random(request.seed), lab_(lab), request_(request), nowhere_(nowhere) {}
+          measure::Histogram& nowhere, measure::Counters& counts)
+        : machine(m), instrument(i), counters(counts), random(request.seed), lab_(lab), request_(request), nowhere_(nowhere) {}
 
     platform::Machine& machine;
     const measure::Instrument& instrument;
+    /// What counts here. A lab that knows its rings tells it what a device wrote: Counters::device_wrote().
+    measure::Counters& counters;
     measure::Random random;
 
     uint64_t samples() const { return request_.samples; }
@@ -82,6 +91,7 @@ class Bench {
     /// Turns all series towards that phase's histograms; the number of samples it takes.
     uint64_t enter(unsigned phase);
     measure::Series& spare_series(size_t stages);
+    void watch(const measure::Series& series, bool check);
 
     measure::Series* series_[most_series] = {};
     unsigned count_ = 0;

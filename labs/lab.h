@@ -80,6 +80,8 @@ struct Lab {
     bool by_default = true;
     /// Whether it can do more with network cards in the machine: `doorbell run` then puts them in.
     bool wants_card = false;
+    /// The counters that tell this lab's story, for the table; without any, a usual few.
+    std::span<const char* const> counters = {};
 };
 
 /// A body or a judge, which only the image has: everywhere else this is null, so that a lab's table can be

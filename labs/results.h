@@ -6,6 +6,14 @@
 
 namespace doorbell::labs {
 
+/// What was counted in one series: `value` over `samples` samples.
+struct Figure {
+    const char* name = "";
+    const char* stage = "";  ///< "": the whole
+    const char* evidence = "";
+    uint64_t value = 0, samples = 0;
+};
+
 /// One finished series. Values in `unit`.
 struct Summary {
     const char* lab = "";
@@ -15,6 +23,13 @@ struct Summary {
     const char* evidence = "";
     bool unstable = false;
     uint64_t count = 0, min = 0, p50 = 0, p99 = 0, max = 0, sum = 0;
+    std::span<const Figure> figures = {};
+    /// The counter of that name, of the whole or of a stage; null where this machine has none.
+    const Figure* counter(std::string_view name, std::string_view stage = "") const {
+        for (const Figure& f : figures)
+            if (f.name == name && f.stage == stage) return &f;
+        return nullptr;
+    }
 };
 
 /// The series of this boot so far.
@@ -22,16 +37,23 @@ class Results {
   public:
     Results() = default;
     /// `memory` is where they are kept; what does not fit any more is not remembered.
-    explicit Results(std::span<Summary> memory) : all_(memory) {}
+    Results(std::span<Summary> memory, std::span<Figure> figures) : all_(memory), figures_(figures) {}
     /// The series of that lab, case and metric, or null (skipped, not selected, or not run yet). The case's
     /// text must be complete, as in the lab's table.
     const Summary* find(std::string_view lab, std::string_view which, std::string_view metric) const;
     void add(const Summary& s) {
         if (count_ < all_.size()) all_[count_++] = s;
     }
+    /// Room for `count` counters of the summary that is added next; fewer, or none, where it is used up.
+    std::span<Figure> room_for(size_t count) {
+        std::span<Figure> room = figures_.first(count < figures_.size() ? count : figures_.size());
+        figures_ = figures_.subspan(room.size());
+        return room;
+    }
 
   private:
     std::span<Summary> all_;
+    std::span<Figure> figures_;
     unsigned count_ = 0;
 };
 

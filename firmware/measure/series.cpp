@@ -16,8 +16,11 @@ void Series::record_path(const uint64_t* marks) {
         uint64_t stage = marks[i + 1] - marks[i];
         backwards |= stage >> 63;
         sum += stage;
+        path_next_[i] = marks[i];
         stage_target_[i]->record(stage);
     }
+    path_next_[parts_.stages.size()] = marks[parts_.stages.size()];
+    path_next_ += path_step_;
     uint64_t whole = marks[parts_.stages.size()] - marks[0];
     broken_paths_ += backwards | (sum != whole);
     record(whole);

@@ -25,6 +25,8 @@ class Series {
         Histogram* stage_histograms[max_stages] = {};
         Histogram* spare = nullptr;  ///< takes the stages of cold events
         std::span<uint64_t> raw;
+        std::span<uint64_t> paths;  ///< where the marks of each warm event go, one path after the other; may be empty
+        bool counted = false;       ///< counters may be attributed to it: see labs/bench.h
     };
 
     explicit Series(const Parts& parts) : parts_(parts) {}
@@ -35,6 +37,8 @@ class Series {
         target_ = parts_.cold;
         raw_next_ = &raw_bin_;
         raw_step_ = 0;
+        path_next_ = path_bin_;
+        path_step_ = 0;
         for (unsigned i = 0; i < parts_.stages.size(); ++i) stage_target_[i] = parts_.spare;
     }
     /// ... and from here on they count.
@@ -43,6 +47,10 @@ class Series {
         if (!parts_.raw.empty()) {
             raw_next_ = parts_.raw.data();
             raw_step_ = 1;
+        }
+        if (!parts_.paths.empty()) {
+            path_next_ = parts_.paths.data();
+            path_step_ = parts_.stages.size() + 1;
         }
         for (unsigned i = 0; i < parts_.stages.size(); ++i) stage_target_[i] = parts_.stage_histograms[i];
     }
@@ -71,6 +79,9 @@ class Series {
     std::span<const uint64_t> raw() const {
         return parts_.raw.empty() ? std::span<const uint64_t>{} : parts_.raw.first(static_cast<size_t>(raw_next_ - parts_.raw.data()));
     }
+    /// Where values go one by one without raw capture, and the marks of the last path: see wire::MailboxSeries.
+    const uint64_t* value_slot() const { return &raw_bin_; }
+    const uint64_t* marks_slot() const { return path_bin_; }
     /// The very first sample of all, which found everything cold.
     uint64_t first() const { return first_; }
     void keep_first() { first_ = parts_.cold->max(); }
@@ -82,6 +93,9 @@ class Series {
     uint64_t* raw_next_ = &raw_bin_;
     uint64_t raw_step_ = 0;
     uint64_t raw_bin_ = 0;
+    uint64_t* path_next_ = path_bin_;
+    uint64_t path_step_ = 0;
+    uint64_t path_bin_[max_stages + 1] = {};
     uint64_t broken_paths_ = 0;
     uint64_t first_ = 0;
     const char* flags_[max_flags] = {};

@@ -12,15 +12,17 @@ inline constexpr const char* wire_name = "doorbell-wire/1";
 //             lapic_hz, acpi (true|false), memory_bytes, boot ("pvh"|"multiboot2"), ...}
 // instrument {clock ("exact"|"live"), unit ("insn"|"tick"), evidence, timestamp_overhead, overhead_min,
 //             overhead_p50, overhead_p99, resolution, gap_share_ppm, gap_longest, noise_p99, smi_count,
-//             instruction_counting, verdict, because}                        every time in `unit`
+//             instruction_counting, verdict, because,
+//             counters ("model"|"pmu"|"none"), counters_because}                        every time in `unit`
 // flag       {text}                                                          holds for the whole run
 // plan       {cases, samples, seed, labs}                                    what will be run
 // begin      {lab, case}                                                     a case starts
 // series     {id, lab, case, metric, unit, evidence, count, min, max, sum, overhead_removed,
-//             cold: {count, min, p50, max, first}, stages: [name, ...], flags: [text, ...],
-//             counters: [{name, value, evidence}, ...] where there are any}
+//             cold: {count, min, p50, max, first}, stages: [name, ...], flags: [text, ...]}
 // histogram  {of (series id), part ("all" or a stage's name), min, max, sum (exact, of the whole part),
 //            bins: [[lowest value of the bin, count], ...]} as many as the bins need; they follow their series
+// counters   {of (series id), stage ("": the whole), samples, evidence, values: [[name, sum over samples], ...]}
+//                                                                            follow their series
 // raw        {of (series id), at (index of the first), values: [...]}        with raw=1
 // skip       {lab, case, reason}
 // claim      {lab, text, holds (true|false|null), because}                   after the lab's last case
@@ -36,6 +38,7 @@ inline constexpr const char* plan = "plan";
 inline constexpr const char* begin = "begin";
 inline constexpr const char* series = "series";
 inline constexpr const char* histogram = "histogram";
+inline constexpr const char* counters = "counters";
 inline constexpr const char* raw = "raw";
 inline constexpr const char* skip = "skip";
 inline constexpr const char* claim = "claim";

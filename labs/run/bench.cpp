@@ -35,10 +35,12 @@ Series& Bench::series(const char* metric, const SeriesKind& kind) {
         if (parts.raw.empty()) exhausted_ = true;
     }
     if (count_ == most_series) exhausted_ = true;
+    parts.counted = kind.counted || kind.less_overhead || !kind.stages.empty();
     Series* made = exhausted_ ? nullptr : machine.arena.make<Series>(parts);
     if (made != nullptr) {
         made->begin_cold();
         series_[count_++] = made;
+        if (parts.counted && counters.source() != measure::Counters::Source::none) watch(*made, exact() && !kind.counted);
         return *made;
     }
     exhausted_ = true;
@@ -51,7 +53,13 @@ uint64_t Bench::enter(unsigned phase) {
         if (phase == 1) s->keep_first();
         if (phase == 2) s->begin_warm();
     }
+    if (phase == 2) counters.begin();
     return phase == 0 ? 1 : phase == 1 ? warm_up() - 1 : samples();
+}
+
+void Bench::watch(const Series& series, bool check) {
+    auto rows = machine.arena.array<measure::CountRow>(series.parts().stages.size() + 1);
+    if (rows.empty() || !counters.watch(series, rows, check)) exhausted_ = true;
 }
 
 /// Somewhere harmless to record, so that measured code needs no check for a series that was not to be had.

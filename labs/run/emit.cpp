@@ -90,7 +90,7 @@ void emit_machine(wire::Sender& sender, const platform::Machine& m, const char* 
     sender.send();
 }
 
-void emit_instrument(wire::Sender& sender, const measure::Instrument& in) {
+void emit_instrument(wire::Sender& sender, const measure::Instrument& in, const measure::Counters& counters) {
     Json& j = sender.begin(wire::kind::instrument);
     j.member("clock", in.clock).member("unit", in.unit).member("evidence", in.evidence);
     j.member("verdict", measure::name_of(in.verdict)).member("because", in.because);
@@ -104,6 +104,7 @@ void emit_instrument(wire::Sender& sender, const measure::Instrument& in) {
     j.member("gap_longest", in.gap_longest);
     if (in.smi_known) j.member("smi_count", in.smi_before).member("smi_during", in.smi_during);
     else j.key("smi_count").null();
+    j.member("counters", counters.source_name()).member("counters_because", counters.because());
     sender.send();
 }
 
@@ -125,6 +126,39 @@ void emit_series(wire::Sender& sender, uint64_t id, const Lab& lab, const Case& 
     emit_bins(sender, id, "all", *p.warm);
     for (size_t i = 0; i < p.stages.size(); ++i) emit_bins(sender, id, p.stages[i], *p.stage_histograms[i]);
     emit_raw(sender, id, s.raw());
+}
+
+namespace {
+
+/// The name of row `i`: "" is the whole.
+const char* stretch(const Series& s, size_t i) { return i == 0 ? "" : s.parts().stages[i - 1]; }
+
+}  // namespace
+
+void emit_counters(wire::Sender& sender, uint64_t id, const Series& s, const measure::Counters& counters) {
+    auto rows = counters.rows_of(s);
+    for (size_t i = 0; i < rows.size(); ++i) {
+        if (rows[i].samples == 0) continue;
+        Json& j = sender.begin(wire::kind::counters);
+        j.member("of", id).member("stage", stretch(s, i)).member("samples", rows[i].samples);
+        j.member("evidence", counters.evidence()).key("values").array();
+        for (size_t c = 0; c < counters.names().size(); ++c)
+            if (counters.has(c)) j.array().value(counters.names()[c]).value(rows[i].counts[c]).end();
+        j.end();
+        sender.send();
+    }
+}
+
+std::span<const Figure> figures_of(const Series& s, const measure::Counters& counters, Results& results) {
+    auto rows = counters.rows_of(s);
+    size_t stretches = 0;
+    for (const auto& row : rows) stretches += row.samples != 0;
+    std::span<Figure> figures = results.room_for(stretches * counters.names().size());
+    size_t next = 0;
+    for (size_t i = 0; i < rows.size(); ++i)
+        for (size_t c = 0; rows[i].samples != 0 && c < counters.names().size() && next < figures.size(); ++c)
+            if (counters.has(c)) figures[next++] = {counters.names()[c], stretch(s, i), counters.evidence(), rows[i].counts[c], rows[i].samples};
+    return figures.first(next);
 }
 
 Summary summarize(const Lab& lab, const Case& which, const Series& s) {

@@ -1,5 +1,6 @@
 // From samples to records: how series, the self-statement and the machine look on the wire.
 #pragma once
+#include "firmware/measure/counters.h"
 #include "firmware/measure/instrument.h"
 #include "firmware/measure/series.h"
 #include "firmware/platform/machine.h"
@@ -10,10 +11,16 @@
 namespace doorbell::labs {
 
 void emit_machine(wire::Sender& sender, const platform::Machine& machine, const char* boot_protocol);
-void emit_instrument(wire::Sender& sender, const measure::Instrument& instrument);
+void emit_instrument(wire::Sender& sender, const measure::Instrument& instrument, const measure::Counters& counters);
 
 /// Sends a series with its histograms and raw samples; `id` ties the records together.
 void emit_series(wire::Sender& sender, uint64_t id, const Lab& lab, const Case& which, const measure::Series& series);
+
+/// Sends what was counted for the series, a record for each stretch that has samples.
+void emit_counters(wire::Sender& sender, uint64_t id, const measure::Series& series, const measure::Counters& counters);
+
+/// The same, kept for the claims.
+std::span<const Figure> figures_of(const measure::Series& series, const measure::Counters& counters, Results& results);
 
 /// What is kept of it for the claims.
 Summary summarize(const Lab& lab, const Case& which, const measure::Series& series);

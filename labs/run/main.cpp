@@ -27,6 +27,7 @@ CommandLine command_line;
 platform::Machine machine;
 measure::Instrument instrument;
 Results results;
+measure::Counters counters;
 
 void say_hello() {
     char id[41] = {};
@@ -120,6 +121,18 @@ void send_plan() {
     sender().send();
 }
 
+void look_for_counters() {
+    uint64_t ram_end = 0;
+    for (size_t i = 0; i < boot_info.region_count; ++i) {
+        const auto& r = boot_info.regions[i];
+        bool memory = platform::MemoryRegion{r.base, r.length, r.type}.memory();
+        if (memory && r.base < (1ull << 32) && r.base + r.length > ram_end) ram_end = r.base + r.length;
+    }
+    counters.look_for_model(ram_end < (1ull << 32) ? ram_end : 1ull << 32);
+    if (counters.source() != measure::Counters::Source::none) return;
+    counters.none(machine.features.tcg() ? "QEMU's emulation has no PMU; --model on loads the cache model" : "no PMU driver");
+}
+
 /// One case: its own seed (so that it does not depend on which others ran), its own memory, given back after.
 void run_case(const Lab& lab, const Case& which, measure::Histogram& nowhere, uint64_t& next_id) {
     whereabouts() = {"lab", lab.name, which.text()};
@@ -127,18 +140,23 @@ void run_case(const Lab& lab, const Case& which, measure::Histogram& nowhere, ui
     sender().send();
     uint64_t mark = machine.arena.mark();
     {
-        Bench bench(machine, instrument, lab, command_line.request, nowhere);
+        counters.start_case();
+        Bench bench(machine, instrument, lab, command_line.request, nowhere, counters);
         if (command_line.fault != Fault::none) fail_on_purpose(command_line.fault);
         Result<void> outcome = lab.body(bench, which);
         cpu::disable_interrupts();
+        counters.end();
         if (bench.exhausted()) outcome = Error{"not enough memory for the samples asked for", machine.arena.left()};
         if (!outcome) {
             emit_skip(sender(), lab, which, outcome.error());
         } else {
             for (measure::Series* s : bench.all()) {
                 s->finish();
-                emit_series(sender(), next_id++, lab, which, *s);
-                results.add(summarize(lab, which, *s));
+                emit_series(sender(), next_id, lab, which, *s);
+                emit_counters(sender(), next_id++, *s, counters);
+                Summary summary = summarize(lab, which, *s);
+                summary.figures = figures_of(*s, counters, results);
+                results.add(summary);
             }
         }
     }
@@ -182,9 +200,10 @@ void run() {
         finish("refused", wire::Exit::refused);
     }
     constexpr uint64_t most_results = 4096;
-    results = Results(machine.arena.array<Summary>(most_results));
+    results = Results(machine.arena.array<Summary>(most_results), machine.arena.array<Figure>(8 * most_results));
     instrument = measure::observe(machine.features, machine.tsc.hz, scratch->data());
-    emit_instrument(sender(), instrument);
+    look_for_counters();
+    emit_instrument(sender(), instrument, counters);
     if (const char* flag = run_flag()) {
         sender().begin(wire::kind::flag).member("text", flag);
         sender().send();

@@ -1,0 +1,77 @@
+#include "firmware/measure/counters.h"
+
+// The marker's displacement is an absolute address, which this image's code model has; a hosted build says nothing.
+extern "C" {
+doorbell::wire::Mailbox model_mailbox;
+}
+#if __STDC_HOSTED__
+#define MODEL_MARKER(command) (void)(command)
+#else
+#define MODEL_MARKER(command)                                      \
+    asm volatile(".byte 0x0f, 0x1f, 0x80\n\t.long model_mailbox + %c0" \
+                 :                                                 \
+                 : "i"(static_cast<unsigned>(command))             \
+                 : "memory")
+#endif
+
+namespace doorbell::measure {
+
+using wire::MailboxCommand;
+
+void Counters::look_for_model(uint64_t ram_end) {
+#if !__STDC_HOSTED__
+    struct [[gnu::packed]] { uint16_t limit; uint64_t base; } idt;
+    asm volatile("sidt %0" : "=m"(idt));
+    model_mailbox.idt = idt.base;
+#endif
+    model_mailbox.ram_end = ram_end;
+    MODEL_MARKER(MailboxCommand::hello);
+    if (const_cast<volatile uint64_t&>(model_mailbox.model) == 0) return;
+    source_ = Source::model;
+    because_ = model_mailbox.geometry;
+    names_ = wire::model_count_names;
+    absent_ = model_mailbox.absent;
+}
+
+void Counters::start_case() {
+    count_ = 0;
+    model_mailbox.series_count = 0;
+}
+
+bool Counters::watch(const Series& series, std::span<CountRow> rows, bool check) {
+    if (count_ == wire::Mailbox::max_series || rows.size() <= series.parts().stages.size()) return false;
+    watched_[count_] = {&series, rows};
+    const Series::Parts& parts = series.parts();
+    auto address = [](const void* p) { return reinterpret_cast<uint64_t>(p); };
+    wire::MailboxSeries& d = model_mailbox.series[count_];
+    d.value_start = parts.raw.empty() ? address(series.value_slot()) : address(parts.raw.data());
+    d.value_bytes = parts.raw.empty() ? 8 : parts.raw.size_bytes();
+    d.marks = address(series.marks_slot());
+    d.stages = parts.stages.size();
+    d.overhead = parts.overhead_removed;
+    d.check = check;
+    d.rows = address(rows.data());
+    uint64_t end = d.value_start + d.value_bytes;
+    if (count_ == 0 || d.value_start < model_mailbox.low) model_mailbox.low = d.value_start;
+    if (count_ == 0 || end > model_mailbox.high) model_mailbox.high = end;
+    model_mailbox.series_count = ++count_;
+    return true;
+}
+
+void Counters::begin() { MODEL_MARKER(MailboxCommand::begin); }
+void Counters::end() { MODEL_MARKER(MailboxCommand::end); }
+void Counters::forget() { MODEL_MARKER(MailboxCommand::forget); }
+
+void Counters::device_wrote(uint64_t address, uint64_t bytes) {
+    model_mailbox.device_start = address;
+    model_mailbox.device_bytes = bytes;
+    MODEL_MARKER(MailboxCommand::device);
+}
+
+std::span<const CountRow> Counters::rows_of(const Series& series) const {
+    for (unsigned i = 0; i < count_; ++i)
+        if (watched_[i].series == &series) return watched_[i].rows.first(series.parts().stages.size() + 1);
+    return {};
+}
+
+}  // namespace doorbell::measure

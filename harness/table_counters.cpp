@@ -1,0 +1,98 @@
+// The part of the table that shows counters: for each series, or stage of it, the few that tell the lab's story.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "harness/table.h"
+#include "labs/catalogue.h"
+
+namespace doorbell::harness {
+namespace {
+
+/// What is shown for a lab that names none itself.
+constexpr const char* usual[] = {"instructions", "l1d_misses", "llc_misses", "dtlb_misses", "branch_misses"};
+
+struct Stretch {
+    const Series* series;
+    std::string stage;
+    std::string name() const {
+        std::string text = series->which.text();
+        text += (text.empty() ? "" : ", ") + series->metric;
+        return stage.empty() ? text : text + ", " + stage;
+    }
+    const Counter* counter(const std::string& name) const {
+        for (const Counter& c : series->counters)
+            if (c.name == name && c.stage == stage) return &c;
+        return nullptr;
+    }
+};
+
+std::vector<Stretch> stretches_of(const Run& run, const std::string& lab) {
+    std::vector<Stretch> all;
+    for (const Series& series : run.series) {
+        if (series.lab != lab) continue;
+        std::vector<std::string> seen;
+        for (const Counter& c : series.counters) {
+            if (std::find(seen.begin(), seen.end(), c.stage) != seen.end()) continue;
+            seen.push_back(c.stage);
+            all.push_back({&series, c.stage});
+        }
+    }
+    return all;
+}
+
+std::vector<std::string> columns_of(const std::string& lab, const std::vector<Stretch>& stretches) {
+    std::vector<std::string> wanted;
+    if (const labs::Lab* known = labs::find(lab))
+        for (const char* name : known->counters) wanted.emplace_back(name);
+    if (wanted.empty()) wanted.assign(std::begin(usual), std::end(usual));
+    std::erase_if(wanted, [&](const std::string& name) {
+        return std::none_of(stretches.begin(), stretches.end(), [&](const Stretch& s) { return s.counter(name) != nullptr; });
+    });
+    return wanted;
+}
+
+/// A count a sample: whole where it is whole in every sample.
+std::string a_sample(const Counter& counter) {
+    double value = counter.value.get<double>();
+    if (counter.samples == 0) return fmt::format("{:.0f} in all", value);
+    if (counter.value.is_number_unsigned() && counter.value.get<uint64_t>() % counter.samples == 0)
+        return fmt::format("{}", counter.value.get<uint64_t>() / counter.samples);
+    double mean = value / static_cast<double>(counter.samples);
+    return mean < 0.005 ? "<0.01" : fmt::format("{:.2f}", mean);
+}
+
+}  // namespace
+
+std::string counters_table(const Run& run, const std::string& lab) {
+    std::vector<Stretch> stretches = stretches_of(run, lab);
+    std::vector<std::string> columns = columns_of(lab, stretches);
+    if (columns.empty()) return {};
+    size_t width = 4;
+    for (const Stretch& s : stretches) width = std::max(width, s.name().size());
+    size_t others = 0;
+    for (const std::string& column : columns) others += 2 + std::max<size_t>(column.size(), 8);
+    width = std::min(width, table_width - std::min(table_width - 20, others + 2));
+    std::string evidence = stretches.front().series->counters.front().evidence;
+    std::string text = fmt::format("  counters a sample, {}:\n", evidence);
+    auto add = [&](const std::string& name, auto&& value_of) {
+        if (name.size() > width) {
+            text += wrapped("  ", name);
+            text += std::string(2 + width, ' ');
+        } else {
+            text += fmt::format("  {:<{}}", name, width);
+        }
+        for (const std::string& column : columns)
+            text += fmt::format("  {:>{}}", value_of(column), std::max<size_t>(column.size(), 8));
+        text += "\n";
+    };
+    add("", [](const std::string& column) { return column; });
+    for (const Stretch& s : stretches)
+        add(s.name(), [&](const std::string& column) {
+            const Counter* counter = s.counter(column);
+            return counter == nullptr ? std::string("-") : a_sample(*counter);
+        });
+    return text;
+}
+
+}  // namespace doorbell::harness

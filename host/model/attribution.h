@@ -1,0 +1,65 @@
+// Which counts belong to which sample: the edges (timestamps) that were passed last, and the samples' values, which
+// the image stores where the mailbox says.
+#pragma once
+#include <array>
+#include <cstdint>
+
+#include "firmware/wire/mailbox.h"
+#include "host/model/model.h"
+
+namespace doorbell::model {
+
+/// Reads 64-bit words of the guest's memory, by guest address.
+class Guest {
+  public:
+    /// `offset`: from a guest address to where its byte lies here.
+    explicit Guest(uint64_t offset = 0) : offset_(offset) {}
+    template <class T>
+    T& at(uint64_t address) const { return *reinterpret_cast<T*>(address + offset_); }
+    uint64_t word(uint64_t address) const { return at<uint64_t>(address); }
+    uint64_t address_of(const void* here) const { return reinterpret_cast<uint64_t>(here) - offset_; }
+
+  private:
+    uint64_t offset_;
+};
+
+class Attribution {
+  public:
+    /// A timestamp, or an explicit edge, was passed. `begins`: it may begin a sample.
+    void edge(const Tally& tally, bool begins) {
+        Edge& e = ring_[++newest_ % edges];
+        e.begins = begins;
+        e.ticks = tally.ticks();
+        for (unsigned i = 0; i < wire::model_counts; ++i) e.counts[i] = tally.counts[i];
+    }
+    /// The descriptors are complete; sums start at zero.
+    void begin(const wire::Mailbox& mailbox);
+    /// A store was made to [low, high) of the mailbox.
+    void stored(const Guest& guest, uint64_t address);
+    /// A path between explicit edges is complete: row 0 of descriptor 0.
+    void path();
+    /// Hands the sums over and stops.
+    void end(const Guest& guest);
+    bool active() const { return count_ != 0; }
+
+  private:
+    static constexpr unsigned edges = 32;
+    struct Edge {
+        bool begins = false;
+        uint64_t ticks = 0;
+        uint64_t counts[wire::model_counts] = {};
+    };
+    /// The edge that was passed `back` edges before the newest.
+    const Edge& before(unsigned back) const { return ring_[(newest_ - back) % edges]; }
+    void add(wire::MailboxRow& row, const Edge& from, const Edge& to) const;
+    void add_pair(unsigned series, uint64_t value);
+    void add_path(unsigned series, const uint64_t* marks);
+
+    std::array<Edge, edges> ring_{};
+    uint64_t newest_ = edges;
+    uint64_t count_ = 0;
+    wire::MailboxSeries series_[wire::Mailbox::max_series] = {};
+    wire::MailboxRow rows_[wire::Mailbox::max_series][wire::MailboxSeries::max_stages + 1] = {};
+};
+
+}  // namespace doorbell::model

@@ -1,0 +1,83 @@
+#include "host/model/model.h"
+
+#include <bit>
+
+namespace doorbell::model {
+
+using wire::ModelCount;
+
+namespace {
+LruSets sets_of(const CacheShape& shape) { return shape.bytes == 0 ? LruSets() : LruSets(shape.sets(), shape.ways); }
+constexpr uint64_t bit(ModelCount c) { return 1ull << static_cast<unsigned>(c); }
+}  // namespace
+
+Hierarchy::Hierarchy(const Geometry& g)
+    : line_shift_(static_cast<unsigned>(std::countr_zero(g.l1d.line))),
+      device_to_llc_(g.device_to_llc),
+      l1i_(sets_of(g.l1i)),
+      l1d_(sets_of(g.l1d)),
+      l2_(sets_of(g.l2)),
+      llc_(sets_of(g.llc)),
+      dtlb_(g.dtlb_entries / g.dtlb_ways, g.dtlb_ways),
+      predictor_(g.predictor) {}
+
+uint64_t Hierarchy::absent() const {
+    return (l2_.present() ? 0 : bit(ModelCount::l2_misses)) | (llc_.present() ? 0 : bit(ModelCount::llc_misses));
+}
+
+void Hierarchy::below(uint64_t line) {
+    if (l2_.present()) {
+        if (l2_.use(line)) return;
+        ++(*tally_)[ModelCount::l2_misses];
+    }
+    if (llc_.present() && !llc_.use(line)) ++(*tally_)[ModelCount::llc_misses];
+}
+
+void Hierarchy::fetch_slowly(uint64_t line, bool two) {
+    bool missed = false;
+    for (uint64_t l = line; l <= line + two; ++l) {
+        if (l == last_fetch_) continue;
+        last_fetch_ = l;
+        if (l1i_.use(l)) continue;
+        missed = true;
+        below(l);
+    }
+    (*tally_)[ModelCount::l1i_misses] += missed;
+}
+
+void Hierarchy::data_slowly(uint64_t page, uint64_t line, bool two) {
+    if (page != last_page_) {
+        last_page_ = page;
+        if (!dtlb_.use(page)) ++(*tally_)[ModelCount::dtlb_misses];
+    }
+    bool missed = false;
+    for (uint64_t l = line; l <= line + two; ++l) {
+        if (l == last_data_) continue;
+        last_data_ = l;
+        if (l1d_.use(l)) continue;
+        missed = true;
+        below(l);
+    }
+    (*tally_)[ModelCount::l1d_misses] += missed;
+}
+
+void Hierarchy::forget() {
+    for (LruSets* level : {&l1i_, &l1d_, &l2_, &llc_, &dtlb_}) level->clear();
+    predictor_.clear();
+    last_fetch_ = last_data_ = last_page_ = ~0ull;
+}
+
+void Hierarchy::device(uint64_t address, uint64_t bytes) {
+    if (bytes == 0) return;
+    for (uint64_t line = address >> line_shift_; line <= (address + bytes - 1) >> line_shift_; ++line) {
+        l1i_.drop(line);
+        l1d_.drop(line);
+        if (l2_.present()) l2_.drop(line);
+        if (!llc_.present()) continue;
+        if (device_to_llc_) llc_.use(line);
+        else llc_.drop(line);
+    }
+    last_fetch_ = last_data_ = ~0ull;
+}
+
+}  // namespace doorbell::model

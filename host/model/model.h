@@ -1,0 +1,72 @@
+// The modelled processor's memory hierarchy and what it counts; knows nothing of QEMU.
+#pragma once
+#include <cstdint>
+
+#include "firmware/wire/mailbox.h"
+#include "host/model/cache.h"
+#include "host/model/geometry.h"
+
+namespace doorbell::model {
+
+/// What QEMU adds to while it runs, and the model in its callbacks. Plain numbers: the address of each is
+/// handed to QEMU.
+struct Tally {
+    uint64_t counts[wire::model_counts] = {};
+    uint64_t silent = 0;  ///< instructions of timestamps and markers
+    uint64_t& operator[](wire::ModelCount c) { return counts[static_cast<unsigned>(c)]; }
+    /// Every instruction so far: what a clock that counts instructions shows.
+    uint64_t ticks() const { return counts[0] + silent; }
+};
+
+class Hierarchy {
+  public:
+    explicit Hierarchy(const Geometry& geometry);
+
+    /// The tally that is added to; QEMU decides where it lies.
+    void count_into(Tally* tally) { tally_ = tally; }
+
+    /// Instructions of one line are executed; `two`: an instruction that reaches into the next line.
+    void fetch(uint64_t line, bool two) {
+        if (line == last_fetch_ && !two) return;
+        fetch_slowly(line, two);
+    }
+    /// Data at physical address `address` is used, `bytes` of it. A use of two lines misses at most once.
+    void data(uint64_t virtual_address, uint64_t address, unsigned bytes) {
+        uint64_t line = address >> line_shift_;
+        bool two = (address + bytes - 1) >> line_shift_ != line;
+        if (line == last_data_ && !two && virtual_address >> 12 == last_page_) return;
+        data_slowly(virtual_address >> 12, line, two);
+    }
+    /// The outcome of a conditional branch.
+    void branch(uint64_t address, bool taken) {
+        if (!predictor_.predict(address, taken)) ++(*tally_)[wire::ModelCount::branch_misses];
+    }
+    /// Every translation is forgotten (a write to CR3).
+    void forget_pages() {
+        dtlb_.clear();
+        last_page_ = ~0ull;
+    }
+    /// Everything is forgotten.
+    void forget();
+    /// A device wrote there.
+    void device(uint64_t address, uint64_t bytes);
+
+    unsigned line_shift() const { return line_shift_; }
+    /// Bits of the ModelCounts that this geometry cannot have.
+    uint64_t absent() const;
+
+  private:
+    void fetch_slowly(uint64_t line, bool two);
+    void data_slowly(uint64_t page, uint64_t line, bool two);
+    /// A miss of level 1 goes on: whether it missed in L2 and in the LLC.
+    void below(uint64_t line);
+
+    Tally* tally_ = nullptr;
+    unsigned line_shift_;
+    bool device_to_llc_;
+    uint64_t last_fetch_ = ~0ull, last_data_ = ~0ull, last_page_ = ~0ull;
+    LruSets l1i_, l1d_, l2_, llc_, dtlb_;
+    Predictor predictor_;
+};
+
+}  // namespace doorbell::model

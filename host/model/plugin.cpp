@@ -1,0 +1,343 @@
+// doorbell-model.so: the cache model as a plugin of QEMU's TCG, for QEMU 7.2 to 10.
+//
+//   qemu-system-x86_64 -plugin doorbell-model.so,l1d=32K:8:64,...      words as geometry.h reads them
+//
+// Only one processor is modelled, and guest memory below Mailbox::ram_end is taken to be identity-mapped: asking
+// QEMU for every address's translation would cost more than the whole model.
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <unordered_set>
+
+#include "firmware/wire/mailbox.h"
+#include "host/model/attribution.h"
+#include "host/model/decode.h"
+#include "host/model/geometry.h"
+#include "host/model/model.h"
+#include "host/model/plugin_api.h"
+
+extern "C" {
+[[gnu::visibility("default")]] int qemu_plugin_version = 1;
+[[gnu::visibility("default")]] int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* info, int argc, char** argv);
+}
+
+namespace doorbell::model {
+namespace {
+
+using wire::Mailbox;
+using wire::MailboxCommand;
+using wire::ModelCount;
+
+int api = 1;
+/// QEMU reads qemu_plugin_version after it has loaded the file and before it calls anything in it.
+[[gnu::constructor]] void choose_version() {
+    if (qemu_plugin_register_vcpu_tb_exec_inline != nullptr) api = 1;
+    else if (qemu_plugin_register_vcpu_tb_exec_cond_cb != nullptr) api = 3;
+    else api = 2;
+    qemu_plugin_version = api;
+}
+
+/// Where a block of translated code begins.
+struct Block {
+    uint64_t address;
+    uint64_t line;  ///< none: its first instruction is not modelled
+    bool two;
+    bool gate;      ///< an interrupt's or exception's first instruction
+};
+constexpr uint64_t no_line = ~0ull;
+
+struct Branch {
+    uint64_t address, next, target;
+};
+
+struct Model {
+    explicit Model(const Geometry& g) : geometry(g), hierarchy(g) {}
+
+    Geometry geometry;
+    Hierarchy hierarchy;
+    Attribution attribution;
+    Tally own_tally;
+    Tally* tally = &own_tally;  ///< from version 2 on in QEMU's scoreboard
+    qemu_plugin_scoreboard* board = nullptr;
+
+    Guest guest;
+    uint64_t mailbox = 0;
+    uint64_t ram_end = 0xC0000000;
+    uint64_t low = 0, span = 0;  ///< where values are stored
+    const Branch* pending = nullptr;
+    bool software = false;       ///< the last control transfer was INT n
+
+    // What callbacks are handed; kept for good, since translated code may be run again at any time.
+    std::deque<Block> blocks;
+    std::deque<Branch> branches;
+    std::unordered_set<uint64_t> silent;  ///< addresses of what follows a begin()'s RDTSC
+};
+std::unique_ptr<Model> model;
+
+template <class T>
+T from_data(void* data) { return static_cast<T>(reinterpret_cast<uintptr_t>(data)); }
+void* to_data(uint64_t value) { return reinterpret_cast<void*>(value); }
+
+void count_inline(qemu_plugin_insn* insn, size_t offset) {
+    if (api == 1)
+        qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, reinterpret_cast<char*>(&model->own_tally) + offset, 1);
+    else
+        qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, QEMU_PLUGIN_INLINE_ADD_U64, {model->board, offset}, 1);
+}
+void count_inline(qemu_plugin_insn* insn, ModelCount what) {
+    count_inline(insn, offsetof(Tally, counts) + 8 * static_cast<size_t>(what));
+}
+void on_execution(qemu_plugin_insn* insn, qemu_plugin_exec_t callback, void* data) {
+    qemu_plugin_register_vcpu_insn_exec_cb(insn, callback, QEMU_PLUGIN_CB_NO_REGS, data);
+}
+
+void at_block(unsigned, void* data) {
+    auto& block = *static_cast<Block*>(data);
+    Model& m = *model;
+    if (m.pending != nullptr) {
+        // Anywhere else is an interrupt in between: nothing is known of the branch.
+        if (block.address == m.pending->target) m.hierarchy.branch(m.pending->address, true);
+        else if (block.address == m.pending->next) m.hierarchy.branch(m.pending->address, false);
+        m.pending = nullptr;
+    }
+    if (block.gate) [[unlikely]] {
+        if (!m.software) ++(*m.tally)[ModelCount::interrupts];
+        m.software = false;
+    }
+    if (block.line != no_line) m.hierarchy.fetch(block.line, block.two);
+}
+void at_line(unsigned, void* data) { model->hierarchy.fetch(from_data<uint64_t>(data) >> 1, from_data<uint64_t>(data) & 1); }
+void at_branch(unsigned, void* data) {
+    ++(*model->tally)[ModelCount::branches];
+    model->pending = static_cast<Branch*>(data);
+}
+void at_software_interrupt(unsigned, void*) {
+    ++(*model->tally)[ModelCount::software_interrupts];
+    model->software = true;
+}
+void at_cr3(unsigned, void*) {
+    ++(*model->tally)[ModelCount::cr3_writes];
+    model->hierarchy.forget_pages();
+}
+void at_edge(unsigned, void* begins) {
+    ++model->tally->silent;
+    model->attribution.edge(*model->tally, begins != nullptr);
+}
+
+void at_memory(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void*) {
+    Model& m = *model;
+    bool store = qemu_plugin_mem_is_store(info);
+    uint64_t physical = address;
+    if (address >= m.ram_end) [[unlikely]] {
+        qemu_plugin_hwaddr* where = qemu_plugin_get_hwaddr(info, address);
+        if (where == nullptr || qemu_plugin_hwaddr_is_io(where)) {
+            ++(*m.tally)[store ? ModelCount::mmio_writes : ModelCount::mmio_reads];
+            return;
+        }
+        physical = qemu_plugin_hwaddr_phys_addr(where);
+    }
+    ++(*m.tally)[store ? ModelCount::stores : ModelCount::loads];
+    m.hierarchy.data(address, physical, 1u << qemu_plugin_mem_size_shift(info));
+    if (store && address - m.low < m.span) m.attribution.stored(m.guest, address);
+}
+
+void command(MailboxCommand what) {
+    Model& m = *model;
+    auto& box = m.guest.at<Mailbox>(m.mailbox);
+    switch (what) {
+        case MailboxCommand::hello: {
+            if (box.ram_end != 0) m.ram_end = box.ram_end;
+            std::string text = m.geometry.text();
+            text.resize(std::min(text.size(), sizeof box.geometry - 1));
+            text.copy(box.geometry, text.size());
+            box.geometry[text.size()] = 0;
+            box.absent = m.hierarchy.absent();
+            box.model = 1;
+            break;
+        }
+        case MailboxCommand::begin:
+            m.low = box.low;
+            m.span = box.series_count == 0 ? 0 : box.high - box.low;
+            m.attribution.begin(box);
+            break;
+        case MailboxCommand::end:
+            m.span = 0;
+            m.attribution.end(m.guest);
+            break;
+        case MailboxCommand::forget: m.hierarchy.forget(); break;
+        case MailboxCommand::device: m.hierarchy.device(box.device_start, box.device_bytes); break;
+        case MailboxCommand::edge: m.attribution.edge(*m.tally, true); break;
+        case MailboxCommand::edge_end:
+            m.attribution.edge(*m.tally, false);
+            m.attribution.path();
+            break;
+    }
+}
+void at_marker(unsigned, void* data) {
+    ++model->tally->silent;
+    command(static_cast<MailboxCommand>(from_data<uint64_t>(data)));
+}
+
+/// One instruction while its block is translated.
+struct Insn {
+    qemu_plugin_insn* insn;
+    uint64_t address;
+    size_t size;
+    const uint8_t* host;  ///< where it lies in this process; null where it is no RAM
+    uint8_t bytes[16];
+    Decoded decoded;
+
+    explicit Insn(qemu_plugin_insn* i)
+        : insn(i), address(qemu_plugin_insn_vaddr(i)), size(qemu_plugin_insn_size(i)), host(static_cast<const uint8_t*>(qemu_plugin_insn_haddr(i))), bytes{} {
+        size_t length = std::min(size, sizeof bytes);
+        if (api >= 3) {
+            reinterpret_cast<size_t (*)(const qemu_plugin_insn*, void*, size_t)>(qemu_plugin_insn_data)(i, bytes, length);
+        } else {
+            const void* data = reinterpret_cast<const void* (*)(const qemu_plugin_insn*)>(qemu_plugin_insn_data)(i);
+            std::memcpy(bytes, data, length);
+        }
+        decoded = decode(bytes, size);
+    }
+};
+
+/// A marker of ours: its displacement leads to a mailbox. (Compilers pad with the same NOP, displacement 0.)
+bool is_marker(const Insn& i) {
+    if (i.decoded.kind != Kind::marker || i.host == nullptr || i.decoded.displacement < (1 << 20)) return false;
+    uint64_t box = static_cast<uint64_t>(i.decoded.displacement) & ~63ull;
+    if (box > i.address + (64u << 20)) return false;
+    Guest guest(reinterpret_cast<uint64_t>(i.host) - i.address);
+    if (guest.word(box) != Mailbox::magic_word) return false;
+    model->guest = guest;
+    model->mailbox = box;
+    return true;
+}
+
+/// Whether an interrupt's gate leads to `address` (SDM vol. 3A, "64-Bit Mode IDT").
+bool is_gate(uint64_t address) {
+    if (model->mailbox == 0) return false;
+    uint64_t idt = model->guest.at<Mailbox>(model->mailbox).idt;
+    for (unsigned i = 0; idt != 0 && i < 256; ++i) {
+        uint64_t low = model->guest.word(idt + 16 * i), high = model->guest.word(idt + 16 * i + 8);
+        uint64_t target = (low & 0xFFFF) | (low >> 48 & 0xFFFF) << 16 | high << 32;
+        if ((low >> 47 & 1) != 0 && target == address) return true;
+    }
+    return false;
+}
+
+/// The instructions of a timestamp are neither counted nor modelled; RDTSC itself is the edge.
+bool take_timestamp(const Insn& i) {
+    constexpr uint64_t page = 4096;
+    if (i.host == nullptr) return false;
+    if (i.decoded.kind == Kind::timestamp) {
+        // Guest memory is contiguous, so that the byte in front can be read, except in front of all.
+        if (i.address < page || std::memcmp(i.host - 3, "\x0F\xAE\xE8", 3) != 0) return false;
+        bool begins = is_begin_tail(i.host + 2);
+        if (begins)
+            for (size_t at : begin_tail_starts) model->silent.insert(i.address + 2 + at);
+        on_execution(i.insn, at_edge, to_data(begins));
+        return true;
+    }
+    bool before = i.decoded.kind == Kind::fence && std::memcmp(i.host + 3, "\x0F\x31", 2) == 0;
+    if (!before && model->silent.count(i.address) == 0) return false;
+    count_inline(i.insn, offsetof(Tally, silent));
+    return true;
+}
+
+void instrument(const Insn& i) {
+    count_inline(i.insn, ModelCount::instructions);
+    switch (i.decoded.kind) {
+        case Kind::branch:
+            model->branches.push_back({i.address, i.address + i.size, i.address + i.size + static_cast<uint64_t>(i.decoded.displacement)});
+            on_execution(i.insn, at_branch, &model->branches.back());
+            break;
+        case Kind::port_read: count_inline(i.insn, ModelCount::port_reads); break;
+        case Kind::port_write: count_inline(i.insn, ModelCount::port_writes); break;
+        case Kind::software_interrupt: on_execution(i.insn, at_software_interrupt, nullptr); break;
+        case Kind::iretq:
+            count_inline(i.insn, ModelCount::iretq);
+            count_inline(i.insn, ModelCount::serializing);
+            break;
+        case Kind::syscall: count_inline(i.insn, ModelCount::syscall); break;
+        case Kind::sysret: count_inline(i.insn, ModelCount::sysret); break;
+        case Kind::cr3_write:
+            on_execution(i.insn, at_cr3, nullptr);
+            count_inline(i.insn, ModelCount::serializing);
+            break;
+        case Kind::serializing: count_inline(i.insn, ModelCount::serializing); break;
+        default: break;
+    }
+    qemu_plugin_register_vcpu_mem_cb(i.insn, at_memory, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, nullptr);
+}
+
+void on_translation(qemu_plugin_id_t, qemu_plugin_tb* tb) {
+    Model& m = *model;
+    unsigned shift = m.hierarchy.line_shift();
+    uint64_t line_now = no_line;
+    size_t count = qemu_plugin_tb_n_insns(tb);
+    for (size_t n = 0; n < count; ++n) {
+        Insn i(qemu_plugin_tb_get_insn(tb, n));
+        // Memory is identity-mapped, so the physical address follows from where the byte lies.
+        uint64_t physical = m.mailbox != 0 && i.host != nullptr ? m.guest.address_of(i.host) : i.address;
+        if (n == 0) {
+            m.blocks.push_back({i.address, no_line, false, is_gate(i.address)});
+            on_execution(i.insn, at_block, &m.blocks.back());
+        }
+        if (is_marker(i)) {
+            on_execution(i.insn, at_marker, to_data(static_cast<uint64_t>(i.decoded.displacement) & 63));
+            continue;
+        }
+        if (take_timestamp(i)) continue;
+        uint64_t first = physical >> shift, last = (physical + i.size - 1) >> shift;
+        if (first != line_now || last != line_now) {
+            // A use of two lines, unless the first is the one that was used last.
+            bool two = first != last && first != line_now;
+            uint64_t line = two ? first : last;
+            if (n == 0) {
+                m.blocks.back().line = line;
+                m.blocks.back().two = two;
+            } else {
+                on_execution(i.insn, at_line, to_data(line << 1 | two));
+            }
+            line_now = last;
+        }
+        instrument(i);
+    }
+}
+
+void on_vcpu(qemu_plugin_id_t, unsigned vcpu) {
+    if (model->board == nullptr || vcpu != 0) return;
+    model->tally = static_cast<Tally*>(qemu_plugin_scoreboard_find(model->board, 0));
+    model->hierarchy.count_into(model->tally);
+}
+
+int install(qemu_plugin_id_t id, const qemu_info_t* info, int argc, char** argv) {
+    if (std::string_view(info->target_name) != "x86_64") throw std::invalid_argument(std::string("it models x86_64, not ") + info->target_name);
+    bool inlines = api == 1 ? qemu_plugin_register_vcpu_insn_exec_inline != nullptr
+                            : qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu != nullptr && qemu_plugin_scoreboard_new != nullptr;
+    if (!inlines || qemu_plugin_insn_data == nullptr || qemu_plugin_register_vcpu_mem_cb == nullptr)
+        throw std::invalid_argument("this QEMU's plugin interface (versions " + std::to_string(info->version.min) + " to " +
+                                    std::to_string(info->version.cur) + ") is not one it knows; it needs QEMU 7.2 to 10 (1 to 4)");
+    std::string words;
+    for (int i = 0; i < argc; ++i) words += (i == 0 ? "" : ",") + std::string(argv[i]);
+    model = std::make_unique<Model>(parse(words));
+    model->hierarchy.count_into(model->tally);
+    if (api >= 2) model->board = qemu_plugin_scoreboard_new(sizeof(Tally));
+    qemu_plugin_register_vcpu_init_cb(id, on_vcpu);
+    qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+    return 0;
+}
+
+}  // namespace
+}  // namespace doorbell::model
+
+int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* info, int argc, char** argv) {
+    try {
+        return doorbell::model::install(id, info, argc, argv);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "doorbell-model: %s\n", error.what());
+        return 1;
+    }
+}
