@@ -221,6 +221,12 @@ void Collector::take_series(const Json& record) {
         if (!flag.is_string()) throw std::runtime_error("a flag is no text");
         series.flags.push_back(flag.get<std::string>());
     }
+    for (const Json& counter : list(record, "counters")) {
+        if (!counter.is_object()) throw std::runtime_error("a counter is no object");
+        auto value = counter.find("value");
+        if (value == counter.end() || !value->is_number()) throw std::runtime_error("a counter has no number");
+        series.counters.push_back({text(counter, "name"), *value, text(counter, "evidence"), text(counter, "stage")});
+    }
     if (series.lab.empty() || series.metric.empty() || series.unit.empty() || series.evidence.empty())
         throw std::runtime_error("it lacks lab, metric, unit or evidence");
     if (!by_id_.emplace(id, run_.series.size()).second)

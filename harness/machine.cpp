@@ -59,8 +59,7 @@ std::vector<std::string> qemu_arguments(const MachineOptions& options) {
 std::vector<std::string> model_arguments(const MachineOptions& options) {
     if (options.model == "off") return {};
     std::string plugin = options.model_plugin.string();
-    if (options.model != "on") plugin += ",geometry=" + options.model;
-    return {"-plugin", plugin};
+    return {"-plugin", plugin + "," + options.model};
 }
 
 std::string shell_line(const std::vector<std::string>& words) {

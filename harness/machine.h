@@ -13,7 +13,7 @@ struct MachineOptions {
     std::string accel = "tcg";
     std::string nic = "auto";       ///< the cards under test; auto: see cards_for()
     std::string net = "wire";       ///< what the card's cable leads to
-    std::string model = "off";      ///< the cache model: off, on, or its geometry
+    std::string model = "off";      ///< the cache model: off, or its geometry as model::Geometry::text() writes it
     std::filesystem::path qemu = "qemu-system-x86_64";
     std::filesystem::path image;
     std::filesystem::path model_plugin;  ///< doorbell-model.so

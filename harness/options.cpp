@@ -4,9 +4,11 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <stdexcept>
 
 #include "harness/nearest.h"
 #include "harness/number.h"
+#include "host/model/geometry.h"
 
 namespace doorbell::harness {
 
@@ -102,10 +104,27 @@ void add_machine_options(po::options_description& options) {
         ("accel", text_option("tcg"), joined(accel_choices()).c_str())                                               //
         ("nic", text_option("auto"), ("network cards: " + joined(nic_choices()) + " (auto: all where a lab wants one)").c_str())                             //
         ("net", text_option("wire"), ("what the card's cable leads to: " + joined(net_choices())).c_str())           //
-        ("model", text_option("off"), "cache model: on, off, or its geometry")                                       //
+        ("model", text_option("off"), "cache model: on, off, host (this host's caches), a preset, or parts: l1d=32K:8:64,l2=off,...")                                       //
         ("qemu", text_option("qemu-system-x86_64"), "the QEMU to run")                                               //
         ("image", po::value<std::string>(), "the image (default: doorbell.elf beside this command)");
 }
+
+namespace {
+
+/// The whole geometry in words, so that a manifest repeats it anywhere: a preset may change, a host differs.
+std::string model_from(const std::string& words) {
+    if (words == "off") return words;
+    std::vector<std::string> names = model::preset_names();
+    names.insert(names.begin(), {"on", "off", "host"});
+    if (words.find('=') == words.npos) check_choice("--model", words.substr(0, words.find(',')), names);
+    try {
+        return model::parse(words).text();
+    } catch (const std::invalid_argument& error) {
+        throw UsageError(fmt::format("--model: {}", error.what()));
+    }
+}
+
+}  // namespace
 
 MachineOptions machine_from(const po::variables_map& map) {
     MachineOptions machine;
@@ -119,7 +138,7 @@ MachineOptions machine_from(const po::variables_map& map) {
     machine.accel = chosen("accel", accel_choices());
     machine.nic = chosen("nic", nic_choices());
     machine.net = chosen("net", net_choices());
-    machine.model = map["model"].as<std::string>();
+    machine.model = model_from(map["model"].as<std::string>());
     machine.model_plugin = beside_command("doorbell-model.so");
     machine.qemu = map["qemu"].as<std::string>();
     machine.image = image_path(said(map, "image").value_or(""));

@@ -71,8 +71,8 @@ struct Counter {
     std::string name;
     Json value;            ///< a number: the sum over `samples`
     std::string evidence;  ///< exact, measured, modelled, rough
-    std::string stage;     ///< the stretch that it was counted in; "": the whole
-    uint64_t samples = 0;  ///< 0: not said
+    std::string stage = {};  ///< the stretch that it was counted in; "": the whole
+    uint64_t samples = 0;    ///< 0: not said
 };
 
 /// The samples of one metric of one case.

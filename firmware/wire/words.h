@@ -18,7 +18,8 @@ inline constexpr const char* wire_name = "doorbell-wire/1";
 // plan       {cases, samples, seed, labs}                                    what will be run
 // begin      {lab, case}                                                     a case starts
 // series     {id, lab, case, metric, unit, evidence, count, min, max, sum, overhead_removed,
-//             cold: {count, min, p50, max, first}, stages: [name, ...], flags: [text, ...]}
+//             cold: {count, min, p50, max, first}, stages: [name, ...], flags: [text, ...],
+//             counters: [{name, value, evidence, stage}, ...] (or as records of their own, below)}
 // histogram  {of (series id), part ("all" or a stage's name), min, max, sum (exact, of the whole part),
 //            bins: [[lowest value of the bin, count], ...]} as many as the bins need; they follow their series
 // counters   {of (series id), stage ("": the whole), samples, evidence, values: [[name, sum over samples], ...]}
