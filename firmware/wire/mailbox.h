@@ -36,8 +36,6 @@ enum class MailboxCommand : unsigned {
     end = 2,       ///< no more samples: the rows are written to guest memory
     forget = 3,    ///< every cache, TLB and predictor is emptied
     device = 4,    ///< a device wrote [device_start, + device_bytes): invalidated, or placed in the LLC
-    edge = 5,      ///< an explicit edge: a path begins ...
-    edge_end = 6,  ///< ... and ends here, and is added to row 0 of descriptor 0
 };
 
 /// One series that the model attributes counts to. A sample is known by the store of its value.

@@ -68,12 +68,6 @@ void Attribution::add_path(unsigned series, const uint64_t* marks) {
     if (found == last) add(rows_[series][0], *end, before(anchor));
 }
 
-void Attribution::path() {
-    unsigned start = 1;
-    while (start < edges && !before(start).begins) ++start;
-    if (count_ != 0 && start < edges) add(rows_[0][0], before(start), before(0));
-}
-
 void Attribution::end(const Guest& guest) {
     for (unsigned i = 0; i < count_; ++i)
         for (uint64_t row = 0; row <= series_[i].stages; ++row)

@@ -25,7 +25,7 @@ class Guest {
 
 class Attribution {
   public:
-    /// A timestamp, or an explicit edge, was passed. `begins`: it may begin a sample.
+    /// A timestamp was passed. `begins`: it may begin a sample.
     void edge(const Tally& tally, bool begins) {
         Edge& e = ring_[++newest_ % edges];
         e.begins = begins;
@@ -36,8 +36,6 @@ class Attribution {
     void begin(const wire::Mailbox& mailbox);
     /// A store was made to [low, high) of the mailbox.
     void stored(const Guest& guest, uint64_t address);
-    /// A path between explicit edges is complete: row 0 of descriptor 0.
-    void path();
     /// Hands the sums over and stops.
     void end(const Guest& guest);
     bool active() const { return count_ != 0; }

@@ -169,11 +169,6 @@ void command(MailboxCommand what) {
             break;
         case MailboxCommand::forget: m.hierarchy.forget(); break;
         case MailboxCommand::device: m.hierarchy.device(box.device_start, box.device_bytes); break;
-        case MailboxCommand::edge: m.attribution.edge(*m.tally, true); break;
-        case MailboxCommand::edge_end:
-            m.attribution.edge(*m.tally, false);
-            m.attribution.path();
-            break;
     }
 }
 void at_marker(unsigned, void* data) {

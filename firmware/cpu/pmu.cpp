@@ -1,0 +1,154 @@
+#include "firmware/cpu/pmu.h"
+
+namespace doorbell::cpu {
+namespace {
+
+// SDM vol. 4, table 2-2 (architectural MSRs).
+constexpr uint32_t ia32_pmc0 = 0xC1, ia32_perfevtsel0 = 0x186, ia32_fixed_ctr0 = 0x309, ia32_fixed_ctr_ctrl = 0x38D,
+                   ia32_perf_global_ctrl = 0x38F, ia32_perf_global_ovf_ctrl = 0x390;
+// APM vol. 2, 13.2.1, and appendix A.
+constexpr uint32_t perf_legacy_ctl0 = 0xC0010000, perf_legacy_ctr0 = 0xC0010004, perf_ctl0 = 0xC0010200,
+                   perf_cntr_global_status_clr = 0xC0000302, perf_cntr_global_ctl = 0xC0000301;
+
+constexpr uint64_t user = 1 << 16, kernel = 1 << 17, enable = 1 << 22;
+/// What every event select has; the bits that may differ when read back (reserved ones of later versions).
+constexpr uint64_t select_mask = 0xFF | 0xFF00 | user | kernel | enable;
+constexpr uint64_t amd_high_event = 0xFull << 32;
+constexpr uint32_t rdpmc_fixed = 1u << 30;
+
+constexpr uint64_t low_bits(unsigned n) { return n >= 64 ? ~0ull : (1ull << n) - 1; }
+
+constexpr const char* unwritable = "a performance monitoring register did not take what was written: firmware or a hypervisor keeps it";
+
+}  // namespace
+
+void Pmu::add(const PmuEvent& event) {
+    if (event_count_ < most_events) events_[event_count_++] = &event;
+}
+
+Result<Pmu> Pmu::find(Cpuid cpuid, Msrs msrs, const Features& f) {
+    Pmu pmu;
+    pmu.msrs_ = msrs;
+    if (f.amd()) {
+        if (f.family < 0x17) return Error{"AMD processors before Zen (family 17h) are not known here", f.family};
+        pmu.amd_ = true;
+        // Core performance counter extensions: CPUID Fn8000_0001_ECX[23].
+        pmu.extended_ = f.max_extended_leaf >= 0x80000001 && (cpuid(0x80000001).ecx >> 23 & 1) != 0;
+        pmu.count_ = pmu.extended_ ? 6 : 4;
+        pmu.mask_ = low_bits(48);
+        if (f.max_extended_leaf >= 0x80000022) {
+            // PerfMonV2: Fn8000_0022_EAX[0]; EBX[3:0] is the number of core counters.
+            CpuidRegisters r = cpuid(0x80000022);
+            pmu.global_ = (r.eax & 1) != 0;
+            if (pmu.global_ && pmu.extended_ && (r.ebx & 15) != 0) pmu.count_ = r.ebx & 15;
+        }
+        if (const PmuTable* table = amd_events(f.family, f.model)) {
+            pmu.table_ = table->name;
+            for (const PmuEvent& e : table->events) pmu.add(e);
+        }
+        if (pmu.event_count_ == 0) return Error{"no events are known for this AMD family", f.family << 8 | f.model};
+        return pmu;
+    }
+    if (!f.intel()) return Error{"neither an Intel nor an AMD processor"};
+    if (f.max_leaf < 0xA) return Error{"CPUID has no leaf 0AH: no architectural performance monitoring"};
+    CpuidRegisters r = cpuid(0xA);
+    pmu.version_ = r.eax & 0xFF;
+    pmu.count_ = r.eax >> 8 & 0xFF;
+    if (pmu.version_ == 0 || pmu.count_ == 0) return Error{"CPUID.0AH says that there is no performance monitoring", r.eax};
+    if (pmu.count_ > most_counters / 2) pmu.count_ = most_counters / 2;
+    pmu.mask_ = low_bits(r.eax >> 16 & 0xFF);
+    pmu.global_ = pmu.version_ >= 2;
+    if (pmu.version_ >= 2) {
+        // Version 5 may leave some fixed counters out: ECX is a bitmap beside EDX[4:0] (SDM 20.2.5).
+        pmu.fixed_count_ = r.edx & 31;
+        pmu.fixed_mask_ = static_cast<uint32_t>(low_bits(pmu.fixed_count_)) | (pmu.version_ >= 5 ? r.ecx : 0);
+        pmu.fixed_width_mask_ = low_bits(r.edx >> 5 & 0xFF);
+    }
+    // A set bit in EBX, or an index at or beyond EAX[31:24], means: not available.
+    unsigned known = r.eax >> 24, index = 0;
+    for (const PmuEvent& e : architectural_events()) {
+        if (index < known && (r.ebx >> index & 1) == 0) pmu.add(e);
+        ++index;
+    }
+    if (const PmuTable* table = intel_events(f.family, f.model)) {
+        pmu.table_ = table->name;
+        for (const PmuEvent& e : table->events) pmu.add(e);
+    }
+    return pmu;
+}
+
+/// Fixed counters 0, 1 and 2 count instructions, core cycles and reference cycles (SDM table 20-2).
+int Pmu::fixed_for(const PmuEvent& event) const {
+    const auto& all = architectural_events();
+    static constexpr unsigned index_of[3] = {1, 0, 2};
+    for (unsigned i = 0; i < 3; ++i)
+        if ((fixed_mask_ >> i & 1) != 0 && &event == &all[index_of[i]]) return static_cast<int>(i);
+    return -1;
+}
+
+Result<void> Pmu::write(uint32_t msr, uint64_t value, uint64_t mask, const char* complaint) const {
+    msrs_.write(msr, value);
+    if (((msrs_.read(msr) ^ value) & mask) != 0) return Error{complaint, msr};
+    return {};
+}
+
+Result<void> Pmu::select(unsigned i, const PmuEvent& e) const {
+    uint64_t value = (e.event & 0xFF) | uint64_t{e.umask} << 8 | user | kernel | enable;
+    if (!amd_) return write(ia32_perfevtsel0 + i, value, select_mask, unwritable);
+    value |= uint64_t{static_cast<uint16_t>(e.event >> 8 & 15)} << 32;
+    return write(extended_ ? perf_ctl0 + 2 * i : perf_legacy_ctl0 + i, value, select_mask | amd_high_event, unwritable);
+}
+
+Result<unsigned> Pmu::program(std::span<const PmuEvent* const> wanted, std::span<PmuCounter> counters) {
+    stop();
+    running_count_ = 0;
+    enabled_ = fixed_control_ = 0;
+    unsigned next = 0, taken = 0;
+    for (const PmuEvent* e : wanted) {
+        if (taken == counters.size() || taken == most_counters) break;
+        PmuCounter c{.event = e};
+        if (int fixed = fixed_for(*e); fixed >= 0) {
+            auto i = static_cast<unsigned>(fixed);
+            c.rdpmc = rdpmc_fixed | i;
+            c.msr = ia32_fixed_ctr0 + i;
+            c.mask = fixed_width_mask_;
+            enabled_ |= 1ull << (32 + i);
+            fixed_control_ |= 3ull << (4 * i);  // rings 0 and above it
+        } else {
+            if (next == count_) break;
+            c.rdpmc = next;
+            c.msr = !amd_ ? ia32_pmc0 + next : extended_ ? perf_ctl0 + 2 * next + 1 : perf_legacy_ctr0 + next;
+            c.mask = mask_;
+            enabled_ |= 1ull << next;
+            auto selected = select(next, *e);
+            if (!selected) return selected.error();
+            ++next;
+        }
+        counters[taken] = running_[taken] = c;
+        ++taken;
+    }
+    running_count_ = taken;
+    return taken;
+}
+
+Result<void> Pmu::start() const {
+    // A write to IA32_PMCx is sign-extended from bit 31 (SDM 20.2.1); 0 is 0 either way.
+    for (unsigned i = 0; i < running_count_; ++i) msrs_.write(running_[i].msr, 0);
+    if (fixed_control_ != 0) {
+        auto done = write(ia32_fixed_ctr_ctrl, fixed_control_, fixed_control_, unwritable);
+        if (!done) return done;
+    }
+    if (!global_) return {};
+    // Overflow bits that are left from before are taken away.
+    msrs_.write(amd_ ? perf_cntr_global_status_clr : ia32_perf_global_ovf_ctrl, enabled_);
+    return write(amd_ ? perf_cntr_global_ctl : ia32_perf_global_ctrl, enabled_, enabled_, unwritable);
+}
+
+void Pmu::stop() const {
+    if (global_) msrs_.write(amd_ ? perf_cntr_global_ctl : ia32_perf_global_ctrl, 0);
+    if (fixed_mask_ != 0) msrs_.write(ia32_fixed_ctr_ctrl, 0);
+    for (unsigned i = 0; i < count_; ++i)
+        msrs_.write(!amd_ ? ia32_perfevtsel0 + i : extended_ ? perf_ctl0 + 2 * i : perf_legacy_ctl0 + i, 0);
+}
+
+}  // namespace doorbell::cpu

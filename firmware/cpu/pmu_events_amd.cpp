@@ -1,0 +1,52 @@
+// AMD's events of the Zen families, by the numbers under which each family's Processor Programming Reference (PPR,
+// "Core Performance Monitor Counters") lists them: PMCxNNN. The L3's own counters belong to another unit and are
+// not read here.
+#include "firmware/cpu/pmu.h"
+
+namespace doorbell::cpu {
+namespace {
+
+constexpr const char* zen1_ppr = "PPR for family 17h, models 00h-2Fh (54945)";
+constexpr PmuEvent zen1[] = {
+    {"instructions", "PMCx0C0 ExRetInstr", 0x0C0, 0x00, Proof::instructions, zen1_ppr},
+    {"cycles", "PMCx076 LsNotHaltedCyc", 0x076, 0x00, Proof::cycles, zen1_ppr},
+    {"l1d_misses", "PMCx043 LsDmndFillsFromSys", 0x043, 0x5B, Proof::lines, zen1_ppr},
+    {"l2_misses", "PMCx064 L2CacheReqStat, IcFillMiss and LsRdBlkC", 0x064, 0x09, Proof::lines, zen1_ppr},
+    {"branch_misses", "PMCx0C3 ExRetBrnMisp", 0x0C3, 0x00, Proof::branches, zen1_ppr},
+    {"dtlb_walks", "PMCx045 LsL1DTlbMiss, L2 misses", 0x045, 0xF0, Proof::pages, zen1_ppr},
+};
+
+constexpr const char* zen2_ppr = "PPR for family 17h, models 30h-7Fh (56176)";
+constexpr PmuEvent zen2[] = {
+    {"instructions", "PMCx0C0 ExRetInstr", 0x0C0, 0x00, Proof::instructions, zen2_ppr},
+    {"cycles", "PMCx076 LsNotHaltedCyc", 0x076, 0x00, Proof::cycles, zen2_ppr},
+    {"l1d_misses", "PMCx043 LsDmndFillsFromSys", 0x043, 0x5B, Proof::lines, zen2_ppr},
+    {"l2_misses", "PMCx064 L2CacheReqStat, IcFillMiss and LsRdBlkC", 0x064, 0x09, Proof::lines, zen2_ppr},
+    {"branch_misses", "PMCx0C3 ExRetBrnMisp", 0x0C3, 0x00, Proof::branches, zen2_ppr},
+    {"dtlb_walks", "PMCx045 LsL1DTlbMiss, L2 misses", 0x045, 0xF0, Proof::pages, zen2_ppr},
+    {"interrupts", "PMCx02C LsIntTaken", 0x02C, 0x00, Proof::none, zen2_ppr},
+};
+
+constexpr const char* zen3_ppr = "PPR for family 19h (55898, 55901)";
+constexpr PmuEvent zen3[] = {
+    {"instructions", "PMCx0C0 ExRetInstr", 0x0C0, 0x00, Proof::instructions, zen3_ppr},
+    {"cycles", "PMCx076 LsNotHaltedCyc", 0x076, 0x00, Proof::cycles, zen3_ppr},
+    {"l1d_misses", "PMCx043 LsDmndFillsFromSys", 0x043, 0x5F, Proof::lines, zen3_ppr},
+    {"l2_misses", "PMCx064 L2CacheReqStat, IcFillMiss and LsRdBlkC", 0x064, 0x09, Proof::lines, zen3_ppr},
+    {"branch_misses", "PMCx0C3 ExRetBrnMisp", 0x0C3, 0x00, Proof::branches, zen3_ppr},
+    {"dtlb_walks", "PMCx045 LsL1DTlbMiss, L2 misses", 0x045, 0xF0, Proof::pages, zen3_ppr},
+    {"interrupts", "PMCx02C LsIntTaken", 0x02C, 0x00, Proof::none, zen3_ppr},
+};
+
+constexpr PmuTable tables[] = {{"Zen, Zen+", zen1}, {"Zen 2", zen2}, {"Zen 3, Zen 4", zen3}};
+
+}  // namespace
+
+const PmuTable* amd_events(uint32_t family, uint32_t model) {
+    if (family == 0x17) return model < 0x30 ? &tables[0] : &tables[1];
+    if (family == 0x18) return &tables[0];  // Hygon's Zen
+    if (family == 0x19) return &tables[2];
+    return nullptr;
+}
+
+}  // namespace doorbell::cpu

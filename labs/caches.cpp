@@ -1,0 +1,119 @@
+// Is what counts here to be believed? Walks whose loads, stores and misses are known beforehand, so that a
+// counter can be held against them: for the cache model, and for a processor's own counters.
+#include "labs/walks.h"
+
+#include "firmware/wire/text.h"
+#include "labs/bench.h"
+#include "labs/lab.h"
+
+DOORBELL_WALKS;
+
+namespace doorbell::labs {
+namespace {
+
+constexpr Case cases[] = {
+    "walk=empty",
+    "walk=stride step=8 state=cold",
+    "walk=stride step=16 state=cold",
+    "walk=stride step=32 state=cold",
+    "walk=stride step=64 state=cold",
+    "walk=chase bytes=16384 state=cold",
+    "walk=chase bytes=16384 state=warm",
+    "walk=chase bytes=65536 state=cold",
+    "walk=chase bytes=65536 state=warm",
+    "walk=chase bytes=524288 state=warm",
+    "walk=transpose n=64 state=cold",
+    "walk=branches",
+};
+
+/// Loads of a stride walk, branches of a branch walk.
+constexpr uint64_t count = 4096;
+constexpr uint64_t room = 1 << 20;
+
+struct Plan {
+    Walk* walk;
+    uint64_t second, third;
+};
+
+Plan plan_of(const Case& which, uint64_t memory) {
+    std::string_view walk = which["walk"];
+    if (walk == "stride") return {walk_stride, which.number("step"), count};
+    if (walk == "chase") return {walk_chase, 0, which.number("bytes") / 64};
+    if (walk == "transpose") return {walk_transpose, memory + room / 2, which.number("n")};
+    if (walk == "branches") return {walk_branches, 0, count};
+    return {walk_empty, 0, 0};
+}
+
+/// Takes what the walk will touch out of every cache: the model's, and the processor's (CLFLUSH, SDM vol. 2A).
+void make_cold(uint64_t memory, uint64_t bytes) {
+    measure::Counters::forget();
+    for (uint64_t at = memory; at < memory + bytes; at += 64) asm volatile("clflush (%0)" : : "r"(at) : "memory");
+    asm volatile("mfence" : : : "memory");
+}
+
+Result<void> body(Bench& bench, const Case& which) {
+    uint64_t memory = bench.machine.arena.take(room, room);
+    if (memory == 0) return Error{"not enough memory for the walks", room};
+    for (uint64_t at = memory; at < memory + room; at += 64) *reinterpret_cast<volatile uint64_t*>(at) = 0;
+    if (which["walk"] == "chase") link_ring(reinterpret_cast<void*>(memory), which.number("bytes"));
+    Plan plan = plan_of(which, memory);
+    bool cold = which["state"] == "cold";
+    measure::Series& cost = bench.series("cost", {.less_overhead = true});
+    bench.repeat([&](uint64_t samples) {
+        for (uint64_t i = 0; i < samples; ++i) {
+            if (cold) make_cold(memory, room);
+            Walked walked = plan.walk(reinterpret_cast<void*>(memory), plan.second, plan.third);
+            cost.record(walked.ended - walked.began);
+        }
+    });
+    return {};
+}
+
+char because_buffer[200];
+
+/// Whether each sample of that case counted `want` of `counter`; more than that is allowed where hardware
+/// counts, which has prefetchers, other loads around, and lines that were taken away.
+Verdict counted(const Results& results, const char* which, const char* counter, uint64_t want) {
+    const Summary* s = results.find("caches", which, "cost");
+    if (s == nullptr) return {Verdict::Holds::cannot_say, "the case was not run"};
+    const Figure* f = s->counter(counter);
+    if (f == nullptr) return {Verdict::Holds::cannot_say, "nothing here counts that"};
+    wire::Text text(because_buffer);
+    text << which << ": " << f->value << " " << counter << " in " << f->samples << " samples, " << want << " each expected (" << f->evidence << ")";
+    bool modelled = std::string_view(f->evidence) == "modelled";
+    uint64_t expected = want * f->samples;
+    bool right = modelled ? f->value == expected : f->value >= expected - expected / 10 && f->value <= expected + expected / 10 + 10 * f->samples;
+    return {right ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+}
+
+Verdict nothing_is_nothing(const Results& r) { return counted(r, "walk=empty", "instructions", 0); }
+Verdict instructions_are_counted(const Results& r) { return counted(r, "walk=stride step=64 state=cold", "instructions", 4 * count); }
+Verdict each_line_misses(const Results& r) { return counted(r, "walk=stride step=64 state=cold", "l1d_misses", count); }
+Verdict eight_share_a_line(const Results& r) { return counted(r, "walk=stride step=8 state=cold", "l1d_misses", count / 8); }
+Verdict small_ring_stays(const Results& r) { return counted(r, "walk=chase bytes=16384 state=warm", "l1d_misses", 0); }
+
+constexpr Claim claims[] = {
+    {"a walk of nothing counts no instruction", in_image(nothing_is_nothing)},
+    {"4096 loads in a loop of four instructions are 16384 instructions", in_image(instructions_are_counted)},
+    {"4096 cold loads 64 bytes apart miss 4096 times", in_image(each_line_misses)},
+    {"4096 cold loads 8 bytes apart miss 512 times", in_image(eight_share_a_line)},
+    {"a ring of 16 KiB that was just walked misses nowhere", in_image(small_ring_stays)},
+};
+
+constexpr const char* shown[] = {"instructions", "loads", "stores", "l1d_misses", "l2_misses", "llc_misses", "dtlb_misses", "branch_misses"};
+
+}  // namespace
+
+extern const Lab caches_lab{
+    .name = "caches",
+    .question = "Do the counters count what must happen?",
+    .needs = "a source of counters: --model on, or a processor's own",
+    .cases = cases,
+    .settings = {},
+    .claims = claims,
+    .body = in_image(body),
+    .by_default = false,
+    .counters = shown,
+};
+
+}  // namespace doorbell::labs

@@ -1,0 +1,60 @@
+// Walks through memory whose misses are known, in assembly: the same bytes measure in the image and run as a
+// Linux program under another cache simulator (tests/model). Each begins and ends with a timestamp of its own,
+// as firmware/measure/timestamp.h writes them, so that nothing but the walk lies between.
+#pragma once
+#include <cstdint>
+
+extern "C" {
+/// The timestamps around a walk.
+struct Walked {
+    uint64_t ended, began;
+};
+using Walk = Walked(void* memory, uint64_t second, uint64_t third);
+Walk walk_empty;      ///< nothing at all
+Walk walk_stride;     ///< `third` loads, `second` bytes apart
+Walk walk_chase;      ///< `third` loads, each from where the one before said
+Walk walk_transpose;  ///< copies a matrix of `third` times `third` 8-byte numbers to `second`, rows becoming columns
+Walk walk_branches;   ///< `third` conditional branches that follow the bits of a random sequence
+}
+
+// The return address is taken from the stack beforehand: after the walk no memory is touched, whose line the walk
+// may have driven out.
+#define DOORBELL_WALK(name, body)                      \
+    asm(".pushsection .text." name ", \"ax\"\n"        \
+        ".globl " name "\n"                            \
+        ".type " name ", @function\n"                  \
+        ".balign 64\n" name ":\n\t"                    \
+        "popq %rcx\n\tmovq %rdx, %r9\n\t"              \
+        "lfence\n\trdtsc\n\tshlq $32, %rdx\n\torq %rdx, %rax\n\tmovq %rax, %r8\n\tlfence\n\t" body \
+        "lfence\n\trdtsc\n\tshlq $32, %rdx\n\torq %rdx, %rax\n\tmovq %r8, %rdx\n\tjmp *%rcx\n\t" \
+        ".size " name ", . - " name "\n"               \
+        ".popsection")
+
+/// Written once in each program that uses them.
+#define DOORBELL_WALKS                                                                                       \
+    DOORBELL_WALK("walk_empty", "");                                                                         \
+    DOORBELL_WALK("walk_stride", "1: movq (%rdi), %rax\n\taddq %rsi, %rdi\n\tdecq %r9\n\tjnz 1b\n\t");        \
+    DOORBELL_WALK("walk_chase", "1: movq (%rdi), %rdi\n\tdecq %r9\n\tjnz 1b\n\t");                            \
+    DOORBELL_WALK("walk_transpose",                                                                          \
+                  "movq %r9, %r11\n"                                                                         \
+                  "1: movq %rsi, %rdx\n\tmovq %r9, %r10\n"                                                   \
+                  "2: movq (%rdi), %rax\n\tmovq %rax, (%rdx)\n\taddq $8, %rdi\n\tleaq (%rdx,%r9,8), %rdx\n\t" \
+                  "decq %r10\n\tjnz 2b\n\taddq $8, %rsi\n\tdecq %r11\n\tjnz 1b\n\t");                         \
+    DOORBELL_WALK("walk_branches",                                                                           \
+                  "movq $88172645463325252, %rdi\n"                                                          \
+                  "1: movq %rdi, %rax\n\tshlq $13, %rax\n\txorq %rax, %rdi\n\tmovq %rdi, %rax\n\tshrq $7, %rax\n\t" \
+                  "xorq %rax, %rdi\n\tmovq %rdi, %rax\n\tshlq $17, %rax\n\txorq %rax, %rdi\n\t"               \
+                  "testq $1, %rdi\n\tjz 2f\n\tnop\n2: decq %r9\n\tjnz 1b\n\t")
+
+namespace doorbell::labs {
+
+/// Links the `bytes` at `memory` into one ring that visits each 64-byte line once, in an order in which no two
+/// neighbours follow each other: line i leads to line i + 17, of a number of lines that 17 does not divide.
+inline void link_ring(void* memory, uint64_t bytes) {
+    constexpr uint64_t line = 64, step = 17;
+    auto* base = static_cast<char*>(memory);
+    uint64_t lines = bytes / line;
+    for (uint64_t i = 0; i < lines; ++i) *reinterpret_cast<void**>(base + i * line) = base + (i + step) % lines * line;
+}
+
+}  // namespace doorbell::labs
