@@ -243,6 +243,8 @@ void Collector::take_counters(const Json& record) {
         if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string()) throw std::runtime_error("a counter is no pair of name and number");
         counters.push_back({pair[0].get<std::string>(), whole_number(pair[1], "a counter"), evidence, stage, samples});
     }
+    if (auto cost = record.find("pair_cost"); cost != record.end() && cost->is_object())
+        for (const auto& [name, value] : cost->items()) run_.instrument["counter_pair_cost"][name] = value;
     series.counters.insert(series.counters.end(), counters.begin(), counters.end());
 }
 

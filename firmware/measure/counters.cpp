@@ -1,5 +1,7 @@
 #include "firmware/measure/counters.h"
 
+#include "firmware/measure/pmu_pass.h"
+
 // The marker's displacement is an absolute address, which this image's code model has; a hosted build says nothing.
 extern "C" {
 doorbell::wire::Mailbox model_mailbox;
@@ -58,7 +60,12 @@ bool Counters::watch(const Series& series, std::span<CountRow> rows, bool check)
     return true;
 }
 
-void Counters::begin() { MODEL_MARKER(MailboxCommand::begin); }
+void Counters::begin() {
+    MODEL_MARKER(MailboxCommand::begin);
+#if !__STDC_HOSTED__
+    if (pass_ != nullptr) pass_->forget_log();
+#endif
+}
 void Counters::end() { MODEL_MARKER(MailboxCommand::end); }
 void Counters::forget() { MODEL_MARKER(MailboxCommand::forget); }
 

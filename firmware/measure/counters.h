@@ -17,12 +17,22 @@ namespace doorbell::measure {
 /// Sums over `samples` samples, in the order of Counters::names().
 using CountRow = wire::MailboxRow;
 
+class PmuPass;
+
 class Counters {
   public:
     enum class Source : uint8_t { none, model, pmu };
 
     /// Asks for the model. `ram_end`: the first address above memory that lies below 4 GiB.
     void look_for_model(uint64_t ram_end);
+    /// The processor's PMU counts, in passes of its own.
+    void use_pmu(const char* description) {
+        source_ = Source::pmu;
+        because_ = description;
+    }
+    /// The pass that is running, or null. Series keep raw values and paths while there is one.
+    void pmu_pass(PmuPass* pass) { pass_ = pass; }
+    bool in_pmu_pass() const { return pass_ != nullptr; }
     /// Says why there is nothing.
     void none(const char* because) { because_ = because; }
 
@@ -30,10 +40,9 @@ class Counters {
     const char* source_name() const { return source_ == Source::model ? "model" : source_ == Source::pmu ? "pmu" : "none"; }
     /// Why there is no source, or what the model models.
     const char* because() const { return because_; }
-    const char* evidence() const { return source_ == Source::model ? "modelled" : "measured"; }
     std::span<const char* const> names() const { return names_; }
-    /// Whether this source has the counter of that index at all.
-    bool has(size_t index) const { return (absent_ >> index & 1) == 0; }
+    /// Bits of the names that this source cannot have.
+    uint64_t absent() const { return absent_; }
 
     /// A new case: no series is watched.
     void start_case();
@@ -59,6 +68,7 @@ class Counters {
         std::span<CountRow> rows;
     };
     Source source_ = Source::none;
+    PmuPass* pass_ = nullptr;
     const char* because_ = "not looked for";
     std::span<const char* const> names_;
     uint64_t absent_ = 0;

@@ -30,17 +30,22 @@ Series& Bench::series(const char* metric, const SeriesKind& kind) {
     parts.stages = kind.stages.first(kind.stages.size() < Series::max_stages ? kind.stages.size() : Series::max_stages);
     for (size_t i = 0; i < parts.stages.size(); ++i) parts.stage_histograms[i] = histogram();
     if (!parts.stages.empty()) parts.spare = histogram();
-    if (request_.raw) {
+    if (counters.in_pmu_pass() && !parts.stages.empty()) {
+        parts.paths = machine.arena.array<uint64_t>((samples() + 1) * (parts.stages.size() + 1));
+        if (parts.paths.empty()) exhausted_ = true;
+    }
+    if (request_.raw || counters.in_pmu_pass()) {
         parts.raw = machine.arena.array<uint64_t>(samples() + 1);
         if (parts.raw.empty()) exhausted_ = true;
     }
     if (count_ == most_series) exhausted_ = true;
     parts.counted = kind.counted || kind.less_overhead || !kind.stages.empty();
+    parts.checked = !kind.counted;
     Series* made = exhausted_ ? nullptr : machine.arena.make<Series>(parts);
     if (made != nullptr) {
         made->begin_cold();
         series_[count_++] = made;
-        if (parts.counted && counters.source() != measure::Counters::Source::none) watch(*made, exact() && !kind.counted);
+        if (parts.counted && counters.source() == measure::Counters::Source::model) watch(*made, exact() && parts.checked);
         return *made;
     }
     exhausted_ = true;

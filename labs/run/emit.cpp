@@ -135,29 +135,35 @@ const char* stretch(const Series& s, size_t i) { return i == 0 ? "" : s.parts().
 
 }  // namespace
 
-void emit_counters(wire::Sender& sender, uint64_t id, const Series& s, const measure::Counters& counters) {
-    auto rows = counters.rows_of(s);
+void emit_counters(wire::Sender& sender, uint64_t id, const Series& s, const Counted& counted) {
+    auto rows = counted.rows;
     for (size_t i = 0; i < rows.size(); ++i) {
         if (rows[i].samples == 0) continue;
         Json& j = sender.begin(wire::kind::counters);
         j.member("of", id).member("stage", stretch(s, i)).member("samples", rows[i].samples);
-        j.member("evidence", counters.evidence()).key("values").array();
-        for (size_t c = 0; c < counters.names().size(); ++c)
-            if (counters.has(c)) j.array().value(counters.names()[c]).value(rows[i].counts[c]).end();
+        j.member("evidence", counted.evidence).key("values").array();
+        for (size_t c = 0; c < counted.names.size(); ++c)
+            if ((counted.absent >> c & 1) == 0) j.array().value(counted.names[c]).value(rows[i].counts[c]).end();
         j.end();
+        if (!counted.pair_cost.empty()) {
+            j.key("pair_cost").object();
+            for (size_t c = 0; c < counted.pair_cost.size(); ++c) j.member(counted.names[c], counted.pair_cost[c]);
+            j.end();
+        }
         sender.send();
     }
 }
 
-std::span<const Figure> figures_of(const Series& s, const measure::Counters& counters, Results& results) {
-    auto rows = counters.rows_of(s);
+std::span<const Figure> figures_of(const Series& s, const Counted& counted, Results& results) {
+    auto rows = counted.rows;
     size_t stretches = 0;
     for (const auto& row : rows) stretches += row.samples != 0;
-    std::span<Figure> figures = results.room_for(stretches * counters.names().size());
+    std::span<Figure> figures = results.room_for(stretches * counted.names.size());
     size_t next = 0;
     for (size_t i = 0; i < rows.size(); ++i)
-        for (size_t c = 0; rows[i].samples != 0 && c < counters.names().size() && next < figures.size(); ++c)
-            if (counters.has(c)) figures[next++] = {counters.names()[c], stretch(s, i), counters.evidence(), rows[i].counts[c], rows[i].samples};
+        for (size_t c = 0; rows[i].samples != 0 && c < counted.names.size() && next < figures.size(); ++c)
+            if ((counted.absent >> c & 1) == 0)
+                figures[next++] = {counted.names[c], stretch(s, i), counted.evidence, rows[i].counts[c], rows[i].samples};
     return figures.first(next);
 }
 

@@ -16,11 +16,20 @@ void emit_instrument(wire::Sender& sender, const measure::Instrument& instrument
 /// Sends a series with its histograms and raw samples; `id` ties the records together.
 void emit_series(wire::Sender& sender, uint64_t id, const Lab& lab, const Case& which, const measure::Series& series);
 
-/// Sends what was counted for the series, a record for each stretch that has samples.
-void emit_counters(wire::Sender& sender, uint64_t id, const measure::Series& series, const measure::Counters& counters);
+/// What was counted for a series: the whole, then each stage.
+struct Counted {
+    std::span<const measure::CountRow> rows;
+    std::span<const char* const> names;
+    const char* evidence;
+    uint64_t absent = 0;  ///< bits of the names that there is no counter for
+    std::span<const uint64_t> pair_cost = {};  ///< what reading the counters itself counted, taken off each sample
+};
+
+/// Sends it, a record for each stretch that has samples.
+void emit_counters(wire::Sender& sender, uint64_t id, const measure::Series& series, const Counted& counted);
 
 /// The same, kept for the claims.
-std::span<const Figure> figures_of(const measure::Series& series, const measure::Counters& counters, Results& results);
+std::span<const Figure> figures_of(const measure::Series& series, const Counted& counted, Results& results);
 
 /// What is kept of it for the claims.
 Summary summarize(const Lab& lab, const Case& which, const measure::Series& series);

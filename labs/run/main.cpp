@@ -3,6 +3,7 @@
 #include "firmware/boot/boot_info.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/measure/instrument.h"
+#include "firmware/measure/pmu_pass.h"
 #include "firmware/platform/machine.h"
 #include "firmware/platform/power.h"
 #include "firmware/wire/text.h"
@@ -28,6 +29,7 @@ platform::Machine machine;
 measure::Instrument instrument;
 Results results;
 measure::Counters counters;
+measure::PmuPass pmu;
 
 void say_hello() {
     char id[41] = {};
@@ -130,7 +132,44 @@ void look_for_counters() {
     }
     counters.look_for_model(ram_end < (1ull << 32) ? ram_end : 1ull << 32);
     if (counters.source() != measure::Counters::Source::none) return;
-    counters.none(machine.features.tcg() ? "QEMU's emulation has no PMU; --model on loads the cache model" : "no PMU driver");
+    if (machine.features.tcg()) return counters.none("QEMU's emulation has no PMU; --model on loads the cache model");
+    uint64_t mark = machine.arena.mark();
+    auto found = pmu.open(machine.features, machine.arena.take(64 * 4096, 4096));
+    machine.arena.back_to(mark);
+    if (found) counters.use_pmu(pmu.description());
+    else counters.none(found.error().what);
+}
+
+/// Counts by the PMU: the case once more for each turn of its events. What it measures is thrown away. Only the
+/// first turn's counters are there for claims.
+void count_by_pmu(const Lab& lab, const Case& which, measure::Histogram& nowhere, uint64_t first_id) {
+    constexpr uint64_t most_samples = 256, edges = 32768;
+    for (unsigned turn = 0; turn < pmu.turns(); ++turn) {
+        uint64_t mark = machine.arena.mark();
+        auto log = machine.arena.array<measure::PmuEdge>(edges);
+        if (log.empty() || !pmu.start(turn, log)) return machine.arena.back_to(mark);
+        counters.start_case();
+        counters.pmu_pass(&pmu);
+        Request request = command_line.request;
+        if (request.samples > most_samples) request.samples = most_samples;
+        Bench bench(machine, instrument, lab, request, nowhere, counters);
+        Result<void> outcome = lab.body(bench, which);
+        cpu::disable_interrupts();
+        counters.pmu_pass(nullptr);
+        pmu.stop();
+        uint64_t id = first_id;
+        for (const measure::Series* s : bench.all()) {
+            auto rows = machine.arena.array<measure::CountRow>(s->parts().stages.size() + 1);
+            if (outcome && !bench.exhausted() && s->parts().counted && !rows.empty()) {
+                pmu.attribute(*s, s->parts().checked, rows);
+                Counted counted{rows, pmu.names(), "measured", 0, pmu.pair_cost()};
+                emit_counters(sender(), id, *s, counted);
+                if (turn == 0) results.set_figures(lab.name, which.text(), s->parts().metric, figures_of(*s, counted, results));
+            }
+            ++id;
+        }
+        machine.arena.back_to(mark);
+    }
 }
 
 /// One case: its own seed (so that it does not depend on which others ran), its own memory, given back after.
@@ -150,14 +189,17 @@ void run_case(const Lab& lab, const Case& which, measure::Histogram& nowhere, ui
         if (!outcome) {
             emit_skip(sender(), lab, which, outcome.error());
         } else {
+            uint64_t first_id = next_id;
             for (measure::Series* s : bench.all()) {
                 s->finish();
                 emit_series(sender(), next_id, lab, which, *s);
-                emit_counters(sender(), next_id++, *s, counters);
+                Counted counted{counters.rows_of(*s), counters.names(), "modelled", counters.absent()};
+                emit_counters(sender(), next_id++, *s, counted);
                 Summary summary = summarize(lab, which, *s);
-                summary.figures = figures_of(*s, counters, results);
+                summary.figures = figures_of(*s, counted, results);
                 results.add(summary);
             }
+            if (counters.source() == measure::Counters::Source::pmu) count_by_pmu(lab, which, nowhere, first_id);
         }
     }
     machine.arena.back_to(mark);
