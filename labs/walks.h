@@ -17,13 +17,14 @@ Walk walk_transpose;  ///< copies a matrix of `third` times `third` 8-byte numbe
 Walk walk_branches;   ///< `third` conditional branches that follow the bits of a random sequence
 }
 
-// The return address is taken from the stack beforehand: after the walk no memory is touched, whose line the walk
+// Each begins in the middle of a line, so that every line of it holds an instruction of the walk itself, and not
+// only of a timestamp, which the model leaves out. The return address is taken from the stack beforehand: after the walk no memory is touched, whose line the walk
 // may have driven out.
 #define DOORBELL_WALK(name, body)                      \
     asm(".pushsection .text." name ", \"ax\"\n"        \
         ".globl " name "\n"                            \
         ".type " name ", @function\n"                  \
-        ".balign 64\n" name ":\n\t"                    \
+        ".balign 64\n.skip 36, 0x90\n" name ":\n\t"    \
         "popq %rcx\n\tmovq %rdx, %r9\n\t"              \
         "lfence\n\trdtsc\n\tshlq $32, %rdx\n\torq %rdx, %rax\n\tmovq %rax, %r8\n\tlfence\n\t" body \
         "lfence\n\trdtsc\n\tshlq $32, %rdx\n\torq %rdx, %rax\n\tmovq %r8, %rdx\n\tjmp *%rcx\n\t" \

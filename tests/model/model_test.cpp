@@ -1,0 +1,214 @@
+// The model's parts, by themselves.
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+
+#include "host/model/attribution.h"
+#include "host/model/decode.h"
+#include "host/model/geometry.h"
+#include "host/model/model.h"
+
+namespace doorbell::model {
+namespace {
+
+using wire::ModelCount;
+
+TEST(LruSets, TheLeastRecentlyUsedGoes) {
+    LruSets cache(2, 2);  // even and odd tags
+    EXPECT_FALSE(cache.use(2));
+    EXPECT_FALSE(cache.use(4));
+    EXPECT_TRUE(cache.use(2));
+    EXPECT_FALSE(cache.use(6));  // drives out 4
+    EXPECT_TRUE(cache.use(2));
+    EXPECT_FALSE(cache.use(4));  // drives out 6
+    EXPECT_FALSE(cache.use(1));
+    EXPECT_TRUE(cache.use(2));
+    cache.drop(2);
+    EXPECT_FALSE(cache.use(2));
+    EXPECT_TRUE(cache.use(4));
+}
+
+TEST(LruSets, AnyNumberOfSets) {
+    LruSets cache(3, 1);
+    for (uint64_t tag : {0, 1, 2}) EXPECT_FALSE(cache.use(tag));
+    for (uint64_t tag : {0, 1, 2}) EXPECT_TRUE(cache.use(tag));
+    EXPECT_FALSE(cache.use(3));
+    EXPECT_FALSE(cache.use(0));
+}
+
+struct Small {
+    Small() { hierarchy.count_into(&tally); }
+    Geometry geometry = parse("l1i=1K:2:64,l1d=1K:2:64,l2=4K:4:64,llc=16K:4:64,dtlb=4:4");
+    Hierarchy hierarchy{geometry};
+    Tally tally;
+    uint64_t operator[](ModelCount c) { return tally[c]; }
+};
+
+TEST(Hierarchy, AnAccessOfTwoLinesMissesOnce) {
+    Small m;
+    m.hierarchy.data(60, 60, 8);
+    EXPECT_EQ(m[ModelCount::l1d_misses], 1u);
+    EXPECT_EQ(m[ModelCount::llc_misses], 2u);  // and both lines come from memory
+    m.hierarchy.data(0, 0, 8);
+    m.hierarchy.data(64, 64, 8);
+    EXPECT_EQ(m[ModelCount::l1d_misses], 1u);
+}
+
+TEST(Hierarchy, WhatADeviceWroteIsGoneOrInTheLastLevel) {
+    for (bool to_llc : {false, true}) {
+        Geometry g = parse(to_llc ? "on,device=llc" : "on,device=invalidate");
+        Hierarchy h(g);
+        Tally t;
+        h.count_into(&t);
+        h.data(0x1000, 0x1000, 8);
+        h.device(0x1000, 64);
+        uint64_t llc = t[ModelCount::llc_misses];
+        h.data(0x1000, 0x1000, 8);
+        EXPECT_EQ(t[ModelCount::l1d_misses], 2u);
+        EXPECT_EQ(t[ModelCount::llc_misses] - llc, to_llc ? 0u : 1u);
+    }
+}
+
+TEST(Hierarchy, ALoopsBranchIsLearned) {
+    Small m;
+    for (int i = 0; i < 1000; ++i) m.hierarchy.branch(0x1000, true);
+    uint64_t learned = m[ModelCount::branch_misses];
+    EXPECT_LT(learned, 30u);
+    m.hierarchy.branch(0x1000, false);
+    EXPECT_EQ(m[ModelCount::branch_misses], learned + 1);
+}
+
+TEST(Geometry, WordsAndTextAreInverse) {
+    for (const std::string& name : preset_names()) {
+        Geometry g = parse(name);
+        EXPECT_EQ(parse(g.text()), g) << name;
+    }
+    EXPECT_EQ(parse("on"), parse(preset_names().front()));
+    EXPECT_EQ(parse("zen2,l2=off").llc, parse("zen2").llc);
+    EXPECT_EQ(parse("l1d=48K:12:64").l1d.sets(), 64u);
+}
+
+TEST(Geometry, BadWordsSayWhatWouldBeRight) {
+    for (const char* words : {"skylak", "l1d=32K", "l1d=32K:8:63", "l1d=33:8:64", "l1d=off", "l2=x:8:64", "dtlb=5:2", "predictor=1000", "device=ram",
+                              "l1d=32K:8:32", "l4=1M:16:64", "l1d=0:8:64", "on,zen2"})
+        try {
+            parse(words);
+            ADD_FAILURE() << words;
+        } catch (const std::invalid_argument& error) {
+            EXPECT_GT(std::string(error.what()).size(), 20u) << words;
+        }
+}
+
+TEST(Decode, WhatIsCountedIsTold) {
+    struct {
+        std::vector<uint8_t> bytes;
+        Kind kind;
+        int64_t displacement;
+    } cases[] = {
+        {{0x74, 0xFE}, Kind::branch, -2},
+        {{0x0F, 0x85, 0x10, 0, 0, 0}, Kind::branch, 16},
+        {{0x2E, 0x75, 0x02}, Kind::branch, 2},
+        {{0xE3, 0x05}, Kind::branch, 5},
+        {{0xCD, 0x80}, Kind::software_interrupt, 0},
+        {{0x48, 0xCF}, Kind::iretq, 0},
+        {{0x0F, 0x05}, Kind::syscall, 0},
+        {{0x48, 0x0F, 0x07}, Kind::sysret, 0},
+        {{0x0F, 0x22, 0xD8}, Kind::cr3_write, 0},
+        {{0x0F, 0x22, 0xC0}, Kind::serializing, 0},
+        {{0x0F, 0x20, 0xD8}, Kind::plain, 0},
+        {{0x0F, 0xA2}, Kind::serializing, 0},
+        {{0xEC}, Kind::port_read, 0},
+        {{0xEE}, Kind::port_write, 0},
+        {{0xE6, 0x80}, Kind::port_write, 0},
+        {{0x0F, 0x1F, 0x80, 0x40, 0, 0x20, 0}, Kind::marker, 0x200040},
+        {{0x0F, 0x1F, 0x00}, Kind::plain, 0},
+        {{0x0F, 0x31}, Kind::timestamp, 0},
+        {{0x0F, 0xAE, 0xE8}, Kind::fence, 0},
+        {{0x0F, 0xAE, 0xF0}, Kind::plain, 0},
+        {{0x0F, 0x01, 0x38}, Kind::serializing, 0},
+        {{0x48, 0x89, 0xC8}, Kind::plain, 0},
+    };
+    for (const auto& c : cases) {
+        Decoded d = decode(c.bytes.data(), c.bytes.size());
+        EXPECT_EQ(d.kind, c.kind) << std::hex << unsigned{c.bytes[0]} << " " << unsigned{c.bytes.back()};
+        if (c.kind == Kind::branch || c.kind == Kind::marker) EXPECT_EQ(d.displacement, c.displacement);
+    }
+}
+
+/// The image's side of the mailbox, in this process's memory.
+struct Samples {
+    wire::Mailbox box;
+    wire::MailboxRow rows[4] = {};
+    uint64_t value = 0, marks[4] = {};
+    Tally tally;
+    Attribution attribution;
+    Guest guest{0};
+
+    void watch(uint64_t stages, uint64_t overhead, bool check) {
+        auto at = [](const void* p) { return reinterpret_cast<uint64_t>(p); };
+        box.series[0] = {at(&value), 8, at(marks), stages, overhead, check, at(rows)};
+        box.series_count = 1;
+        attribution.begin(box);
+    }
+    void run(uint64_t instructions, uint64_t misses = 0) {
+        tally[ModelCount::instructions] += instructions;
+        tally[ModelCount::l1d_misses] += misses;
+    }
+    uint64_t stamp(bool begins) {
+        tally.silent += 2;
+        attribution.edge(tally, begins);
+        return tally.ticks();
+    }
+    void store(uint64_t v) {
+        value = v;
+        attribution.stored(guest, reinterpret_cast<uint64_t>(&value));
+    }
+};
+
+TEST(Attribution, ASampleGetsWhatLiesBetweenItsTimestamps) {
+    Samples s;
+    s.watch(0, 2, true);
+    for (int i = 0; i < 3; ++i) {
+        s.run(100, 9);  // not measured
+        uint64_t from = s.stamp(true);
+        s.run(7, 1);
+        uint64_t to = s.stamp(false);
+        s.run(50, 5);  // nor this
+        s.store(to - from - 2);
+    }
+    s.attribution.end(s.guest);
+    EXPECT_EQ(s.rows[0].samples, 3u);
+    EXPECT_EQ(s.rows[0].counts[0], 21u);
+    EXPECT_EQ(s.rows[0].counts[static_cast<int>(ModelCount::l1d_misses)], 3u);
+}
+
+TEST(Attribution, AValueThatIsNoDistanceOfTimestampsGetsNothing) {
+    Samples s;
+    s.watch(0, 2, true);
+    s.stamp(true);
+    s.run(7);
+    s.stamp(false);
+    s.store(1000);
+    s.attribution.end(s.guest);
+    EXPECT_EQ(s.rows[0].samples, 0u);
+}
+
+TEST(Attribution, StagesBehindADeadlineAreCountedAndTheWholeIsNot) {
+    Samples s;
+    s.watch(2, 0, true);
+    s.stamp(true);
+    s.run(500);
+    s.marks[0] = s.tally.ticks() - 12;  // a deadline: no timestamp stands there
+    s.marks[1] = s.stamp(false);
+    s.run(4, 2);
+    s.marks[2] = s.stamp(false);
+    s.store(s.marks[2] - s.marks[0]);
+    s.attribution.end(s.guest);
+    EXPECT_EQ(s.rows[0].samples, 0u);
+    EXPECT_EQ(s.rows[1].samples, 0u);
+    EXPECT_EQ(s.rows[2].samples, 1u);
+    EXPECT_EQ(s.rows[2].counts[0], 4u);
+}
+
+}  // namespace
+}  // namespace doorbell::model

@@ -1,0 +1,154 @@
+// The cache model against another one: valgrind's cachegrind simulates the same walks, as a Linux program, with
+// the same geometry. Instructions, loads, stores, and misses of L1 and of the last level are equal, to the last one.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <sstream>
+
+#include "tests/image/run.h"
+
+namespace doorbell::test {
+namespace {
+
+using Counts = std::map<std::string, uint64_t>;
+
+struct Shape {
+    const char *model, *cachegrind;
+};
+// L2 off: cachegrind has two levels.
+constexpr Shape shapes[] = {
+    {"l1i=32K:8:64,l1d=32K:8:64,l2=off,llc=256K:8:64", "--I1=32768,8,64 --D1=32768,8,64 --LL=262144,8,64"},
+    {"l1i=16K:4:64,l1d=16K:4:64,l2=off,llc=128K:4:64", "--I1=16384,4,64 --D1=16384,4,64 --LL=131072,4,64"},
+    {"l1i=64K:2:64,l1d=64K:2:64,l2=off,llc=512K:16:64", "--I1=65536,2,64 --D1=65536,2,64 --LL=524288,16,64"},
+    {"l1i=8K:1:32,l1d=8K:1:32,l2=off,llc=1M:16:32", "--I1=8192,1,32 --D1=8192,1,32 --LL=1048576,16,32"},
+};
+
+/// What cachegrind counted in the function `walk` of the oracle.
+Counts cachegrind(const Scratch& scratch, const Shape& shape, const std::string& walk, const std::string& arguments) {
+    fs::remove(scratch / "cachegrind.out");
+    Outcome run = shell(scratch, std::string("valgrind --tool=cachegrind --branch-sim=yes --cachegrind-out-file=cachegrind.out ") +
+                                     shape.cachegrind + " " + ORACLE + " " + walk + " " + arguments);
+    EXPECT_EQ(run.status, 0) << run.err;
+    std::istringstream lines(content(scratch / "cachegrind.out"));
+    std::vector<std::string> events;
+    bool inside = false;
+    Counts counts;
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream words(line);
+        std::string word;
+        if (line.starts_with("events:")) {
+            words >> word;
+            while (words >> word) events.push_back(word);
+        } else if (line.starts_with("fn=")) {
+            inside = line == "fn=walk_" + walk;
+        } else if (inside && !line.empty() && line[0] >= '0' && line[0] <= '9') {
+            words >> word;
+            uint64_t value = 0;
+            for (const std::string& event : events)
+                if (words >> value) counts[event] += value;
+        }
+    }
+    EXPECT_FALSE(counts.empty()) << "cachegrind saw no walk_" << walk;
+    return counts;
+}
+
+Counts minus(Counts a, const Counts& b) {
+    for (auto& [name, value] : a) value -= b.at(name);
+    return a;
+}
+
+/// What the model counted, a sample.
+Counts modelled(const Json& results, const Json& which) {
+    Json s = series(results, "caches", which, "cost");
+    Counts counts;
+    if (s.is_null()) return counts;
+    for (const Json& c : s.at("counters")) counts[c.at("name")] = c.at("value").get<uint64_t>() / c.at("samples").get<uint64_t>();
+    return counts;
+}
+
+struct Walk {
+    const char *name, *arguments;
+    Json which;
+    bool warm = false;
+};
+
+class Oracle : public testing::TestWithParam<Shape> {};
+INSTANTIATE_TEST_SUITE_P(Geometry, Oracle, testing::ValuesIn(shapes), [](const auto& info) { return "G" + std::to_string(info.index + 1); });
+
+TEST_P(Oracle, EveryCountIsEqual) {
+    Scratch scratch;
+    Outcome run = doorbell_run(scratch, std::string("caches --machine pc --samples 1 --quiet --model ") + GetParam().model);
+    ASSERT_EQ(run.status, 0) << run.err;
+    Json results = test::results(scratch);
+    // A walk's own timestamps are a constant there, and nothing here.
+    Counts nothing = cachegrind(scratch, GetParam(), "empty", "");
+    for (const Walk& walk : {
+             Walk{"stride", "8", {{"walk", "stride"}, {"step", "8"}, {"state", "cold"}}},
+             Walk{"stride", "64", {{"walk", "stride"}, {"step", "64"}, {"state", "cold"}}},
+             Walk{"chase", "65536", {{"walk", "chase"}, {"bytes", "65536"}, {"state", "cold"}}},
+             Walk{"chase", "16384", {{"walk", "chase"}, {"bytes", "16384"}, {"state", "warm"}}, true},
+             Walk{"chase", "524288", {{"walk", "chase"}, {"bytes", "524288"}, {"state", "warm"}}, true},
+             Walk{"transpose", "64", {{"walk", "transpose"}, {"n", "64"}, {"state", "cold"}}},
+         }) {
+        SCOPED_TRACE(std::string(walk.name) + " " + walk.arguments + (walk.warm ? " warm" : " cold"));
+        Counts theirs = cachegrind(scratch, GetParam(), walk.name, walk.arguments);
+        // The second of two walks is the warm one.
+        if (walk.warm) theirs = minus(cachegrind(scratch, GetParam(), walk.name, std::string(walk.arguments) + " 2"), theirs);
+        Counts ours = modelled(results, walk.which);
+        ASSERT_FALSE(ours.empty());
+        EXPECT_EQ(ours["instructions"], theirs["Ir"] - nothing["Ir"]);
+        EXPECT_EQ(ours["loads"], theirs["Dr"] - nothing["Dr"]);
+        EXPECT_EQ(ours["stores"], theirs["Dw"]);
+        EXPECT_EQ(ours["branches"], theirs["Bc"]);
+        EXPECT_EQ(ours["l1i_misses"], theirs["I1mr"]);
+        EXPECT_EQ(ours["l1d_misses"], theirs["D1mr"] + theirs["D1mw"]);
+        EXPECT_EQ(ours["llc_misses"], theirs["ILmr"] + theirs["DLmr"] + theirs["DLmw"]);
+    }
+}
+
+TEST(Model, AnEmptyWalkCountsNothingAtAll) {
+    Scratch scratch;
+    Outcome run = doorbell_run(scratch, "caches:walk=empty --machine pc --samples 50 --quiet --model on");
+    ASSERT_EQ(run.status, 0) << run.err;
+    Counts counts = modelled(results(scratch), {{"walk", "empty"}});
+    EXPECT_GE(counts.size(), 20u);
+    for (const auto& [name, value] : counts) EXPECT_EQ(value, 0u) << name;
+}
+
+TEST(Model, TimesAreTheSameWithTheModelAndWithoutAndItsCountsAreInTheDigest) {
+    Scratch scratch;
+    std::string what = "timer:source=lapic clock:clock=rdtsc --machine pc --samples 50 --quiet";
+    ASSERT_EQ(doorbell_run(scratch, what).status, 0);
+    Json without = results(scratch);
+    ASSERT_EQ(doorbell_run(scratch, what + " --model on").status, 0);
+    Json with = results(scratch);
+    ASSERT_EQ(doorbell_run(scratch, what + " --model on").status, 0);
+    EXPECT_EQ(with["digest"], results(scratch)["digest"]);
+    EXPECT_NE(with["digest"], without["digest"]);
+    ASSERT_EQ(with["series"].size(), without["series"].size());
+    for (size_t i = 0; i < with["series"].size(); ++i) {
+        const Json &a = with["series"][i], &b = without["series"][i];
+        EXPECT_EQ(a["histogram"], b["histogram"]) << a["lab"] << a["case"] << a["metric"];
+        EXPECT_TRUE(b["counters"].empty());
+    }
+}
+
+TEST(Model, AnInterruptsStagesHaveTheCountsOfTheirInstructions) {
+    Scratch scratch;
+    ASSERT_EQ(doorbell_run(scratch, "timer:source=lapic,wait=irq --machine pc --samples 50 --quiet --model on").status, 0);
+    Json s = series(results(scratch), "timer", {{"source", "lapic"}, {"wait", "irq"}}, "round-trip");
+    ASSERT_FALSE(s.is_null());
+    Counts end, resume;
+    for (const Json& c : s["counters"]) {
+        ASSERT_EQ(c["samples"], 50);
+        (c.value("stage", "") == "end-of-interrupt" ? end : resume)[c["name"]] = c["value"].get<uint64_t>() / 50;
+    }
+    EXPECT_EQ(end["instructions"], 4u);  // two stores of the timestamp, a load, the EOI
+    EXPECT_EQ(end["mmio_writes"], 1u);
+    EXPECT_EQ(end["iretq"], 0u);
+    EXPECT_EQ(resume["iretq"], 1u);
+    EXPECT_EQ(resume["mmio_writes"], 0u);
+}
+
+}  // namespace
+}  // namespace doorbell::test
