@@ -22,6 +22,7 @@ constexpr const Lab* all[] = {
     &thrash_lab,
     &signals_lab,
     &hostile_lab,
+    &caches_lab,
 };
 }  // namespace
 

@@ -18,7 +18,8 @@ constexpr uint32_t rdpmc_fixed = 1u << 30;
 
 constexpr uint64_t low_bits(unsigned n) { return n >= 64 ? ~0ull : (1ull << n) - 1; }
 
-constexpr const char* unwritable = "a performance monitoring register did not take what was written: firmware or a hypervisor keeps it";
+constexpr const char* unwritable =
+    "advertised but does not count: a performance monitoring register did not take what was written";
 
 }  // namespace
 
