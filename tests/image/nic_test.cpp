@@ -84,7 +84,7 @@ TEST_P(NicOnEveryMachine, LivelockIsSeenAndAvoided) {
 }
 
 TEST_P(NicOnEveryMachine, ModerationAndPizzaRunAndTheirClaimsHold) {
-    Json r = run("moderation pizza:rate=1000 pizza:rate=1000000 pizza:rate=100000 --samples 300");
+    Json r = run("moderation pizza --samples 300");
     EXPECT_TRUE(series(r, "moderation", {{"model", "e1000e"}, {"interval", "500"}}, "latency").is_object());
     Json poll = series(r, "pizza", {{"wait", "poll"}, {"every", "256"}, {"rate", "1000000"}}, "work");
     Json irq = series(r, "pizza", {{"wait", "irq"}, {"rate", "1000000"}}, "work");
