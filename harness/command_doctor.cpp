@@ -10,6 +10,8 @@
 #include "harness/options.h"
 #include "harness/qemu_run.h"
 #include "harness/table.h"
+#include "host/counters/pcm.h"
+#include "host/counters/perf_group.h"
 
 namespace doorbell::harness {
 
@@ -94,13 +96,22 @@ Finding smt() {
 }
 
 Finding perf() {
-    std::string level = first_line("/proc/sys/kernel/perf_event_paranoid");
-    if (level.empty()) return {"perf events", State::bad, "the kernel has none", "counters of the Linux side are absent"};
-    bool counts = fs::exists("/sys/bus/event_source/devices/cpu") || fs::exists("/sys/bus/event_source/devices/cpu_core");
-    if (!counts) return {"perf events", State::bad, "no PMU behind them (a virtual machine?)", "counters of the Linux side are absent; use a machine with a PMU"};
-    if (geteuid() == 0 || level == "-1" || level == "0" || level == "1")
-        return {"perf events", State::good, fmt::format("perf_event_paranoid = {}{}", level, geteuid() == 0 ? ", and this is root" : ""), ""};
-    return {"perf events", State::bad, "perf_event_paranoid = " + level, "sysctl kernel.perf_event_paranoid=1, or be root"};
+    host::PerfGroup events;
+    if (events.has_pmu()) return {"perf events", State::good, "the processor's PMU counts for this user", ""};
+    std::string why = events.why_no_pmu();
+    size_t colon = why.find(": ");
+    return {"perf events", State::bad, why.substr(0, colon), colon == why.npos ? "counters of the Linux side are absent" : why.substr(colon + 2)};
+}
+
+Finding pcm() {
+    host::PcmState state = host::look_for_pcm();
+    return {"Intel PCM", state.usable ? State::good : State::bad, state.because, state.change};
+}
+
+Finding model() {
+    fs::path plugin = beside_command("doorbell-model.so");
+    if (fs::is_regular_file(plugin)) return {"cache model", State::good, "run --model on", ""};
+    return {"cache model", State::bad, "there is none at " + plugin.string(), "make"};
 }
 
 Finding isolation() {
@@ -125,7 +136,7 @@ int command_doctor(const std::vector<std::string>& args) {
     options.add_options()("json", po::bool_switch(), "as JSON")("qemu", po::value<std::string>()->default_value("qemu-system-x86_64"), "the QEMU to look at");
     auto map = parse(args, "doorbell doctor\n\nWhat this machine can and cannot measure, and what to change.\n", options);
     if (!map) return 0;
-    std::vector<Finding> findings{qemu((*map)["qemu"].as<std::string>()), image(), kvm(), tsc(), governor(), turbo(), smt(), perf(), isolation(), msr()};
+    std::vector<Finding> findings{qemu((*map)["qemu"].as<std::string>()), image(), kvm(), tsc(), governor(), turbo(), smt(), perf(), pcm(), model(), isolation(), msr()};
     bool exact = findings[0].state == State::good && findings[1].state == State::good;
     std::string summary = !exact ? "cannot run the image in QEMU: see the lines above"
                           : findings[2].state == State::good ? "exact clock: yes; live clock: measured, with --accel kvm"

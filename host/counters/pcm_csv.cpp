@@ -1,5 +1,6 @@
 #include "host/counters/pcm_csv.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <stdexcept>
@@ -31,7 +32,7 @@ std::vector<std::string> cells_of(std::string_view line) {
 PcmCsv PcmCsv::parse(std::string_view text) {
     PcmCsv csv;
     std::vector<std::string> groups;
-    size_t line_number = 0, full = 0;
+    size_t line_number = 0, full = 0, commas = 0;
     bool headers = false;
     while (!text.empty()) {
         size_t newline = text.find('\n');
@@ -39,7 +40,6 @@ PcmCsv PcmCsv::parse(std::string_view text) {
         text = newline == text.npos ? std::string_view{} : text.substr(newline + 1);
         ++line_number;
         if (line.empty()) continue;
-        // A header's last group may be blank: cells are counted by commas there.
         std::vector<std::string> cells = cells_of(line);
         if (!headers && groups.empty()) {
             groups = std::move(cells);
@@ -48,6 +48,7 @@ PcmCsv PcmCsv::parse(std::string_view text) {
         }
         if (!headers) {
             full = cells.size();
+            commas = static_cast<size_t>(std::count(line.begin(), line.end(), ','));
             if (full == 0 || groups.size() > full) throw std::runtime_error("PCM's header rows do not fit each other: " + std::to_string(groups.size()) + " groups, " + std::to_string(full) + " columns");
             groups.resize(full);
             for (size_t i = 0; i < full; ++i) {
@@ -59,9 +60,8 @@ PcmCsv PcmCsv::parse(std::string_view text) {
         }
         if (cells.size() > full)
             throw std::runtime_error("PCM's line " + std::to_string(line_number) + " has " + std::to_string(cells.size()) + " cells, its header " + std::to_string(full));
-        // A last cell may be blank, and is then not told from one that was cut off: only a row that ends with
-        // its comma is whole.
-        bool whole = cells.size() == full || (cells.size() + 1 == full && line.back() == ',');
+        // By commas: a last cell may be blank, and a number that was cut in the middle may still be one.
+        bool whole = static_cast<size_t>(std::count(line.begin(), line.end(), ',')) >= commas;
         if (!whole) {
             if (text.find_first_not_of(" \t\r\n") != text.npos)
                 throw std::runtime_error("PCM's line " + std::to_string(line_number) + " has " + std::to_string(cells.size()) + " cells, its header " + std::to_string(full));
