@@ -11,9 +11,9 @@ constexpr Command all[] = {
     {"host", "[LAB...]", "the same labs on this Linux, with its counters", nullptr},
     {"report", "RUN...", "one self-contained HTML page", command_report},
     {"compare", "A B", "what changed, and whether it is more than noise", command_compare},
-    {"reproduce", "RUN", "run it again from its manifest and prove the digits equal", nullptr},
-    {"export", "RUN", "a run in other formats", nullptr},
-    {"quiz", "", "guess the numbers before you see them", nullptr},
+    {"reproduce", "RUN", "run it again from its manifest and prove the digits equal", command_reproduce},
+    {"export", "RUN", "a run for other tools: gbench, hgrm, csv, junit", command_export},
+    {"quiz", "", "ten questions, answered by your own last run", command_quiz},
     {"peers", "", "what other tools show on this machine", nullptr},
     {"doctor", "", "what this machine can and cannot measure, and what to change", command_doctor},
 };

@@ -20,6 +20,8 @@ constexpr double confidence = 0.95;
 /// Differences below this share are no change, however certain: two runs of the same program differ as much by
 /// where it came to lie.
 constexpr double floor_share = 0.01;
+/// Rough figures move with the host's load: only a factor of two says something.
+constexpr double rough_factor = 2;
 constexpr uint64_t least_for_median = 20;
 constexpr uint64_t least_for_p99 = 1000;
 
@@ -157,14 +159,16 @@ class Comparer {
             double difference = std::abs(figure.interval.difference);
             double step = std::max(resolution, bin_width(std::max(figure.a, figure.b)));
             bool certain = figure.probability < alpha && figure.interval.excludes_zero();
-            if (certain && difference >= std::max(floor_share * figure.a, step)) {
+            bool rough = series.evidence == "rough" && figure.a < rough_factor * figure.b && figure.b < rough_factor * figure.a;
+            if (certain && !rough && difference >= std::max(floor_share * figure.a, step)) {
                 figure.worse = higher_is_better(series.metric) == (figure.interval.difference < 0);
                 figure.word = figure.worse ? Word::slower : Word::faster;
                 continue;
             }
             double matters = std::max(options_.margin * figure.a, step);
             bool small = std::max(std::abs(figure.interval.low), std::abs(figure.interval.high)) <= matters;
-            figure.word = small || certain ? Word::no_change : Word::too_noisy;
+            figure.word = small || (certain && !rough) ? Word::no_change : Word::too_noisy;
+            if (certain && rough && !small) figure.note = "the host's load moves rough figures; below a factor of two they say nothing";
         }
     }
 
