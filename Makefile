@@ -39,7 +39,7 @@ build: build-packages
 	@cmake --build $(BUILD) -j $(JOBS)
 
 run: build run-packages
-	@$(BUILD)/doorbell run
+	@$(BUILD)/doorbell run --keep 10
 
 test: build-packages test-packages
 	@cmake -S . -B $(BUILD) -G Ninja -DDOORBELL_TESTS=ON >/dev/null

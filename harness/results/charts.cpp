@@ -466,19 +466,24 @@ Contest contest_of(const Run& run) {
     return best;
 }
 
-Chart first_picture(const std::vector<StoredRun>& runs) {
-    Lines lines;
+std::vector<Chart> first_pictures(const std::vector<StoredRun>& runs) {
+    std::vector<Lines> pictures;
     for (size_t run = 0; run < runs.size(); ++run) {
         Contest contest = contest_of(runs[run].run);
-        if (contest.irq == nullptr || (!lines.empty() && lines.front().series->unit != contest.irq->unit)) continue;
+        if (contest.irq == nullptr) continue;
+        auto at = std::find_if(pictures.begin(), pictures.end(), [&](const Lines& lines) { return lines.front().series->unit == contest.irq->unit; });
+        if (at == pictures.end()) at = pictures.insert(pictures.end(), Lines{});
         // All ways of waiting for the same event.
         for (const Series& series : runs[run].run.series) {
-            bool same = series.lab == contest.irq->lab && series.metric == contest.irq->metric && !series.which["wait"].empty() && series.whole();
+            bool same = series.lab == contest.irq->lab && series.metric == contest.irq->metric && series.unit == contest.irq->unit &&
+                        !series.which["wait"].empty() && series.whole() && series.which.pairs().size() == contest.irq->which.pairs().size();
             for (const auto& [key, value] : contest.irq->which.pairs()) same = same && (key == "wait" || series.which[key] == value);
-            if (same && series.which.pairs().size() == contest.irq->which.pairs().size()) lines.push_back({run, &series});
+            if (same) at->push_back({run, &series});
         }
     }
-    return lines.empty() ? Chart{} : bars(runs, lines, ", asked or told");
+    std::vector<Chart> charts;
+    for (const Lines& lines : pictures) charts.push_back(bars(runs, lines, ", asked or told"));
+    return charts;
 }
 
 }  // namespace doorbell::harness

@@ -26,8 +26,8 @@ struct Detail {
 /// all samples are equal, bars.
 std::vector<Chart> charts_of(const std::vector<StoredRun>& runs, const std::string& lab, const Detail& detail);
 
-/// Poll against interrupt in one picture; a null spec where no run has both.
-Chart first_picture(const std::vector<StoredRun>& runs);
+/// Poll against interrupt in one picture for each unit; none where no run has both.
+std::vector<Chart> first_pictures(const std::vector<StoredRun>& runs);
 
 /// The series of `run` that answers the question: wait=poll... and wait=irq of one case. Null where there are none.
 struct Contest {

@@ -80,13 +80,21 @@ class Page {
 
     std::string header() {
         std::string html = fmt::format("<a class=\"skip\" href=\"#main\">To the labs</a><header id=\"answer\"><p class=\"name\">Doorbell</p><h1>{}</h1>", escaped(question));
-        std::string said = verdict(runs_);
-        html += said.empty() ? "<p class=\"verdict\">These runs do not hold poll and interrupt of one event: nothing can be said. <code>doorbell run timer</code> measures both.</p>"
-                             : "<p class=\"verdict\">" + escaped(said) + "</p>";
+        std::string verdicts, caveats;
+        for (size_t i = 0; i < runs_.size(); ++i) {
+            std::string said = verdict(runs_[i].run);
+            if (said.empty()) continue;
+            verdicts += "<p class=\"verdict\">" + escaped((runs_.size() > 1 ? letter(runs_, i) + ": " : "") + said) + "</p>";
+            std::string evidence = contest_of(runs_[i].run).irq->evidence, caveat = evidence + ": " + meaning_of_evidence(evidence) + ". ";
+            if (evidence == "exact") caveat += "Taking an interrupt counts as one instruction: this is the length of the path, not the interrupt's price. ";
+            if (caveats.find(caveat) == caveats.npos) caveats += caveat;
+        }
+        html += verdicts.empty() ? "<p class=\"verdict\">Nothing here holds poll and interrupt of one event, so nothing can be said. <code>doorbell run timer</code> measures both.</p>"
+                                 : verdicts + "<p class=\"quiet\">" + escaped(caveats) + "</p>";
         html += "<p class=\"quiet\">" + run_lines() + "</p>";
         for (size_t i = 0; i < runs_.size(); ++i)
             for (const std::string& note : runs_[i].notes) html += "<p class=\"warning\">" + escaped((runs_.size() > 1 ? letter(runs_, i) + ": " : "") + note) + "</p>";
-        if (Chart picture = first_picture(runs_); !picture.spec.is_null()) html += figure_html(picture);
+        for (const Chart& picture : first_pictures(runs_)) html += figure_html(picture);
         return html + "<noscript><p class=\"warning\">The charts need JavaScript; the tables hold the same figures.</p></noscript></header>";
     }
 
@@ -148,29 +156,23 @@ std::string escaped(std::string_view text) {
     return html;
 }
 
-std::string verdict(const std::vector<StoredRun>& runs) {
-    for (const StoredRun& stored : runs) {
-        Contest contest = contest_of(stored.run);
-        if (contest.irq == nullptr) continue;
-        const Series &poll = *contest.poll, &irq = *contest.irq;
-        double asked = static_cast<double>(*poll.percentile(50000)), told = static_cast<double>(*irq.percentile(50000));
-        double resolution = resolution_of(stored.run, irq), step = std::max({resolution, bin_width(asked), bin_width(told)});
-        std::string event = irq.lab == "nic" ? "packet" : irq.lab == "timer" ? "timer" : irq.lab + " event";
-        std::string unit = irq.unit, evidence = irq.evidence;
-        std::string keys;
-        for (const auto& [key, value] : irq.which.pairs())
-            if (key != "wait") keys += " " + key + "=" + value;
-        std::string facts = fmt::format("(medians of {} and {} samples, {}: {}; lab {}{})", figure(static_cast<double>(poll.count)), figure(static_cast<double>(irq.count)),
-                                        evidence, meaning_of_evidence(evidence), irq.lab, keys);
-        std::string figures = fmt::format("after {} {} by asking ({}) and after {} {} by being told", figure(asked, step), unit, poll.which["wait"], figure(told, step), unit);
-        std::string conclusion = std::abs(asked - told) < step ? "no difference that this clock shows"
-                                 : asked < told                ? fmt::format("asking knows {} {} sooner", figure(told - asked, step), unit)
-                                                               : fmt::format("being told knows {} {} sooner", figure(asked - told, step), unit);
-        std::string limit = evidence == "exact" ? "; this clock counts taking an interrupt as one instruction, so it shows the path's length, not the interrupt's price" : "";
-        std::string run = runs.size() > 1 ? letter(runs, static_cast<size_t>(&stored - runs.data())) + ": the" : "The";
-        return fmt::format("{} program knew of the {} {}: {} {}{}.", run, event, figures, conclusion, facts, limit);
-    }
-    return {};
+std::string verdict(const Run& run) {
+    Contest contest = contest_of(run);
+    if (contest.irq == nullptr) return {};
+    const Series &poll = *contest.poll, &irq = *contest.irq;
+    double asked = static_cast<double>(*poll.percentile(50000)), told = static_cast<double>(*irq.percentile(50000));
+    double step = std::max({resolution_of(run, irq), bin_width(asked), bin_width(told)});
+    std::string event = irq.lab == "nic" ? "a packet" : irq.lab == "timer" ? "a timer's deadline" : "the event of lab " + irq.lab;
+    std::string conclusion = std::abs(asked - told) < step ? "no difference that this clock shows"
+                             : asked < told                ? fmt::format("asking knows {} {} sooner", figure(told - asked, step), irq.unit)
+                                                           : fmt::format("being told knows {} {} sooner", figure(asked - told, step), irq.unit);
+    std::string keys;
+    for (const auto& [key, value] : irq.which.pairs())
+        if (key != "wait") keys += " " + key + "=" + value;
+    std::string samples = poll.count == irq.count ? figure(static_cast<double>(irq.count)) + " samples each"
+                                                  : fmt::format("{} and {} samples", figure(static_cast<double>(poll.count)), figure(static_cast<double>(irq.count)));
+    return fmt::format("Asking ({}), a program knew of {} after {} {}; told by an interrupt, after {} {}: {} (medians, {}, {}; lab {}{}).", poll.which["wait"], event,
+                       figure(asked, step), irq.unit, figure(told, step), irq.unit, conclusion, irq.evidence, samples, irq.lab, keys);
 }
 
 std::string report_page(const std::vector<StoredRun>& runs) {

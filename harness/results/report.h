@@ -21,8 +21,8 @@ std::filesystem::path write_report(const std::filesystem::path& folder);
 /// Text for HTML.
 std::string escaped(std::string_view text);
 
-/// One sentence: asked or told, what it costs, in which unit, on what evidence. "" where no run can say.
-std::string verdict(const std::vector<StoredRun>& runs);
+/// One sentence: asked or told, what it costs, in which unit, on what evidence. "" where the run cannot say.
+std::string verdict(const Run& run);
 
 /// A way to repeat a run, as a shell line: `doorbell run ...`; "" without a manifest.
 std::string command_of(const StoredRun& stored);

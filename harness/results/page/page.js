@@ -6,11 +6,14 @@
     const colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7a7a7a"];
     const dashes = [[], [7, 4], [2, 3], [10, 3, 2, 3], [14, 5]];
     const marks = ["circle", "triangle", "rect", "rectRot", "crossRot", "star", "cross", "dash"];
+    const specs = JSON.parse(document.getElementById("charts").textContent);
+    const several = specs.some(spec => spec.lines.some(line => line.dash));
     const errors = [];
     window.addEventListener("error", event => { errors.push(event.message); document.documentElement.dataset.errors = errors.join("; "); });
 
     const colour = line => colours[(line.colour || 0) % colours.length];
-    const dash = line => dashes[(line.dash || 0) % dashes.length];
+    // By run where there are several; else by colour, so that lines that lie on each other still both show.
+    const dash = line => dashes[(several ? line.dash || 0 : line.colour || 0) % dashes.length];
     const mark = line => marks[(line.colour || 0) % marks.length];
     function number(value) {
         if (value === null || value === undefined) return "-";
@@ -32,7 +35,7 @@
     // Logarithmic where linear would press most of it to the floor.
     function value_axis(spec) {
         const r = range(spec.lines), log = r.least > 0 && r.most > 50 * r.least;
-        return { type: log ? "logarithmic" : "linear", beginAtZero: true, title: title(spec.y + (log ? " (log)" : "")), ticks: { callback: (value, index, all) => log && !/^[125]/.test(String(value).replace(/^0\.0*/, "")) ? "" : number(value), maxTicksLimit: 9 } };
+        return { type: log ? "logarithmic" : "linear", beginAtZero: true, grace: "6%", title: title(spec.y + (log ? " (log)" : "")), ticks: { callback: (value, index, all) => log && !/^[125]/.test(String(value).replace(/^0\.0*/, "")) ? "" : number(value), maxTicksLimit: 9 } };
     }
     function line_set(line, more) {
         return Object.assign({ label: line.name, data: line.points.map(p => ({ x: p[0], y: p[1] })), borderColor: colour(line), backgroundColor: colour(line), borderDash: dash(line), borderWidth: 2, pointStyle: mark(line), pointRadius: 3, pointHoverRadius: 6, tension: 0 }, more);
@@ -130,7 +133,6 @@
     Chart.defaults.font.family = 'system-ui, "Segoe UI", "DejaVu Sans", sans-serif';
     Chart.defaults.plugins.legend.display = false;
     Chart.defaults.interaction = Object.assign(Chart.defaults.interaction, { mode: "nearest", intersect: false });
-    const specs = JSON.parse(document.getElementById("charts").textContent);
     for (const canvas of document.querySelectorAll("canvas[data-chart]")) {
         const spec = specs[+canvas.dataset.chart], box = canvas.parentElement;
         if (spec.names) box.style.height = Math.max(9, 4.5 + spec.names.length * (spec.kind === "bars" ? 0.9 + 0.8 * spec.lines.length : 1.9)) + "rem";
