@@ -75,8 +75,6 @@ std::string of_ring(const Run& run) {
     return text.empty() ? of_crossing(run) : text;
 }
 
-std::string of_gates(const Run& run) { return said(run, {find(run, "syscall", "gate=syscall", "cost"), find(run, "syscall", "gate=int", "cost")}); }
-
 std::string of_addition(const Run& run) {
     const Series* call = find(run, "syscall", "gate=call", "cost");
     return call == nullptr ? said(run, {find(run, "clock", "clock=rdtsc", "cost")}) : said(run, {call, find(run, "syscall", "gate=syscall", "cost")});
@@ -97,7 +95,8 @@ std::string of_refill(const Run& run) {
 }
 
 std::string of_signal(const Run& run) {
-    std::string text = said(run, {find(run, "signals", "signal=SIGTERM", "committed"), find(run, "signals", "signal=SIGTERM", "torn"), find(run, "signals", "signal=SIGTERM", "lost")});
+    std::string text = said(run, {find(run, "signals", "signal=SIGTERM handler=stop", "committed"), find(run, "signals", "signal=SIGTERM handler=stop", "torn"),
+                                  find(run, "signals", "signal=SIGTERM handler=none", "torn"), find(run, "signals", "signal=SIGTERM handler=none", "lost")});
     return text.empty() ? said(run, {find(run, "signals", "signal=SIGTERM", "latency")}) : text;
 }
 

@@ -186,8 +186,8 @@ double sum_of(const Stage& stage) {
 }
 
 bool higher_is_better(const std::string& metric) {
-    static constexpr std::array<std::string_view, 7> names{"delivered", "committed", "throughput", "rate", "useful", "progress", "share"};
-    return std::any_of(names.begin(), names.end(), [&](std::string_view name) { return metric == name || metric.starts_with(std::string(name) + "-"); });
+    static constexpr std::array<std::string_view, 8> names{"delivered", "committed", "work", "recovered", "refused", "kernel-intact", "throughput", "useful"};
+    return std::find(names.begin(), names.end(), metric) != names.end();
 }
 
 }  // namespace doorbell::harness

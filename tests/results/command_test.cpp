@@ -143,12 +143,12 @@ TEST(Commands, CompareOfGoogleBenchmarkReadsTheExport) {
         if (list != nullptr && std::fgets(line, sizeof line, list) != nullptr) compare_py.assign(line, std::string(line).find('\n'));
         if (list != nullptr) pclose(list);
     }
-    if (compare_py.empty() || !have("python3")) GTEST_SKIP() << "compare.py of libbenchmark-tools is not installed";
+    if (compare_py.empty() || std::system("/usr/bin/python3 -c 'import scipy' 2>/dev/null") != 0) GTEST_SKIP() << "compare.py (libbenchmark-tools) or its SciPy is not installed";
     Scratch scratch;
     scratch.save("a", small_run(25));
     scratch.save("b", small_run(30));
     ASSERT_EQ(doorbell(scratch, "export a --format gbench --out a.json && " DOORBELL_COMMAND " export b --format gbench --out b.json").status, 0);
-    Outcome outcome = shell(scratch, "python3 " + compare_py + " --no-color benchmarks a.json b.json");
+    Outcome outcome = shell(scratch, "/usr/bin/python3 " + compare_py + " --no-color benchmarks a.json b.json");
     EXPECT_EQ(outcome.status, 0) << outcome.err;
     EXPECT_TRUE(std::regex_search(outcome.out, std::regex("timer/source:lapic/wait:irq/latency/insn +\\+0\\.2000 +\\+0\\.2000 +25 +30"))) << outcome.out;
 }
