@@ -26,6 +26,10 @@ const Series* find(const Run& run, std::string_view lab, std::string_view words,
 /// "syscall gate=call: 5 insn (exact)", the median.
 std::string said(const Run& run, const Series& series) {
     double resolution = resolution_of(run, series);
+    // Of things that are counted once a sample, how many in all.
+    if (series.unit == "batch" || series.unit == "attempt" || series.unit == "packet")
+        return fmt::format("{} {}: {} in {} trials ({})", series.lab, series.which.text(), figure(static_cast<double>(series.sum)) + " " + series.metric,
+                           figure(static_cast<double>(series.count)), series.evidence);
     std::string value = series.whole() ? percentile_figure(series, 50000, resolution) : figure(series.mean(), resolution);
     return fmt::format("{} {} {} {} ({})", series.lab + (series.which.text().empty() ? "" : " " + series.which.text()), series.metric, value, series.unit, series.evidence);
 }
@@ -109,7 +113,7 @@ std::string of_thrash(const Run& run) {
     for (const Series& series : run.series)
         if (series.lab == "thrash")
             if (std::string text = ends(run, "thrash", series.metric); !text.empty()) return text;
-    return {};
+    return ends(run, "switch", "refill");
 }
 
 constexpr Question all[] = {

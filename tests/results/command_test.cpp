@@ -177,7 +177,7 @@ TEST(Export, PercentilesHaveTheLayoutOfHdrHistogram) {
         EXPECT_GT(share, last_share);
         EXPECT_EQ(count, value) << "of 1 to 1000, as many are at or below a value as it says";
         EXPECT_GE(count + 1e-6, share * 1000);
-        if (match[4].matched) EXPECT_NEAR(std::stod(match[4]), 1 / (1 - share), 0.006);
+        if (match[4].matched) { EXPECT_NEAR(std::stod(match[4]), 1 / (1 - share), 0.006); }
         ended = !match[4].matched;
         last_value = value;
         last_share = share;
