@@ -10,11 +10,7 @@ BUILD_PACKAGES := g++ cmake ninja-build binutils libboost-dev libboost-program-o
                   libfmt-dev libssl-dev libbenchmark-dev libjs-chart.js liburing-dev zlib1g-dev
 RUN_PACKAGES   := qemu-system-x86
 IMAGE_PACKAGES := grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools
-<<<<<<< HEAD
-TEST_PACKAGES  := libgtest-dev libgmock-dev ovmf valgrind bochs bochs-term bochsbios vgabios chromium libbenchmark-tools iproute2
-=======
-TEST_PACKAGES  := libgtest-dev libgmock-dev ovmf valgrind bochs bochsbios vgabios chromium libbenchmark-tools python3-scipy iproute2
->>>>>>> 39f45a9 (quiz and compare know the labs' metrics)
+TEST_PACKAGES  := libgtest-dev libgmock-dev ovmf valgrind bochs bochs-term bochsbios vgabios chromium libbenchmark-tools python3-scipy iproute2
 FUZZ_PACKAGES  := clang libclang-rt-14-dev
 PEERS_PACKAGES := busybox-static cpio libdpdk-dev
 

@@ -81,7 +81,7 @@ QemuRun request_from(const Json& manifest) {
     machine.clock = choice(manifest, "clock", "exact", clock_choices());
     machine.machine = choice(manifest, "machine", "q35", machine_choices());
     machine.accel = choice(manifest, "accel", "tcg", accel_choices());
-    machine.nic = choice(manifest, "nic", "none", nic_choices());
+    machine.nic = choice(manifest, "nic", "auto", nic_choices());
     machine.net = choice(manifest, "net", "wire", net_choices());
     machine.model = word_of(manifest, "model").empty() ? "off" : word_of(manifest, "model");
     machine.model_plugin = beside_command("doorbell-model.so");

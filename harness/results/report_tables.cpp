@@ -200,7 +200,7 @@ std::string command_of(const StoredRun& stored) {
         }
         words.push_back(word);
     }
-    constexpr std::pair<const char*, const char*> defaults[] = {{"clock", ""}, {"machine", "q35"}, {"accel", "tcg"}, {"nic", "none"}, {"net", "wire"}, {"model", "off"}};
+    constexpr std::pair<const char*, const char*> defaults[] = {{"clock", ""}, {"machine", "q35"}, {"accel", "tcg"}, {"nic", "auto"}, {"net", "wire"}, {"model", "off"}};
     for (const auto& [name, normal] : defaults)
         if (std::string value = word_of(manifest, name); !value.empty() && value != normal) {
             words.push_back(std::string("--") + name);
