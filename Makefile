@@ -10,7 +10,7 @@ BUILD_PACKAGES := g++ cmake ninja-build binutils libboost-dev libboost-program-o
                   libfmt-dev libssl-dev libbenchmark-dev libjs-chart.js liburing-dev zlib1g-dev
 RUN_PACKAGES   := qemu-system-x86
 IMAGE_PACKAGES := grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools
-TEST_PACKAGES  := libgtest-dev libgmock-dev ovmf valgrind bochs bochs-term bochsbios vgabios chromium libbenchmark-tools iproute2
+TEST_PACKAGES  := libgtest-dev libgmock-dev ovmf valgrind bochs bochs-term bochsbios vgabios chromium libbenchmark-tools python3-scipy iproute2
 FUZZ_PACKAGES  := clang libclang-rt-14-dev
 PEERS_PACKAGES := busybox-static cpio libdpdk-dev
 
@@ -39,7 +39,7 @@ build: build-packages
 	@cmake --build $(BUILD) -j $(JOBS)
 
 run: build run-packages
-	@$(BUILD)/doorbell run
+	@$(BUILD)/doorbell run --keep 10
 
 test: build-packages test-packages
 	@cmake -S . -B $(BUILD) -G Ninja -DDOORBELL_TESTS=ON >/dev/null

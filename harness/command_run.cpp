@@ -5,6 +5,8 @@
 #include "harness/number.h"
 #include "harness/options.h"
 #include "harness/qemu_run.h"
+#include "harness/results/history.h"
+#include "harness/results/report.h"
 
 namespace doorbell::harness {
 
@@ -20,6 +22,7 @@ int command_run(const std::vector<std::string>& args) {
         ("strict", po::bool_switch(), "exit status 1 where a claim is refuted")                                  //
         ("json", po::bool_switch(), "results.json on stdout instead of the table")                               //
         ("quiet", po::bool_switch(), "no table, no progress")                                                    //
+        ("keep", po::value<std::string>(), "keep the last N runs under results/, and say what changed since the one before")  //
         ("fault", po::value<std::string>(), "have the image fail on purpose: early|lab|double|triple|hang|stack|write-code|run-data|null");
     auto map = parse(args,
                      "doorbell run [LAB...]\n\nRuns labs in QEMU. A LAB is a name (timer) or a name and cases (timer:wait=irq,source=lapic);\n"
@@ -38,11 +41,26 @@ int command_run(const std::vector<std::string>& args) {
         check_choice("--fault", *fault, {"early", "lab", "double", "triple", "hang", "stack", "write-code", "run-data", "null"});
         request.extra_words = "fault=" + *fault;
     }
+    std::optional<uint64_t> keep;
+    if (auto number = said(*map, "keep")) keep = parse_number(*number, "--keep", 1, 1'000'000);
     Showing showing{(*map)["json"].as<bool>(), (*map)["quiet"].as<bool>()};
     request.progress = !showing.quiet;
     Finished finished = run_in_qemu(request);
     finished.strict = (*map)["strict"].as<bool>();
-    return show(finished, showing);
+    int status = show(finished, showing);
+    if (finished.folder.empty()) return status;
+    // For people; with --json or --quiet it goes where words for people go.
+    std::FILE* words = showing.json || showing.quiet ? stderr : stdout;
+    try {
+        fmt::print(words, "report: {}\n", write_report(finished.folder).string());
+        if (keep && !request.out && !showing.json && !showing.quiet) fmt::print(words, "{}", changes_since_last(finished.folder));
+    } catch (const std::exception& trouble) {
+        fmt::print(stderr, "doorbell run: no report: {}\n", trouble.what());
+    }
+    if (keep && !request.out)
+        for (const auto& old : remove_old_runs(finished.folder.parent_path(), *keep))
+            if (!showing.quiet) fmt::print(stderr, "doorbell run: removed {}, older than the last {} runs\n", old.string(), *keep);
+    return status;
 }
 
 }  // namespace doorbell::harness

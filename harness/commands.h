@@ -23,6 +23,11 @@ int command_list(const std::vector<std::string>& args);
 int command_run(const std::vector<std::string>& args);
 int command_attach(const std::vector<std::string>& args);
 int command_image(const std::vector<std::string>& args);
+int command_report(const std::vector<std::string>& args);
+int command_compare(const std::vector<std::string>& args);
+int command_reproduce(const std::vector<std::string>& args);
+int command_export(const std::vector<std::string>& args);
+int command_quiz(const std::vector<std::string>& args);
 int command_doctor(const std::vector<std::string>& args);
 
 }  // namespace doorbell::harness

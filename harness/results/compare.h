@@ -1,0 +1,82 @@
+// Two runs: what changed, and whether it is more than noise.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "harness/results/statistics.h"
+#include "harness/results/stored_run.h"
+
+namespace doorbell::harness {
+
+/// What is said of a figure.
+enum class Word { equal, no_change, faster, slower, too_noisy, too_few };
+/// In words. Where the unit is no time, "faster" and "slower" read "better" and "worse".
+const char* word(Word word, const std::string& unit);
+
+/// One figure of a series, in both runs.
+struct FigureChange {
+    std::string what;       ///< median, p99; for counted series also mean
+    double a = 0, b = 0;
+    Interval interval = {}; ///< of b - a; for counted series its ends are the difference itself
+    double probability = 1; ///< that chance does this, corrected for the number of tests; 1 for counted series
+    Word word = Word::equal;
+    bool worse = false;     ///< a change, and not for the better
+    std::string note = {};  ///< why nothing can be said
+    /// (b - a) / a; infinite where a is 0 and b is not.
+    double share() const;
+};
+
+struct StageChange {
+    std::string name;
+    double a = 0, b = 0;  ///< means
+    double share = 0;     ///< of the whole's difference
+};
+
+struct SeriesChange {
+    std::string lab, which, metric, unit, evidence;
+    bool counted = false;    ///< evidence exact and not unstable: differences are facts, not statistics
+    bool identical = false;  ///< each bin, stage and counted counter
+    std::vector<FigureChange> figures = {};
+    std::vector<StageChange> stages = {};  ///< those that differ, the largest share first
+    std::string name() const;
+    /// The word of the median, or of the p99 where only that changed.
+    Word summary() const;
+    bool changed() const;
+    /// The greatest relative difference among the figures that changed.
+    double size() const;
+};
+
+struct Comparison {
+    std::vector<std::string> remarks;  ///< what differs between the runs besides the figures
+    std::vector<SeriesChange> series;  ///< changed ones first, the largest share of the whole first
+    std::vector<std::string> only_in_a, only_in_b;
+    size_t tests = 0;  ///< for how many the probabilities were corrected
+    size_t count(Word word) const;
+};
+
+struct CompareOptions {
+    /// A difference that would matter, as a share: an interval inside of it is "no change", one that reaches
+    /// beyond and holds zero is "too noisy to say".
+    double margin = 0.05;
+};
+
+/// Why the two cannot be compared, or "".
+std::string why_not_comparable(const StoredRun& a, const StoredRun& b);
+
+/// Compares; throws UsageError with why_not_comparable().
+Comparison compare(const StoredRun& a, const StoredRun& b, const CompareOptions& options = {});
+
+/// The figures that got worse by more than `share`, in sentences.
+std::vector<std::string> beyond_gate(const Comparison& comparison, double share);
+
+/// For the terminal. `all`: also the series that did not change.
+std::string comparison_text(const Comparison& comparison, bool all);
+Json comparison_json(const Comparison& comparison);
+
+/// Whether two series hold the same counts: what the digest looks at.
+bool identical(const Series& a, const Series& b);
+
+/// A series as a sample; `dependence` from raw samples where there are any.
+Sample sample_of(const StoredRun& stored, const Series& series);
+
+}  // namespace doorbell::harness

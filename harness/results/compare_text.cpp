@@ -1,0 +1,150 @@
+// A comparison for people and for programs.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "harness/results/compare.h"
+#include "harness/results/figures.h"
+#include "harness/table.h"
+
+namespace doorbell::harness {
+namespace {
+
+bool is_time(const std::string& unit) {
+    static constexpr std::array<std::string_view, 6> times{"insn", "tick", "ns", "us", "ms", "s"};
+    return std::find(times.begin(), times.end(), unit) != times.end();
+}
+
+std::string share_text(const FigureChange& figure) {
+    double share = figure.share();
+    return std::isinf(share) ? std::string("from nothing") : signed_percent(share);
+}
+
+double step_of(const SeriesChange& series, const FigureChange& figure) {
+    if (series.counted) return figure.what == "mean" ? 0.1 : 1;
+    return bin_width(std::max(figure.a, figure.b));
+}
+
+std::string line_of(const SeriesChange& series, const FigureChange& change) {
+    double step = step_of(series, change);
+    std::string text = fmt::format("{}: {}", change.what, word(change.word, series.unit));
+    if (change.word == Word::too_few) return text + (change.note.empty() ? "" : " (" + change.note + ")");
+    text += fmt::format(", {} -> {} {}", figure(change.a, step), figure(change.b, step), series.unit);
+    if (change.a == change.b && series.counted) return text;
+    text += fmt::format(", {} {} ({})", signed_figure(change.interval.difference, step), series.unit, share_text(change));
+    if (!series.counted)
+        text += fmt::format(", 95 % interval {} to {}", signed_figure(change.interval.low, step), signed_figure(change.interval.high, step));
+    return text;
+}
+
+void add_series(std::string& text, const SeriesChange& series) {
+    const char* said = series.counted && !series.identical && series.size() == 0 ? "other counts, same figures"
+                                                                                  : word(series.summary(), series.unit);
+    text += wrapped(fmt::format("{}: ", said), fmt::format("{} ({}, {})", series.name(), series.unit, series.evidence));
+    for (const FigureChange& figure : series.figures)
+        if (!series.counted || figure.a != figure.b) text += wrapped("    ", line_of(series, figure));
+    for (const StageChange& stage : series.stages) {
+        text += wrapped("    ", fmt::format("stage {}: {} -> {} {} on average, {} {}{}", stage.name, figure(stage.a, 0.1),
+                                            figure(stage.b, 0.1), series.unit, signed_figure(stage.b - stage.a, 0.1), series.unit,
+                                            stage.share == 0 ? "" : ", " + percent(stage.share) + " of the difference"));
+    }
+}
+
+}  // namespace
+
+const char* word(Word word, const std::string& unit) {
+    switch (word) {
+        case Word::equal: return "equal";
+        case Word::no_change: return "no change";
+        case Word::faster: return is_time(unit) ? "faster" : "better";
+        case Word::slower: return is_time(unit) ? "slower" : "worse";
+        case Word::too_noisy: return "too noisy to say";
+        case Word::too_few: return "too few samples";
+    }
+    return "";
+}
+
+std::vector<std::string> beyond_gate(const Comparison& comparison, double share) {
+    std::vector<std::string> lines;
+    for (const SeriesChange& series : comparison.series)
+        for (const FigureChange& figure : series.figures)
+            // The last digit of a share must not decide: 5 % is not more than 5 %.
+            if (figure.worse && std::abs(figure.share()) > share * (1 + 1e-9))
+                lines.push_back(fmt::format("{}, {}", series.name(), line_of(series, figure)));
+    return lines;
+}
+
+std::string comparison_text(const Comparison& comparison, bool all) {
+    std::string text;
+    for (const std::string& remark : comparison.remarks) text += wrapped("differs: ", remark);
+    bool any = false;
+    for (const SeriesChange& series : comparison.series) {
+        bool unclear = series.summary() == Word::too_noisy || series.summary() == Word::too_few;
+        if (!series.changed() && !unclear && !all) continue;
+        add_series(text, series);
+        any = true;
+    }
+    for (const std::string& name : comparison.only_in_a) text += wrapped("only in A: ", name);
+    for (const std::string& name : comparison.only_in_b) text += wrapped("only in B: ", name);
+    if (any || !comparison.remarks.empty()) text += "\n";
+    size_t total = comparison.series.size();
+    std::string summary = fmt::format("{} series:", total);
+    auto add = [&](size_t count, const char* what) {
+        if (count != 0) summary += fmt::format("{} {} {}", summary.ends_with(':') ? "" : ",", count, what);
+    };
+    size_t same = 0;
+    for (const SeriesChange& series : comparison.series) same += series.changed() && series.size() == 0;
+    add(comparison.count(Word::equal), "equal");
+    add(comparison.count(Word::no_change), "no change");
+    add(comparison.count(Word::faster), "faster or better");
+    add(comparison.count(Word::slower), "slower or worse");
+    add(same, "with other counts but the same figures");
+    add(comparison.count(Word::too_noisy), "too noisy to say");
+    add(comparison.count(Word::too_few), "with too few samples");
+    text += wrapped("", summary);
+    if (comparison.tests != 0)
+        text += wrapped("", fmt::format("medians by Mann-Whitney, p99 by a binomial test, corrected by Holm for {} tests; "
+                                        "intervals by bootstrap",
+                                        comparison.tests));
+    return text;
+}
+
+Json comparison_json(const Comparison& comparison) {
+    Json series = Json::array();
+    for (const SeriesChange& one : comparison.series) {
+        Json figures = Json::array(), stages = Json::array();
+        for (const FigureChange& figure : one.figures) {
+            Json json = {{"what", figure.what}, {"word", word(figure.word, one.unit)}};
+            if (!figure.note.empty()) json["because"] = figure.note;
+            if (figure.word != Word::too_few) {
+                json["a"] = figure.a;
+                json["b"] = figure.b;
+                json["difference"] = figure.interval.difference;
+                if (!std::isinf(figure.share())) json["share"] = figure.share();
+                json["worse"] = figure.worse;
+                if (!one.counted) {
+                    json["interval"] = {figure.interval.low, figure.interval.high};
+                    json["probability"] = figure.probability;
+                }
+            }
+            figures.push_back(std::move(json));
+        }
+        for (const StageChange& stage : one.stages)
+            stages.push_back({{"name", stage.name}, {"a", stage.a}, {"b", stage.b}, {"share", stage.share}});
+        series.push_back({{"lab", one.lab},
+                          {"case", one.which},
+                          {"metric", one.metric},
+                          {"unit", one.unit},
+                          {"evidence", one.evidence},
+                          {"identical", one.identical},
+                          {"word", word(one.summary(), one.unit)},
+                          {"figures", figures},
+                          {"stages", stages}});
+    }
+    return {{"schema", "doorbell-comparison/1"}, {"differs", comparison.remarks},   {"tests", comparison.tests},
+            {"series", series},                  {"only_in_a", comparison.only_in_a}, {"only_in_b", comparison.only_in_b}};
+}
+
+}  // namespace doorbell::harness

@@ -1,0 +1,213 @@
+#include "harness/results/export.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "firmware/measure/histogram.h"
+#include "harness/results/report.h"
+#include "harness/run_data.h"
+
+namespace doorbell::harness {
+namespace {
+
+using Shape = measure::Histogram;
+
+uint64_t highest_in_bin(uint64_t lowest, uint64_t max) {
+    uint64_t highest = Shape::highest_of(Shape::bin_of(std::min(lowest, Shape::top_value)));
+    return highest == Shape::top_value || highest > max ? std::max(lowest, max) : highest;
+}
+
+std::string benchmark_name(const Series& series) {
+    std::string name = series.lab;
+    for (const auto& [key, value] : series.which.pairs()) name += "/" + key + ":" + value;
+    return name + "/" + series.metric + "/" + series.unit;
+}
+
+/// The time unit of the format that a unit becomes, and what to multiply with; nothing where the unit is no time.
+std::optional<std::pair<const char*, double>> time_of(const std::string& unit, double tsc_hz) {
+    if (unit == "insn") return std::pair{"ns", 1.0};
+    if (unit == "tick" && tsc_hz > 0) return std::pair{"ns", 1e9 / tsc_hz};
+    for (const char* same : {"ns", "us", "ms", "s"})
+        if (unit == same) return std::pair{same, 1.0};
+    return std::nullopt;
+}
+
+std::string quoted(const std::string& text) {
+    if (text.find_first_of(",\"\r\n") == text.npos) return text;
+    std::string all = "\"";
+    for (char c : text) all += c == '"' ? std::string("\"\"") : std::string(1, c);
+    return all + "\"";
+}
+
+/// XML has no way to write most control characters.
+std::string xml(const std::string& text) {
+    std::string clean;
+    for (char c : text) clean += static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n' ? '?' : c;
+    return escaped(clean);
+}
+
+double deviation(const Series& series) {
+    double sum = 0, mean = series.mean();
+    for (const auto& [value, count] : series.bins.pairs()) {
+        double apart = middle_of_bin(value, series.min, series.max) - mean;
+        sum += apart * apart * static_cast<double>(count);
+    }
+    return std::sqrt(sum / static_cast<double>(series.count));
+}
+
+struct Suite {
+    std::string lab, cases;
+    size_t tests = 0, failures = 0, skipped = 0;
+};
+
+}  // namespace
+
+std::string export_gbench(const StoredRun& stored, const std::vector<const Series*>& series) {
+    const Json& machine = stored.run.machine;
+    double tsc_hz = number_in(machine, "tsc_hz");
+    Json host = stored.manifest.is_object() && stored.manifest.contains("host") ? stored.manifest["host"] : Json::object();
+    Json document = {{"context",
+                      {{"date", word_of(stored.manifest, "time")},
+                       {"host_name", word_of(host, "system")},
+                       {"executable", "doorbell"},
+                       {"num_cpus", 1},
+                       {"mhz_per_cpu", static_cast<uint64_t>(tsc_hz / 1e6)},
+                       {"cpu_scaling_enabled", false},
+                       {"caches", Json::array()},
+                       {"load_avg", Json::array()},
+                       {"library_build_type", "release"},
+                       {"doorbell_run", stored.name},
+                       {"doorbell_clock", word_of(machine, "clock")},
+                       {"doorbell_digest", stored.run.digest}}},
+                     {"benchmarks", Json::array()}};
+    size_t family = 0;
+    for (const Series* one : series) {
+        auto unit = time_of(one->unit, tsc_hz);
+        if (!unit || one->count == 0) continue;
+        std::string name = benchmark_name(*one);
+        auto entry = [&](const std::string& aggregate, double value) {
+            Json json = {{"name", aggregate.empty() ? name : name + "_" + aggregate},
+                         {"family_index", family},
+                         {"per_family_instance_index", 0},
+                         {"run_name", name},
+                         {"run_type", aggregate.empty() ? "iteration" : "aggregate"},
+                         {"repetitions", 1}};
+            if (aggregate.empty())
+                json["repetition_index"] = 0;
+            else
+                json["aggregate_name"] = aggregate, json["aggregate_unit"] = "time";
+            json["threads"] = 1;
+            json["iterations"] = one->count;
+            json["real_time"] = value * unit->second;
+            json["cpu_time"] = value * unit->second;
+            json["time_unit"] = unit->first;
+            json["unit"] = one->unit;
+            json["evidence"] = one->evidence;
+            document["benchmarks"].push_back(std::move(json));
+        };
+        entry("", one->mean());
+        document["benchmarks"].back()["min"] = one->min;
+        document["benchmarks"].back()["max"] = one->max;
+        if (one->whole()) {
+            entry("mean", one->mean());
+            entry("median", static_cast<double>(*one->percentile(50000)));
+            entry("stddev", deviation(*one));
+            for (auto [label, p] : {std::pair{"p90", 90000}, {"p99", 99000}, {"p999", 99900}}) entry(label, static_cast<double>(*one->percentile(p)));
+        }
+        ++family;
+    }
+    return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+// The layout is that of HdrHistogram's outputPercentileDistribution: five steps for each halving of what is left
+// to 100 %, a line for each value reached, the last without its infinite fourth column.
+std::string export_hgrm(const Series& series) {
+    std::string text = fmt::format("{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
+    constexpr double steps_a_half = 5;
+    double total = static_cast<double>(series.count), next = 0;
+    uint64_t seen = 0;
+    for (const auto& [lowest, count] : series.bins.pairs()) {
+        seen += count;
+        double value = static_cast<double>(highest_in_bin(lowest, series.max)), reached = static_cast<double>(seen) / total;
+        // A bin has a line for each step that it reaches; the last bin has one, and one for 100 %.
+        while (reached >= next) {
+            text += fmt::format("{:>12.3f} {:>2.12f} {:>10} {:>14.2f}\n", value, next, seen, 1 / (1 - next));
+            next += 1 / (steps_a_half * std::pow(2.0, std::floor(std::log2(1 / (1 - next))) + 1));
+            if (seen == series.count) break;
+        }
+        if (seen == series.count) text += fmt::format("{:>12.3f} {:>2.12f} {:>10}\n", value, 1.0, seen);
+    }
+    double mean = series.count == 0 ? 0 : series.mean(), spread = series.count == 0 ? 0 : deviation(series);
+    // As many buckets as hold 2048 sub-buckets each, doubling, up to the largest value.
+    unsigned buckets = std::max(1, static_cast<int>(std::bit_width(series.max)) - static_cast<int>(Shape::sub_bits) + 1);
+    text += fmt::format("#[Mean    = {:>12.3f}, StdDeviation   = {:>12.3f}]\n", mean, spread);
+    text += fmt::format("#[Max     = {:>12.3f}, Total count    = {:>12}]\n", static_cast<double>(series.max), series.count);
+    text += fmt::format("#[Buckets = {:>12}, SubBuckets     = {:>12}]\n", buckets, Shape::sub_count);
+    return text;
+}
+
+std::string export_csv(const StoredRun& stored, const std::vector<const Series*>& series) {
+    std::string text = "run,lab,case,metric,unit,evidence,part,bin_low,bin_high,count\n";
+    for (const Series* one : series) {
+        std::string head = fmt::format("{},{},{},{},{},{},", quoted(stored.name), quoted(one->lab), quoted(one->which.text()), quoted(one->metric), quoted(one->unit), quoted(one->evidence));
+        auto add = [&](const std::string& part, const Bins& bins, uint64_t max) {
+            for (const auto& [lowest, count] : bins.pairs()) text += fmt::format("{}{},{},{},{}\n", head, quoted(part), lowest, highest_in_bin(lowest, max), count);
+        };
+        add("all", one->bins, one->max);
+        for (const Stage& stage : one->stages) add(stage.name, stage.bins, stage.max != 0 ? stage.max : Shape::top_value - 1);
+    }
+    return text;
+}
+
+std::string export_junit(const StoredRun& stored) {
+    std::vector<Suite> suites;
+    auto suite = [&](const std::string& lab) -> Suite& {
+        auto at = std::find_if(suites.begin(), suites.end(), [&](const Suite& s) { return s.lab == lab; });
+        return at != suites.end() ? *at : suites.emplace_back(Suite{lab, {}});
+    };
+    auto add = [&](const std::string& lab, const std::string& name, const std::string& inside) {
+        Suite& s = suite(lab);
+        ++s.tests;
+        s.cases += fmt::format("    <testcase classname=\"doorbell.{}\" name=\"{}\"", xml(lab), xml(name));
+        s.cases += inside.empty() ? "/>\n" : ">" + inside + "</testcase>\n";
+    };
+    for (const Series& series : stored.run.series) {
+        std::string p50 = series.percentile(50000) ? fmt::format("median {} {} ({})", *series.percentile(50000), series.unit, series.evidence) : "no percentiles arrived";
+        add(series.lab, "case: " + series.which.text() + " " + series.metric, fmt::format("<system-out>{}, {} samples</system-out>", xml(p50), series.count));
+    }
+    for (const Claim& claim : stored.run.claims) {
+        std::string inside;
+        if (!claim.holds) {
+            ++suite(claim.lab).skipped;
+            inside = fmt::format("<skipped message=\"cannot say: {}\"/>", xml(claim.because));
+        } else if (!*claim.holds) {
+            ++suite(claim.lab).failures;
+            inside = fmt::format("<failure message=\"refuted: {}\"/>", xml(claim.because));
+        } else {
+            inside = fmt::format("<system-out>{}</system-out>", xml(claim.because));
+        }
+        add(claim.lab, "claim: " + claim.text, inside);
+    }
+    for (const Skip& skip : stored.run.skipped) {
+        ++suite(skip.lab).skipped;
+        add(skip.lab, "case: " + skip.which.text(), fmt::format("<skipped message=\"{}\"/>", xml(skip.reason)));
+    }
+    if (!stored.run.complete) {
+        ++suite("run").failures;
+        add("run", "complete", fmt::format("<failure message=\"{}\"/>", xml(stored.notes.empty() ? "incomplete" : stored.notes.front())));
+    }
+    size_t tests = 0, failures = 0, skipped = 0;
+    std::string inside;
+    for (const Suite& s : suites) {
+        tests += s.tests;
+        failures += s.failures;
+        skipped += s.skipped;
+        inside += fmt::format("  <testsuite name=\"doorbell.{}\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\">\n{}  </testsuite>\n", xml(s.lab), s.tests, s.failures, s.skipped, s.cases);
+    }
+    return fmt::format("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\">\n{}</testsuites>\n", xml(stored.name), tests, failures, skipped, inside);
+}
+
+}  // namespace doorbell::harness

@@ -1,0 +1,17 @@
+// The parts of the page that are text and tables.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "harness/results/stored_run.h"
+
+namespace doorbell::harness {
+
+std::string series_table(const std::vector<StoredRun>& runs, const std::string& lab);
+std::string counter_table(const std::vector<StoredRun>& runs, const std::string& lab);
+std::string claim_list(const std::vector<StoredRun>& runs, const std::string& lab);
+std::string skip_list(const std::vector<StoredRun>& runs, const std::string& lab);
+std::string machine_section(const std::vector<StoredRun>& runs);
+std::string again_section(const std::vector<StoredRun>& runs);
+
+}  // namespace doorbell::harness

@@ -1,0 +1,47 @@
+// A run that lies on the disk: read, checked, never changed.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "harness/run_data.h"
+
+namespace doorbell::harness {
+
+/// A run and what its folder says of it.
+struct StoredRun {
+    std::filesystem::path folder;
+    std::string name;  ///< the folder's own name, also where it was reached by results/latest
+    Run run;
+    Json manifest;  ///< null where only results.json was named
+    std::vector<std::string> notes;  ///< what a reader must know: incomplete, records lost
+};
+
+/// Reads a run's folder, or a results.json. Throws UsageError with one sentence: there is nothing; it is no
+/// run; it is half-written; it is damaged (broken JSON, counts that contradict each other, a digest that does not
+/// fit); it is of another schema.
+StoredRun load_run(const std::filesystem::path& path);
+
+/// The samples of a series in the order of measuring, or nothing where the run was made without --raw. Throws
+/// UsageError where the file is missing or damaged.
+std::vector<uint64_t> read_samples(const StoredRun& stored, const Series& series);
+
+/// A text member of an object, or "".
+std::string word_of(const Json& object, const char* name);
+
+/// A number member of an object, or 0.
+double number_in(const Json& object, const char* name);
+
+/// The text of a file. Throws std::runtime_error that names it.
+std::string read_file(const std::filesystem::path& file);
+
+/// The middle of the bin that begins at `lowest`, within least..most.
+double middle_of_bin(uint64_t lowest, uint64_t least, uint64_t most);
+
+/// The sum of a stage's values: as the image said it, or from the bins.
+double sum_of(const Stage& stage);
+
+/// Whether a greater value of this metric is the better one.
+bool higher_is_better(const std::string& metric);
+
+}  // namespace doorbell::harness

@@ -1,0 +1,265 @@
+// The commands that read runs, as a user types them.
+#include <gtest/gtest.h>
+
+#include <boost/property_tree/ptree.hpp>
+#include <boost/property_tree/xml_parser.hpp>
+#include <regex>
+
+#include "harness/results/again.h"
+#include "harness/results/export.h"
+#include "harness/results/history.h"
+#include "harness/results/quiz.h"
+#include "tests/results/synthetic.h"
+
+namespace doorbell::test {
+namespace {
+
+bool have(const std::string& tool) { return std::system(("command -v " + tool + " >/dev/null 2>&1").c_str()) == 0; }
+
+StoredRun small_run(uint64_t irq = 25) {
+    StoredRun stored = run_of({series_of("timer", "source=lapic wait=poll", "latency", std::vector<uint64_t>(100, 5)),
+                               series_of("timer", "source=lapic wait=irq", "latency", std::vector<uint64_t>(100, irq))});
+    stored.run.claims = {{"timer", "one is < the other", true, "5 insn & 25 insn"}, {"timer", "it is \"cheap\"", false, "it is not"}, {"timer", "who knows", std::nullopt, "nobody"}};
+    stored.run.skipped = {{"timer", CaseKeys::from_text("source=hpet wait=irq"), "no HPET"}};
+    return stored;
+}
+
+/// Every file below a folder with its content: to see that nothing was changed.
+std::map<std::string, std::string> everything_in(const fs::path& folder) {
+    std::map<std::string, std::string> all;
+    for (const auto& entry : fs::recursive_directory_iterator(folder))
+        if (entry.is_regular_file()) all[entry.path().string()] = content(entry.path());
+    return all;
+}
+
+struct Broken {
+    const char* what;
+    std::function<void(const Scratch&)> make;  ///< makes a folder "run"
+    const char* said;
+};
+
+TEST(Commands, DamagedForeignOlderAndHalfWrittenRunsGiveAClearErrorAndStay) {
+    std::string good = small_run().run.json().dump();
+    auto with_results = [](std::string text) { return [text](const Scratch& s) { s.write("run/results.json", text); }; };
+    auto replaced = [&](const std::string& from, const std::string& to) {
+        std::string text = good;
+        size_t at = text.find(from);
+        EXPECT_NE(at, text.npos) << from;
+        return text.replace(at, from.size(), to);
+    };
+    const Broken all[] = {
+        {"nothing there", [](const Scratch&) {}, "there is no run at run"},
+        {"foreign folder", [](const Scratch& s) { s.write("run/notes.txt", "mine"); }, "neither manifest.json nor results.json"},
+        {"half-written", [](const Scratch& s) { s.write("run/manifest.json", R"({"schema":"doorbell-manifest/1","status":"running"})"); }, "half-written"},
+        {"cut", with_results(good.substr(0, good.size() / 2)), "ends in the middle"},
+        {"empty", with_results(""), "it is empty"},
+        {"not JSON", with_results("{\"schema\": nonsense}"), "not JSON from byte"},
+        {"a list", with_results("[1,2]"), "no JSON object"},
+        {"another program's", with_results("{\"benchmarks\":[]}"), "is no run of doorbell"},
+        {"older", with_results(replaced("doorbell/1", "doorbell/0")), "this version reads doorbell/1"},
+        {"wrong type", with_results(replaced("\"count\":100", "\"count\":\"many\"")), "is damaged"},
+        {"min above max", with_results(replaced("\"min\":5", "\"min\":77")), "min is above max"},
+        {"a changed figure", with_results(replaced("\"sum\":500", "\"sum\":400")), "digest"},
+        {"broken manifest", [&](const Scratch& s) { s.write("run/results.json", good); s.write("run/manifest.json", "{"); }, "manifest.json is damaged"},
+    };
+    for (const Broken& broken : all) {
+        Scratch scratch;
+        scratch.save("good", small_run());
+        broken.make(scratch);
+        auto before = everything_in(scratch / "");
+        for (const char* words : {"report run", "compare good run", "compare run good", "export run --format csv", "reproduce run", "quiz --run run --answers /dev/null"}) {
+            Outcome outcome = doorbell(scratch, words);
+            // An answers file without answers is wrong usage, too; it is looked at first.
+            if (std::string(words).starts_with("quiz")) continue;
+            EXPECT_EQ(outcome.status, 2) << broken.what << ": " << words;
+            EXPECT_EQ(outcome.out, "") << broken.what << ": " << words;
+            EXPECT_NE(outcome.err.find(broken.said), std::string::npos) << broken.what << ": " << words << " says: " << outcome.err;
+            EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+        }
+        fs::remove(scratch / ".out");
+        fs::remove(scratch / ".err");
+        EXPECT_EQ(everything_in(scratch / ""), before) << broken.what;
+    }
+}
+
+TEST(Commands, SamplesOutsideOfTheFolderAreNotRead) {
+    Scratch scratch;
+    StoredRun stored = small_run();
+    stored.run.series[0].raw_file = "../../secret.txt";
+    scratch.save("run", stored);
+    EXPECT_NE(doorbell(scratch, "report run").err.find("outside"), std::string::npos);
+}
+
+TEST(Commands, CompareGates) {
+    Scratch scratch;
+    scratch.save("a", small_run(25));
+    scratch.save("b", small_run(30));
+    EXPECT_EQ(doorbell(scratch, "compare a b").status, 0);
+    Outcome gated = doorbell(scratch, "compare a b --gate 5");
+    EXPECT_EQ(gated.status, 1);
+    EXPECT_NE(gated.err.find("timer source=lapic wait=irq latency"), std::string::npos);
+    EXPECT_NE(gated.out.find("+5 insn (+20 %)"), std::string::npos) << gated.out;
+    EXPECT_EQ(doorbell(scratch, "compare b a --gate 5").status, 0) << "faster is no failure";
+    EXPECT_EQ(doorbell(scratch, "compare a b --gate 20").status, 0) << "20 % is not more than 20 %";
+    EXPECT_EQ(doorbell(scratch, "compare a b --gate much").status, 2);
+    Json json = Json::parse(doorbell(scratch, "compare a b --gate 5 --json").out);
+    EXPECT_EQ(json["gate"]["passed"], false);
+    EXPECT_EQ(json["series"][0]["word"], "slower");
+}
+
+TEST(Commands, ExportsCsvWithARowABin) {
+    Scratch scratch;
+    scratch.save("run", small_run());
+    Outcome outcome = doorbell(scratch, "export run --format csv");
+    EXPECT_EQ(outcome.out,
+              "run,lab,case,metric,unit,evidence,part,bin_low,bin_high,count\n"
+              "run,timer,source=lapic wait=poll,latency,insn,exact,all,5,5,100\n"
+              "run,timer,source=lapic wait=irq,latency,insn,exact,all,25,25,100\n");
+}
+
+TEST(Commands, ExportsJunitThatAnXmlParserReads) {
+    Scratch scratch;
+    scratch.save("run", small_run());
+    Outcome outcome = doorbell(scratch, "export run --format junit");
+    std::istringstream in(outcome.out);
+    boost::property_tree::ptree tree;
+    boost::property_tree::read_xml(in, tree);
+    EXPECT_EQ(tree.get<int>("testsuites.<xmlattr>.tests"), 6);
+    EXPECT_EQ(tree.get<int>("testsuites.<xmlattr>.failures"), 1);
+    EXPECT_EQ(tree.get<int>("testsuites.<xmlattr>.skipped"), 2);
+    std::map<std::string, std::string> failures;
+    for (const auto& [name, one] : tree.get_child("testsuites.testsuite"))
+        if (auto failure = one.get_optional<std::string>("failure.<xmlattr>.message")) failures[one.get<std::string>("<xmlattr>.name")] = *failure;
+    EXPECT_EQ(failures, (std::map<std::string, std::string>{{"claim: it is \"cheap\"", "refuted: it is not"}}));
+}
+
+TEST(Commands, CompareOfGoogleBenchmarkReadsTheExport) {
+    std::string compare_py;
+    for (const auto& place : {"/usr/share/benchmark/compare.py", "/usr/share/benchmark/tools/compare.py", "/usr/bin/google-benchmark-compare"})
+        if (fs::exists(place)) compare_py = place;
+    if (compare_py.empty()) {
+        FILE* list = popen("dpkg -L libbenchmark-tools 2>/dev/null | grep 'compare.py$'", "r");
+        char line[512] = "";
+        if (list != nullptr && std::fgets(line, sizeof line, list) != nullptr) compare_py.assign(line, std::string(line).find('\n'));
+        if (list != nullptr) pclose(list);
+    }
+    if (compare_py.empty() || std::system("/usr/bin/python3 -c 'import scipy' 2>/dev/null") != 0) GTEST_SKIP() << "compare.py (libbenchmark-tools) or its SciPy is not installed";
+    Scratch scratch;
+    scratch.save("a", small_run(25));
+    scratch.save("b", small_run(30));
+    ASSERT_EQ(doorbell(scratch, "export a --format gbench --out a.json && " DOORBELL_COMMAND " export b --format gbench --out b.json").status, 0);
+    Outcome outcome = shell(scratch, "/usr/bin/python3 " + compare_py + " --no-color benchmarks a.json b.json");
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_TRUE(std::regex_search(outcome.out, std::regex("timer/source:lapic/wait:irq/latency/insn +\\+0\\.2000 +\\+0\\.2000 +25 +30"))) << outcome.out;
+}
+
+// The layout as HdrHistogram publishes it: a head, lines of value, percentile, total count and 1/(1-percentile), the
+// last without the fourth, and three lines of summary.
+TEST(Export, PercentilesHaveTheLayoutOfHdrHistogram) {
+    std::vector<uint64_t> values;
+    for (uint64_t i = 1; i <= 1000; ++i) values.push_back(i);
+    std::istringstream in(export_hgrm(series_of("x", "", "latency", values)));
+    std::string line;
+    std::getline(in, line);
+    EXPECT_EQ(line, "       Value     Percentile TotalCount 1/(1-Percentile)");
+    std::getline(in, line);
+    EXPECT_EQ(line, "");
+    std::regex row(" *([0-9]+\\.[0-9]{3}) ([01]\\.[0-9]{12}) +([0-9]+)( +[0-9]+\\.[0-9]{2})?");
+    double last_value = 0, last_share = -1;
+    int rows = 0;
+    bool ended = false;
+    for (; std::getline(in, line) && line[0] != '#'; ++rows) {
+        std::smatch match;
+        ASSERT_TRUE(std::regex_match(line, match, row)) << line;
+        double value = std::stod(match[1]), share = std::stod(match[2]), count = std::stod(match[3]);
+        EXPECT_FALSE(ended) << "nothing follows 100 %";
+        EXPECT_GE(value, last_value);
+        EXPECT_GT(share, last_share);
+        EXPECT_EQ(count, value) << "of 1 to 1000, as many are at or below a value as it says";
+        EXPECT_GE(count + 1e-6, share * 1000);
+        if (match[4].matched) { EXPECT_NEAR(std::stod(match[4]), 1 / (1 - share), 0.006); }
+        ended = !match[4].matched;
+        last_value = value;
+        last_share = share;
+    }
+    EXPECT_TRUE(ended);
+    EXPECT_EQ(last_value, 1000);
+    EXPECT_EQ(last_share, 1);
+    EXPECT_GT(rows, 40) << "five steps for each halving";
+    EXPECT_EQ(line, "#[Mean    =      500.500, StdDeviation   =      288.675]");
+    std::getline(in, line);
+    EXPECT_EQ(line, "#[Max     =     1000.000, Total count    =         1000]");
+}
+
+TEST(Export, TicksBecomeNanosecondsAndUnitsSurvive) {
+    StoredRun stored = run_of({series_of("x", "n=1", "latency", {300, 300}, "tick", "measured")}, "live");
+    stored.run.machine["tsc_hz"] = 3000000000;
+    Json json = Json::parse(export_gbench(stored, {&stored.run.series[0]}));
+    EXPECT_DOUBLE_EQ(json["benchmarks"][0]["real_time"].get<double>(), 100);
+    EXPECT_EQ(json["benchmarks"][0]["time_unit"], "ns");
+    EXPECT_EQ(json["benchmarks"][0]["unit"], "tick");
+    EXPECT_EQ(json["benchmarks"][0]["evidence"], "measured");
+}
+
+TEST(Quiz, CountsAndProvesByTheRun) {
+    Scratch scratch;
+    std::string right;
+    for (const Question& question : questions()) right += std::string(1, question.right) + "\n";
+    scratch.write("answers", "# mine\n" + right);
+    scratch.write("wrong", "1: a\n" + right.substr(2));
+    Outcome without = doorbell(scratch, "quiz --answers answers");
+    EXPECT_EQ(without.status, 0);
+    EXPECT_NE(without.out.find("10 of 10 right"), std::string::npos) << without.out;
+    EXPECT_NE(without.out.find("doorbell run"), std::string::npos) << "without a run it says which lab to run";
+
+    scratch.save("run", run_of({series_of("syscall", "gate=call space=same", "cost", std::vector<uint64_t>(9, 4)), series_of("syscall", "gate=syscall space=same", "cost", std::vector<uint64_t>(9, 321))}));
+    Outcome with = doorbell(scratch, "quiz --answers wrong --run run");
+    EXPECT_NE(with.out.find("9 of 10 right"), std::string::npos);
+    EXPECT_NE(with.out.find("321 insn (exact)"), std::string::npos) << with.out;
+    EXPECT_EQ(doorbell(scratch, "quiz --answers /dev/null").status, 2);
+    EXPECT_EQ(Json::parse(doorbell(scratch, "quiz --answers wrong --json").out)["right"], 9);
+}
+
+TEST(History, KeepsTheYoungestAndLeavesStrangersAlone) {
+    Scratch scratch;
+    for (int hour = 10; hour < 15; ++hour) scratch.save("results/20260101T" + std::to_string(hour) + "0000Z-exact-q35", small_run());
+    scratch.save("results/mine", small_run());
+    scratch.write("results/20260101T090000Z-exact-pc/notes.txt", "no run");
+    EXPECT_EQ(run_before(scratch / "results", scratch / "results/20260101T140000Z-exact-q35")->filename(), "20260101T130000Z-exact-q35");
+    EXPECT_EQ(remove_old_runs(scratch / "results", 2).size(), 3u);
+    EXPECT_TRUE(fs::exists(scratch / "results/20260101T130000Z-exact-q35"));
+    EXPECT_FALSE(fs::exists(scratch / "results/20260101T120000Z-exact-q35"));
+    EXPECT_TRUE(fs::exists(scratch / "results/mine"));
+    EXPECT_TRUE(fs::exists(scratch / "results/20260101T090000Z-exact-pc"));
+    EXPECT_NE(changes_since_last(scratch / "results/20260101T140000Z-exact-q35").find("2 equal"), std::string::npos);
+}
+
+TEST(Reproduce, ProvesADigitsEqualRunAndNamesADifference) {
+    if (!have("qemu-system-x86_64")) GTEST_SKIP() << "there is no QEMU";
+    Scratch scratch;
+    Outcome run = doorbell(scratch, "run timer:source=lapic --samples 50 --out first --quiet");
+    ASSERT_EQ(run.status, 0) << run.err;
+    EXPECT_TRUE(fs::exists(scratch / "first/report.html"));
+    auto before = everything_in(scratch / "first");
+    Outcome again = doorbell(scratch, "reproduce first --out second --quiet");
+    EXPECT_EQ(again.status, 0) << again.err;
+    EXPECT_TRUE(std::regex_search(again.out, std::regex("^reproduced: ([0-9]+) of \\1 series identical\n$"))) << again.out;
+    EXPECT_EQ(everything_in(scratch / "first"), before);
+
+    // A manifest that asks for another QEMU version and image: said before the run, by name.
+    Json manifest = Json::parse(content(scratch / "first/manifest.json"));
+    manifest["qemu"]["version"] = "1.2.3";
+    manifest["image"]["sha256"] = "0";
+    scratch.write("first/manifest.json", manifest.dump());
+    Outcome other = doorbell(scratch, "reproduce first --out third --quiet");
+    EXPECT_NE(other.err.find("QEMU's version was 1.2.3"), std::string::npos) << other.err;
+    EXPECT_NE(other.err.find("SHA-256 was 0"), std::string::npos) << other.err;
+
+    // Another seed gives other digits.
+    Outcome seed = doorbell(scratch, "run timer:source=lapic --samples 50 --seed 2 --out seed --quiet && " DOORBELL_COMMAND " reproduce first --with seed");
+    EXPECT_EQ(seed.status, 1) << seed.out;
+    EXPECT_NE(seed.out.find("not reproduced: "), std::string::npos) << seed.out;
+}
+
+}  // namespace
+}  // namespace doorbell::test

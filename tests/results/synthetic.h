@@ -1,0 +1,131 @@
+// Runs made of numbers: what a machine would have sent, without a machine.
+#pragma once
+#include <sys/wait.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <random>
+#include <sstream>
+#include <string>
+
+#include "firmware/measure/histogram.h"
+#include "harness/digest.h"
+#include "harness/results/stored_run.h"
+
+namespace doorbell::test {
+
+namespace fs = std::filesystem;
+using namespace doorbell::harness;
+
+inline void fill(Series& series, const std::vector<uint64_t>& values) {
+    std::map<uint64_t, uint64_t> bins;
+    series.min = ~0ull;
+    for (uint64_t value : values) {
+        ++bins[measure::Histogram::lowest_of(measure::Histogram::bin_of(value))];
+        series.min = std::min(series.min, value);
+        series.max = std::max(series.max, value);
+        series.sum += value;
+    }
+    series.count = values.size();
+    for (const auto& [value, count] : bins) series.bins.add(value, count);
+}
+
+inline Series series_of(const std::string& lab, const std::string& which, const std::string& metric, const std::vector<uint64_t>& values,
+                        const std::string& unit = "insn", const std::string& evidence = "exact") {
+    Series series;
+    series.lab = lab;
+    series.which = CaseKeys::from_text(which);
+    series.metric = metric;
+    series.unit = unit;
+    series.evidence = evidence;
+    fill(series, values);
+    return series;
+}
+
+inline Stage stage_of(const std::string& name, const std::vector<uint64_t>& values) {
+    Series all;
+    fill(all, values);
+    Stage stage;
+    stage.name = name;
+    stage.bins = all.bins;
+    stage.min = all.min;
+    stage.max = all.max;
+    stage.sum = all.sum;
+    return stage;
+}
+
+/// Right-skewed times around `median`, as latencies are.
+inline std::vector<uint64_t> latencies(std::mt19937_64& random, size_t count, double median, double spread = 0.1) {
+    std::lognormal_distribution<double> of(std::log(median), spread);
+    std::vector<uint64_t> values(count);
+    for (uint64_t& value : values) value = static_cast<uint64_t>(std::llround(of(random)));
+    return values;
+}
+
+inline StoredRun run_of(std::vector<Series> series, const std::string& clock = "exact") {
+    StoredRun stored;
+    stored.name = "synthetic";
+    stored.run.complete = true;
+    stored.run.machine = {{"clock", clock}, {"type", "q35"}, {"accel", "tcg"}, {"cpu", "a CPU"}, {"tsc_hz", 1000000000}};
+    stored.run.instrument = {{"clock", clock}, {"unit", clock == "exact" ? "insn" : "tick"}, {"resolution", 1}, {"verdict", "exact"}, {"because", "it says so"}};
+    stored.run.series = std::move(series);
+    stored.run.digest = digest(stored.run);
+    stored.manifest = {{"schema", "doorbell-manifest/1"}, {"status", "complete"}, {"clock", clock}, {"machine", "q35"}, {"model", "off"}, {"samples", 100}, {"seed", 1}};
+    return stored;
+}
+
+/// A folder of its own for one test, removed afterwards.
+class Scratch {
+  public:
+    Scratch() {
+        std::string pattern = (fs::temp_directory_path() / "doorbell-results-XXXXXX").string();
+        folder_ = mkdtemp(pattern.data());
+    }
+    ~Scratch() {
+        std::error_code ignored;
+        fs::remove_all(folder_, ignored);
+    }
+    Scratch(const Scratch&) = delete;
+    fs::path operator/(const std::string& name) const { return folder_ / name; }
+    fs::path write(const std::string& name, const std::string& text) const {
+        fs::create_directories((folder_ / name).parent_path());
+        std::ofstream(folder_ / name, std::ios::binary) << text;
+        return folder_ / name;
+    }
+    /// Saves the run as a folder.
+    fs::path save(const std::string& name, const StoredRun& stored) const {
+        write(name + "/results.json", stored.run.json().dump(2));
+        write(name + "/manifest.json", stored.manifest.dump(2));
+        return folder_ / name;
+    }
+
+  private:
+    fs::path folder_;
+};
+
+inline std::string content(const fs::path& file) {
+    std::ifstream in(file, std::ios::binary);
+    std::ostringstream text;
+    text << in.rdbuf();
+    return text.str();
+}
+
+struct Outcome {
+    int status = -1;
+    std::string out, err;
+};
+
+/// Runs a shell line in `scratch`.
+inline Outcome shell(const Scratch& scratch, const std::string& line) {
+    std::string all = "cd " + (scratch / "").string() + " && { " + line + "; } >.out 2>.err </dev/null";
+    int status = std::system(all.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), content(scratch / ".out"), content(scratch / ".err")};
+}
+
+inline Outcome doorbell(const Scratch& scratch, const std::string& words) { return shell(scratch, DOORBELL_COMMAND " " + words); }
+
+}  // namespace doorbell::test
