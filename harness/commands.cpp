@@ -8,7 +8,7 @@ constexpr Command all[] = {
     {"run", "[LAB...]", "run labs in QEMU", command_run},
     {"attach", "DEVICE|-", "collect from a machine on a serial line", command_attach},
     {"image", "", "write a bootable ISO / USB image, BIOS and UEFI", command_image},
-    {"host", "[LAB...]", "the same labs on this Linux, with its counters", nullptr},
+    {"host", "[LAB...]", "the same labs on this Linux, with its counters", command_host},
     {"report", "RUN...", "one self-contained HTML page", nullptr},
     {"compare", "A B", "what changed, and whether it is more than noise", nullptr},
     {"reproduce", "RUN", "run it again from its manifest and prove the digits equal", nullptr},

@@ -102,7 +102,8 @@ class Spin : public Receiver {
 /// next frame is watched, no system call is made.
 class PacketRing : public Receiver {
   public:
-    PacketRing(uint16_t port, const char* link) : socket_(socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, htons(ETH_P_IP))), port_(port) {
+    PacketRing(uint32_t address, uint16_t port, const char* link)
+        : socket_(socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, htons(ETH_P_IP))), nobody_(bound_socket(address, port)), port_(port) {
         if (*socket_ < 0) skip_errno("AF_PACKET needs CAP_NET_RAW (root)");
         int version = TPACKET_V2;
         tpacket_req ring{};
@@ -157,6 +158,7 @@ class PacketRing : public Receiver {
     }
 
     File socket_;
+    File nobody_;  ///< an open port: without one the sender is told that nobody listens
     uint16_t port_;
     char* ring_ = nullptr;
     unsigned at_ = 0;
@@ -167,7 +169,7 @@ class PacketRing : public Receiver {
 std::unique_ptr<Receiver> Receiver::make(std::string_view wait, uint32_t address, uint16_t port, const char* link) {
     if (wait == "epoll") return std::make_unique<Epoll>(address, port);
     if (wait == "spin") return std::make_unique<Spin>(address, port);
-    if (wait == "packet-ring") return std::make_unique<PacketRing>(port, link);
+    if (wait == "packet-ring") return std::make_unique<PacketRing>(address, port, link);
     return std::make_unique<Blocking>(address, port, wait == "busy-poll");
 }
 
