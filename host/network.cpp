@@ -28,10 +28,10 @@ File namespace_of_this_thread() {
 }
 
 /// One rtnetlink request (rtnetlink(7), netlink(7)): header, body, attributes; sent and acknowledged.
-class RtRequest {
+class LinkRequest {
   public:
     template <class Body>
-    RtRequest(uint16_t type, uint16_t flags, const Body& body) {
+    LinkRequest(uint16_t type, uint16_t flags, const Body& body) {
         header()->nlmsg_type = type;
         header()->nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | NLM_F_ACK | flags);
         header()->nlmsg_len = NLMSG_LENGTH(sizeof body);
@@ -95,7 +95,7 @@ void NetworkNamespace::leave() const { (void)setns(*before_, CLONE_NEWNET); }
 
 void add_veth(const std::string& name, const std::string& peer_name, int peer_namespace) {
     ifinfomsg link{};
-    RtRequest request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, link);
+    LinkRequest request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, link);
     request.text(IFLA_IFNAME, name);
     char* info = request.open_nest(IFLA_LINKINFO);
     request.attribute(IFLA_INFO_KIND, "veth", 4);
@@ -112,7 +112,7 @@ void add_veth(const std::string& name, const std::string& peer_name, int peer_na
 void move_link(const std::string& name, int to_namespace) {
     ifinfomsg link{};
     link.ifi_index = index_of(name);
-    RtRequest request(RTM_NEWLINK, 0, link);
+    LinkRequest request(RTM_NEWLINK, 0, link);
     request.number(IFLA_NET_NS_FD, static_cast<uint32_t>(to_namespace));
     request.send("moving " + name);
 }
@@ -122,7 +122,7 @@ void set_up(const std::string& name) {
     link.ifi_index = index_of(name);
     link.ifi_flags = IFF_UP;
     link.ifi_change = IFF_UP;
-    RtRequest(RTM_NEWLINK, 0, link).send("setting " + name + " up");
+    LinkRequest(RTM_NEWLINK, 0, link).send("setting " + name + " up");
 }
 
 void add_address(const std::string& name, uint32_t address, unsigned prefix) {
@@ -130,7 +130,7 @@ void add_address(const std::string& name, uint32_t address, unsigned prefix) {
     message.ifa_family = AF_INET;
     message.ifa_prefixlen = static_cast<uint8_t>(prefix);
     message.ifa_index = static_cast<uint32_t>(index_of(name));
-    RtRequest request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, message);
+    LinkRequest request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, message);
     request.number(IFA_LOCAL, htonl(address));
     request.number(IFA_ADDRESS, htonl(address));
     request.send("an address for " + name);
@@ -141,7 +141,7 @@ void add_neighbour(const std::string& name, uint32_t address, const uint8_t* mac
     message.ndm_family = AF_INET;
     message.ndm_ifindex = index_of(name);
     message.ndm_state = NUD_PERMANENT;
-    RtRequest request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, message);
+    LinkRequest request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, message);
     request.number(NDA_DST, htonl(address));
     request.attribute(NDA_LLADDR, mac, 6);
     request.send("a neighbour for " + name);

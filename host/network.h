@@ -18,6 +18,8 @@ class NetworkNamespace {
     NetworkNamespace(const NetworkNamespace&) = delete;
     /// A descriptor of it, for another thread or a link to go there.
     int fd() const { return *inside_; }
+    /// A descriptor of the one that the thread was in before.
+    int outside_fd() const { return *before_; }
     /// Puts the calling thread into it.
     void enter() const;
     /// Puts the calling thread back where it was before this one was made.

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <optional>
 #include <vector>
 
 #include "host/bench.h"
@@ -17,7 +18,8 @@ namespace doorbell::host {
 namespace {
 
 constexpr Case cases[] = {
-    "by=sched_yield who=thread", "by=sched_yield who=process", "by=pipe who=thread",    "by=pipe who=process",
+    "by=sched_yield who=thread", "by=sched_yield who=process", "by=sched_yield who=thread policy=fifo",
+    "by=pipe who=thread",    "by=pipe who=process",
     "by=eventfd who=thread",     "by=eventfd who=process",     "by=futex who=thread",   "by=futex who=process",
     "by=pipe who=process set=4096",    "by=pipe who=process set=16384",   "by=pipe who=process set=65536",
     "by=pipe who=process set=262144",  "by=pipe who=process set=1048576", "by=pipe who=process set=4194304",
@@ -235,6 +237,8 @@ void measure_baton(Bench& bench, std::string_view by, As who, size_t set) {
 
 void body(Bench& bench, const Case& which) {
     As who = as_of(which["who"]);
+    std::optional<RealTime> real_time;  // a partner inherits it
+    if (which["policy"] == "fifo") real_time.emplace();
     if (which["by"] == "sched_yield") return measure_yield(bench, who);
     measure_baton(bench, which["by"], who, which.number("set"));
 }
