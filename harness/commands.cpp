@@ -14,7 +14,7 @@ constexpr Command all[] = {
     {"reproduce", "RUN", "run it again from its manifest and prove the digits equal", nullptr},
     {"export", "RUN", "a run in other formats", nullptr},
     {"quiz", "", "guess the numbers before you see them", nullptr},
-    {"peers", "", "what other tools show on this machine", nullptr},
+    {"peers", "", "Linux and DPDK in the same exact clock, beside Doorbell", command_peers},
     {"doctor", "", "what this machine can and cannot measure, and what to change", command_doctor},
 };
 

@@ -23,6 +23,7 @@ int command_list(const std::vector<std::string>& args);
 int command_run(const std::vector<std::string>& args);
 int command_attach(const std::vector<std::string>& args);
 int command_host(const std::vector<std::string>& args);
+int command_peers(const std::vector<std::string>& args);
 int command_image(const std::vector<std::string>& args);
 int command_doctor(const std::vector<std::string>& args);
 

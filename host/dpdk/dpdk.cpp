@@ -64,6 +64,7 @@ class Ports {
         rte_mbuf* m = rte_pktmbuf_alloc(pool_);
         if (m == nullptr) throw Skip("DPDK ran out of frames");
         char* bytes = rte_pktmbuf_append(m, frame_bytes);
+        if (bytes == nullptr) throw Skip("DPDK's frames are too small");
         std::memset(bytes, 0, frame_bytes);
         std::memcpy(bytes, &broadcast, sizeof broadcast);
         bytes[6] = 2;  // a locally administered sender
