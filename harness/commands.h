@@ -22,6 +22,8 @@ std::span<const Command> commands();
 int command_list(const std::vector<std::string>& args);
 int command_run(const std::vector<std::string>& args);
 int command_attach(const std::vector<std::string>& args);
+int command_host(const std::vector<std::string>& args);
+int command_peers(const std::vector<std::string>& args);
 int command_image(const std::vector<std::string>& args);
 int command_report(const std::vector<std::string>& args);
 int command_compare(const std::vector<std::string>& args);

@@ -1,14 +1,8 @@
 #include "harness/qemu_run.h"
 
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/wait.h>
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <cstdio>
-#include <cstring>
 #include <regex>
 #include <system_error>
 
@@ -18,19 +12,15 @@
 #include "harness/failure.h"
 #include "harness/kvm.h"
 #include "harness/version.h"
+#include "harness/watch.h"
 
 namespace doorbell::harness {
 
-namespace asio = boost::asio;
 namespace fs = std::filesystem;
-using boost::system::error_code;
 
 namespace {
 
 constexpr unsigned least_qemu[2] = {7, 2};
-/// After the end record the machine has this long to leave.
-constexpr auto leaving = std::chrono::seconds(5);
-
 /// QEMU's exit status for what the image writes to isa-debug-exit.
 constexpr int debug_exit(wire::Exit value) { return 2 * static_cast<int>(value) + 1; }
 
@@ -46,94 +36,6 @@ std::string why_it_failed(int status, const Session& session) {
         default: return fmt::format("QEMU {} {}{}", how_it_ended(status), session.where(), said);
     }
 }
-
-/// Everything that happens between the start and the end of one QEMU.
-class Watch {
-  public:
-    Watch(Session& session, unsigned timeout_s) : session_(session), timeout_(timeout_s), watchdog_(io_), signals_(io_, SIGINT, SIGTERM) {}
-
-    void run(const std::vector<std::string>& argv) {
-        Child::Handlers handlers;
-        handlers.out = [this](std::string_view bytes) { on_bytes(bytes); };
-        handlers.err = [this](std::string_view bytes) { session_.aside(bytes); };
-        handlers.ended = [this](int status) { on_end(status); };
-        session_.on_record = [this] { on_record(); };
-        await_signal();
-        feed_watchdog(std::chrono::seconds(timeout_));
-        Child child(io_, argv, std::move(handlers));
-        child_ = &child;
-        io_.run();
-        child_ = nullptr;
-        session_.on_record = {};
-    }
-
-    const std::string& failure() const { return failure_; }
-    int signal() const { return signal_; }
-    /// QEMU ended as the image asked it to, but the end record is missing.
-    bool end_is_lost() const { return end_is_lost_; }
-
-  private:
-    void on_bytes(std::string_view bytes) {
-        session_.wire(bytes);
-        if (signal_ != 0 || leaving_ || !session_.collector().over()) return;
-        leaving_ = true;
-        feed_watchdog(leaving);
-    }
-
-    void on_record() {
-        if (signal_ == 0 && !leaving_) feed_watchdog(std::chrono::seconds(timeout_));
-    }
-
-    void feed_watchdog(std::chrono::steady_clock::duration time) {
-        watchdog_.expires_after(time);
-        watchdog_.async_wait([this](const error_code& error) {
-            if (error || child_ == nullptr) return;
-            if (!leaving_ && failure_.empty())
-                failure_ = fmt::format("no record for {} s, {}: the machine hangs (or needs a longer --timeout)", timeout_,
-                                       session_.where());
-            child_->end();
-        });
-    }
-
-    void await_signal() {
-        signals_.async_wait([this](const error_code& error, int number) {
-            if (error) return;
-            signal_ = number;
-            failure_ = fmt::format("interrupted by SIG{} {}", sigabbrev_np(number), session_.where());
-            // From here on a second one ends this process at once.
-            error_code ignored;
-            signals_.clear(ignored);
-            ::signal(SIGINT, SIG_DFL);
-            ::signal(SIGTERM, SIG_DFL);
-            watchdog_.cancel();
-            session_.progress().clear();
-            fmt::print(stderr, "doorbell: SIG{}: ending the machine and saving what arrived (again: end at once)\n",
-                       sigabbrev_np(number));
-            if (child_ != nullptr) child_->end();
-        });
-    }
-
-    void on_end(int status) {
-        watchdog_.cancel();
-        error_code ignored;
-        signals_.cancel(ignored);
-        // A record that was cut by the end is only known as one now.
-        session_.collector().end_of_input();
-        if (!failure_.empty() || session_.collector().ended() || !session_.collector().complaint().empty()) return;
-        failure_ = why_it_failed(status, session_);
-        end_is_lost_ = failure_.empty();
-    }
-
-    Session& session_;
-    unsigned timeout_;
-    asio::io_context io_;
-    asio::steady_timer watchdog_;
-    asio::signal_set signals_;
-    Child* child_ = nullptr;
-    std::string failure_;
-    int signal_ = 0;
-    bool leaving_ = false, end_is_lost_ = false;
-};
 
 Json manifest_of(const QemuRun& request, const std::vector<std::string>& argv, const std::string& qemu_version) {
     const MachineOptions& machine = request.machine;
@@ -215,7 +117,7 @@ Finished run_in_qemu(QemuRun request) {
                         {"qemu_version", qemu_version},
                         {"nic", machine.nic}});
     session.progress().say("starting QEMU ...");
-    Watch watch(session, request.timeout_s);
+    Watch watch(session, request.timeout_s, [&](int status) { return why_it_failed(status, session); });
     try {
         watch.run(argv);
     } catch (const std::system_error& trouble) {

@@ -42,8 +42,8 @@ TEST_P(EveryMachine, StagesAddUpToTheWhole) {
         if (s["stages"].empty()) continue;
         ++seen;
         double sum = 0;
-        for (const Json& stage : s["stages"]) sum += stage["mean"].get<double>();
-        EXPECT_NEAR(sum, s["mean"].get<double>(), 1e-6) << s["case"];
+        for (const Json& stage : s["stages"]) sum += stage.at("sum").get<double>();
+        EXPECT_NEAR(sum, s.at("mean").get<double>() * s.at("count").get<double>(), 0.5) << s["case"];
         EXPECT_TRUE(s["flags"].empty()) << s["flags"];
     }
     EXPECT_GE(seen, 1);

@@ -1,0 +1,27 @@
+// A Linux guest in the exact clock: Debian's kernel, busybox, one static program of ours, and the same wire that
+// the image's nic lab has.
+#pragma once
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/peers/packages.h"
+#include "harness/session.h"
+
+namespace doorbell::harness {
+
+struct Guest {
+    std::string name;                   ///< of the run's folder, and in its manifest
+    std::filesystem::path program;      ///< static; writes records on its standard output
+    std::vector<std::string> words;     ///< its arguments; none may hold a blank
+    std::vector<std::string> modules;   ///< of the kernel, without those that they need themselves
+    std::string kernel_words;           ///< more of them
+    std::string before;                 ///< lines of the shell, before the program starts
+};
+
+/// Boots it, collects, saves into `out`. Throws MachineError where nothing was started.
+Finished run_guest(const Guest& guest, Packages& packages, const std::filesystem::path& qemu,
+                   const std::filesystem::path& out, unsigned timeout_s, bool progress);
+
+}  // namespace doorbell::harness

@@ -1,0 +1,31 @@
+// Doorbell, Linux and DPDK side by side.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/run_data.h"
+
+namespace doorbell::harness {
+
+/// The runs that are compared; null: there is none.
+struct PeerRuns {
+    const Run* doorbell = nullptr;
+    const Run* guest = nullptr;
+    const Run* dpdk = nullptr;
+};
+
+/// One line of the table; medians in instructions, nothing where a figure could not be had.
+struct PeerRow {
+    std::string name;
+    std::optional<uint64_t> polled, interrupt, blocking, busy_poll, dpdk;
+};
+
+std::vector<PeerRow> peer_rows(const PeerRuns& runs);
+
+/// Definitions, table, and why a figure that others may know differs.
+std::string peer_table(const std::vector<PeerRow>& rows);
+
+Json peer_json(const std::vector<PeerRow>& rows);
+
+}  // namespace doorbell::harness

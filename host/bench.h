@@ -1,0 +1,143 @@
+// What a Linux lab's body measures with: the same series and histograms as in the image, fed by a loop that
+// belongs to Google Benchmark or, in a guest without its library, to a plain counter.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "firmware/measure/histogram.h"
+#include "firmware/measure/random.h"
+#include "firmware/measure/series.h"
+#include "firmware/measure/timestamp.h"
+#include "host/instrument.h"
+
+namespace doorbell::host {
+
+/// A case that cannot be measured here; what() is the reason.
+struct Skip : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// Throws Skip: "what: strerror(errno)".
+[[noreturn]] void skip_errno(const std::string& what);
+
+/// Who counts the samples.
+class Loop {
+  public:
+    virtual ~Loop() = default;
+    virtual bool more() = 0;                   ///< whether one more sample is wanted
+    virtual void took(double seconds) = 0;     ///< what the last one took
+};
+
+/// What the user asked for, for every case alike.
+struct Request {
+    uint64_t samples = 1000;
+    uint64_t warm_up = 16;
+    uint64_t seed = 1;
+    bool raw = false;
+    std::vector<int> cpus;  ///< where the labs run: the first for the one that is measured, the next for its partner
+    std::vector<std::pair<std::string, uint64_t>> settings;
+};
+
+/// A series and the memory that it records into.
+struct Recording {
+    std::unique_ptr<measure::Histogram> cold, warm, spare;
+    std::vector<std::unique_ptr<measure::Histogram>> stages;
+    std::vector<uint64_t> raw;
+    std::unique_ptr<measure::Series> series;
+};
+
+/// A count that goes with a case's series.
+struct CounterValue {
+    std::string name;
+    uint64_t value;
+};
+
+class Bench {
+  public:
+    Bench(const Instrument& i, const Request& request, uint64_t samples, Loop* loop)
+        : instrument(i), random(request.seed), request_(request), samples_(samples), warm_up_(request.warm_up), loop_(loop) {}
+
+    const Instrument& instrument;
+    measure::Random random;
+
+    uint64_t samples() const { return samples_; }
+    /// For a lab whose single sample is long.
+    void warm_up_at_most(uint64_t samples) { warm_up_ = samples < warm_up_ ? samples : warm_up_; }
+    /// The CPU of the measured task (0) or of its partner (1); the same one where there is only one.
+    int cpu(unsigned which) const;
+    bool two_cpus() const { return request_.cpus.size() > 1; }
+    /// A setting of the user, or `normal`.
+    uint64_t setting(std::string_view name, uint64_t normal) const;
+
+    struct Kind {
+        std::span<const char* const> stages = {};
+        const char* unit = nullptr;  ///< null: time, in the instrument's unit
+        bool less_overhead = false;  ///< each sample holds one begin()/end() pair, whose cost is taken off
+    };
+    /// A new series of this case, its memory touched; the same one again in a later repetition.
+    measure::Series& series(const char* metric, const Kind& kind);
+    measure::Series& series(const char* metric) { return series(metric, Kind{}); }
+
+    /// Calls `once`, which takes one sample into each series and returns the ticks that it took: first for the
+    /// warm-up (its samples are kept apart), then as often as the loop wants.
+    template <class Once>
+    void repeat(Once&& once) {
+        begin_cold();
+        once();
+        keep_first();
+        for (uint64_t i = 1; i < warm_up_; ++i) once();
+        begin_warm();
+        while (loop_->more()) loop_->took(seconds(once()));
+    }
+
+    void count(const std::string& name, uint64_t value);
+    /// Something that a reader of all of this case's series must know.
+    void flag(const std::string& text);
+
+    /// Turns to the next repetition of the same case, whose samples join those before.
+    void next(Loop& loop) { loop_ = &loop; }
+
+    std::span<const Recording> recordings() const { return recordings_; }
+    std::span<const CounterValue> counters() const { return counters_; }
+    std::span<const std::string> flags() const { return flags_; }
+    /// Medians of the first series, one a repetition.
+    std::span<const uint64_t> medians() const { return medians_; }
+    /// A repetition is over: notes its median.
+    void close_repetition();
+
+  private:
+    void begin_cold();
+    void keep_first();
+    void begin_warm();
+    double seconds(uint64_t ticks) const { return static_cast<double>(ticks) / static_cast<double>(instrument.tsc_hz); }
+
+    const Request& request_;
+    uint64_t samples_;
+    uint64_t warm_up_;
+    Loop* loop_;
+    std::vector<Recording> recordings_;
+    std::vector<CounterValue> counters_;
+    std::vector<std::string> flags_;
+    std::vector<uint64_t> medians_;
+    std::unique_ptr<measure::Histogram> before_;  // the first series before this repetition
+    bool repeated_ = false;
+};
+
+/// Puts the calling thread on one CPU; throws Skip.
+void pin(int cpu);
+
+/// Puts the calling thread under SCHED_FIFO (or back under SCHED_OTHER at the end). Throws Skip with what it
+/// needs.
+class RealTime {
+  public:
+    RealTime();
+    ~RealTime();
+    RealTime(const RealTime&) = delete;
+};
+
+}  // namespace doorbell::host

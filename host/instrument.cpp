@@ -1,0 +1,291 @@
+#include "host/instrument.h"
+
+#include <cpuid.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <numeric>
+#include <sstream>
+
+#include "firmware/measure/histogram.h"
+#include "firmware/measure/timestamp.h"
+#include "firmware/wire/words.h"
+
+namespace doorbell::host {
+namespace {
+
+using measure::Histogram;
+
+constexpr uint64_t rounds = 1000;
+
+[[gnu::noinline]] void empty_call() { asm volatile(""); }
+
+void time_nothing(Histogram& h, uint64_t n) {
+    for (uint64_t i = 0; i < n; ++i) {
+        uint64_t t = measure::begin();
+        h.record(measure::end() - t);
+    }
+}
+
+void time_call(Histogram& h, uint64_t n) {
+    for (uint64_t i = 0; i < n; ++i) {
+        uint64_t t = measure::begin();
+        empty_call();
+        h.record(measure::end() - t);
+    }
+}
+
+void time_nops(Histogram& h, uint64_t n) {
+    for (uint64_t i = 0; i < n; ++i) {
+        uint64_t t = measure::begin();
+        asm volatile(".rept 1000\n\tnop\n\t.endr" : : : "memory");
+        h.record(measure::end() - t);
+    }
+}
+
+/// Differences of bodies of many lengths; their common divisor is the clock's step.
+uint64_t find_resolution() {
+    uint64_t common = 0;
+    for (uint64_t i = 0; i < rounds; ++i) {
+        uint64_t t = measure::begin();
+        for (uint64_t k = 0; k < i % 17; ++k) asm volatile("" : : : "memory");
+        common = std::gcd(common, measure::end() - t);
+    }
+    return common;
+}
+
+std::string first_line(const std::string& file) {
+    std::ifstream in(file);
+    std::string line;
+    std::getline(in, line);
+    return line;
+}
+
+/// Time stolen by a hypervisor from `cpu`, in clock ticks of 1/100 s; nothing where Linux does not say.
+bool read_steal(int cpu, uint64_t& steal) {
+    std::ifstream in("/proc/stat");
+    std::string name = "cpu" + std::to_string(cpu);
+    for (std::string line; std::getline(in, line);) {
+        std::istringstream words(line);
+        std::string first;
+        words >> first;
+        if (first != name) continue;
+        uint64_t value[8] = {};
+        for (uint64_t& v : value)
+            if (!(words >> v)) return false;
+        steal = value[7];
+        return true;
+    }
+    return false;
+}
+
+void scan_for_gaps(Instrument& in, uint64_t span) {
+    uint64_t threshold = in.overhead_p50 * 10 + 100;
+    uint64_t start = measure::end(), last = start, now = start;
+    while (now - start < span) {
+        now = measure::end();
+        uint64_t step = now - last;
+        if (step > threshold) {
+            in.gap_lost += step - in.overhead_p50;
+            ++in.gaps;
+            if (step > in.gap_longest) in.gap_longest = step;
+        }
+        last = now;
+    }
+    in.gap_scan = now - start;
+    in.gap_share_ppm = static_cast<uint64_t>(static_cast<unsigned __int128>(in.gap_lost) * 1000000 / in.gap_scan);
+}
+
+std::string hypervisor_signature() {
+    unsigned a, b, c, d;
+    if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c >> 31 & 1) == 0) return {};
+    __cpuid(0x40000000, a, b, c, d);
+    char text[13] = {};
+    std::memcpy(text, &b, 4);
+    std::memcpy(text + 4, &c, 4);
+    std::memcpy(text + 8, &d, 4);
+    return text;
+}
+
+uint64_t now_ns() {
+    timespec t;
+    clock_gettime(CLOCK_MONOTONIC_RAW, &t);
+    return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(t.tv_nsec);
+}
+
+/// SDM vol. 2A, CPUID leaf 15H; else counted against CLOCK_MONOTONIC_RAW for a fifth of a second.
+void find_frequency(Instrument& in) {
+    unsigned a, b, c, d;
+    if (__get_cpuid_max(0, nullptr) >= 0x15) {
+        __cpuid(0x15, a, b, c, d);
+        if (a != 0 && b != 0 && c != 0) {
+            in.tsc_hz = static_cast<uint64_t>(c) * b / a;
+            in.tsc_source = "CPUID.15H";
+            return;
+        }
+    }
+    auto pair = [](uint64_t& tsc, uint64_t& ns) {
+        uint64_t least = ~0ull;
+        for (int i = 0; i < 20; ++i) {
+            uint64_t before = measure::end(), t = now_ns(), after = measure::end();
+            if (after - before >= least) continue;
+            least = after - before;
+            tsc = before + (after - before) / 2;
+            ns = t;
+        }
+    };
+    uint64_t tsc0 = 0, ns0 = 0, tsc1 = 0, ns1 = 0;
+    pair(tsc0, ns0);
+    while (now_ns() - ns0 < 200'000'000) {}
+    pair(tsc1, ns1);
+    in.tsc_hz = static_cast<uint64_t>(static_cast<unsigned __int128>(tsc1 - tsc0) * 1'000'000'000 / (ns1 - ns0));
+    in.tsc_source = "CLOCK_MONOTONIC_RAW";
+}
+
+void judge(Instrument& in) {
+    bool tcg = in.hypervisor == "TCGTCGTCGTCG";
+    if (in.counts_instructions) {
+        in.verdict = "exact";
+        in.because = "1000 NOPs are 1000 ticks in an emulator: this clock counts instructions";
+        return;
+    }
+    if (in.overhead_p50 > 2 * in.overhead_min + 20) {
+        in.verdict = "refused";
+        in.because = "the cost of a timestamp is not stable: its median is more than twice its minimum";
+        return;
+    }
+    in.verdict = "medians";
+    if (tcg) in.because = "QEMU's emulation in the live clock: ticks of the host's time, good for a smoke test only";
+    else if (!in.tsc_invariant) in.because = "the TSC is not invariant: its rate may change with the core's";
+    else if (in.gap_share_ppm > 1000) in.because = "more than 0.1 % of the time is taken by something else (interrupts, other tasks, a hypervisor)";
+    else if (in.overhead_p99 > 4 * in.overhead_min + 100) in.because = "one timestamp in a hundred costs more than four times the least";
+    else {
+        in.verdict = "tails";
+        in.because = "invariant TSC, stable timestamp, less than 0.1 % of the time taken by something else";
+    }
+}
+
+void look_for_noise(Instrument& in, int cpu) {
+    std::string cpu_dir = "/sys/devices/system/cpu/cpu" + std::to_string(cpu);
+    if (in.counts_instructions) return;  // what the kernel does beside is part of the count, the same in every run
+    if (in.gap_share_ppm > 1000)
+        in.noise.push_back("noisy host: " + std::to_string(in.gap_share_ppm) + " ppm of CPU " + std::to_string(cpu) +
+                           "'s time went elsewhere while the clock was watched, the longest gap " +
+                           std::to_string(in.gap_longest * 1'000'000 / in.tsc_hz) + " us");
+    if (in.steal_known && in.steal_ppm > 1000)
+        in.noise.push_back("noisy host: the hypervisor stole " + std::to_string(in.steal_ppm) + " ppm of CPU " + std::to_string(cpu));
+    std::string governor = first_line(cpu_dir + "/cpufreq/scaling_governor");
+    if (!governor.empty() && governor != "performance") in.noise.push_back("frequency governor is " + governor + ", not performance");
+    if (first_line("/sys/devices/system/cpu/intel_pstate/no_turbo") == "0" || first_line("/sys/devices/system/cpu/cpufreq/boost") == "1")
+        in.noise.push_back("turbo is on: cycles and ticks differ from moment to moment");
+    std::string siblings = first_line(cpu_dir + "/topology/thread_siblings_list");
+    if (siblings.find_first_of(",-") != siblings.npos)
+        in.noise.push_back("SMT: CPU " + std::to_string(cpu) + " shares its core (siblings " + siblings + ")");
+    if (!in.hypervisor.empty())
+        in.noise.push_back("a virtual machine (" + in.hypervisor + "): governor, turbo and SMT are the host's affair and not seen from here");
+    std::string isolated = first_line("/sys/devices/system/cpu/isolated");
+    if (isolated.empty()) in.noise.push_back("no isolated CPU: the labs share theirs with everything else");
+}
+
+}  // namespace
+
+Instrument observe(int cpu) {
+    Instrument in;
+    in.hypervisor = hypervisor_signature();
+    unsigned a, b, c, d;
+    in.tsc_invariant = __get_cpuid(0x80000007, &a, &b, &c, &d) != 0 && (d >> 8 & 1) != 0;
+
+    auto overhead = std::make_unique<Histogram>(), body = std::make_unique<Histogram>();
+    overhead->clear();
+    time_nothing(*overhead, rounds);  // warms code and histogram
+    overhead->clear();
+    time_nothing(*overhead, 10 * rounds);
+    in.overhead_min = overhead->min();
+    in.overhead_p50 = overhead->percentile(50000);
+    in.overhead_p99 = overhead->percentile(99000);
+    in.overhead = in.overhead_min;
+    in.resolution = find_resolution();
+
+    auto median = [&](void (*time)(Histogram&, uint64_t)) {
+        body->clear();
+        time(*body, 10);
+        body->clear();
+        time(*body, rounds);
+        uint64_t m = body->percentile(50000);
+        return m > in.overhead ? m - in.overhead : 0;
+    };
+    in.call_cost = median(time_call);
+    in.thousand_nops = median(time_nops);
+    in.noise_p99 = body->percentile(99000) - body->percentile(50000);
+
+    // A tick of the kernel may fall into a sample in a hundred; the others are the same to the digit.
+    bool same = in.overhead_min == in.overhead_p99 && body->min() == body->percentile(90000);
+    in.counts_instructions = in.hypervisor == "TCGTCGTCGTCG" && same && in.thousand_nops == 1000;
+    if (in.counts_instructions) {
+        in.clock = "exact";
+        in.unit = "insn";
+        in.evidence = "exact";
+        in.tsc_hz = 1'000'000'000;
+        in.tsc_source = "QEMU -icount shift=0";
+    } else {
+        find_frequency(in);
+        // A hypervisor that traps or emulates shows in an empty pair; hardware needs well under 1000 ticks.
+        if (in.hypervisor != "TCGTCGTCGTCG" && in.overhead_p50 <= 1000) in.evidence = "measured";
+    }
+
+    uint64_t steal0 = 0, steal1 = 0;
+    in.steal_known = read_steal(cpu, steal0);
+    scan_for_gaps(in, in.counts_instructions ? in.tsc_hz / 1000 : in.tsc_hz / 5);
+    if (in.steal_known && read_steal(cpu, steal1)) {
+        double seconds = static_cast<double>(in.gap_scan) / static_cast<double>(in.tsc_hz);
+        double stolen = static_cast<double>(steal1 - steal0) / static_cast<double>(sysconf(_SC_CLK_TCK));
+        in.steal_ppm = static_cast<uint64_t>(1e6 * stolen / seconds);
+    }
+    judge(in);
+    look_for_noise(in, cpu);
+    return in;
+}
+
+void emit_machine(wire::Sender& sender, const Instrument& in) {
+    utsname name{};
+    uname(&name);
+    std::string model;
+    std::ifstream cpuinfo("/proc/cpuinfo");
+    for (std::string line; model.empty() && std::getline(cpuinfo, line);)
+        if (line.starts_with("model name") && line.find(": ") != line.npos) model = line.substr(line.find(": ") + 2);
+    wire::Json& j = sender.begin(wire::kind::machine);
+    j.member("cpu", std::string_view(model)).member("hypervisor", std::string_view(in.hypervisor));
+    j.member("tsc_hz", in.tsc_hz).member("tsc_source", in.tsc_source).member("tsc_invariant", in.tsc_invariant);
+    j.member("os", name.sysname).member("os_release", name.release).member("os_version", name.version);
+    j.member("cpus", sysconf(_SC_NPROCESSORS_ONLN));
+    j.member("memory_bytes", static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)));
+    j.member("clocksource", std::string_view(first_line("/sys/devices/system/clocksource/clocksource0/current_clocksource")));
+    sender.send();
+}
+
+void emit_instrument(wire::Sender& sender, const Instrument& in) {
+    wire::Json& j = sender.begin(wire::kind::instrument);
+    j.member("clock", in.clock).member("unit", in.unit).member("evidence", in.evidence);
+    j.member("verdict", in.verdict).member("because", std::string_view(in.because));
+    j.member("timestamp_overhead", in.overhead).member("overhead_min", in.overhead_min);
+    j.member("overhead_p50", in.overhead_p50).member("overhead_p99", in.overhead_p99);
+    j.member("resolution", in.resolution).member("noise_p99", in.noise_p99);
+    j.member("instruction_counting", in.counts_instructions).member("call_cost", in.call_cost);
+    j.member("thousand_nops", in.thousand_nops);
+    j.member("gap_scan", in.gap_scan).member("gap_share_ppm", in.gap_share_ppm).member("gaps", in.gaps);
+    j.member("gap_longest", in.gap_longest);
+    if (in.steal_known) j.member("steal_ppm", in.steal_ppm);
+    else j.key("steal_ppm").null();
+    j.key("smi_count").null();
+    sender.send();
+    for (const std::string& text : in.noise) {
+        sender.begin(wire::kind::flag).member("text", std::string_view(text));
+        sender.send();
+    }
+}
+
+}  // namespace doorbell::host

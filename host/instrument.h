@@ -1,0 +1,44 @@
+// What this Linux and its CPU are, how good the clock is, and what disturbs it: the same self-statement as the
+// image's, as far as a program can make it.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "firmware/wire/record.h"
+
+namespace doorbell::host {
+
+struct Instrument {
+    const char* clock = "live";      ///< "exact" or "live"
+    const char* unit = "tick";       ///< "insn" (exact) or "tick" (of the TSC)
+    const char* evidence = "rough";  ///< "exact", "measured" or "rough"
+    bool counts_instructions = false;
+
+    uint64_t tsc_hz = 0;
+    const char* tsc_source = "";
+    bool tsc_invariant = false;
+    std::string hypervisor;  ///< CPUID's signature; "" on bare metal
+
+    // In `unit`.
+    uint64_t overhead = 0;  ///< of a begin()/end() pair; taken off every cost
+    uint64_t overhead_min = 0, overhead_p50 = 0, overhead_p99 = 0;
+    uint64_t resolution = 0;
+    uint64_t thousand_nops = 0, call_cost = 0, noise_p99 = 0;
+    uint64_t gap_scan = 0, gap_lost = 0, gap_longest = 0, gaps = 0, gap_share_ppm = 0;
+    uint64_t steal_ppm = 0;  ///< of the gap scan's time, taken by the hypervisor (/proc/stat)
+    bool steal_known = false;
+
+    const char* verdict = "refused";
+    std::string because;
+    /// What makes this host noisy, in sentences.
+    std::vector<std::string> noise;
+};
+
+/// Looks, on the CPU `cpu` (the caller is already there).
+Instrument observe(int cpu);
+
+void emit_machine(wire::Sender& sender, const Instrument& in);
+void emit_instrument(wire::Sender& sender, const Instrument& in);
+
+}  // namespace doorbell::host

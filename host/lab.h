@@ -1,0 +1,29 @@
+// A Linux lab: one question, one file, one table, like the image's labs (labs/lab.h), whose case it shares.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "labs/lab.h"
+
+namespace doorbell::host {
+
+using labs::Case;
+
+class Bench;  // bench.h
+
+struct Lab {
+    const char* name;
+    const char* question;
+    const char* needs;  ///< beyond a plain user's rights, in words
+    std::span<const Case> cases;
+    /// Measures one case; throws Skip where it cannot be had here.
+    void (*body)(Bench& bench, const Case& which);
+    /// What the user's number of samples is divided by for this case, because one of its samples is long.
+    uint64_t (*fewer)(const Case& which) = nullptr;
+};
+
+/// All labs, in the order in which they run.
+std::span<const Lab* const> catalogue();
+
+}  // namespace doorbell::host

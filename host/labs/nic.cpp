@@ -1,0 +1,141 @@
+// A packet is sent; how soon does a Linux program know that it has come? UDP, 16 bytes of payload, from one CPU
+// to another where there are two; `latency` runs from the timestamp before send(2) to the first timestamp of
+// the program that has the payload.
+#include <sched.h>
+#include <sys/socket.h>
+
+#include <atomic>
+#include <exception>
+#include <optional>
+
+#include "host/bench.h"
+#include "host/clock.h"
+#include "host/lab.h"
+#include "host/network.h"
+#include "host/udp.h"
+
+namespace doorbell::host {
+namespace {
+
+constexpr Case cases[] = {
+    "path=loopback wait=block", "path=loopback wait=epoll", "path=loopback wait=busy-poll", "path=loopback wait=spin",
+    "path=loopback wait=packet-ring",
+    "path=veth wait=block",     "path=veth wait=epoll",     "path=veth wait=busy-poll",     "path=veth wait=spin",
+    "path=veth wait=packet-ring",
+};
+
+constexpr uint16_t port = 7979;
+constexpr uint32_t left_address = 0x0A4E0001, right_address = 0x0A4E0002;  // 10.78.0.1 and .2, in our own namespaces
+
+/// What the receiver's thread says.
+struct Desk {
+    std::atomic<uint64_t> ready{0}, number{0}, known{0};
+    std::atomic<bool> failed{false};
+    std::string reason, remark;
+};
+
+void receive(Desk& desk, const NetworkNamespace& where, std::string_view wait, uint32_t address, const char* link) {
+    try {
+        where.enter();
+        auto receiver = Receiver::make(wait, address, port, link);
+        desk.ready = 1;
+        Payload payload{};
+        while (receiver->next(payload)) {
+            uint64_t known = measure::end();
+            desk.remark = receiver->remark();
+            if (payload.number == 0) return;
+            desk.known.store(known, std::memory_order_relaxed);
+            desk.number.store(payload.number, std::memory_order_release);
+        }
+        desk.reason = "no packet came for 5 s";
+    } catch (const std::exception& error) {
+        desk.reason = error.what();
+    }
+    desk.failed = true;
+}
+
+void send(const File& socket, uint64_t number) {
+    Payload payload{number, 0};
+    if (::send(*socket, &payload, sizeof payload, 0) != sizeof payload) skip_errno("sending");
+}
+
+void measure(Bench& bench, const File& socket, Desk& desk) {
+    measure::Series& latency = bench.series("latency");
+    uint64_t number = 0, hz = bench.instrument.tsc_hz;
+    bench.repeat([&] {
+        // Until the receiver waits again; a receiver on the same CPU needs it for that.
+        if (bench.two_cpus()) {
+            spin_until(measure::end() + hz / 20000);
+        } else {
+            timespec pause{0, 50'000};
+            clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, nullptr);
+        }
+        ++number;
+        uint64_t t = measure::begin();
+        send(socket, number);
+        while (desk.number.load(std::memory_order_acquire) != number) {
+            if (!bench.two_cpus()) sched_yield();
+            if (desk.failed) throw Skip(desk.reason);
+            if (measure::end() - t > 6 * hz) throw Skip("a packet was lost on the way");
+        }
+        uint64_t ticks = desk.known - t;
+        latency.record(ticks);
+        return ticks;
+    });
+}
+
+void body(Bench& bench, const Case& which) {
+    NetworkNamespace left;
+    std::optional<NetworkNamespace> right;
+    const char* link = "lo";
+    uint32_t address = 0x7F000001;
+    const NetworkNamespace* there = &left;
+    if (which["path"] == "veth") {
+        right.emplace();
+        left.enter();
+        add_veth("doorbell0", "doorbell1", right->fd());
+        add_address("doorbell0", left_address, 24);
+        set_up("doorbell0");
+        uint8_t left_mac[6], right_mac[6];
+        mac_of("doorbell0", left_mac);
+        right->enter();
+        add_address("doorbell1", right_address, 24);
+        set_up("doorbell1");
+        mac_of("doorbell1", right_mac);
+        add_neighbour("doorbell1", left_address, left_mac);
+        left.enter();
+        add_neighbour("doorbell0", right_address, right_mac);
+        link = "doorbell1";
+        address = right_address;
+        there = &*right;
+    }
+    File socket = sender_to(address, port);
+    Desk desk;
+    std::string_view wait = which["wait"];
+    Partner partner(As::thread, bench.cpu(1), [&] { receive(desk, *there, wait, address, link); });
+    std::exception_ptr trouble;
+    try {
+        while (desk.ready == 0 && !desk.failed) sched_yield();
+        if (desk.failed) throw Skip(desk.reason);
+        measure(bench, socket, desk);
+    } catch (...) {
+        trouble = std::current_exception();
+    }
+    // The receiver's patience bounds the join even where this one gets lost.
+    if (!desk.failed) {
+        Payload last{0, 0};
+        (void)!::send(*socket, &last, sizeof last, 0);
+    }
+    partner.join();
+    if (trouble) std::rethrow_exception(trouble);
+    if (!desk.remark.empty()) bench.flag(desk.remark);
+    if (!bench.two_cpus()) bench.flag("sender and receiver share one CPU");
+}
+
+}  // namespace
+
+extern const Lab nic_lab;
+constinit const Lab nic_lab = {"nic", "A packet is sent; how soon does a Linux program know that it has come?",
+                               "CAP_SYS_ADMIN and CAP_NET_ADMIN for network namespaces of its own, CAP_NET_RAW for the packet ring", cases, body};
+
+}  // namespace doorbell::host

@@ -1,0 +1,142 @@
+// In the peers' guest only: a packet sent by the virtio card arrives at the e1000e card after the wire's fixed
+// time; how soon does the program know? One task does both: it sends, then waits. `latency` runs from the
+// timestamp before send(2) to the first timestamp of the program that has the payload, less the time on the
+// wire; `latency-after-send` from the timestamp after send(2). The card's doorbell is rung between the two.
+//
+// While a task sleeps, another of policy SCHED_IDLE keeps the CPU busy: this is an interrupt of a busy CPU, as
+// in the image's wait=irq. (An emulated e1000e interrupts a halted CPU 128 us late: QEMU's clock jumps to the
+// card's throttle timer first.)
+#include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <exception>
+
+#include "host/bench.h"
+#include "host/clock.h"
+#include "host/lab.h"
+#include "host/network.h"
+#include "host/udp.h"
+
+namespace doorbell::host {
+namespace {
+
+constexpr Case cases[] = {
+    "model=e1000e wait=block", "model=e1000e wait=epoll", "model=e1000e wait=busy-poll",
+    "model=e1000e wait=spin",  "model=e1000e wait=packet-ring", "model=e1000e op=empty-poll",
+};
+
+constexpr uint16_t port = 7979;
+constexpr uint32_t left_address = 0x0A4E0001, right_address = 0x0A4E0002;
+/// From the transmitter's doorbell to the arrival (QEMU's x-txtimer), in ns; `--set wire=N` says otherwise.
+constexpr uint64_t wire_ns = 150'000;
+
+/// Keeps the CPU busy below every other task.
+class Background {
+  public:
+    explicit Background(int cpu)
+        : partner_(As::thread, cpu, [this] {
+              sched_param param{};
+              sched_setscheduler(0, SCHED_IDLE, &param);
+              while (!stop_.load(std::memory_order_relaxed)) {}
+          }) {}
+    ~Background() {
+        stop_ = true;
+        partner_.join();
+    }
+
+  private:
+    std::atomic<bool> stop_{false};
+    Partner partner_;
+};
+
+/// Both cards with addresses and neighbours, the e1000e in a namespace of its own, in which this thread is.
+class Wire {
+  public:
+    Wire() : from_(link_of_driver("virtio_net")), to_(link_of_driver("e1000e")) {
+        if (from_.empty() || to_.empty()) throw Skip("this machine has not both a virtio_net and an e1000e card (the peers' guest has)");
+        uint8_t from_mac[6], to_mac[6];
+        mac_of(to_, to_mac);
+        mac_of(from_, from_mac);
+        right_.leave();
+        move_link(to_, right_.fd());
+        add_address(from_, left_address, 24);
+        set_up(from_);
+        add_neighbour(from_, right_address, to_mac);
+        socket = sender_to(right_address, port);
+        right_.enter();
+        add_address(to_, right_address, 24);
+        set_up(to_);
+        add_neighbour(to_, left_address, from_mac);
+        // The drivers' link checks, some seconds on.
+        timespec settle{4, 0};
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &settle, nullptr);
+    }
+    ~Wire() {
+        try {
+            move_link(to_, right_.outside_fd());
+        } catch (const Skip&) {
+            // Then the next case finds no card and says so.
+        }
+    }
+    Wire(const Wire&) = delete;
+    const char* receiving_link() const { return to_.c_str(); }
+    File socket;
+
+  private:
+    std::string from_, to_;
+    // Made first in the thread's old namespace; the names above were found there.
+    struct Inside : NetworkNamespace {
+        Inside() { leave(); }
+    } right_;
+};
+
+void empty_poll(Bench& bench, const Wire& wire) {
+    (void)wire;
+    File socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    measure::Series& cost = bench.series("cost", {.less_overhead = true});
+    bench.repeat([&] {
+        char byte;
+        uint64_t t = measure::begin();
+        ssize_t got = recv(*socket, &byte, 1, MSG_DONTWAIT);
+        uint64_t ticks = measure::end() - t;
+        if (got >= 0) throw Skip("a packet arrived that nobody sent");
+        cost.record(ticks);
+        return ticks;
+    });
+}
+
+void body(Bench& bench, const Case& which) {
+    uint64_t wire_time = bench.setting("wire", wire_ns) * bench.instrument.tsc_hz / 1'000'000'000;
+    Wire wire;
+    if (which["op"] == "empty-poll") return empty_poll(bench, wire);
+    auto receiver = Receiver::make(which["wait"], right_address, port, wire.receiving_link());
+    Background background(bench.cpu(0));
+    measure::Series &latency = bench.series("latency"), &after_send = bench.series("latency-after-send");
+    uint64_t number = 0;
+    bench.repeat([&] {
+        // Further apart than the card's throttle of 128 us.
+        spin_until(measure::end() + bench.instrument.tsc_hz / 2000 + bench.random.below(10'000));
+        Payload payload{++number, 0};
+        uint64_t t = measure::begin();
+        if (::send(*wire.socket, &payload, sizeof payload, 0) != sizeof payload) skip_errno("sending");
+        uint64_t returned = measure::end();
+        if (!receiver->next(payload)) throw Skip("the packet did not arrive within 5 s");
+        uint64_t known = measure::end();
+        if (payload.number != number) throw Skip("another packet arrived than the one that was sent");
+        uint64_t ticks = known - t > wire_time ? known - t - wire_time : 0;
+        latency.record(ticks);
+        after_send.record(known - returned > wire_time ? known - returned - wire_time : 0);
+        return ticks;
+    });
+    if (*receiver->remark() != 0) bench.flag(receiver->remark());
+}
+
+}  // namespace
+
+extern const Lab wire_lab;
+constinit const Lab wire_lab = {"nic", "A packet is sent; how soon does a Linux program know that it has come?",
+                                "a virtio_net and an e1000e card on one wire, and CAP_NET_ADMIN", cases, body};
+
+}  // namespace doorbell::host

@@ -1,0 +1,13 @@
+// From samples to records, as the image sends them.
+#pragma once
+#include "firmware/wire/record.h"
+#include "host/bench.h"
+#include "host/lab.h"
+
+namespace doorbell::host {
+
+/// Sends the case's series with their histograms, counters and raw samples; `id` counts series of the run.
+void emit_case(wire::Sender& sender, uint64_t& id, const Lab& lab, const Case& which, const Bench& bench);
+void emit_skip(wire::Sender& sender, const Lab& lab, const Case& which, const std::string& reason);
+
+}  // namespace doorbell::host

@@ -1,0 +1,98 @@
+#include "host/run/session.h"
+
+#include <sched.h>
+#include <sys/mman.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "firmware/wire/words.h"
+#include "host/run/records.h"
+
+namespace doorbell::host {
+namespace {
+
+void write_line(void*, std::string_view line) {
+    std::string text(line);
+    text += '\n';
+    for (size_t at = 0; at < text.size();) {
+        ssize_t n = write(STDOUT_FILENO, text.data() + at, text.size() - at);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) _exit(1);  // nobody listens any more
+        at += static_cast<size_t>(n);
+    }
+}
+
+/// Where the wire is a serial line, its interrupts must be over before the next case is measured.
+void drain() {
+    if (isatty(STDOUT_FILENO)) tcdrain(STDOUT_FILENO);
+}
+
+/// What a lab did to this thread must not reach the next.
+void forget_scheduling(int cpu) {
+    sched_param param{};
+    sched_setscheduler(0, SCHED_OTHER, &param);
+    pin(cpu);
+}
+
+}  // namespace
+
+Session::Session(const Words& words, const char* program) : words_(words), sender_(write_line, nullptr) {
+    // Page faults belong to the warm-up; without the right to lock memory they may come later too.
+    (void)mlockall(MCL_CURRENT);
+    pin(words.request.cpus[0]);
+    instrument_ = observe(words.request.cpus[0]);
+    sender_.begin(wire::kind::hello).member("wire", wire::wire_name).member("image", program).member("command_line", "");
+    sender_.send();
+    emit_machine(sender_, instrument_);
+    emit_instrument(sender_, instrument_);
+    wire::Json& plan = sender_.begin(wire::kind::plan);
+    plan.member("cases", words.cases.size()).member("samples", words.request.samples).member("seed", words.request.seed);
+    sender_.send();
+}
+
+uint64_t Session::samples_of(const Chosen& chosen) const {
+    uint64_t fewer = chosen.lab->fewer != nullptr ? chosen.lab->fewer(*chosen.which) : 1;
+    return std::max<uint64_t>(words_.request.samples / fewer, 1);
+}
+
+std::string Session::run(const Chosen& chosen, Loop& loop) {
+    if (bench_ == nullptr) {
+        skip_.clear();
+        sender_.begin(wire::kind::begin).member("lab", chosen.lab->name).member("case", chosen.which->text());
+        sender_.send();
+        drain();
+        bench_ = std::make_unique<Bench>(instrument_, words_.request, samples_of(chosen), &loop);
+    } else {
+        bench_->next(loop);
+    }
+    try {
+        forget_scheduling(words_.request.cpus[0]);
+        chosen.lab->body(*bench_, *chosen.which);
+        bench_->close_repetition();
+    } catch (const Skip& skip) {
+        skip_ = skip.what();
+    } catch (const std::exception& error) {
+        skip_ = error.what();
+    }
+    return skip_;
+}
+
+void Session::close(const Chosen& chosen) {
+    if (bench_ == nullptr) return;
+    if (skip_.empty()) emit_case(sender_, next_id_, *chosen.lab, *chosen.which, *bench_);
+    else emit_skip(sender_, *chosen.lab, *chosen.which, skip_);
+    bench_.reset();
+    drain();
+}
+
+void Session::end() {
+    uint64_t records = sender_.sent() + 1;
+    sender_.begin(wire::kind::end).member("status", "done").member("records", records);
+    sender_.send();
+    drain();
+}
+
+}  // namespace doorbell::host

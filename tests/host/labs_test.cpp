@@ -1,0 +1,155 @@
+// The labs as Linux programs: every case ends in a series or in a reason, and nothing is left behind.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <set>
+#include <thread>
+
+#include "tests/image/run.h"
+
+namespace doorbell::test {
+namespace {
+
+Outcome host(const Scratch& scratch, const std::string& arguments) { return shell(scratch, DOORBELL_COMMAND " host " + arguments + " --out run"); }
+
+std::string text_of(const Json& keys) {
+    std::string text;
+    for (const auto& [key, value] : keys.items()) text += (text.empty() ? "" : " ") + key + "=" + value.get<std::string>();
+    return text;
+}
+
+/// Words in any order.
+std::set<std::string> words_of(const std::string& text) {
+    std::istringstream in(text);
+    std::set<std::string> words;
+    for (std::string word; in >> word;) words.insert(word);
+    return words;
+}
+
+uint64_t least(const Json& results, const std::string& lab, const Json& which, const std::string& metric) {
+    Json found = series(results, lab, which, metric);
+    EXPECT_FALSE(found.is_null()) << lab << " " << which.dump() << " " << metric;
+    return found.is_null() ? 0 : found.at("min").get<uint64_t>();
+}
+
+class LinuxLab : public testing::TestWithParam<const char*> {};
+
+TEST_P(LinuxLab, EachCaseIsMeasuredOrSkippedWithItsReason) {
+    Scratch scratch;
+    Outcome list = shell(scratch, DOORBELL_COMMAND " host --list --json");
+    ASSERT_EQ(list.status, 0) << list.err;
+    std::set<std::set<std::string>> wanted;
+    for (const Json& lab : Json::parse(list.out))
+        if (lab.at("lab") == GetParam())
+            for (const Json& which : lab.at("cases")) wanted.insert(words_of(which.get<std::string>()));
+    ASSERT_FALSE(wanted.empty());
+
+    Outcome run = host(scratch, std::string(GetParam()) + " --samples 20 --warm-up 2");
+    ASSERT_EQ(run.status, 0) << run.err;
+    Json got = results(scratch);
+    ASSERT_TRUE(got.at("complete").get<bool>());
+    std::set<std::set<std::string>> seen;
+    for (const Json& s : got.at("series")) {
+        seen.insert(words_of(text_of(s.at("case"))));
+        EXPECT_GT(s.at("count").get<uint64_t>(), 0u);
+        EXPECT_TRUE(s.at("evidence") == "measured" || s.at("evidence") == "rough") << s.at("evidence");
+        // Time comes in ticks and in nanoseconds.
+        if (s.at("unit") == "tick") {
+            double ratio = s.at("max").get<double>() / got.at("machine").at("tsc_hz").get<double>() * 1e9;
+            EXPECT_NEAR(s.at("ns").at("max").get<double>(), ratio, ratio * 1e-6 + 1);
+        }
+    }
+    for (const Json& skip : got.at("skipped")) {
+        EXPECT_NE(skip.at("reason"), "");
+        EXPECT_TRUE(seen.insert(words_of(text_of(skip.at("case")))).second) << "both measured and skipped: " << skip.dump();
+    }
+    EXPECT_EQ(seen, wanted);
+
+    // Google Benchmark's own file has every case too.
+    Json benchmark = Json::parse(content(scratch / "run/benchmark.json"));
+    std::set<std::string> names;
+    for (const Json& one : benchmark.at("benchmarks")) names.insert(one.at("name").get<std::string>());
+    EXPECT_EQ(names.size(), wanted.size());
+}
+
+INSTANTIATE_TEST_SUITE_P(All, LinuxLab, testing::Values("timer", "nic", "syscall", "batch", "switch", "signals", "thrash"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST(LinuxLabs, AHandlerDrainsAndSigkillDoesNotAsk) {
+    Scratch scratch;
+    Outcome run = host(scratch, "signals:drain=handler signals:drain=signalfd --samples 200 --warm-up 1");
+    ASSERT_EQ(run.status, 0) << run.err;
+    Json got = results(scratch);
+    for (const char* drain : {"handler", "signalfd"})
+        for (const char* metric : {"torn", "lost"}) {
+            Json found = series(got, "signals", {{"signal", "SIGTERM"}, {"drain", drain}}, metric);
+            ASSERT_FALSE(found.is_null());
+            EXPECT_EQ(found.at("max"), 0) << drain << " " << metric;
+            EXPECT_EQ(found.at("count"), 20);
+        }
+    EXPECT_FALSE(series(got, "signals", {{"signal", "SIGKILL"}, {"drain", "handler"}}, "torn").is_null());
+}
+
+TEST(LinuxLabs, OneBagIsCheaperThanAThousandNotes) {
+    Scratch scratch;
+    Outcome run = host(scratch, "batch:by=write --samples 100");
+    ASSERT_EQ(run.status, 0) << run.err;
+    Json got = results(scratch);
+    uint64_t notes = least(got, "batch", {{"by", "write"}, {"size", "1"}}, "cost");
+    uint64_t bag = least(got, "batch", {{"by", "write"}, {"size", "1000"}}, "cost");
+    EXPECT_LT(bag * 3, notes);
+}
+
+TEST(LinuxLabs, ACallIsCheaperThanASystemCall) {
+    Scratch scratch;
+    Outcome run = host(scratch, "syscall --samples 200 --raw");
+    ASSERT_EQ(run.status, 0) << run.err;
+    Json got = results(scratch);
+    uint64_t call = least(got, "syscall", {{"gate", "call"}}, "cost");
+    uint64_t system_call = least(got, "syscall", {{"gate", "syscall"}, {"call", "getppid"}}, "cost");
+    EXPECT_LT(call * 2, system_call);
+    // --raw: a line of words, then a line for each sample.
+    std::string samples = content(scratch / ("run/" + series(got, "syscall", {{"gate", "call"}}, "cost").at("raw").get<std::string>()));
+    EXPECT_EQ(std::count(samples.begin(), samples.end(), '\n'), 201);
+}
+
+TEST(LinuxLabs, RepetitionsJoin) {
+    Scratch scratch;
+    Outcome run = host(scratch, "syscall:gate=call --samples 50 --repetitions 3");
+    ASSERT_EQ(run.status, 0) << run.err;
+    EXPECT_EQ(series(results(scratch), "syscall", {{"gate", "call"}}, "cost").at("count"), 150);
+}
+
+TEST(LinuxLabs, AWrongWordIsAnsweredWithTheNearest) {
+    Scratch scratch;
+    Outcome lab = host(scratch, "syscal");
+    EXPECT_EQ(lab.status, 2);
+    EXPECT_NE(lab.err.find("\"syscall\""), std::string::npos) << lab.err;
+    Outcome which = host(scratch, "timer:source=timerfx");
+    EXPECT_EQ(which.status, 2);
+    EXPECT_NE(which.err.find("source=timerfd"), std::string::npos) << which.err;
+    EXPECT_FALSE(fs::exists(scratch / "run"));
+}
+
+TEST(LinuxLabs, SigintSavesWhatArrivedAndLeavesNothingBehind) {
+    Scratch scratch;
+    // Signals once the packets' case has begun, in which namespaces and links exist.
+    std::string command = DOORBELL_COMMAND;
+    Outcome run = shell(scratch, command + " host syscall:gate=call nic:path=veth,wait=block --samples 5000000 --out run & pid=$!; "
+                                           "for i in $(seq 600); do grep -q 'path=veth' run/console.log 2>/dev/null && break; sleep 0.1; done; "
+                                           "kill -INT $pid; wait $pid");
+    EXPECT_EQ(run.status, 130) << run.err;
+    Json got = results(scratch);
+    ASSERT_FALSE(got.is_discarded());
+    EXPECT_FALSE(got.at("complete").get<bool>());
+    EXPECT_FALSE(series(got, "syscall", {{"gate", "call"}}, "cost").is_null());
+    // The program has this run's folder among its words; without it its namespaces are gone as well.
+    for (const fs::directory_entry& entry : fs::directory_iterator("/proc")) {
+        std::string words = content(entry.path() / "cmdline");
+        EXPECT_EQ(words.find((scratch / "run").string()), std::string::npos) << words;
+    }
+    EXPECT_FALSE(fs::exists("/sys/class/net/doorbell0"));
+}
+
+}  // namespace
+}  // namespace doorbell::test
