@@ -4,7 +4,6 @@
 BUILD    ?= build
 JOBS     ?= $(shell nproc)
 SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
-RESULTS  ?= results
 
 BUILD_PACKAGES := g++ cmake ninja-build binutils libboost-dev libboost-program-options-dev nlohmann-json3-dev \
                   libfmt-dev libssl-dev libbenchmark-dev libjs-chart.js liburing-dev zlib1g-dev
@@ -12,9 +11,9 @@ RUN_PACKAGES   := qemu-system-x86
 IMAGE_PACKAGES := grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools
 TEST_PACKAGES  := libgtest-dev libgmock-dev ovmf valgrind bochs bochs-term bochsbios vgabios chromium libbenchmark-tools python3-scipy iproute2
 FUZZ_PACKAGES  := clang libclang-rt-14-dev
-PEERS_PACKAGES := busybox-static cpio libdpdk-dev
+PEERS_PACKAGES := libdpdk-dev libnuma-dev libbsd-dev libmd-dev
 
-.PHONY: all build run test bench fuzz image peers clean build-packages run-packages test-packages
+.PHONY: all build run test bench fuzz image peers clean build-packages run-packages test-packages peers-packages
 all: build
 
 # $(call need,PACKAGES): installs those that are not there. Asks nothing, and touches nothing where all are.
@@ -62,8 +61,11 @@ image: build
 	$(call need,$(IMAGE_PACKAGES))
 	@$(BUILD)/doorbell image --out $(BUILD)/doorbell.iso
 
-peers: build run-packages
+# DPDK's package has to be there before the build looks for it.
+peers-packages:
 	$(call need,$(PEERS_PACKAGES))
+
+peers: peers-packages build run-packages
 	@$(BUILD)/doorbell peers
 
 clean:
