@@ -35,7 +35,6 @@ std::string proof_of(const Question& question, const std::optional<StoredRun>& s
     if (stored)
         if (std::string proof = question.proof(stored->run); !proof.empty()) return proof;
     std::string command = std::string("doorbell run ") + question.lab;
-    if (std::string(question.lab) == "nic") command += " --nic e1000e";
     return labs::find(question.lab) == nullptr ? std::string("this version does not have that lab")
            : stored                            ? fmt::format("your last run does not have it; to see it: {}", command)
                                                : fmt::format("there is no run yet; to see it: {}", command);

@@ -168,6 +168,26 @@ Chart bars(const std::vector<StoredRun>& runs, const Lines& lines, const char* w
     return chart;
 }
 
+/// Of things that each sample counts: how many in all.
+Chart totals(const std::vector<StoredRun>& runs, const Lines& lines) {
+    Chart chart;
+    chart.title = title_of(lines, " in all");
+    std::vector<std::string> varying = varying_keys(lines);
+    Json names = Json::array(), sums = Json::array();
+    for (const Line& line : lines) {
+        const Series& series = *line.series;
+        std::string run = letter(runs, line.run), text = label(series, varying);
+        if (text.empty()) text = series.metric;
+        text += fmt::format(", {} samples", figure(static_cast<double>(series.count)));
+        names.push_back(run.empty() ? text : run + ": " + text);
+        sums.push_back(series.sum);
+        chart.summary += fmt::format("{}{}: {}", chart.summary.empty() ? "" : "; ", names.back().get<std::string>(), figure(static_cast<double>(series.sum)));
+    }
+    chart.spec = {{"kind", "bars"}, {"unit", lines.front().series->unit}, {"x", axis_title(*lines.front().series)}, {"names", names}};
+    chart.spec["lines"] = Json::array({{{"name", "sum"}, {"colour", 0}, {"points", sums}}});
+    return chart;
+}
+
 // Latency by percentile.
 
 Chart percentiles(const std::vector<StoredRun>& runs, const Lines& lines, const Detail& detail) {
@@ -433,7 +453,9 @@ std::vector<Chart> charts_of(const std::vector<StoredRun>& runs, const std::stri
             std::erase_if(whole, [&](const Line& l) { return !l.series->which[x].empty(); });
             charts.push_back(curves(runs, on_curve, x));
         }
-        if (!whole.empty() && constant(whole))
+        if (!whole.empty() && is_thing(whole.front().series->unit))
+            charts.push_back(totals(runs, whole));
+        else if (!whole.empty() && constant(whole))
             charts.push_back(bars(runs, whole, ", all samples equal"));
         else if (!whole.empty())
             for (const Lines& part : in_readable_charts(whole)) charts.push_back(percentiles(runs, part, detail));

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "harness/results/compare.h"
@@ -11,11 +10,6 @@
 
 namespace doorbell::harness {
 namespace {
-
-bool is_time(const std::string& unit) {
-    static constexpr std::array<std::string_view, 6> times{"insn", "tick", "ns", "us", "ms", "s"};
-    return std::find(times.begin(), times.end(), unit) != times.end();
-}
 
 std::string share_text(const FigureChange& figure) {
     double share = figure.share();

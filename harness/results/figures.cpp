@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <string_view>
 
 #include "firmware/measure/histogram.h"
 #include "harness/results/stored_run.h"
@@ -73,6 +75,16 @@ std::string percent(double share) {
 }
 
 std::string signed_percent(double share) { return (share > 0 ? "+" : "") + percent(share); }
+
+bool is_time(const std::string& unit) {
+    static constexpr std::array<std::string_view, 6> times{"insn", "tick", "ns", "us", "ms", "s"};
+    return std::find(times.begin(), times.end(), unit) != times.end();
+}
+
+bool is_thing(const std::string& unit) {
+    static constexpr std::array<std::string_view, 5> things{"attempt", "batch", "lock", "log", "packet"};
+    return std::find(things.begin(), things.end(), unit) != things.end();
+}
 
 const char* meaning_of_evidence(const std::string& evidence) {
     if (evidence == "exact") return "counted instructions, the same in every run; not cycles";

@@ -27,7 +27,7 @@ const Series* find(const Run& run, std::string_view lab, std::string_view words,
 std::string said(const Run& run, const Series& series) {
     double resolution = resolution_of(run, series);
     // Of things that are counted once a sample, how many in all.
-    if (series.unit == "batch" || series.unit == "attempt" || series.unit == "packet")
+    if (is_thing(series.unit))
         return fmt::format("{} {}: {} in {} trials ({})", series.lab, series.which.text(), figure(static_cast<double>(series.sum)) + " " + series.metric,
                            figure(static_cast<double>(series.count)), series.evidence);
     std::string value = series.whole() ? percentile_figure(series, 50000, resolution) : figure(series.mean(), resolution);

@@ -68,11 +68,13 @@
         stages(spec) { return across(spec, true); }
     };
     function across(spec, stacked) {
+        const all = [].concat(...spec.lines.map(line => line.points)), least = Math.min(...all), most = Math.max(...all);
+        const log = !stacked && least > 0 && most > 100 * least;
         const sets = spec.lines.map(line => ({ label: line.name, data: line.points, backgroundColor: colour(line), borderColor: "#fff", borderWidth: stacked ? 1 : 0, maxBarThickness: 26 }));
         const tooltip = { callbacks: { label: item => item.dataset.label + ": " + number(item.raw) + " " + spec.unit } };
         if (spec.whole) tooltip.callbacks.footer = items => "whole: " + number(spec.whole[items[0].dataIndex]) + " " + spec.unit;
         return { type: "bar", data: { labels: spec.names, datasets: sets }, figures: true,
-            options: { indexAxis: "y", layout: { padding: { right: 52 } }, scales: { x: { stacked: stacked, beginAtZero: true, title: title(spec.x), ticks: { callback: number } }, y: { stacked: stacked, ticks: { autoSkip: false } } }, plugins: { tooltip: tooltip } } };
+            options: { indexAxis: "y", layout: { padding: { right: 52 } }, scales: { x: { type: log ? "logarithmic" : "linear", min: log ? Math.pow(10, Math.floor(Math.log10(least)) - (least === Math.pow(10, Math.floor(Math.log10(least))) ? 1 : 0)) : undefined, stacked: stacked, beginAtZero: true, title: title(spec.x + (log ? " (log)" : "")), ticks: { callback: (v, i, ticks) => log && !/^1/.test(String(v).replace(/^0\.0*/, "")) ? "" : number(v) } }, y: { stacked: stacked, ticks: { autoSkip: false } } }, plugins: { tooltip: tooltip } } };
     }
 
     // The figure at the end of each bar; of stacked bars, the whole.
