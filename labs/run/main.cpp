@@ -67,7 +67,7 @@ void send_error(const char* text, std::string_view detail, const char* advice = 
 }
 
 /// Faults on purpose, so that tests can see a panic and a watchdog at work.
-void fail_on_purpose(Fault fault) {
+[[gnu::noinline]] void fail_on_purpose(Fault fault) {
     switch (fault) {
         case Fault::double_fault:
             // A push onto no stack at all: #PF, whose own push fails again.

@@ -38,7 +38,8 @@ TEST_P(EveryMachine, StagesAddUpToTheWhole) {
     Outcome run = doorbell_run(scratch, "timer:wait=irq --samples 100 --machine " + GetParam());
     ASSERT_EQ(run.status, 0) << run.err;
     int seen = 0;
-    for (const Json& s : results(scratch)["series"]) {
+    const Json r = results(scratch);
+    for (const Json& s : r["series"]) {
         if (s["stages"].empty()) continue;
         ++seen;
         double sum = 0;
