@@ -52,7 +52,8 @@ int command_run(const std::vector<std::string>& args) {
     // For people; with --json or --quiet it goes where words for people go.
     std::FILE* words = showing.json || showing.quiet ? stderr : stdout;
     try {
-        fmt::print(words, "report: {}\n", write_report(finished.folder).string());
+        std::string page = write_report(finished.folder).string();
+        if (!showing.quiet) fmt::print(words, "report: {}\n", page);
         if (keep && !request.out && !showing.json && !showing.quiet) fmt::print(words, "{}", changes_since_last(finished.folder));
     } catch (const std::exception& trouble) {
         fmt::print(stderr, "doorbell run: no report: {}\n", trouble.what());
