@@ -19,7 +19,7 @@ class Case {
     constexpr Case(const char* text) : text_(text) {}
     constexpr std::string_view text() const { return text_; }
     /// The value of `key`, or "" where this case has none.
-    constexpr std::string_view operator[](std::string_view key) const {
+    [[gnu::noinline]] constexpr std::string_view operator[](std::string_view key) const {
         std::string_view rest = text_;
         while (!rest.empty()) {
             size_t blank = rest.find(' ');
@@ -31,7 +31,7 @@ class Case {
         return {};
     }
     /// The value of `key` as a decimal number; 0 where there is none.
-    constexpr uint64_t number(std::string_view key) const {
+    [[gnu::noinline]] constexpr uint64_t number(std::string_view key) const {
         uint64_t n = 0;
         for (char c : (*this)[key]) {
             if (c < '0' || c > '9') return 0;
