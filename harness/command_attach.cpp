@@ -18,6 +18,7 @@
 #include "harness/commands.h"
 #include "harness/number.h"
 #include "harness/options.h"
+#include "harness/results/report.h"
 #include "harness/session.h"
 #include "harness/version.h"
 
@@ -183,7 +184,7 @@ int command_attach(const std::vector<std::string>& args) {
     listener.run();
     Finished finished = session.finish(listener.failure(), listener.signal(), image_path(said(*map, "image").value_or("")));
     finished.strict = (*map)["strict"].as<bool>();
-    return show(finished, showing);
+    return show_with_report(finished, showing);
 }
 
 }  // namespace doorbell::harness

@@ -9,6 +9,7 @@
 #include "harness/nearest.h"
 #include "harness/number.h"
 #include "harness/options.h"
+#include "harness/results/report.h"
 #include "harness/session.h"
 #include "harness/table.h"
 #include "harness/version.h"
@@ -146,7 +147,7 @@ int command_host(const std::vector<std::string>& args) {
         failure = trouble.what();
     }
     if (watch.end_is_lost()) session.collector().end_is_lost();
-    return show(session.finish(failure, watch.signal(), ""), showing);
+    return show_with_report(session.finish(failure, watch.signal(), ""), showing);
 }
 
 }  // namespace doorbell::harness

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "harness/case_list.h"
 #include "harness/commands.h"
 #include "harness/nearest.h"
 #include "harness/options.h"
@@ -29,25 +30,9 @@ Json json_of(const labs::Lab& lab) {
 void print(const labs::Lab& lab) {
     fmt::print("{}", wrapped(std::string(lab.name) + (lab.by_default ? ": " : " (not by default): "), lab.question));
     fmt::print("{}", wrapped("  needs: ", lab.needs));
-    // Cases that differ only in how they wait share a line.
-    std::vector<std::pair<std::string, std::string>> lines;
-    for (const labs::Case& one : lab.cases) {
-        std::string rest, wait;
-        for (const auto& [key, value] : CaseKeys::from_text(one.text()).pairs())
-            (key == "wait" ? wait : rest) += key == "wait" ? value : (rest.empty() ? "" : " ") + key + "=" + value;
-        if (wait.empty() || lines.empty() || lines.back().first != rest || lines.back().second.empty())
-            lines.emplace_back(rest, wait);
-        else
-            lines.back().second += "|" + wait;
-    }
-    std::string together;
-    for (const auto& [rest, wait] : lines) {
-        if (!wait.empty())
-            fmt::print("{}", wrapped("  case: ", rest + (rest.empty() ? "" : " ") + "wait=" + wait));
-        else
-            together += (together.empty() ? "" : "; ") + rest;
-    }
-    if (!together.empty()) fmt::print("{}", wrapped("  cases: ", together));
+    std::vector<CaseKeys> cases;
+    for (const labs::Case& one : lab.cases) cases.push_back(CaseKeys::from_text(one.text()));
+    for (const std::string& line : folded(cases)) fmt::print("{}", wrapped("  case: ", line));
     for (const labs::Setting& one : lab.settings)
         fmt::print("{}", wrapped("  --set ", fmt::format("{}={} ({}, {} to {}): {}", one.name, one.normal, one.unit, one.least, one.most, one.help)));
     for (const labs::Claim& claim : lab.claims) fmt::print("{}", wrapped("  claim: ", claim.text));

@@ -47,16 +47,12 @@ int command_run(const std::vector<std::string>& args) {
     request.progress = !showing.quiet;
     Finished finished = run_in_qemu(request);
     finished.strict = (*map)["strict"].as<bool>();
-    int status = show(finished, showing);
+    int status = show_with_report(finished, showing);
     if (finished.folder.empty()) return status;
-    // For people; with --json or --quiet it goes where words for people go.
-    std::FILE* words = showing.json || showing.quiet ? stderr : stdout;
     try {
-        std::string page = write_report(finished.folder).string();
-        if (!showing.quiet) fmt::print(words, "report: {}\n", page);
-        if (keep && !request.out && !showing.json && !showing.quiet) fmt::print(words, "{}", changes_since_last(finished.folder));
+        if (keep && !request.out && !showing.json && !showing.quiet) fmt::print("{}", changes_since_last(finished.folder));
     } catch (const std::exception& trouble) {
-        fmt::print(stderr, "doorbell run: no report: {}\n", trouble.what());
+        fmt::print(stderr, "doorbell run: not compared with the run before: {}\n", trouble.what());
     }
     if (keep && !request.out)
         for (const auto& old : remove_old_runs(finished.folder.parent_path(), *keep))

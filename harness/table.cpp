@@ -5,106 +5,65 @@
 #include <algorithm>
 #include <vector>
 
-#include "harness/number.h"
+#include "harness/case_list.h"
+#include "harness/results/report.h"
 #include "labs/catalogue.h"
 
 namespace doorbell::harness {
 namespace {
-
-struct Row {
-    std::string which, wait, unit, p50, p99, max, evidence;
-};
 
 std::string text_of(const Json& object, const char* name) {
     auto found = object.find(name);
     return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
-Row row_of(const Series& series) {
-    Row row;
-    for (const auto& [key, value] : series.which.pairs()) {
-        if (key == "wait") continue;
-        row.which += (row.which.empty() ? "" : " ") + (value.empty() ? key : key + "=" + value);
+/// Cases that share a sentence share a line.
+class Sharing {
+  public:
+    void add(const std::string& sentence, const CaseKeys& which, const std::string& metric = {}) {
+        auto at = std::find_if(all_.begin(), all_.end(), [&](const One& one) { return one.sentence == sentence; });
+        if (at == all_.end()) at = all_.insert(all_.end(), {sentence, {}, {}});
+        at->cases.push_back(which);
+        if (!metric.empty() && std::find(at->metrics.begin(), at->metrics.end(), metric) == at->metrics.end()) at->metrics.push_back(metric);
     }
-    if (series.metric != "latency") row.which += (row.which.empty() ? "" : ", ") + series.metric;
-    row.wait = series.which["wait"];
-    if (row.wait.empty()) row.wait = "-";
-    row.unit = series.unit;
-    row.evidence = series.evidence;
-    if (series.count == 0) {
-        row.p50 = row.p99 = row.max = "none";
-        return row;
+    std::string text(const char* first) const {
+        std::string text;
+        for (const One& one : all_) {
+            std::string whose = folded_text(one.cases);
+            for (const std::string& metric : one.metrics) whose += (whose.empty() ? "" : ", ") + metric;
+            text += wrapped(first, whose + (whose.empty() ? "" : ": ") + one.sentence);
+        }
+        return text;
     }
-    auto number = [](std::optional<uint64_t> value) { return value ? grouped(*value) : std::string("lost"); };
-    row.p50 = number(series.percentile(50000));
-    row.p99 = number(series.percentile(99000));
-    row.max = grouped(series.max);
-    if (!series.flags.empty()) row.evidence += "*";
-    return row;
-}
 
-struct Widths {
-    size_t which = 4, wait = 4, unit = 4, p50 = 3, p99 = 3, max = 3, evidence = 8;
-    void fit(const Row& row) {
-        which = std::max(which, row.which.size());
-        wait = std::max(wait, row.wait.size());
-        unit = std::max(unit, row.unit.size());
-        p50 = std::max(p50, row.p50.size());
-        p99 = std::max(p99, row.p99.size());
-        max = std::max(max, row.max.size());
-        evidence = std::max(evidence, row.evidence.size());
-    }
-    size_t rest() const { return 2 + wait + unit + p50 + p99 + max + evidence + 6 * 2; }
+  private:
+    struct One {
+        std::string sentence;
+        std::vector<CaseKeys> cases;
+        std::vector<std::string> metrics;
+    };
+    std::vector<One> all_;
 };
 
-void add_row(std::string& text, const Row& row, const Widths& widths) {
-    if (row.which.size() > widths.which) {
-        text += wrapped("  ", row.which);
-        add_row(text, {"", row.wait, row.unit, row.p50, row.p99, row.max, row.evidence}, widths);
-        return;
-    }
-    text += fmt::format("  {:<{}}  {:<{}}  {:<{}}  {:>{}}  {:>{}}  {:>{}}  {}\n", row.which, widths.which, row.wait,
-                        widths.wait, row.unit, widths.unit, row.p50, widths.p50, row.p99, widths.p99, row.max,
-                        widths.max, row.evidence);
-}
-
-Widths widths_of(const Run& run) {
-    Widths widths;
-    for (const Series& series : run.series) widths.fit(row_of(series));
-    widths.which = std::min(widths.which, table_width - std::min(table_width - 20, widths.rest()));
-    return widths;
-}
-
-void add_lab(std::string& text, const Run& run, const std::string& lab, const Widths& widths) {
+void add_lab(std::string& text, const Run& run, const std::string& lab) {
     const labs::Lab* known = labs::find(lab);
     text += known == nullptr ? "\n" + lab + "\n" : "\n" + wrapped(lab + ": ", known->question);
-    bool any = false;
+    std::vector<const Series*> all;
+    Sharing flags, reasons;
     for (const Series& series : run.series) {
         if (series.lab != lab) continue;
-        if (!any) add_row(text, {"case", "wait", "unit", "p50", "p99", "max", "evidence"}, widths);
-        any = true;
-        add_row(text, row_of(series), widths);
+        all.push_back(&series);
+        for (const std::string& flag : series.flags) flags.add(flag, series.which, series.metric);
     }
-    text += counters_table(run, lab);
-    for (const Series& series : run.series)
-        for (const std::string& flag : series.flags)
-            if (series.lab == lab) text += wrapped("  * ", series.which.text() + ", " + series.metric + ": " + flag);
+    for (const Skip& skip : run.skipped)
+        if (skip.lab == lab) reasons.add(skip.reason, skip.which);
+    text += series_table(all) + counters_table(run, lab) + flags.text("  * ");
     for (const Claim& claim : run.claims) {
         if (claim.lab != lab) continue;
         const char* verdict = !claim.holds ? "  cannot say: " : *claim.holds ? "  holds: " : "  REFUTED: ";
         text += wrapped(verdict, claim.because.empty() ? claim.text : claim.text + " (" + claim.because + ")");
     }
-    // Cases that share a reason share a line.
-    std::vector<std::pair<std::string, std::string>> reasons;
-    for (const Skip& skip : run.skipped) {
-        if (skip.lab != lab) continue;
-        auto at = std::find_if(reasons.begin(), reasons.end(), [&](const auto& r) { return r.first == skip.reason; });
-        if (at == reasons.end())
-            reasons.emplace_back(skip.reason, skip.which.text());
-        else
-            at->second += "; " + skip.which.text();
-    }
-    for (const auto& [reason, cases] : reasons) text += wrapped("  not measured: ", cases + ": " + reason);
+    text += reasons.text("  not measured: ");
 }
 
 std::string evidence_words(const Run& run) {
@@ -139,6 +98,14 @@ std::string wrapped(const std::string& first, const std::string& text, size_t wi
         std::string word = text.substr(at, end - at);
         at = end + 1;
         if (word.empty()) continue;
+        // A list of alternatives may be longer than a line.
+        if (size_t room = width - first.size(); word.size() > room) {
+            size_t last = word.rfind('|', room - 1);
+            if (last != word.npos) {
+                at -= word.size() - last;
+                word.resize(last + 1);
+            }
+        }
         if (!line_begins && column + 1 + word.size() > width) {
             result += "\n" + std::string(first.size(), ' ');
             column = first.size();
@@ -178,11 +145,12 @@ std::string table(const Run& run) {
     for (const Series& series : run.series) see(series.lab);
     for (const Claim& claim : run.claims) see(claim.lab);
     for (const Skip& skip : run.skipped) see(skip.lab);
-    Widths widths = widths_of(run);
-    for (const std::string& lab : labs) add_lab(text, run, lab, widths);
+    for (const std::string& lab : labs) add_lab(text, run, lab);
     if (labs.empty()) text += "\nno series arrived\n";
 
-    text += "\n" + evidence_words(run);
+    text += "\n";
+    if (std::string answer = verdict(run); !answer.empty()) text += wrapped("answer: ", answer + " " + verdict_caveat(run));
+    text += evidence_words(run);
     if (!run.failure.empty()) text += wrapped("INCOMPLETE: ", run.failure);
     if (run.wire.any_missing()) {
         text += wrapped("INCOMPLETE: ", fmt::format("records lost: {}, damaged: {}; the numbers above are right, others are missing",

@@ -1,6 +1,7 @@
 // The table that a run leaves on the terminal.
 #pragma once
 #include <string>
+#include <vector>
 
 #include "harness/run_data.h"
 
@@ -12,10 +13,14 @@ inline constexpr size_t table_width = 100;
 /// missing. No line is longer than table_width, except where a single word is.
 std::string table(const Run& run);
 
+/// A lab's series: a row for each, or for each case where they are many; "" where there are none (table_series.cpp).
+std::string series_table(const std::vector<const Series*>& series);
+
 /// The counters of a lab's series, a sample; "" where there are none (table_counters.cpp).
 std::string counters_table(const Run& run, const std::string& lab);
 
-/// `text` in lines of at most `width`, the first after `first`, the others after as many blanks.
+/// `text` in lines of at most `width`, the first after `first`, the others after as many blanks. A word that is too long
+/// for a line goes on in the next behind a '|', where it has one.
 std::string wrapped(const std::string& first, const std::string& text, size_t width = table_width);
 
 }  // namespace doorbell::harness

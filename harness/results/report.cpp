@@ -85,8 +85,7 @@ class Page {
             std::string said = verdict(runs_[i].run);
             if (said.empty()) continue;
             verdicts += "<p class=\"verdict\">" + escaped((runs_.size() > 1 ? letter(runs_, i) + ": " : "") + said) + "</p>";
-            std::string evidence = contest_of(runs_[i].run).irq->evidence, caveat = evidence + ": " + meaning_of_evidence(evidence) + ". ";
-            if (evidence == "exact") caveat += "Taking an interrupt counts as one instruction: this is the length of the path, not the interrupt's price. ";
+            std::string caveat = verdict_caveat(runs_[i].run) + " ";
             if (caveats.find(caveat) == caveats.npos) caveats += caveat;
         }
         html += verdicts.empty() ? "<p class=\"verdict\">Nothing here holds poll and interrupt of one event, so nothing can be said. <code>doorbell run timer</code> measures both.</p>"
@@ -175,6 +174,15 @@ std::string verdict(const Run& run) {
                        figure(asked, step), irq.unit, figure(told, step), irq.unit, conclusion, irq.evidence, samples, irq.lab, keys);
 }
 
+std::string verdict_caveat(const Run& run) {
+    Contest contest = contest_of(run);
+    if (contest.irq == nullptr) return {};
+    std::string caveat = contest.irq->evidence + ": " + meaning_of_evidence(contest.irq->evidence) + ".";
+    if (contest.irq->evidence == "exact")
+        caveat += " Taking an interrupt counts as one instruction: this is the length of the path, not the interrupt's price.";
+    return caveat;
+}
+
 std::string report_page(const std::vector<StoredRun>& runs) {
     // Coarser charts where many series would make the page too large.
     for (Detail detail : {Detail{8, 100}, Detail{5, 40}, Detail{3, 0}}) {
@@ -190,6 +198,19 @@ std::filesystem::path write_report(const std::filesystem::path& folder) {
     std::filesystem::path file = folder / "report.html";
     if (std::string trouble = write_whole(file, report_page(runs)); !trouble.empty()) throw std::runtime_error(trouble);
     return file;
+}
+
+int show_with_report(const Finished& finished, const Showing& showing) {
+    int status = show(finished, showing);
+    if (finished.folder.empty()) return status;
+    try {
+        std::string page = write_report(finished.folder).string();
+        // For people; where stdout is for JSON, it goes where their words go.
+        if (!showing.quiet) fmt::print(showing.json ? stderr : stdout, "report: {}\n", page);
+    } catch (const std::exception& trouble) {
+        fmt::print(stderr, "doorbell: no report: {}\n", trouble.what());
+    }
+    return status;
 }
 
 }  // namespace doorbell::harness

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "harness/results/stored_run.h"
+#include "harness/session.h"
 
 namespace doorbell::harness {
 
@@ -18,11 +19,16 @@ std::string report_page(const std::vector<StoredRun>& runs);
 /// Writes report.html into the run's folder. Returns its path, or throws.
 std::filesystem::path write_report(const std::filesystem::path& folder);
 
+/// show(), then the page in the run's folder: its path for people, or on stderr why there is none. Returns the exit status.
+int show_with_report(const Finished& finished, const Showing& showing);
+
 /// Text for HTML.
 std::string escaped(std::string_view text);
 
 /// One sentence: asked or told, what it costs, in which unit, on what evidence. "" where the run cannot say.
 std::string verdict(const Run& run);
+/// What that sentence is worth, by its evidence; "" where there is no verdict.
+std::string verdict_caveat(const Run& run);
 
 /// A way to repeat a run, as a shell line: `doorbell run ...`; "" without a manifest.
 std::string command_of(const StoredRun& stored);

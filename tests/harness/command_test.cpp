@@ -365,6 +365,8 @@ TEST_F(CommandTest, AttachReadsARecordedConsole) {
     ASSERT_EQ(run(fake_run("good")), 0);
     harness::Run first = saved();
     EXPECT_EQ(run({"attach", "out/console.log", "--out", "again"}), 0) << err_;
+    EXPECT_TRUE(fs::exists(folder_ / "again/report.html")) << "a run from a machine has its page like any other";
+    EXPECT_TRUE(says(out_, "report: again/report.html")) << out_;
     EXPECT_EQ(read_run(folder_ / "again").digest, first.digest);
     input_ = folder_ / "out/console.log";
     EXPECT_EQ(run({"attach", "-", "--out", "third", "--json"}), 0) << err_;

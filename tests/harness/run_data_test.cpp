@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "firmware/measure/histogram.h"
+#include "harness/case_list.h"
 #include "harness/digest.h"
 #include "harness/table.h"
 #include "tests/harness/wire_lines.h"
@@ -127,6 +128,48 @@ TEST(Table, SaysUnitEvidenceClaimAndSkip) {
     for (const char* words : {"source=lapic", "irq", "insn", "exact", "REFUTED: the sky is up (it fell)", "source=hpet: there is no HPET", "sha256:"})
         EXPECT_NE(text.find(words), std::string::npos) << words << "\n" << text;
     EXPECT_EQ(text.find("cycle"), text.find("cycles")) << "instructions are no cycles";
+}
+
+TEST(Table, GivesARowACaseWhereRowsWouldNotFitAScreen) {
+    harness::Run run = two_series(false);
+    Series one = run.series[0];
+    run.series.clear();
+    for (int load = 1; load <= 10; ++load)
+        for (const char* metric : {"delivered", "wasted", "cost"}) {
+            one.which = CaseKeys::from_text("load=" + std::to_string(load));
+            one.metric = metric;
+            one.flags.clear();
+            if (load == 3) one.flags = {"noisy: somebody knocked"};
+            run.series.push_back(one);
+        }
+    std::string text = table(run);
+    size_t rows = 0, named = 0;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+        rows += line.starts_with("  load=");
+        named += line.find("delivered") != line.npos && line.find("wasted") != line.npos && line.find("cost") != line.npos;
+        EXPECT_LE(line.size(), table_width) << line;
+    }
+    EXPECT_EQ(rows, 10u) << text;
+    EXPECT_EQ(named, 2u) << "the heading, and the flag that three series share:\n" << text;
+    EXPECT_NE(text.find("* load=3, delivered, wasted, cost: noisy: somebody knocked"), std::string::npos) << text;
+}
+
+TEST(Cases, AreFoldedKeyByKey) {
+    std::vector<CaseKeys> grid;
+    for (const char* policy : {"irq", "poll"})
+        for (const char* load : {"1", "2", "3"}) grid.push_back(CaseKeys::from_text(std::string("policy=") + policy + " load=" + load));
+    EXPECT_EQ(folded_text(grid), "policy=irq|poll load=1|2|3");
+    grid.push_back(grid.front());
+    EXPECT_EQ(folded_text(grid), "policy=irq|poll load=1|2|3") << "each case once";
+    grid.erase(grid.begin() + 1);
+    EXPECT_EQ(folded_text(grid), "policy=irq load=1|3; policy=poll load=1|2|3") << "no case that is not there";
+    EXPECT_EQ(folded_text({CaseKeys::from_text("a=1"), CaseKeys::from_text("b=1"), CaseKeys()}), "a=1; b=1; ");
+}
+
+TEST(Wrapped, BreaksALongListOfAlternatives) {
+    std::string text = wrapped("  case: ", "try=" + std::string(30, 'a') + "|" + std::string(30, 'b') + "|c ring=0", 50);
+    EXPECT_EQ(text, "  case: try=" + std::string(30, 'a') + "|\n        " + std::string(30, 'b') + "|c ring=0\n");
 }
 
 }  // namespace
