@@ -169,14 +169,4 @@ bool wants_card(const Selection& selection) {
     return std::any_of(selection.labs.begin(), selection.labs.end(), [](const LabChoice& choice) { return choice.lab->wants_card; });
 }
 
-size_t chosen_cases(const Selection& selection) {
-    size_t cases = 0;
-    if (selection.labs.empty())
-        for (const labs::Lab* lab : labs::catalogue()) cases += lab->by_default ? lab->cases.size() : 0;
-    for (const LabChoice& choice : selection.labs)
-        cases += static_cast<size_t>(std::count_if(choice.lab->cases.begin(), choice.lab->cases.end(),
-                                                   [&](const labs::Case& one) { return matches(one, choice); }));
-    return cases;
-}
-
 }  // namespace doorbell::harness

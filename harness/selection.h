@@ -37,7 +37,4 @@ std::vector<std::string> lab_names();
 /// Whether one of the chosen labs wants a network card.
 bool wants_card(const Selection& selection);
 
-/// How many cases of the catalogue the selection asks for.
-size_t chosen_cases(const Selection& selection);
-
 }  // namespace doorbell::harness

@@ -62,6 +62,18 @@ bool Wanted::takes(const Case& which) const {
     return true;
 }
 
+bool CommandLine::runs(unsigned i, const Case& which) const {
+    for (unsigned earlier = 0; earlier < i; ++earlier)
+        if (wanted[earlier].lab == wanted[i].lab && wanted[earlier].takes(which)) return false;
+    return wanted[i].takes(which);
+}
+
+bool CommandLine::comes_again(unsigned i) const {
+    for (unsigned later = i + 1; later < wanted_count; ++later)
+        if (wanted[later].lab == wanted[i].lab) return true;
+    return false;
+}
+
 void CommandLine::complain(std::string_view word, const char* what) {
     if (problem_count < 8) problems[problem_count++] = {word, what};
 }

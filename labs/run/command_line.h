@@ -40,6 +40,11 @@ struct CommandLine {
     Problem problems[8];
     unsigned problem_count = 0;
 
+    /// Whether the i-th wanted lab is to run this case: it takes it, and no earlier word for the same lab does.
+    bool runs(unsigned i, const Case& which) const;
+    /// Whether a later word asks for the i-th wanted lab again.
+    bool comes_again(unsigned i) const;
+
     /// Reads `words`, which must outlive this object. Without a `lab=` every default lab is wanted.
     void read(std::string_view words);
 

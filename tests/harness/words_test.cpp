@@ -61,11 +61,6 @@ TEST(Selection, SetNarrowsTheLabsThatHaveTheKey) {
     for (const LabChoice& choice : by_key.labs) EXPECT_EQ(choice.keys.size(), 1u) << choice.lab->name;
 }
 
-TEST(Selection, CountsItsCases) {
-    EXPECT_EQ(chosen_cases(select({"timer:source=lapic,wait=irq"}, {})), 1u);
-    EXPECT_EQ(chosen_cases(select({"clock"}, {})), labs::find("clock")->cases.size());
-}
-
 TEST(Selection, NamesTheNearestWord) {
     EXPECT_NE(complaint({"tiemr"}).find("did you mean \"timer\""), std::string::npos);
     EXPECT_NE(complaint({"timer:wiat=irq"}).find("did you mean \"wait\""), std::string::npos);

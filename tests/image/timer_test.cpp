@@ -50,6 +50,22 @@ TEST_P(EveryMachine, StagesAddUpToTheWhole) {
     EXPECT_GE(seen, 1);
 }
 
+TEST(Words, ALabInSeveralWordsRunsEachCaseOnceAndIsJudgedOnce) {
+    Scratch scratch;
+    ASSERT_EQ(doorbell_run(scratch, "timer:source=lapic,wait=irq timer:source=lapic,wait=irq-halt timer:wait=irq --samples 20 --machine pc").status, 0);
+    Json r = results(scratch);
+    int latencies = 0, whole = 0;
+    for (const Json& s : r["series"])
+        if (s["metric"] == "latency" && s["case"] == Json({{"source", "lapic"}, {"wait", "irq"}})) ++latencies;
+    EXPECT_EQ(latencies, 1);
+    for (const Json& claim : r["claims"])
+        if (claim["text"] == "an interrupt reaches a busy processor sooner than a halted one") {
+            ++whole;
+            EXPECT_NE(claim["because"].get<std::string>().find("irq-halt: p50"), std::string::npos) << claim.dump();
+        }
+    EXPECT_EQ(whole, 1);
+}
+
 INSTANTIATE_TEST_SUITE_P(Boot, EveryMachine, testing::Values("q35", "pc", "microvm"), [](const auto& info) { return info.param; });
 
 TEST(Machines, GiveTheSameDigitsForTheSameTimer) {
