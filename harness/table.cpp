@@ -77,7 +77,7 @@ Widths widths_of(const Run& run) {
 
 void add_lab(std::string& text, const Run& run, const std::string& lab, const Widths& widths) {
     const labs::Lab* known = labs::find(lab);
-    text += known == nullptr ? "\n" + lab + "\n" : "\n" + wrapped(lab + ": ", known->question);
+    text += known == nullptr ? "\n" + lab + "\n" : "\n" + wrapped(lab + ": ", known->question.text());
     bool any = false;
     for (const Series& series : run.series) {
         if (series.lab != lab) continue;
