@@ -86,6 +86,13 @@ void add_lab(std::string& text, const Run& run, const std::string& lab, const Wi
         add_row(text, row_of(series), widths);
     }
     text += counters_table(run, lab);
+    for (const Tally& tally : run.tallies) {
+        if (tally.lab != lab) continue;
+        std::string counts;
+        for (const auto& [name, count] : tally.values)
+            if (count != 0) counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", name, grouped(count));
+        text += wrapped("  " + tally.name + ": ", tally.which.text() + ": " + (counts.empty() ? "none" : counts));
+    }
     for (const Series& series : run.series)
         for (const std::string& flag : series.flags)
             if (series.lab == lab) text += wrapped("  * ", series.which.text() + ", " + series.metric + ": " + flag);
