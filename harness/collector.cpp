@@ -41,6 +41,16 @@ const Json& list(const Json& record, const char* name) {
     return *found;
 }
 
+/// A list of pairs of name and count.
+std::vector<std::pair<std::string, uint64_t>> pairs(const Json& record, const char* name) {
+    std::vector<std::pair<std::string, uint64_t>> all;
+    for (const Json& pair : list(record, name)) {
+        if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string()) throw std::runtime_error("a counter is no pair of name and number");
+        all.emplace_back(pair[0].get<std::string>(), whole_number(pair[1], "a counter"));
+    }
+    return all;
+}
+
 CaseKeys keys(const Json& record) {
     auto found = record.find("case");
     return found == record.end() ? CaseKeys{} : CaseKeys::from(*found);
@@ -173,6 +183,10 @@ void Collector::take(const std::string& kind, const Json& record) {
         take_counters(record);
     } else if (kind == k::raw) {
         take_raw(record);
+    } else if (kind == k::tally) {
+        Tally tally{text(record, "lab"), keys(record), text(record, "name"), {}};
+        for (const auto& [name, count] : pairs(record, "values")) tally.values.emplace_back(name, count);
+        run_.tallies.push_back(std::move(tally));
     } else if (kind == k::skip) {
         run_.skipped.push_back({text(record, "lab"), keys(record), text(record, "reason")});
     } else if (kind == k::claim) {
@@ -239,10 +253,7 @@ void Collector::take_counters(const Json& record) {
     std::string stage = text(record, "stage"), evidence = text(record, "evidence");
     uint64_t samples = number(record, "samples");
     std::vector<Counter> counters;
-    for (const Json& pair : list(record, "values")) {
-        if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string()) throw std::runtime_error("a counter is no pair of name and number");
-        counters.push_back({pair[0].get<std::string>(), whole_number(pair[1], "a counter"), evidence, stage, samples});
-    }
+    for (const auto& [name, count] : pairs(record, "values")) counters.push_back({name, count, evidence, stage, samples});
     if (auto cost = record.find("pair_cost"); cost != record.end() && cost->is_object())
         for (const auto& [name, value] : cost->items()) run_.instrument["counter_pair_cost"][name] = value;
     series.counters.insert(series.counters.end(), counters.begin(), counters.end());

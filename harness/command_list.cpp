@@ -21,20 +21,20 @@ Json json_of(const labs::Lab& lab) {
     Json cases = Json::array(), settings = Json::array(), claims = Json::array();
     for (const labs::Case& one : lab.cases) cases.push_back(CaseKeys::from_text(one.text()).json());
     for (const labs::Setting& one : lab.settings)
-        settings.push_back({{"name", one.name}, {"default", one.normal}, {"least", one.least}, {"most", one.most}, {"unit", one.unit}, {"help", one.help}});
+        settings.push_back({{"name", one.name}, {"default", one.normal}, {"least", one.least}, {"most", one.most}, {"unit", one.unit.text()}, {"help", one.help.text()}});
     for (const labs::Claim& one : lab.claims) claims.push_back(one.text);
-    return {{"lab", lab.name}, {"question", lab.question}, {"needs", lab.needs}, {"by_default", lab.by_default},
+    return {{"lab", lab.name}, {"question", lab.question.text()}, {"needs", lab.needs.text()}, {"by_default", lab.by_default},
             {"cases", cases},  {"settings", settings},     {"claims", claims}};
 }
 
 void print(const labs::Lab& lab) {
-    fmt::print("{}", wrapped(std::string(lab.name) + (lab.by_default ? ": " : " (not by default): "), lab.question));
-    fmt::print("{}", wrapped("  needs: ", lab.needs));
+    fmt::print("{}", wrapped(std::string(lab.name) + (lab.by_default ? ": " : " (not by default): "), lab.question.text()));
+    fmt::print("{}", wrapped("  needs: ", lab.needs.text()));
     std::vector<CaseKeys> cases;
     for (const labs::Case& one : lab.cases) cases.push_back(CaseKeys::from_text(one.text()));
     for (const std::string& line : folded(cases)) fmt::print("{}", wrapped("  case: ", line));
     for (const labs::Setting& one : lab.settings)
-        fmt::print("{}", wrapped("  --set ", fmt::format("{}={} ({}, {} to {}): {}", one.name, one.normal, one.unit, one.least, one.most, one.help)));
+        fmt::print("{}", wrapped("  --set ", fmt::format("{}={} ({}, {} to {}): {}", one.name, setting_text(one, one.normal), one.unit.text(), setting_text(one, one.least), setting_text(one, one.most), one.help.text())));
     for (const labs::Claim& claim : lab.claims) fmt::print("{}", wrapped("  claim: ", claim.text));
 }
 

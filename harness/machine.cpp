@@ -24,6 +24,10 @@ const std::vector<std::string>& accel_choices() {
 void check(const MachineOptions& options) {
     if (options.clock == "exact" && options.accel == "kvm")
         throw UsageError("--clock exact counts instructions, which only --accel tcg does; use --clock live with --accel kvm");
+    Net net = parse_net(options.net);
+    if (net.outside() && options.clock == "exact")
+        throw UsageError(fmt::format("--net {}: packets from outside come at the host's instants, which no run in the exact clock can repeat; use --clock live", options.net));
+    if (net.kind == Net::Kind::tap && options.nic == "all") throw UsageError("--net tap:... joins one card; use --nic virtio-net or e1000e");
     if (options.machine == "microvm" && options.nic != "none" && options.nic != "auto")
         throw UsageError("--machine microvm has no PCI bus for --nic; use --machine q35 or pc");
     if (options.accel == "kvm" && options.model != "off")

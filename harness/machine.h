@@ -1,7 +1,9 @@
 // The machine that QEMU is asked to be: from options to a command line, and nothing else.
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace doorbell::harness {
@@ -25,7 +27,28 @@ const std::vector<std::string>& clock_choices();
 const std::vector<std::string>& machine_choices();
 const std::vector<std::string>& accel_choices();
 const std::vector<std::string>& nic_choices();
-const std::vector<std::string>& net_choices();
+const std::vector<std::string>& net_choices();  ///< forms: "udp:PORT" stands for any port
+
+/// What a word of `--net` means.
+struct Net {
+    enum class Kind { wire, user, udp, tap };
+    Kind kind = Kind::wire;
+    uint16_t port = 0;      ///< udp: where the first card hears on 127.0.0.1; see card_ports()
+    std::string interface;  ///< tap
+    /// Whether packets come from outside of QEMU, at instants that nobody can repeat.
+    bool outside() const { return kind == Kind::udp || kind == Kind::tap; }
+};
+
+/// Throws UsageError: what was wrong with the word, and what would be right.
+Net parse_net(const std::string& word);
+
+/// The UDP ports on 127.0.0.1 that are the ends of a card's cable under `--net udp:PORT`. Each datagram is a frame.
+struct CardPorts {
+    uint16_t card;   ///< the card hears here
+    uint16_t other;  ///< and sends there
+};
+/// Of the card of that model (a word of --nic), among those that `nic` puts into the machine.
+CardPorts card_ports(const Net& net, const std::string& nic, std::string_view model);
 
 /// Throws UsageError where two options exclude each other.
 void check(const MachineOptions& options);
@@ -33,8 +56,9 @@ void check(const MachineOptions& options);
 /// QEMU and its arguments. The same options give the same words, always.
 std::vector<std::string> qemu_arguments(const MachineOptions& options);
 
-/// What `auto` means: every card with a driver where a lab wants one and the machine has PCI, none otherwise.
-std::string cards_for(const std::string& machine, bool wanted);
+/// What `auto` means: every card with a driver where a lab wants one and the machine has PCI, none otherwise. A tap has
+/// room for one.
+std::string cards_for(const std::string& machine, bool wanted, const Net& net = {});
 
 /// The part of it that puts a card and its cable into the machine (machine_nic.cpp).
 std::vector<std::string> nic_arguments(const MachineOptions& options);

@@ -1,8 +1,12 @@
 // The cards that `--nic` can put into the machine, and what `--net` connects them to.
 #include <fmt/format.h>
 
+#include <net/if.h>
+
 #include "firmware/wire/cable.h"
+#include "harness/failure.h"
 #include "harness/machine.h"
+#include "harness/number.h"
 
 namespace doorbell::harness {
 namespace {
@@ -19,6 +23,13 @@ constexpr Card cards[] = {
     {"e1000e", "e1000e,romfile="},
     {"virtio-net", virtio_net},
 };
+/// Among packets from outside nothing is repeatable anyway: then QEMU's own way, which answers sooner.
+constexpr Card outside_cards[] = {
+    {"e1000e", "e1000e,romfile="},
+    {"virtio-net", "virtio-net-pci,disable-legacy=on,romfile="},
+};
+/// The highest port that leaves room for every card's two.
+constexpr uint64_t highest_port = 65535 - 2 * std::size(cards) + 1;
 
 std::string address(unsigned cable, unsigned end) {
     const uint8_t* p = wire::cable_prefix;
@@ -37,6 +48,14 @@ void add_cable(std::vector<std::string>& words, unsigned cable, const Card& card
                                                       address(cable, wire::end_under_test))});
 }
 
+/// The host's end of a card's cable.
+std::string outside_netdev(const Net& net, const std::string& nic, const Card& card) {
+    if (net.kind == Net::Kind::tap) return fmt::format("tap,id=outside-{},ifname={},script=no,downscript=no", card.name, net.interface);
+    CardPorts ports = card_ports(net, nic, card.name);
+    return fmt::format("dgram,id=outside-{},local.type=inet,local.host=127.0.0.1,local.port={},remote.type=inet,remote.host=127.0.0.1,remote.port={}", card.name,
+                       ports.card, ports.other);
+}
+
 }  // namespace
 
 const std::vector<std::string>& nic_choices() {
@@ -49,18 +68,52 @@ const std::vector<std::string>& nic_choices() {
 }
 
 const std::vector<std::string>& net_choices() {
-    static const std::vector<std::string> choices{"wire", "user"};
+    static const std::vector<std::string> choices{"wire", "user", "udp:PORT", "tap:INTERFACE"};
     return choices;
 }
 
-std::string cards_for(const std::string& machine, bool wanted) { return wanted && machine != "microvm" ? "all" : "none"; }
+Net parse_net(const std::string& word) {
+    size_t colon = word.find(':');
+    std::string kind = word.substr(0, colon), rest = colon == word.npos ? "" : word.substr(colon + 1);
+    if (word == "wire") return {};
+    if (word == "user") return {Net::Kind::user, 0, {}};
+    if (kind == "udp") {
+        if (rest.empty()) throw UsageError("--net udp: which port? The first card hears on udp:PORT of 127.0.0.1 and sends to the port after it");
+        return {Net::Kind::udp, static_cast<uint16_t>(parse_number(rest, "--net udp", 1024, highest_port)), {}};
+    }
+    if (kind == "tap") {
+        // What the kernel allows in a name, less the comma, which QEMU reads as its own.
+        bool good = !rest.empty() && rest.size() < IFNAMSIZ && rest != "." && rest != "..";
+        for (char c : rest) good = good && c > ' ' && c <= '~' && c != '/' && c != ',' && c != ':';
+        if (!good) throw UsageError(fmt::format("--net tap: \"{}\" is no interface's name; make one (ip tuntap add mode tap dev tap0) and say tap:tap0", rest));
+        return {Net::Kind::tap, 0, rest};
+    }
+    throw UsageError(fmt::format("--net: \"{}\" is none of wire, user, udp:PORT, tap:INTERFACE", word));
+}
+
+CardPorts card_ports(const Net& net, const std::string& nic, std::string_view model) {
+    uint16_t port = net.port;
+    for (const Card& card : cards) {
+        if (card.name == model) break;
+        if (nic == "all" || nic == card.name) port = static_cast<uint16_t>(port + 2);
+    }
+    return {port, static_cast<uint16_t>(port + 1)};
+}
+
+std::string cards_for(const std::string& machine, bool wanted, const Net& net) {
+    if (!wanted || machine == "microvm") return "none";
+    return net.kind == Net::Kind::tap ? "virtio-net" : "all";
+}
 
 std::vector<std::string> nic_arguments(const MachineOptions& options) {
     std::vector<std::string> words;
     unsigned cable = 0;
-    for (const Card& card : cards) {
+    Net net = parse_net(options.net);
+    for (const Card& card : net.outside() ? outside_cards : cards) {
         if (options.nic != "all" && options.nic != card.name) continue;
-        if (options.net == "user") {
+        if (net.outside()) {
+            words.insert(words.end(), {"-netdev", outside_netdev(net, options.nic, card), "-device", fmt::format("{},netdev=outside-{}", card.device, card.name)});
+        } else if (net.kind == Net::Kind::user) {
             // A network of QEMU's own for each card, with the address that QEMU would give it.
             std::string id = fmt::format("card{}", cable++);
             words.insert(words.end(), {"-netdev", "user,id=" + id, "-device", fmt::format("{},netdev={}", card.device, id)});

@@ -99,11 +99,11 @@ Selection selection_from(const po::variables_map& map, const std::vector<std::st
 
 void add_machine_options(po::options_description& options) {
     options.add_options()                                                                                            //
-        ("clock", text_option("exact"), (joined(clock_choices()) + ": count instructions, or use the host's time").c_str())  //
+        ("clock", text_option("exact"), (joined(clock_choices()) + ": count instructions, or use the host's time (with --net udp or tap: always live)").c_str())  //
         ("machine", text_option("q35"), joined(machine_choices()).c_str())                                           //
         ("accel", text_option("tcg"), joined(accel_choices()).c_str())                                               //
         ("nic", text_option("auto"), ("network cards: " + joined(nic_choices()) + " (auto: all where a lab wants one)").c_str())                             //
-        ("net", text_option("wire"), ("what the card's cable leads to: " + joined(net_choices())).c_str())           //
+        ("net", text_option("wire"), ("what the card's cable leads to: " + joined(net_choices()) + "; udp: frames in datagrams, the card hears on 127.0.0.1:PORT and sends to PORT + 1").c_str())           //
         ("model", text_option("off"), "cache model: on, off, host (this host's caches), a preset, or parts: l1d=32K:8:64,l2=off,...")                                       //
         ("qemu", text_option("qemu-system-x86_64"), "the QEMU to run")                                               //
         ("image", po::value<std::string>(), "the image (default: doorbell.elf beside this command)");
@@ -133,11 +133,12 @@ MachineOptions machine_from(const po::variables_map& map) {
         check_choice(std::string("--") + option, word, choices);
         return word;
     };
+    machine.net = map["net"].as<std::string>();
     machine.clock = chosen("clock", clock_choices());
+    if (map["clock"].defaulted() && parse_net(machine.net).outside()) machine.clock = "live";
     machine.machine = chosen("machine", machine_choices());
     machine.accel = chosen("accel", accel_choices());
     machine.nic = chosen("nic", nic_choices());
-    machine.net = chosen("net", net_choices());
     machine.model = model_from(map["model"].as<std::string>());
     machine.model_plugin = beside_command("doorbell-model.so");
     machine.qemu = map["qemu"].as<std::string>();

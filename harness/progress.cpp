@@ -68,7 +68,10 @@ void Progress::record(const std::string& kind, const Json& record) {
         auto which = record.find("case");
         std::string what = text_or_empty(record, "lab");
         if (which != record.end()) what += " " + CaseKeys::from(*which).text();
-        say(progress_line(begun_, cases_, what, samples_, std::chrono::duration<double>(now - first_case_).count()));
+        line_ = progress_line(begun_, cases_, what, samples_, std::chrono::duration<double>(now - first_case_).count());
+        say(line_);
+    } else if (kind == wire::kind::alive) {
+        say(fmt::format("{}, {} frames from outside", line_, grouped(number_or_0(record, "frames"))));
     }
 }
 

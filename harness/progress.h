@@ -23,6 +23,7 @@ class Progress {
     bool shown_ = false;
     bool enabled_;
     uint64_t cases_ = 0, begun_ = 0, samples_ = 0;
+    std::string line_;
     std::chrono::steady_clock::time_point first_case_;
 };
 

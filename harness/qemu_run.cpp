@@ -11,6 +11,7 @@
 #include "harness/digest.h"
 #include "harness/failure.h"
 #include "harness/kvm.h"
+#include "harness/outside/outside.h"
 #include "harness/version.h"
 #include "harness/watch.h"
 
@@ -103,7 +104,7 @@ Finished run_in_qemu(QemuRun request) {
             throw MachineError(fmt::format("--accel kvm: {}; use --accel tcg", kvm.because));
     std::string qemu_version = check_qemu(machine.qemu);
 
-    if (machine.nic == "auto") machine.nic = cards_for(machine.machine, wants_card(request.selection));
+    if (machine.nic == "auto") machine.nic = cards_for(machine.machine, wants_card(request.selection), parse_net(machine.net));
     machine.image_words = image_words(request.selection);
     if (!request.extra_words.empty()) machine.image_words += " " + request.extra_words;
     machine.image_words += " exit=debug";
@@ -117,12 +118,15 @@ Finished run_in_qemu(QemuRun request) {
                         {"qemu_version", qemu_version},
                         {"nic", machine.nic}});
     session.progress().say("starting QEMU ...");
+    std::optional<Outside> outside;
+    if (auto plan = outside_plan(request.selection, machine)) outside.emplace(session, *plan);
     Watch watch(session, request.timeout_s, [&](int status) { return why_it_failed(status, session); });
     try {
         watch.run(argv);
     } catch (const std::system_error& trouble) {
         return session.finish(trouble.what(), 0, machine.image);
     }
+    if (outside) outside->end();
     if (watch.end_is_lost()) session.collector().end_is_lost();
     return session.finish(watch.failure(), watch.signal(), machine.image);
 }

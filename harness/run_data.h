@@ -105,6 +105,14 @@ struct Series {
     std::string name() const;
 };
 
+/// What was counted in a case beside its samples.
+struct Tally {
+    std::string lab;
+    CaseKeys which;
+    std::string name;  ///< what was counted: "frames", "requests"
+    std::vector<std::pair<std::string, uint64_t>> values;
+};
+
 /// A sentence of a lab, and what the samples say of it.
 struct Claim {
     std::string lab;
@@ -139,6 +147,7 @@ struct Run {
     std::vector<std::string> flags;   ///< of the whole run
     std::vector<std::string> errors;  ///< what the image said it did not understand or refused
     std::vector<Series> series;
+    std::vector<Tally> tallies;
     std::vector<Claim> claims;
     std::vector<Skip> skipped;
     WireFaults wire;

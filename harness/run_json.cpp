@@ -142,6 +142,11 @@ Json Run::json() const {
     double tsc_hz = hz.is_number() ? hz.get<double>() : 0;
     json["series"] = Json::array();
     for (const Series& one : series) json["series"].push_back(series_json(one, tsc_hz));
+    for (const Tally& tally : tallies) {
+        Json values = Json::object();
+        for (const auto& [name, count] : tally.values) values[name] = count;
+        json["tallies"].push_back({{"lab", tally.lab}, {"case", tally.which.json()}, {"name", tally.name}, {"values", values}});
+    }
     json["claims"] = Json::array();
     for (const Claim& claim : claims)
         json["claims"].push_back({{"lab", claim.lab},
@@ -173,6 +178,11 @@ Run Run::from(const Json& json) {
     for (const Json& one : list_of(json, "series")) {
         if (!one.is_object()) throw std::runtime_error("a series is no object");
         run.series.push_back(series_from(one));
+    }
+    for (const Json& one : list_of(json, "tallies")) {
+        Tally tally{text_of(one, "lab"), CaseKeys::from(member(one, "case")), text_of(one, "name"), {}};
+        for (const auto& [name, count] : member(one, "values").items()) tally.values.emplace_back(name, whole_number(count, "a tally's count"));
+        run.tallies.push_back(std::move(tally));
     }
     for (const Json& claim : list_of(json, "claims")) {
         const Json& holds = member(claim, "holds");

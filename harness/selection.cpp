@@ -1,5 +1,6 @@
 #include "harness/selection.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -82,6 +83,17 @@ LabChoice parse_lab(std::string_view word) {
     return choice;
 }
 
+bool is_address(const labs::Setting& setting) { return setting.unit.text() == std::string_view("IPv4"); }
+
+uint64_t parse_setting(const labs::Setting& setting, const std::string& value) {
+    std::string what = std::string("--set ") + setting.name;
+    if (!is_address(setting) || value.find('.') == value.npos) return parse_number(value, what, setting.least, setting.most);
+    in_addr address{};
+    if (inet_pton(AF_INET, value.c_str(), &address) != 1)
+        throw UsageError(fmt::format("{}: \"{}\" is not an address like {}", what, value, setting_text(setting, setting.normal)));
+    return parse_number(std::to_string(ntohl(address.s_addr)), what, setting.least, setting.most);
+}
+
 /// `--set` of a key of the cases: narrows every chosen lab that has the key. Without a lab's name, the labs
 /// that have it are the ones chosen.
 void narrow(Selection& selection, const std::string& key, const std::string& value) {
@@ -134,13 +146,18 @@ Selection select(const std::vector<std::string>& lab_words, const std::vector<st
             }
         }
         if (setting != nullptr)
-            selection.settings.emplace_back(key, parse_number(value, "--set " + key, setting->least, setting->most));
+            selection.settings.emplace_back(key, parse_setting(*setting, value));
         else if (of_cases)
             narrow(selection, key, value);
         else
             throw UsageError("--set: " + unknown_word("setting or key of the chosen labs", key, known));
     }
     return selection;
+}
+
+std::string setting_text(const labs::Setting& setting, uint64_t value) {
+    if (!is_address(setting)) return std::to_string(value);
+    return fmt::format("{}.{}.{}.{}", value >> 24, value >> 16 & 255, value >> 8 & 255, value & 255);
 }
 
 std::string image_words(const Selection& selection) {

@@ -28,6 +28,9 @@ struct Selection {
 /// of the cases). Every word is checked against the catalogue; throws UsageError with the nearest valid word.
 Selection select(const std::vector<std::string>& lab_words, const std::vector<std::string>& set_words);
 
+/// A setting's value as people write it.
+std::string setting_text(const labs::Setting& setting, uint64_t value);
+
 /// The image's command line, without `exit=`.
 std::string image_words(const Selection& selection);
 

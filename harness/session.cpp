@@ -48,6 +48,7 @@ Session::Session(RunFolder folder, Json manifest, bool show_progress)
               if (which != record.end()) last_begun_ += " " + CaseKeys::from(*which).text();
           }
           progress_.record(kind, record);
+          if (listener) listener(kind, record);
           if (on_record) on_record();
       }) {
     manifest_["status"] = "running";
@@ -105,6 +106,9 @@ Finished Session::finish(const std::string& failure, int signal, const fs::path&
     finished.signal = signal;
     finished.run = collector_.finish(failure);
     Run& run = finished.run;
+    run.series.insert(run.series.end(), added_.series.begin(), added_.series.end());
+    run.tallies.insert(run.tallies.end(), added_.tallies.begin(), added_.tallies.end());
+    run.skipped.insert(run.skipped.end(), added_.skipped.begin(), added_.skipped.end());
     for (const auto& [name, value] : machine_.items()) run.machine[name] = value;
     if (auto clock = run.instrument.find("clock"); clock != run.instrument.end() && !run.machine.contains("clock"))
         run.machine["clock"] = *clock;

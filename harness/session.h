@@ -47,6 +47,12 @@ class Session {
     void machine_is(const Json& members) { machine_ = members; }
     /// Called whenever a record was taken: the wire is alive.
     std::function<void()> on_record;
+    /// Called with each record that was taken.
+    Collector::OnRecord listener;
+    /// What was measured outside of the machine: joins the run at its end.
+    void add(Series series) { added_.series.push_back(std::move(series)); }
+    void add(Tally tally) { added_.tallies.push_back(std::move(tally)); }
+    void add(Skip skip) { added_.skipped.push_back(std::move(skip)); }
 
     /// Ends the collection. `failure`: what went wrong outside the records, "" for nothing. `image`: the ELF
     /// that knows the names of a panic's addresses, or "".
@@ -59,6 +65,7 @@ class Session {
     Json manifest_;
     Json machine_ = Json::object();
     Progress progress_;
+    Run added_;
     Collector collector_;
     std::string last_begun_;
     std::string last_aside_;

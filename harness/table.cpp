@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "harness/case_list.h"
+#include "harness/number.h"
 #include "harness/results/report.h"
 #include "labs/catalogue.h"
 
@@ -47,7 +48,7 @@ class Sharing {
 
 void add_lab(std::string& text, const Run& run, const std::string& lab) {
     const labs::Lab* known = labs::find(lab);
-    text += known == nullptr ? "\n" + lab + "\n" : "\n" + wrapped(lab + ": ", known->question);
+    text += known == nullptr ? "\n" + lab + "\n" : "\n" + wrapped(lab + ": ", known->question.text());
     std::vector<const Series*> all;
     Sharing flags, reasons;
     for (const Series& series : run.series) {
@@ -57,7 +58,15 @@ void add_lab(std::string& text, const Run& run, const std::string& lab) {
     }
     for (const Skip& skip : run.skipped)
         if (skip.lab == lab) reasons.add(skip.reason, skip.which);
-    text += series_table(all) + counters_table(run, lab) + flags.text("  * ");
+    text += series_table(all) + counters_table(run, lab);
+    for (const Tally& tally : run.tallies) {
+        if (tally.lab != lab) continue;
+        std::string counts;
+        for (const auto& [name, count] : tally.values)
+            if (count != 0) counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", name, grouped(count));
+        text += wrapped("  " + tally.name + ": ", tally.which.text() + ": " + (counts.empty() ? "none" : counts));
+    }
+    text += flags.text("  * ");
     for (const Claim& claim : run.claims) {
         if (claim.lab != lab) continue;
         const char* verdict = !claim.holds ? "  cannot say: " : *claim.holds ? "  holds: " : "  REFUTED: ";

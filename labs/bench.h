@@ -46,6 +46,13 @@ struct Request {
     std::span<const Chosen> chosen;
 };
 
+/// What was counted in a case beside its samples: each name's count. Both outlive the case's body (the arena's memory does).
+struct Tally {
+    const char* name = nullptr;  ///< null: nothing was counted
+    std::span<const char* const> names;
+    std::span<const uint64_t> counts;
+};
+
 class Bench {
   public:
     static constexpr unsigned most_series = 8;
@@ -79,6 +86,12 @@ class Bench {
         for (unsigned phase = 0; phase < phases; ++phase)
             if (uint64_t count = enter(phase); count != 0) body(count);
     }
+
+    /// Goes to the harness behind the series.
+    Tally tally;
+    /// Tells the harness that a case which waits for the outside is no hang, and how many frames it has seen. Takes a
+    /// while: not for measured stretches.
+    void alive(const Case& which, uint64_t frames) const;
 
     std::span<measure::Series* const> all() const { return {series_, count_}; }
     bool exhausted() const { return exhausted_; }

@@ -44,12 +44,22 @@ class Case {
     std::string_view text_;
 };
 
+/// Words that only the harness shows: the image, which has to stay small, does not carry them.
+class ForPeople {
+  public:
+    consteval ForPeople(const char* text) : text_(__STDC_HOSTED__ ? text : "") {}
+    constexpr const char* text() const { return text_; }
+
+  private:
+    const char* text_;
+};
+
 /// A number that `--set name=value` changes for a lab.
 struct Setting {
     const char* name;
     uint64_t normal, least, most;
-    const char* unit;
-    const char* help;
+    ForPeople unit;  ///< "IPv4": an address, which people write with dots
+    ForPeople help;
 };
 
 /// What the samples say of a claim.
@@ -69,8 +79,8 @@ struct Claim {
 /// One lab.
 struct Lab {
     const char* name;
-    const char* question;
-    const char* needs;  ///< hardware, in words, for `doorbell list`
+    ForPeople question;
+    ForPeople needs;  ///< hardware, in words, for `doorbell list`
     std::span<const Case> cases;
     std::span<const Setting> settings;
     std::span<const Claim> claims;

@@ -25,6 +25,8 @@ inline constexpr const char* wire_name = "doorbell-wire/1";
 // counters   {of (series id), stage ("": the whole), samples, evidence, values: [[name, sum over samples], ...],
 //             pair_cost: {name: what a pair of readings itself counted, taken off each sample}} follow their series
 // raw        {of (series id), at (index of the first), values: [...]}        with raw=1
+// tally      {lab, case, name, values: [[name, count], ...]}                 what was counted in a case, follows its series
+// alive      {lab, case, frames}                                             a case that waits for the outside is still there
 // skip       {lab, case, reason}
 // claim      {lab, text, holds (true|false|null), because}                   after the lab's last case
 // error      {text, ...}                                                     a word not understood, a refusal
@@ -41,6 +43,8 @@ inline constexpr const char* series = "series";
 inline constexpr const char* histogram = "histogram";
 inline constexpr const char* counters = "counters";
 inline constexpr const char* raw = "raw";
+inline constexpr const char* tally = "tally";
+inline constexpr const char* alive = "alive";
 inline constexpr const char* skip = "skip";
 inline constexpr const char* claim = "claim";
 inline constexpr const char* error = "error";

@@ -82,7 +82,8 @@ QemuRun request_from(const Json& manifest) {
     machine.machine = choice(manifest, "machine", "q35", machine_choices());
     machine.accel = choice(manifest, "accel", "tcg", accel_choices());
     machine.nic = choice(manifest, "nic", "auto", nic_choices());
-    machine.net = choice(manifest, "net", "wire", net_choices());
+    if (std::string net = word_of(manifest, "net"); !net.empty()) machine.net = net;
+    (void)parse_net(machine.net);
     machine.model = word_of(manifest, "model").empty() ? "off" : word_of(manifest, "model");
     machine.model_plugin = beside_command("doorbell-model.so");
     if (std::string qemu = word_of(member(manifest, "qemu"), "path"); !qemu.empty()) machine.qemu = qemu;

@@ -112,10 +112,10 @@ class Page {
     std::string section(const std::string& lab, const Detail& detail) {
         const labs::Lab* known = labs::find(lab);
         std::string html = fmt::format("<section id=\"lab-{0}\"><h2>{0}</h2>", escaped(lab));
-        if (known != nullptr) html += fmt::format("<p>{}</p>", escaped(known->question));
+        if (known != nullptr) html += fmt::format("<p>{}</p>", escaped(known->question.text()));
         html += "<div class=\"charts\">";
         for (const Chart& chart : charts_of(runs_, lab, detail)) html += figure_html(chart);
-        html += "</div>" + series_table(runs_, lab) + counter_table(runs_, lab) + claim_list(runs_, lab) + skip_list(runs_, lab);
+        html += "</div>" + series_table(runs_, lab) + counter_table(runs_, lab) + tally_table(runs_, lab) + claim_list(runs_, lab) + skip_list(runs_, lab);
         return html + "</section>";
     }
 

@@ -120,6 +120,22 @@ std::string counter_table(const std::vector<StoredRun>& runs, const std::string&
     return table.empty() ? std::string() : "<h3>Counters</h3>" + table.html();
 }
 
+std::string tally_table(const std::vector<StoredRun>& runs, const std::string& lab) {
+    Table table("counts of " + lab);
+    bool many = runs.size() > 1;
+    if (many) table.column("run");
+    table.column("case").column("what").column("kind").column("count", true);
+    for (size_t i = 0; i < runs.size(); ++i)
+        for (const Tally& tally : runs[i].run.tallies)
+            for (const auto& [name, count] : tally.values) {
+                if (tally.lab != lab || count == 0) continue;
+                std::vector<std::string> cells{tally.which.text(), tally.name, name, figure(static_cast<double>(count))};
+                if (many) cells.insert(cells.begin(), letter(runs, i));
+                table.row(cells);
+            }
+    return table.empty() ? std::string() : "<h3>Counts</h3>" + table.html();
+}
+
 std::string claim_list(const std::vector<StoredRun>& runs, const std::string& lab) {
     std::string items;
     for (size_t i = 0; i < runs.size(); ++i)

@@ -9,6 +9,7 @@ namespace doorbell::harness {
 
 std::string series_table(const std::vector<StoredRun>& runs, const std::string& lab);
 std::string counter_table(const std::vector<StoredRun>& runs, const std::string& lab);
+std::string tally_table(const std::vector<StoredRun>& runs, const std::string& lab);
 std::string claim_list(const std::vector<StoredRun>& runs, const std::string& lab);
 std::string skip_list(const std::vector<StoredRun>& runs, const std::string& lab);
 std::string machine_section(const std::vector<StoredRun>& runs);

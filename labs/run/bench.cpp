@@ -1,5 +1,8 @@
 #include "labs/bench.h"
 
+#include "labs/run/console.h"
+#include "labs/run/emit.h"
+
 namespace doorbell::labs {
 
 using measure::Histogram;
@@ -61,6 +64,8 @@ uint64_t Bench::enter(unsigned phase) {
     if (phase == 2) counters.begin();
     return phase == 0 ? 1 : phase == 1 ? warm_up() - 1 : samples();
 }
+
+void Bench::alive(const Case& which, uint64_t frames) const { emit_alive(sender(), lab_, which, frames); }
 
 void Bench::watch(const Series& series, bool check) {
     auto rows = machine.arena.array<measure::CountRow>(series.parts().stages.size() + 1);

@@ -175,6 +175,19 @@ Summary summarize(const Lab& lab, const Case& which, const Series& s) {
     return sum;
 }
 
+void emit_tally(wire::Sender& sender, const Lab& lab, const Case& which, const Tally& tally) {
+    Json& j = sender.begin(wire::kind::tally).member("lab", lab.name).member("case", which.text()).member("name", tally.name);
+    j.key("values").array();
+    for (size_t i = 0; i < tally.names.size(); ++i) j.array().value(tally.names[i]).value(tally.counts[i]).end();
+    j.end();
+    sender.send();
+}
+
+void emit_alive(wire::Sender& sender, const Lab& lab, const Case& which, uint64_t frames) {
+    sender.begin(wire::kind::alive).member("lab", lab.name).member("case", which.text()).member("frames", frames);
+    sender.send();
+}
+
 void emit_skip(wire::Sender& sender, const Lab& lab, const Case& which, Error reason) {
     Json& j = sender.begin(wire::kind::skip).member("lab", lab.name).member("case", which.text());
     put_error(j, "reason", reason);

@@ -5,6 +5,7 @@
 #include "firmware/measure/series.h"
 #include "firmware/platform/machine.h"
 #include "firmware/wire/record.h"
+#include "labs/bench.h"
 #include "labs/lab.h"
 #include "labs/results.h"
 
@@ -34,6 +35,8 @@ std::span<const Figure> figures_of(const measure::Series& series, const Counted&
 /// What is kept of it for the claims.
 Summary summarize(const Lab& lab, const Case& which, const measure::Series& series);
 
+void emit_tally(wire::Sender& sender, const Lab& lab, const Case& which, const Tally& tally);
+void emit_alive(wire::Sender& sender, const Lab& lab, const Case& which, uint64_t frames);
 void emit_skip(wire::Sender& sender, const Lab& lab, const Case& which, Error reason);
 void emit_claim(wire::Sender& sender, const Lab& lab, const Claim& claim, const Verdict& verdict);
 

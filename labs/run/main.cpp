@@ -205,6 +205,7 @@ void run_case(const Lab& lab, const Case& which, measure::Histogram& nowhere, ui
                 summary.figures = figures_of(*s, counted, results);
                 results.add(summary);
             }
+            if (bench.tally.name != nullptr) emit_tally(sender(), lab, which, bench.tally);
             if (counters.source() == measure::Counters::Source::pmu) count_by_pmu(lab, which, nowhere, first_id);
         }
     }
