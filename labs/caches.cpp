@@ -57,12 +57,13 @@ Result<void> body(Bench& bench, const Case& which) {
     for (uint64_t at = memory; at < memory + room; at += 64) *reinterpret_cast<volatile uint64_t*>(at) = 0;
     if (which["walk"] == "chase") link_ring(reinterpret_cast<void*>(memory), which.number("bytes"));
     Plan plan = plan_of(which, memory);
-    bool cold = which["state"] == "cold";
+    bool cold = which["state"] == "cold", warm = which["state"] == "warm";
     measure::Series& cost = bench.series("cost", {.less_overhead = true});
     bench.repeat([&](uint64_t samples) {
         for (uint64_t i = 0; i < samples; ++i) {
             if (cold) make_cold(memory, room);
-            Walked walked = plan.walk(reinterpret_cast<void*>(memory), plan.second, plan.third);
+            auto* start = reinterpret_cast<void*>(memory);
+            Walked walked = warm ? walk_twice(start, plan.second, plan.third, plan.walk) : plan.walk(start, plan.second, plan.third);
             cost.record(walked.ended - walked.began);
         }
     });
