@@ -22,11 +22,13 @@ constexpr Case cases[] = {
     "walk=chase bytes=65536 state=cold",
     "walk=chase bytes=65536 state=warm",
     "walk=chase bytes=524288 state=warm",
+    "walk=random bytes=65536 state=cold",
+    "walk=random bytes=524288 state=cold",
     "walk=transpose n=64 state=cold",
     "walk=branches",
 };
 
-/// Loads of a stride walk, branches of a branch walk.
+/// Loads of a stride or random walk, branches of a branch walk.
 constexpr uint64_t count = 4096;
 constexpr uint64_t room = 1 << 20;
 
@@ -39,6 +41,7 @@ Plan plan_of(const Case& which, uint64_t memory) {
     std::string_view walk = which["walk"];
     if (walk == "stride") return {walk_stride, which.number("step"), count};
     if (walk == "chase") return {walk_chase, 0, which.number("bytes") / 64};
+    if (walk == "random") return {walk_random, which.number("bytes"), count};
     if (walk == "transpose") return {walk_transpose, memory + room / 2, which.number("n")};
     if (walk == "branches") return {walk_branches, 0, count};
     return {walk_empty, 0, 0};

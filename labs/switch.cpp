@@ -129,6 +129,8 @@ Result<void> relay(Bench& bench, const Case& which) {
     if (!a || !b || out == 0 || unused == 0) return Error{"not enough memory for two tasks"};
     uint64_t state = !full ? 0 : bench.machine.features.avx ? 2 : 1;
     constexpr uint64_t zeros = 1 << 8;
+    auto* samples = (*first)->kernel<uint64_t>(out);
+    bench.stored_at(cost, samples, most);
     Result<void> done;
     bench.repeat([&](uint64_t count) {
         auto* program = reinterpret_cast<const void*>(switch_relay);
@@ -140,7 +142,6 @@ Result<void> relay(Bench& bench, const Case& which) {
             done = Error{"a task did not end by itself"};
         else if ((*a)->exit_value != 0 || (*b)->exit_value != 0)
             done = Error{"a switch lost the tasks' extended state"};
-        auto* samples = (*first)->kernel<uint64_t>(out);
         for (uint64_t i = 0; i < count; ++i) cost.record(samples[i]);
     });
     return done;
@@ -207,6 +208,9 @@ Result<void> refill(Bench& bench, const Case& which) {
         tasks[i] = *task;
         make_chain(spaces[i]->kernel<char>(chain[i]), chain[i], lines, stride);
     }
+    auto* walks = spaces[0]->kernel<Walks>(out[0]);
+    bench.stored_at(warm, &walks->warm, most, sizeof(Walks));
+    bench.stored_at(after, &walks->after, most, sizeof(Walks));
     Result<void> done;
     bench.repeat([&](uint64_t wanted) {
         uint64_t count = wanted < most ? wanted : most;
@@ -214,7 +218,6 @@ Result<void> refill(Bench& bench, const Case& which) {
             kernel.restart(*tasks[i], reinterpret_cast<const void*>(walk_and_yield), {out[i], count, chain[i], lines});
         kernel.run();
         if (tasks[0]->ended_by != 0 || tasks[1]->ended_by != 0) done = Error{"a task did not end by itself"};
-        auto* walks = spaces[0]->kernel<Walks>(out[0]);
         for (uint64_t i = 0; i < count; ++i) {
             warm.record(walks[i].warm);
             after.record(walks[i].after);

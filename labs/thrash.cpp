@@ -72,7 +72,7 @@ Result<void> body(Bench& bench, const Case& which) {
     bool pool = which["policy"] == "pool";
     uint64_t tasks = !pool ? jobs : workers < jobs ? workers : jobs;
     uint64_t set_bytes = (bench.setting("set") + line - 1) / line * line;
-    measure::Series& total = bench.series("total");
+    measure::Series& total = bench.series("total", {.counted = true});
     measure::Series& job = bench.series("job");
     measure::Series& service = bench.series("service");
     measure::Series& work = bench.series("work", {.unit = "ppm"});

@@ -13,6 +13,7 @@ using Walk = Walked(void* memory, uint64_t second, uint64_t third);
 Walk walk_empty;      ///< nothing at all
 Walk walk_stride;     ///< `third` loads, `second` bytes apart
 Walk walk_chase;      ///< `third` loads, each from where the one before said
+Walk walk_random;     ///< `third` loads, each from 8 bytes of the first `second` (a power of two) that a random sequence chose
 Walk walk_transpose;  ///< copies a matrix of `third` times `third` 8-byte numbers to `second`, rows becoming columns
 Walk walk_branches;   ///< `third` conditional branches that follow the bits of a random sequence
 /// The same walk twice; the second's timestamps. Between the two nothing but a return address is written, so that the
@@ -46,6 +47,11 @@ Walked walk_twice(void* memory, uint64_t second, uint64_t third, Walk* walk);
     DOORBELL_WALK("walk_empty", "");                                                                         \
     DOORBELL_WALK("walk_stride", "1: movq (%rdi), %rax\n\taddq %rsi, %rdi\n\tdecq %r9\n\tjnz 1b\n\t");        \
     DOORBELL_WALK("walk_chase", "1: movq (%rdi), %rdi\n\tdecq %r9\n\tjnz 1b\n\t");                            \
+    DOORBELL_WALK("walk_random",                                                                             \
+                  "movq $88172645463325252, %rdx\n\tsubq $8, %rsi\n"                                        \
+                  "1: movq %rdx, %rax\n\tshlq $13, %rax\n\txorq %rax, %rdx\n\tmovq %rdx, %rax\n\tshrq $7, %rax\n\t" \
+                  "xorq %rax, %rdx\n\tmovq %rdx, %rax\n\tshlq $17, %rax\n\txorq %rax, %rdx\n\t"               \
+                  "movq %rdx, %rax\n\tandq %rsi, %rax\n\tmovq (%rdi,%rax), %rax\n\tdecq %r9\n\tjnz 1b\n\t");   \
     DOORBELL_WALK("walk_transpose",                                                                          \
                   "movq %r9, %r11\n"                                                                         \
                   "1: movq %rsi, %rdx\n\tmovq %r9, %r10\n"                                                   \

@@ -90,6 +90,8 @@ TEST_P(Oracle, EveryCountIsEqual) {
              Walk{"chase", "16384", {{"walk", "chase"}, {"bytes", "16384"}, {"state", "warm"}}, true},
              Walk{"chase", "65536", {{"walk", "chase"}, {"bytes", "65536"}, {"state", "warm"}}, true},
              Walk{"chase", "524288", {{"walk", "chase"}, {"bytes", "524288"}, {"state", "warm"}}, true},
+             Walk{"random", "65536", {{"walk", "random"}, {"bytes", "65536"}, {"state", "cold"}}},
+             Walk{"random", "524288", {{"walk", "random"}, {"bytes", "524288"}, {"state", "cold"}}},
              Walk{"transpose", "64", {{"walk", "transpose"}, {"n", "64"}, {"state", "cold"}}},
              // Warm: its first walk in the image followed others.
              Walk{"branches", "0", {{"walk", "branches"}}, true},
