@@ -122,6 +122,9 @@ Result<void> body(Bench& bench, const Case& which) {
     uint64_t days = (*space)->take(most * sizeof(Day)), bag = (*space)->take(size * sizeof(Note));
     auto task = kernel.make_task(**space, deposit_all, {});
     if (!task || days == 0 || bag == 0) return Error{"not enough memory for the samples asked for"};
+    auto* day = (*space)->kernel<Day>(days);
+    bench.stored_at(total, &day->total, most, sizeof(Day));
+    bench.stored_at(first, &day->first, most, sizeof(Day));
     Result<void> done;
     bench.repeat([&](uint64_t wanted) {
         uint64_t count = wanted < most ? wanted : most;
@@ -130,7 +133,6 @@ Result<void> body(Bench& bench, const Case& which) {
         if ((*task)->ended_by != 0) done = Error{"the task did not end by itself: signal", (*task)->ended_by};
         else if ((*task)->exit_value != 0) done = Error{"the kernel refused a bag"};
         else if (!ledger_is_whole()) done = Error{"the ledger does not hold every record once"};
-        auto* day = (*space)->kernel<Day>(days);
         for (uint64_t i = 0; i < count; ++i) {
             uint64_t depositing = day[i].total > day[i].making ? day[i].total - day[i].making : 0;
             cost.record((depositing + records / 2) / records);

@@ -68,6 +68,11 @@ class Bench {
     measure::Counters& counters;
     measure::Random random;
 
+    /// A task stores the values of `series` itself while it measures: see Counters::stored_at(). `start` is the
+    /// kernel's address of the first of `count`.
+    void stored_at(const measure::Series& series, const uint64_t* start, uint64_t count, uint64_t stride = sizeof(uint64_t)) {
+        counters.stored_at(series, start, stride, count);
+    }
     uint64_t samples() const { return request_.samples; }
     uint64_t warm_up() const { return request_.warm_up; }
     /// The value of one of the lab's settings: what the user chose, or its normal value.

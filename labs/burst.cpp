@@ -47,7 +47,7 @@ Result<void> body(Bench& bench, const Case& which) {
     auto frames = make_frames(bench, burst, static_cast<uint32_t>(bench.setting("length")), to, nic.mac());
     if (frames.empty()) return Error{"no memory for the frames"};
     measure::Series& cost = bench.series("cost");
-    measure::Series& first = bench.series("first");
+    measure::Series& first = bench.series("first", {.counted = true});
     nic::Patience patience(cpu::Tsc{}, bench.machine.tsc.hz);
     uint64_t overhead = bench.instrument.overhead;
     nic::FrameTally tally;

@@ -22,11 +22,13 @@ constexpr Case cases[] = {
     "walk=chase bytes=65536 state=cold",
     "walk=chase bytes=65536 state=warm",
     "walk=chase bytes=524288 state=warm",
+    "walk=random bytes=65536 state=cold",
+    "walk=random bytes=524288 state=cold",
     "walk=transpose n=64 state=cold",
     "walk=branches",
 };
 
-/// Loads of a stride walk, branches of a branch walk.
+/// Loads of a stride or random walk, branches of a branch walk.
 constexpr uint64_t count = 4096;
 constexpr uint64_t room = 1 << 20;
 
@@ -39,6 +41,7 @@ Plan plan_of(const Case& which, uint64_t memory) {
     std::string_view walk = which["walk"];
     if (walk == "stride") return {walk_stride, which.number("step"), count};
     if (walk == "chase") return {walk_chase, 0, which.number("bytes") / 64};
+    if (walk == "random") return {walk_random, which.number("bytes"), count};
     if (walk == "transpose") return {walk_transpose, memory + room / 2, which.number("n")};
     if (walk == "branches") return {walk_branches, 0, count};
     return {walk_empty, 0, 0};
@@ -57,12 +60,13 @@ Result<void> body(Bench& bench, const Case& which) {
     for (uint64_t at = memory; at < memory + room; at += 64) *reinterpret_cast<volatile uint64_t*>(at) = 0;
     if (which["walk"] == "chase") link_ring(reinterpret_cast<void*>(memory), which.number("bytes"));
     Plan plan = plan_of(which, memory);
-    bool cold = which["state"] == "cold";
+    bool cold = which["state"] == "cold", warm = which["state"] == "warm";
     measure::Series& cost = bench.series("cost", {.less_overhead = true});
     bench.repeat([&](uint64_t samples) {
         for (uint64_t i = 0; i < samples; ++i) {
             if (cold) make_cold(memory, room);
-            Walked walked = plan.walk(reinterpret_cast<void*>(memory), plan.second, plan.third);
+            auto* start = reinterpret_cast<void*>(memory);
+            Walked walked = warm ? walk_twice(start, plan.second, plan.third, plan.walk) : plan.walk(start, plan.second, plan.third);
             cost.record(walked.ended - walked.began);
         }
     });

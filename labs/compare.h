@@ -1,4 +1,4 @@
-// A claim that compares two medians. Image only.
+// Claims that compare two medians, or two counts of cache misses. Image only.
 #pragma once
 #include <string_view>
 
@@ -31,5 +31,18 @@ inline Verdict below(const Results& results, const char* lab, Which first, Which
     }
     return {a->p50 * times < b->p50 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
 }
+
+/// What a sample missed in the caches of data, all levels together; `evidence` null: nothing here counted it.
+struct Misses {
+    uint64_t each = 0;
+    const char* evidence = nullptr;
+};
+Misses misses_of(const Summary& s);
+
+/// As below(), for a claim that speaks of caches: where the clock counts instructions, misses are compared instead.
+Verdict below_by_misses(const Results& results, const char* lab, Which first, Which second, uint64_t times, std::span<char> buffer);
+
+/// What the instruction clock says of caches.
+inline constexpr const char* no_caches = "this clock knows no caches; run --model on counts misses";
 
 }  // namespace doorbell::labs

@@ -280,9 +280,10 @@ Result<void> measure_latency(Bench& bench, const Case& which) {
     scene.pipe_broken = signal == sigpipe;
     bool alone = target == "running";
     if (alone) kernel.retire(**second);
+    uint64_t* samples = stage.space->kernel<uint64_t>(out);
+    bench.stored_at(latency, samples, most);
     Result<void> done;
     bench.repeat([&](uint64_t count) {
-        uint64_t* samples = stage.space->kernel<uint64_t>(out);
         if (signal == sigkill) {
             for (uint64_t i = 0; i < count; ++i) {
                 kernel.restart(**first, at(target_victim), {delay + (i & 15)});

@@ -168,11 +168,14 @@ Result<void> measure_touch(Bench& bench, const Case& which) {
     uint64_t out = (*space)->take(most * sizeof(Walked)), own = (*space)->take(walk * line, line);
     auto task = kernel.make_task(**space, walk_around_call, {});
     if (!task || out == 0 || own == 0) return Error{"not enough memory for the samples asked for"};
+    auto* samples = (*space)->kernel<Walked>(out);
+    bench.stored_at(before, &samples->before, most, sizeof(Walked));
+    bench.stored_at(cost, &samples->cost, most, sizeof(Walked));
+    bench.stored_at(after, &samples->after, most, sizeof(Walked));
     Result<void> done;
     bench.repeat([&](uint64_t count) {
         kernel.restart(**task, reinterpret_cast<const void*>(walk_around_call), {out, count, own, walk | which.number("lines") << 32});
         if (auto ran = run_task(kernel, **task); !ran) done = ran;
-        auto* samples = (*space)->kernel<Walked>(out);
         for (uint64_t i = 0; i < count; ++i) {
             before.record(samples[i].before);
             cost.record(samples[i].cost);
@@ -196,6 +199,7 @@ Result<void> measure_gate(Bench& bench, const Case& which) {
     auto task = kernel.make_task(**space, program, {out, 0});
     if (!task) return task.error();
     uint64_t* samples = (*space)->kernel<uint64_t>(out);
+    bench.stored_at(cost, samples, most);
     Result<void> done;
     bench.repeat([&](uint64_t count) {
         if (gate == "call" && spaces != "same") {
@@ -230,8 +234,7 @@ Verdict space_costs(const Results& results) {
                  "this clock counts a load of CR3 as one instruction", because_buffer);
 }
 Verdict caller_pays_later(const Results& results) {
-    return below(results, "syscall", {"gate=syscall lines=4096", "before"}, {"gate=syscall lines=4096", "after"}, 1,
-                 "this clock knows no caches", because_buffer);
+    return below_by_misses(results, "syscall", {"gate=syscall lines=4096", "before"}, {"gate=syscall lines=4096", "after"}, 1, because_buffer);
 }
 
 constexpr Claim claims[] = {

@@ -13,22 +13,33 @@ using Walk = Walked(void* memory, uint64_t second, uint64_t third);
 Walk walk_empty;      ///< nothing at all
 Walk walk_stride;     ///< `third` loads, `second` bytes apart
 Walk walk_chase;      ///< `third` loads, each from where the one before said
+Walk walk_random;     ///< `third` loads, each from 8 bytes of the first `second` (a power of two) that a random sequence chose
 Walk walk_transpose;  ///< copies a matrix of `third` times `third` 8-byte numbers to `second`, rows becoming columns
 Walk walk_branches;   ///< `third` conditional branches that follow the bits of a random sequence
+/// The same walk twice; the second's timestamps. Between the two nothing but a return address is written, so that the
+/// second finds what the first left.
+Walked walk_twice(void* memory, uint64_t second, uint64_t third, Walk* walk);
 }
 
-// Each begins in the middle of a line, so that every line of it holds an instruction of the walk itself, and not
-// only of a timestamp, which the model leaves out. The return address is taken from the stack beforehand: after the walk no memory is touched, whose line the walk
-// may have driven out.
+// What lies between the timestamps begins a line of its own, under a name of its own (NAME_body): the lines that it
+// touches are none that its beginning has touched, and another simulator can be asked for it alone. The timestamp's
+// 18 bytes and the 4 in front of it lie at the end of the line before. The return address is taken from the stack
+// beforehand: after the walk no memory is touched, whose line the walk may have driven out.
 #define DOORBELL_WALK(name, body)                      \
     asm(".pushsection .text." name ", \"ax\"\n"        \
         ".globl " name "\n"                            \
         ".type " name ", @function\n"                  \
-        ".balign 64\n.skip 36, 0x90\n" name ":\n\t"    \
+        ".balign 64\n.skip 42, 0x90\n" name ":\n\t"    \
         "popq %rcx\n\tmovq %rdx, %r9\n\t"              \
-        "lfence\n\trdtsc\n\tshlq $32, %rdx\n\torq %rdx, %rax\n\tmovq %rax, %r8\n\tlfence\n\t" body \
-        "lfence\n\trdtsc\n\tshlq $32, %rdx\n\torq %rdx, %rax\n\tmovq %r8, %rdx\n\tjmp *%rcx\n\t" \
+        "lfence\n\trdtsc\n\tshlq $32, %rdx\n\torq %rdx, %rax\n\tmovq %rax, %r8\n\tlfence\n\t" \
         ".size " name ", . - " name "\n"               \
+        ".type " name "_body, @function\n"             \
+        name "_body:\n\t" body                         \
+        ".size " name "_body, . - " name "_body\n"     \
+        ".type " name "_end, @function\n"              \
+        name "_end:\n\t"                               \
+        "lfence\n\trdtsc\n\tshlq $32, %rdx\n\torq %rdx, %rax\n\tmovq %r8, %rdx\n\tjmp *%rcx\n\t" \
+        ".size " name "_end, . - " name "_end\n"       \
         ".popsection")
 
 /// Written once in each program that uses them.
@@ -36,6 +47,11 @@ Walk walk_branches;   ///< `third` conditional branches that follow the bits of 
     DOORBELL_WALK("walk_empty", "");                                                                         \
     DOORBELL_WALK("walk_stride", "1: movq (%rdi), %rax\n\taddq %rsi, %rdi\n\tdecq %r9\n\tjnz 1b\n\t");        \
     DOORBELL_WALK("walk_chase", "1: movq (%rdi), %rdi\n\tdecq %r9\n\tjnz 1b\n\t");                            \
+    DOORBELL_WALK("walk_random",                                                                             \
+                  "movq $88172645463325252, %rdx\n\tsubq $8, %rsi\n"                                        \
+                  "1: movq %rdx, %rax\n\tshlq $13, %rax\n\txorq %rax, %rdx\n\tmovq %rdx, %rax\n\tshrq $7, %rax\n\t" \
+                  "xorq %rax, %rdx\n\tmovq %rdx, %rax\n\tshlq $17, %rax\n\txorq %rax, %rdx\n\t"               \
+                  "movq %rdx, %rax\n\tandq %rsi, %rax\n\tmovq (%rdi,%rax), %rax\n\tdecq %r9\n\tjnz 1b\n\t");   \
     DOORBELL_WALK("walk_transpose",                                                                          \
                   "movq %r9, %r11\n"                                                                         \
                   "1: movq %rsi, %rdx\n\tmovq %r9, %r10\n"                                                   \
@@ -45,7 +61,18 @@ Walk walk_branches;   ///< `third` conditional branches that follow the bits of 
                   "movq $88172645463325252, %rdi\n"                                                          \
                   "1: movq %rdi, %rax\n\tshlq $13, %rax\n\txorq %rax, %rdi\n\tmovq %rdi, %rax\n\tshrq $7, %rax\n\t" \
                   "xorq %rax, %rdi\n\tmovq %rdi, %rax\n\tshlq $17, %rax\n\txorq %rax, %rdi\n\t"               \
-                  "testq $1, %rdi\n\tjz 2f\n\tnop\n2: decq %r9\n\tjnz 1b\n\t")
+                  "testq $1, %rdi\n\tjz 2f\n\tnop\n2: decq %r9\n\tjnz 1b\n\t");                         \
+    asm(".pushsection .text.walk_twice, \"ax\"\n"                                                           \
+        ".globl walk_twice\n"                                                                                \
+        ".type walk_twice, @function\n"                                                                      \
+        "walk_twice:\n\t"                                                                                    \
+        "pushq %rbx\n\tpushq %r12\n\tpushq %r13\n\tpushq %r14\n\t"                                          \
+        "movq %rdi, %rbx\n\tmovq %rsi, %r12\n\tmovq %rdx, %r13\n\tmovq %rcx, %r14\n\t"                      \
+        "call *%rcx\n\t"                                                                                     \
+        "movq %rbx, %rdi\n\tmovq %r12, %rsi\n\tmovq %r13, %rdx\n\tcall *%r14\n\t"                            \
+        "popq %r14\n\tpopq %r13\n\tpopq %r12\n\tpopq %rbx\n\tret\n"                                         \
+        ".size walk_twice, . - walk_twice\n"                                                                 \
+        ".popsection")
 
 namespace doorbell::labs {
 

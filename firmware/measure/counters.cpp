@@ -48,19 +48,36 @@ bool Counters::watch(const Series& series, std::span<CountRow> rows, bool check)
     wire::MailboxSeries& d = model_mailbox.series[count_];
     d.value_start = parts.raw.empty() ? address(series.value_slot()) : address(parts.raw.data());
     d.value_bytes = parts.raw.empty() ? 8 : parts.raw.size_bytes();
+    d.stride = 8;
     d.marks = address(series.marks_slot());
     d.stages = parts.stages.size();
     d.overhead = parts.overhead_removed;
     d.check = check;
     d.rows = address(rows.data());
-    uint64_t end = d.value_start + d.value_bytes;
-    if (count_ == 0 || d.value_start < model_mailbox.low) model_mailbox.low = d.value_start;
-    if (count_ == 0 || end > model_mailbox.high) model_mailbox.high = end;
     model_mailbox.series_count = ++count_;
     return true;
 }
 
+void Counters::stored_at(const Series& series, const void* start, uint64_t stride, uint64_t count) {
+    for (unsigned i = 0; i < count_; ++i) {
+        if (watched_[i].series != &series) continue;
+        wire::MailboxSeries& d = model_mailbox.series[i];
+        d.value_start = reinterpret_cast<uint64_t>(start);
+        d.value_bytes = stride * count;
+        d.stride = stride;
+        d.overhead = 0;
+    }
+}
+
 void Counters::begin() {
+    model_mailbox.low = ~0ull;
+    model_mailbox.high = 0;
+    for (unsigned i = 0; i < count_; ++i) {
+        const wire::MailboxSeries& d = model_mailbox.series[i];
+        uint64_t end = d.value_start + d.value_bytes;
+        if (d.value_start < model_mailbox.low) model_mailbox.low = d.value_start;
+        if (end > model_mailbox.high) model_mailbox.high = end;
+    }
     MODEL_MARKER(MailboxCommand::begin);
 #if !__STDC_HOSTED__
     if (pass_ != nullptr) pass_->forget_log();

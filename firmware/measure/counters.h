@@ -49,6 +49,10 @@ class Counters {
     /// From begin() on, counts of the samples of `series` are added to `rows`: the whole, then each stage. Where
     /// `check` is set a sample counts only if its value is the distance of its timestamps. False: no room.
     bool watch(const Series& series, std::span<CountRow> rows, bool check);
+    /// The samples of a watched series are stored elsewhere while they are measured, by a task that hands them to
+    /// record() later: the first at `start`, each `stride` bytes after the one before, `count` of them, with the
+    /// timestamps' cost in them. Nothing for a series that is not watched.
+    void stored_at(const Series& series, const void* start, uint64_t stride, uint64_t count);
     /// Samples from here on count / no longer count.
     void begin();
     void end();

@@ -42,6 +42,7 @@ enum class MailboxCommand : unsigned {
 struct MailboxSeries {
     static constexpr unsigned max_stages = 8;
     uint64_t value_start, value_bytes;  ///< where values are stored, in the order of measuring
+    uint64_t stride;                    ///< from one value to the next
     uint64_t marks;                     ///< the path's timestamps, stages + 1 words, stored before the value
     uint64_t stages;                    ///< 0: the sample lies between a begin() and the last timestamp
     uint64_t overhead;                  ///< what was taken off the value

@@ -9,6 +9,8 @@ void Attribution::begin(const wire::Mailbox& mailbox) {
     count_ = std::min<uint64_t>(mailbox.series_count, wire::Mailbox::max_series);
     std::copy_n(mailbox.series, count_, series_);
     for (unsigned i = 0; i < count_; ++i) series_[i].stages = std::min<uint64_t>(series_[i].stages, wire::MailboxSeries::max_stages);
+    // What was passed before is no sample's.
+    std::fill_n(taken_, count_, newest_);
     std::memset(rows_, 0, sizeof rows_);
 }
 
@@ -20,52 +22,56 @@ void Attribution::add(wire::MailboxRow& row, const Edge& from, const Edge& to) c
 void Attribution::stored(const Guest& guest, uint64_t address) {
     for (unsigned i = 0; i < count_; ++i) {
         const wire::MailboxSeries& s = series_[i];
-        if (address - s.value_start >= s.value_bytes) continue;
+        if (address - s.value_start >= s.value_bytes || (address - s.value_start) % s.stride != 0) continue;
         if (s.stages == 0) add_pair(i, guest.word(address));
         else add_path(i, &guest.at<uint64_t>(s.marks));
         return;
     }
 }
 
-/// From the last begin() to the last edge, or where values can be checked to the edge that gives the value.
+/// From the last begin() to the last edge, or where values can be checked to the edge that gives the value. A begin()
+/// serves one sample of a series: one that is stored late, when others have been measured since, has none.
 void Attribution::add_pair(unsigned series, uint64_t value) {
     const wire::MailboxSeries& s = series_[series];
-    unsigned start = 0;
-    while (start < edges && !before(start).begins) ++start;
-    if (start == 0 || start == edges) return;
-    const Edge& from = before(start);
-    for (unsigned back = 0; back < start; ++back) {
-        uint64_t ticks = before(back).ticks - from.ticks;
+    if (begin_.number <= taken_[series]) return;
+    for (unsigned back = 0; back < edges && before(back).number > begin_.number; ++back) {
+        uint64_t ticks = before(back).ticks - begin_.ticks;
         bool fits = value == 0 ? ticks <= s.overhead : ticks == value + s.overhead;
-        if (s.check == 0 || fits) return add(rows_[series][0], from, before(back));
+        if (s.check != 0 && !fits) continue;
+        taken_[series] = begin_.number;
+        return add(rows_[series][0], begin_, before(back));
     }
 }
 
-/// The edges that are as far from each other as the marks. The newest edge need not be the last mark's: a lab may
-/// have looked at the clock since; but then the last stage must fit there.
+/// Each stage lies between two edges that are as far from each other as its marks. It ends where the next one begins,
+/// or up to three edges before: a lab may look at the clock in between, and take that off, or after the last mark.
 void Attribution::add_path(unsigned series, const uint64_t* marks) {
     const wire::MailboxSeries& s = series_[series];
     if (s.check == 0) return;
-    const uint64_t last = s.stages;
-    auto edge_of = [&](unsigned anchor, uint64_t mark) -> const Edge* {
-        for (unsigned back = anchor; back < edges; ++back)
-            if (before(anchor).ticks - before(back).ticks == marks[last] - marks[mark]) return &before(back);
-        return nullptr;
+    constexpr unsigned looks = 4;
+    auto start_of = [&](unsigned end, uint64_t length) {
+        unsigned back = end;
+        while (back < edges && before(end).ticks - before(back).ticks != length) ++back;
+        return back;
     };
-    unsigned anchor = 0;
-    while (anchor < 4 && edge_of(anchor, last - 1) == nullptr) ++anchor;
-    if (anchor == 4) return;
-    // Backwards, as far as marks are timestamps: before one that is not (a deadline) nothing counts.
-    const Edge* end = &before(anchor);
-    unsigned found = 0;
-    for (uint64_t stage = last; stage-- > 0;) {
-        const Edge* start = edge_of(anchor, stage);
-        if (start == nullptr) break;
-        add(rows_[series][stage + 1], *start, *end);
+    wire::MailboxRow whole = {};
+    unsigned end = 0;
+    uint64_t stage = s.stages;
+    for (; stage > 0; --stage) {
+        uint64_t length = marks[stage] - marks[stage - 1];
+        // What is before the second mark may be no timestamp (a deadline): no looking around for the first stage.
+        unsigned tries = stage == 1 && s.stages > 1 ? 1 : looks, start = edges;
+        unsigned from = end;
+        for (unsigned look = 0; look < tries && start == edges && from + look < edges; ++look) start = start_of(end = from + look, length);
+        if (start == edges || before(end).number <= taken_[series]) break;
+        add(rows_[series][stage], before(start), before(end));
+        add(whole, before(start), before(end));
         end = start;
-        ++found;
     }
-    if (found == last) add(rows_[series][0], *end, before(anchor));
+    taken_[series] = newest_;
+    if (stage != 0) return;
+    ++rows_[series][0].samples;
+    for (unsigned i = 0; i < wire::model_counts; ++i) rows_[series][0].counts[i] += whole.counts[i];
 }
 
 void Attribution::end(const Guest& guest) {

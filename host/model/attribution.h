@@ -28,9 +28,10 @@ class Attribution {
     /// A timestamp was passed. `begins`: it may begin a sample.
     void edge(const Tally& tally, bool begins) {
         Edge& e = ring_[++newest_ % edges];
-        e.begins = begins;
+        e.number = newest_;
         e.ticks = tally.ticks();
         for (unsigned i = 0; i < wire::model_counts; ++i) e.counts[i] = tally.counts[i];
+        if (begins) begin_ = e;
     }
     /// The descriptors are complete; sums start at zero.
     void begin(const wire::Mailbox& mailbox);
@@ -43,7 +44,7 @@ class Attribution {
   private:
     static constexpr unsigned edges = 32;
     struct Edge {
-        bool begins = false;
+        uint64_t number = 0;
         uint64_t ticks = 0;
         uint64_t counts[wire::model_counts] = {};
     };
@@ -53,10 +54,13 @@ class Attribution {
     void add_pair(unsigned series, uint64_t value);
     void add_path(unsigned series, const uint64_t* marks);
 
+    /// Kept apart: any number of timestamps may lie in a sample.
+    Edge begin_;
     std::array<Edge, edges> ring_{};
     uint64_t newest_ = edges;
     uint64_t count_ = 0;
     wire::MailboxSeries series_[wire::Mailbox::max_series] = {};
+    uint64_t taken_[wire::Mailbox::max_series] = {};  ///< the edge that the series' last sample ended or began with
     wire::MailboxRow rows_[wire::Mailbox::max_series][wire::MailboxSeries::max_stages + 1] = {};
 };
 

@@ -67,11 +67,13 @@ inline Decoded decode(const uint8_t* bytes, size_t size) {
 }
 
 /// What follows RDTSC in begin() (firmware/measure/timestamp.h): shl $32,%rdx; or %rdx,%rax; mov %rax,REGISTER; lfence.
+/// In place of the register there may be (REGISTER), other than RSP, RBP, R12 and R13, whose forms are longer.
 inline constexpr size_t begin_tail_bytes = 13;
 inline constexpr size_t begin_tail_starts[] = {0, 4, 7, 10};
 inline bool is_begin_tail(const uint8_t* b) {
     static constexpr uint8_t head[] = {0x48, 0xC1, 0xE2, 0x20, 0x48, 0x09, 0xD0}, fence[] = {0x0F, 0xAE, 0xE8};
-    return std::memcmp(b, head, sizeof head) == 0 && (b[7] & 0xFE) == 0x48 && b[8] == 0x89 && (b[9] & 0xF8) == 0xC0 && std::memcmp(b + 10, fence, 3) == 0;
+    return std::memcmp(b, head, sizeof head) == 0 && (b[7] & 0xFE) == 0x48 && b[8] == 0x89 &&
+           ((b[9] & 0xF8) == 0xC0 || (b[9] < 8 && b[9] != 4 && b[9] != 5)) && std::memcmp(b + 10, fence, 3) == 0;
 }
 
 }  // namespace doorbell::model

@@ -141,7 +141,7 @@ void at_memory(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void*) {
     }
     ++(*m.tally)[store ? ModelCount::stores : ModelCount::loads];
     m.hierarchy.data(address, physical, 1u << qemu_plugin_mem_size_shift(info));
-    if (store && address - m.low < m.span) m.attribution.stored(m.guest, address);
+    if (store && physical - m.low < m.span) m.attribution.stored(m.guest, physical);
 }
 
 void command(MailboxCommand what) {
@@ -227,6 +227,8 @@ bool take_timestamp(const Insn& i) {
     constexpr uint64_t page = 4096;
     if (i.host == nullptr) return false;
     if (i.decoded.kind == Kind::timestamp) {
+        // An RDTSC right behind a begin() is the measured code's own.
+        if (model->silent.count(i.address - 3) != 0) return false;
         // Guest memory is contiguous, so that the byte in front can be read, except in front of all.
         if (i.address < page || std::memcmp(i.host - 3, "\x0F\xAE\xE8", 3) != 0) return false;
         bool begins = is_begin_tail(i.host + 2);
@@ -316,7 +318,12 @@ int install(qemu_plugin_id_t id, const qemu_info_t* info, int argc, char** argv)
         throw std::invalid_argument("this QEMU's plugin interface (versions " + std::to_string(info->version.min) + " to " +
                                     std::to_string(info->version.cur) + ") is not one it knows; it needs QEMU 7.2 to 10 (1 to 4)");
     std::string words;
-    for (int i = 0; i < argc; ++i) words += (i == 0 ? "" : ",") + std::string(argv[i]);
+    for (int i = 0; i < argc; ++i) {
+        // QEMU turns a word alone into "word=on".
+        std::string word = argv[i];
+        if (word.ends_with("=on")) word.resize(word.size() - 3);
+        words += (i == 0 ? "" : ",") + word;
+    }
     model = std::make_unique<Model>(parse(words));
     model->hierarchy.count_into(model->tally);
     if (api >= 2) model->board = qemu_plugin_scoreboard_new(sizeof(Tally));

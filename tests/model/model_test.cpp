@@ -146,7 +146,7 @@ struct Samples {
 
     void watch(uint64_t stages, uint64_t overhead, bool check) {
         auto at = [](const void* p) { return reinterpret_cast<uint64_t>(p); };
-        box.series[0] = {at(&value), 8, at(marks), stages, overhead, check, at(rows)};
+        box.series[0] = {at(&value), 8, 8, at(marks), stages, overhead, check, at(rows)};
         box.series_count = 1;
         attribution.begin(box);
     }
@@ -191,6 +191,76 @@ TEST(Attribution, AValueThatIsNoDistanceOfTimestampsGetsNothing) {
     s.store(1000);
     s.attribution.end(s.guest);
     EXPECT_EQ(s.rows[0].samples, 0u);
+}
+
+TEST(Attribution, WhatWasMeasuredOnceIsCountedOnce) {
+    Samples s;
+    s.watch(0, 2, true);
+    for (int i = 0; i < 3; ++i) {
+        s.stamp(true);
+        s.run(7, 1);
+        s.stamp(false);
+    }
+    // Handed over later, all of them: two are known no more.
+    for (int i = 0; i < 3; ++i) s.store(7);
+    s.attribution.end(s.guest);
+    EXPECT_EQ(s.rows[0].samples, 1u);
+    EXPECT_EQ(s.rows[0].counts[0], 7u);
+}
+
+TEST(Attribution, AnyNumberOfTimestampsMayLieInASample) {
+    Samples s;
+    s.watch(0, 0, false);
+    s.stamp(true);
+    for (int i = 0; i < 1000; ++i) {
+        s.run(1, 1);
+        s.stamp(false);
+    }
+    s.store(42);
+    s.attribution.end(s.guest);
+    EXPECT_EQ(s.rows[0].samples, 1u);
+    EXPECT_EQ(s.rows[0].counts[0], 1000u);
+}
+
+TEST(Attribution, ValuesOfATaskLieAStrideApart) {
+    Samples s;
+    struct {
+        uint64_t warm, after;
+    } walks[3] = {};
+    auto at = [](const void* p) { return reinterpret_cast<uint64_t>(p); };
+    s.box.series[0] = {at(&walks[0].warm), sizeof walks, sizeof walks[0], 0, 0, 2, 1, at(s.rows)};
+    s.box.series[1] = {at(&walks[0].after), sizeof walks, sizeof walks[0], 0, 0, 2, 1, at(s.rows + 1)};
+    s.box.series_count = 2;
+    s.attribution.begin(s.box);
+    for (auto& walk : walks)
+        for (uint64_t* value : {&walk.warm, &walk.after}) {
+            s.stamp(true);
+            s.run(7, value == &walk.after ? 5 : 0);
+            s.stamp(false);
+            *value = 7;
+            s.attribution.stored(s.guest, at(value));
+        }
+    s.attribution.end(s.guest);
+    EXPECT_EQ(s.rows[0].samples, 3u);
+    EXPECT_EQ(s.rows[1].samples, 3u);
+    EXPECT_EQ(s.rows[0].counts[static_cast<int>(ModelCount::l1d_misses)], 0u);
+    EXPECT_EQ(s.rows[1].counts[static_cast<int>(ModelCount::l1d_misses)], 15u);
+}
+
+TEST(Attribution, AStageMayEndBeforeTheNextBegins) {
+    Samples s;
+    s.watch(2, 0, true);
+    s.marks[0] = s.stamp(true);
+    s.run(30, 3);
+    s.marks[1] = s.stamp(false);
+    s.run(1);
+    uint64_t shift = s.stamp(false) - s.marks[1];  // the lab takes this off
+    s.run(4, 2);
+    s.marks[2] = s.stamp(false) - shift;
+    s.store(s.marks[2] - s.marks[0]);
+    s.attribution.end(s.guest);
+    EXPECT_EQ(s.rows[2].counts[0], 4u);
+    EXPECT_EQ(s.rows[1].samples, 0u) << "the first stage is not looked for";
 }
 
 TEST(Attribution, StagesBehindADeadlineAreCountedAndTheWholeIsNot) {

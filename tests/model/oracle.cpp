@@ -1,5 +1,6 @@
 // The walks of the lab `caches` as a Linux program, for another cache simulator (valgrind's cachegrind) to watch:
-//   oracle stride 64 | oracle chase 16384 [TIMES] | oracle transpose 64 | oracle branches | oracle empty
+//   oracle stride 64 | oracle chase 16384 twice | oracle random 65536 |
+//   oracle transpose 64 | oracle branches 0 | oracle empty
 // Memory stands at the same multiple of 1 MiB as in the image, so that the same lines meet in the same sets.
 #include "labs/walks.h"
 
@@ -17,7 +18,8 @@ volatile char sink;
 
 int main(int argc, char** argv) {
     std::string_view walk = argc > 1 ? argv[1] : "";
-    uint64_t number = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 0, times = argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 1;
+    uint64_t number = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 0;
+    bool twice = argc > 3 && argv[3] == std::string_view("twice");
     // Not in .bss: valgrind reads no symbols of a program whose segments are aligned that far.
     char* memory = static_cast<char*>(std::aligned_alloc(room, room));
     char* others = static_cast<char*>(std::aligned_alloc(room, others_bytes));
@@ -28,13 +30,13 @@ int main(int argc, char** argv) {
     // Everything that was touched so far leaves the caches.
     for (int round = 0; round < 2; ++round)
         for (uint64_t i = 0; i < others_bytes; i += 16) sink = others[i];
-    Walked w{};
-    for (uint64_t i = 0; i < times; ++i) {
-        if (walk == "stride") w = walk_stride(memory, number, count);
-        else if (walk == "chase") w = walk_chase(memory, 0, number / 64);
-        else if (walk == "transpose") w = walk_transpose(memory, reinterpret_cast<uint64_t>(memory + room / 2), number);
-        else if (walk == "branches") w = walk_branches(memory, 0, count);
-        else w = walk_empty(memory, 0, 0);
-    }
+    Walk* chosen = walk_empty;
+    uint64_t second = 0, third = 0;
+    if (walk == "stride") chosen = walk_stride, second = number, third = count;
+    else if (walk == "chase") chosen = walk_chase, third = number / 64;
+    else if (walk == "random") chosen = walk_random, second = number, third = count;
+    else if (walk == "transpose") chosen = walk_transpose, second = reinterpret_cast<uint64_t>(memory + room / 2), third = number;
+    else if (walk == "branches") chosen = walk_branches, third = count;
+    Walked w = twice ? walk_twice(memory, second, third, chosen) : chosen(memory, second, third);
     std::printf("%d\n", w.ended >= w.began);
 }
