@@ -89,7 +89,7 @@ fs::path fresh_folder() {
 int command_peers(const std::vector<std::string>& args) {
     po::options_description options("Options", 100);
     options.add_options()                                                                                        //
-        ("samples", po::value<std::string>()->default_value("200"), "samples of each case")                      //
+        ("samples", po::value<std::string>()->default_value("1000"), "samples of each case")                     //
         ("short", po::bool_switch(), "only boot Linux, measure getppid, and power off")                          //
         ("out", po::value<std::string>(), "folder for the runs (default: results/<time>-exact-peers)")           //
         ("timeout", po::value<std::string>()->default_value("300"), "seconds without a record that mean a hang") //
