@@ -41,7 +41,9 @@ Guest linux_guest(const std::string& samples) {
     Guest guest;
     guest.name = "linux";
     guest.program = beside_command("doorbell-guest");
-    guest.modules = {"virtio_pci", "virtio_net", "e1000e", "af_packet"};
+    // napi_tx=0: no interrupt where the sender's card is done with a packet. It would come at the tick of the arrival,
+    // on the same CPU, and a sender is another machine's affair.
+    guest.modules = {"virtio_pci", "virtio_net napi_tx=0", "e1000e", "af_packet"};
     guest.words = {"--samples", samples, "timer", "nic", "syscall", "switch:by=sched_yield", "switch:by=pipe,set=", "switch:by=eventfd", "switch:by=futex",
                    "signals:target=running", "signals:target=blocked"};
     return guest;
@@ -87,7 +89,7 @@ fs::path fresh_folder() {
 int command_peers(const std::vector<std::string>& args) {
     po::options_description options("Options", 100);
     options.add_options()                                                                                        //
-        ("samples", po::value<std::string>()->default_value("200"), "samples of each case")                      //
+        ("samples", po::value<std::string>()->default_value("1000"), "samples of each case")                     //
         ("short", po::bool_switch(), "only boot Linux, measure getppid, and power off")                          //
         ("out", po::value<std::string>(), "folder for the runs (default: results/<time>-exact-peers)")           //
         ("timeout", po::value<std::string>()->default_value("300"), "seconds without a record that mean a hang") //
@@ -104,15 +106,17 @@ int command_peers(const std::vector<std::string>& args) {
     auto timeout = static_cast<unsigned>(parse_number((*map)["timeout"].as<std::string>(), "--timeout", 1, 1'000'000));
     fs::path qemu = (*map)["qemu"].as<std::string>();
     fs::path out = said(*map, "out") ? fs::path(*said(*map, "out")) : fresh_folder();
+    // First, so that nothing is measured in vain.
+    (void)check_qemu(qemu);
     Packages packages(beside_command("peers"), [quiet](const std::string& what) { say(quiet, what); });
+    GuestSystem system = guest_system(packages);
 
     if (only_boot) {
         Guest guest = linux_guest("20");
         guest.modules.clear();
         guest.words = {"--samples", "20", "syscall:call=getppid"};
         say(quiet, "booting Linux ...");
-        Finished finished = run_guest(guest, packages, qemu, out / "linux", timeout, !quiet);
-        return show(finished, {json, quiet});
+        return show(run_guest(guest, system, qemu, out / "linux", timeout, !quiet), {json, quiet});
     }
 
     std::vector<std::pair<const char*, Finished>> finished;
@@ -121,13 +125,13 @@ int command_peers(const std::vector<std::string>& args) {
             if (std::string_view(known) == name) return &one.run;
         return nullptr;
     };
-    finished.reserve(3);
     int worst = 0;
+    bool interrupted = false;
     auto keep = [&](const char* name, Finished one) {
         int status = report(one, name);
-        worst = worst == 0 ? status : worst;
+        interrupted = one.signal != 0;
+        if (worst == 0 || interrupted) worst = status;
         finished.emplace_back(name, std::move(one));
-        return finished.back().second.signal == 0;
     };
     say(quiet, "1/3 Doorbell ...");
     QemuRun request;
@@ -139,25 +143,30 @@ int command_peers(const std::vector<std::string>& args) {
     request.out = out / "doorbell";
     request.timeout_s = timeout;
     request.progress = !quiet;
-    if (!keep("doorbell", run_in_qemu(request))) return worst;
-    say(quiet, "2/3 Linux ...");
-    if (!keep("linux", run_guest(linux_guest(samples), packages, qemu, out / "linux", timeout, !quiet))) return worst;
+    keep("doorbell", run_in_qemu(request));
+    if (!interrupted) {
+        say(quiet, "2/3 Linux ...");
+        keep("linux", run_guest(linux_guest(samples), system, qemu, out / "linux", timeout, !quiet));
+    }
     Guest dpdk = dpdk_guest(samples);
-    if (fs::exists(dpdk.program)) {
-        say(quiet, "3/3 DPDK ...");
-        if (!keep("dpdk", run_guest(dpdk, packages, qemu, out / "dpdk", timeout, !quiet))) return worst;
-    } else {
+    if (!fs::exists(dpdk.program)) {
         fmt::print(stderr, "doorbell peers: DPDK is left out: this build has no {} (install libdpdk-dev, then make)\n", dpdk.program.filename().string());
+    } else if (!interrupted) {
+        say(quiet, "3/3 DPDK ...");
+        keep("dpdk", run_guest(dpdk, system, qemu, out / "dpdk", timeout, !quiet));
     }
 
     std::vector<PeerRow> rows = peer_rows({ran("doorbell"), ran("linux"), ran("dpdk")});
     std::string table = peer_table(rows);
     Json document = {{"schema", "doorbell-peers/1"}, {"rows", peer_json(rows)}, {"runs", Json::object()}};
+    std::string folders;
     for (const auto& [name, one] : finished) {
         document["runs"][name] = {{"folder", one.folder.string()}, {"digest", one.run.digest}, {"complete", one.run.complete}};
         table += fmt::format("{:<9} {} {}\n", name, one.folder.string(), one.run.digest);
+        folders += " " + one.folder.string();
         for (const Skip& skip : one.run.skipped) table += fmt::format("  not measured: {} {}: {}\n", skip.lab, skip.which.text(), skip.reason);
     }
+    table += fmt::format("side by side: doorbell report{} --out {}\n", folders, (out / "peers.html").string());
     for (const auto& [file, content] : {std::pair("peers.json", document.dump(2) + "\n"), std::pair("peers.txt", table)})
         if (std::string trouble = write_whole(out / file, content); !trouble.empty()) {
             fmt::print(stderr, "doorbell peers: {}\n", trouble);

@@ -14,9 +14,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "host/bench.h"
-#include "host/clock.h"
-
 #ifndef SO_PREFER_BUSY_POLL
 #define SO_PREFER_BUSY_POLL 69
 #endif
@@ -179,6 +176,11 @@ File sender_to(uint32_t address, uint16_t port) {
     sockaddr_in in = address_of(address, port);
     if (connect(*file, reinterpret_cast<sockaddr*>(&in), sizeof in) != 0) skip_errno("connecting a UDP socket");
     return file;
+}
+
+void send_packet(const File& socket, uint64_t number) {
+    Payload payload = Payload::with(number);
+    if (send(*socket, &payload, sizeof payload, 0) != sizeof payload) skip_errno("sending");
 }
 
 }  // namespace doorbell::host

@@ -4,15 +4,10 @@
 #include <memory>
 #include <string_view>
 
+#include "host/packet.h"
 #include "host/partner.h"
 
 namespace doorbell::host {
-
-/// What a packet carries: 18 bytes would fill a frame of 64; these and their headers are one of 64 too.
-struct Payload {
-    uint64_t number;  ///< counts up; 0: the end
-    uint64_t sent;    ///< timestamp before it was sent
-};
 
 /// Waits for packets on UDP port `port` of `address` (host byte order), in the network namespace in which it
 /// was made.
@@ -30,5 +25,7 @@ class Receiver {
 
 /// A socket that sends to it.
 File sender_to(uint32_t address, uint16_t port);
+/// Sends packet `number` by it. Throws Skip.
+void send_packet(const File& socket, uint64_t number);
 
 }  // namespace doorbell::host

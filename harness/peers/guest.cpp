@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include "harness/digest.h"
 #include "harness/failure.h"
@@ -19,23 +20,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct Kernel {
-    fs::path image, modules;
-    std::string package;
-};
-
-Kernel kernel_of(Packages& packages) {
-    Kernel kernel;
-    kernel.package = packages.depended_on("linux-image-amd64", "linux-image-");
-    fs::path files = packages.unpacked(kernel.package);
-    std::string release = kernel.package.substr(std::string("linux-image-").size());
-    kernel.image = files / "boot" / ("vmlinuz-" + release);
-    kernel.modules = files / "lib/modules" / release;
-    // Where /lib and /usr/lib have become one.
-    if (!fs::exists(kernel.modules)) kernel.modules = files / "usr/lib/modules" / release;
-    if (!fs::exists(kernel.image)) throw MachineError(fmt::format("the package {} holds no {}", kernel.package, kernel.image.filename().string()));
-    return kernel;
-}
+/// `name` below a package's files; there /usr may or may not have become one with /.
+fs::path file_in(const fs::path& files, const fs::path& name) { return fs::exists(files / name) ? files / name : files / "usr" / name; }
 
 /// The file of a module; "" where the kernel has it built in.
 fs::path module_file(const fs::path& modules, std::string name) {
@@ -65,18 +51,25 @@ std::vector<std::string> needs_of(const fs::path& module) {
     return names;
 }
 
-/// `name` after everything that it needs.
-void add_module(std::vector<fs::path>& order, const fs::path& modules, const std::string& name) {
-    fs::path file = module_file(modules, name);
-    if (file.empty() || std::find(order.begin(), order.end(), file) != order.end()) return;
+struct Module {
+    fs::path file;
+    std::string parameters;
+};
+
+/// `words` (a name and its parameters) after everything that it needs.
+void add_module(std::vector<Module>& order, const fs::path& modules, const std::string& words) {
+    size_t blank = std::min(words.find(' '), words.size());
+    fs::path file = module_file(modules, words.substr(0, blank));
+    auto same = [&](const Module& there) { return there.file == file; };
+    if (file.empty() || std::any_of(order.begin(), order.end(), same)) return;
     for (const std::string& needed : needs_of(file)) add_module(order, modules, needed);
-    order.push_back(file);
+    order.push_back({file, words.substr(blank)});
 }
 
-std::string initramfs_of(const Guest& guest, const Kernel& kernel, const fs::path& busybox) {
+std::string initramfs_of(const Guest& guest, const GuestSystem& system) {
     Initramfs archive;
     for (const char* folder : {"bin", "dev", "lib", "proc", "sys", "tmp", "var", "var/run"}) archive.folder(folder);
-    archive.copy("bin/busybox", busybox, true);
+    archive.copy("bin/busybox", system.busybox, true);
     archive.copy("bin/peer", guest.program, true);
     std::string init =
         "#!/bin/busybox sh\n"
@@ -84,12 +77,12 @@ std::string initramfs_of(const Guest& guest, const Kernel& kernel, const fs::pat
         "$b mount -t proc proc /proc\n"
         "$b mount -t sysfs sys /sys\n"
         "$b mount -t devtmpfs dev /dev\n";
-    std::vector<fs::path> order;
-    for (const std::string& name : guest.modules) add_module(order, kernel.modules, name);
-    for (const fs::path& module : order) {
-        std::string name = "lib/" + module.filename().string();
-        archive.copy(name, module);
-        init += "$b insmod /" + name + "\n";
+    std::vector<Module> order;
+    for (const std::string& words : guest.modules) add_module(order, system.modules, words);
+    for (const Module& module : order) {
+        std::string name = "lib/" + module.file.filename().string();
+        archive.copy(name, module.file);
+        init += "$b insmod /" + name + module.parameters + "\n";
     }
     init += guest.before;
     init +=
@@ -100,34 +93,74 @@ std::string initramfs_of(const Guest& guest, const Kernel& kernel, const fs::pat
     return archive.finish();
 }
 
-std::string why_it_failed(int status, const Session& session) {
-    std::string said = session.last_aside().empty() ? "" : ": " + session.last_aside();
-    return fmt::format("the guest ended without its end record, {} (QEMU {}{}); see console.log", session.where(), how_it_ended(status), said);
+/// What the guest said last for people, a panic before all else; "" where it said nothing.
+std::string last_words(const fs::path& console) {
+    std::ifstream in(console);
+    std::string last;
+    for (std::string line; std::getline(in, line);) {
+        while (!line.empty() && line.back() == '\r') line.pop_back();
+        if (line.find("Kernel panic") != line.npos) return line;
+        // Records, QEMU's word about the cable's hub, and a good night are no explanation.
+        bool tells = !line.empty() && line[0] != '@' && line.find("warning: hub") == line.npos && line.find("reboot: ") == line.npos;
+        if (tells) last = line;
+    }
+    return last;
 }
+
+std::string why_it_failed(int status, const Session& session, const fs::path& console) {
+    std::string said = last_words(console);
+    return fmt::format("the guest ended without its end record, {} (QEMU {}){}", session.where(), how_it_ended(status), said.empty() ? "; it said nothing" : ": " + said);
+}
+
+/// A file that is made again from the same parts each time.
+class Temporary {
+  public:
+    explicit Temporary(fs::path file) : file_(std::move(file)) {}
+    ~Temporary() {
+        std::error_code ignored;
+        fs::remove(file_, ignored);
+    }
+    Temporary(const Temporary&) = delete;
+    const fs::path& path() const { return file_; }
+
+  private:
+    fs::path file_;
+};
 
 }  // namespace
 
-Finished run_guest(const Guest& guest, Packages& packages, const fs::path& qemu, const fs::path& out, unsigned timeout_s, bool progress) {
+GuestSystem guest_system(Packages& packages) {
+    GuestSystem system;
+    system.package = packages.depended_on("linux-image-amd64", "linux-image-");
+    fs::path files = packages.unpacked(system.package);
+    std::string release = system.package.substr(std::string("linux-image-").size());
+    system.kernel = files / "boot" / ("vmlinuz-" + release);
+    system.modules = file_in(files, "lib/modules/" + release);
+    if (!fs::exists(system.kernel)) throw MachineError(fmt::format("the package {} holds no {}", system.package, system.kernel.filename().string()));
+    system.busybox = file_in(packages.unpacked("busybox-static"), "bin/busybox");
+    return system;
+}
+
+Finished run_guest(const Guest& guest, const GuestSystem& system, const fs::path& qemu, const fs::path& out, unsigned timeout_s, bool progress) {
     if (!fs::exists(guest.program)) throw MachineError(fmt::format("there is no {}; build it with make", guest.program.string()));
-    Kernel kernel = kernel_of(packages);
-    fs::path busybox = packages.unpacked("busybox-static") / "bin/busybox";
-    if (!fs::exists(busybox)) busybox = busybox.parent_path().parent_path() / "usr/bin/busybox";
     std::string version_of_qemu = check_qemu(qemu);
 
     RunFolder folder = RunFolder::create(out, "exact", guest.name);
-    fs::path initramfs = folder.path() / "initramfs.cpio";
-    if (std::string trouble = write_whole(initramfs, initramfs_of(guest, kernel, busybox)); !trouble.empty()) throw MachineError(trouble);
+    fs::path console = folder.path() / "console.log";
+    Temporary initramfs(folder.path() / "initramfs.cpio");
+    if (std::string trouble = write_whole(initramfs.path(), initramfs_of(guest, system)); !trouble.empty()) throw MachineError(trouble);
 
     MachineOptions machine;
     machine.nic = "e1000e";
     machine.qemu = qemu;
-    machine.image = kernel.image;
-    machine.image_words = "console=ttyS0 quiet";
+    machine.image = system.kernel;
+    // A panic ends the machine (-no-reboot) instead of holding it.
+    machine.image_words = "console=ttyS0 quiet panic=-1";
     if (!guest.kernel_words.empty()) machine.image_words += " " + guest.kernel_words;
     machine.image_words += " --";
     for (const std::string& word : guest.words) machine.image_words += " " + word;
     std::vector<std::string> argv = qemu_arguments(machine);
-    argv.insert(argv.end(), {"-initrd", initramfs.string()});
+    argv.insert(argv.end(), {"-initrd", initramfs.path().string()});
 
     Json manifest = {{"schema", "doorbell-manifest/1"},
                      {"doorbell", version},
@@ -138,16 +171,16 @@ Finished run_guest(const Guest& guest, Packages& packages, const fs::path& qemu,
                      {"accel", machine.accel},
                      {"nic", machine.nic},
                      {"peer", guest.name},
-                     {"kernel", {{"package", kernel.package}, {"sha256", sha256_file(kernel.image)}}},
+                     {"kernel", {{"package", system.package}, {"sha256", sha256_file(system.kernel)}}},
                      {"program", {{"path", guest.program.string()}, {"sha256", sha256_file(guest.program)}, {"words", guest.words}}},
-                     {"initramfs", {{"sha256", sha256_file(initramfs)}}},
+                     {"initramfs", {{"sha256", sha256_file(initramfs.path())}}},
                      {"qemu", {{"path", qemu.string()}, {"version", version_of_qemu}, {"command", argv}}},
                      {"host", describe_host()}};
     Session session(std::move(folder), manifest, progress);
     session.machine_is({{"type", machine.machine}, {"accel", machine.accel}, {"clock", machine.clock}, {"qemu_version", version_of_qemu},
-                        {"nic", machine.nic},      {"peer", guest.name},     {"os_package", kernel.package}});
-    session.progress().say(guest.name + ": booting " + kernel.package + " ...");
-    Watch watch(session, timeout_s, [&](int status) { return why_it_failed(status, session); });
+                        {"nic", machine.nic},      {"peer", guest.name},     {"os_package", system.package}});
+    session.progress().say(guest.name + ": booting " + system.package + " ...");
+    Watch watch(session, timeout_s, [&](int status) { return why_it_failed(status, session, console); });
     std::string failure;
     try {
         watch.run(argv);
@@ -155,10 +188,7 @@ Finished run_guest(const Guest& guest, Packages& packages, const fs::path& qemu,
     } catch (const std::system_error& trouble) {
         failure = trouble.what();
     }
-    Finished finished = session.finish(failure, watch.signal(), "");
-    std::error_code ignored;
-    fs::remove(initramfs, ignored);  // made again from the same parts
-    return finished;
+    return session.finish(failure, watch.signal(), "");
 }
 
 }  // namespace doorbell::harness

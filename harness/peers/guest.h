@@ -15,13 +15,22 @@ struct Guest {
     std::string name;                   ///< of the run's folder, and in its manifest
     std::filesystem::path program;      ///< static; writes records on its standard output
     std::vector<std::string> words;     ///< its arguments; none may hold a blank
-    std::vector<std::string> modules;   ///< of the kernel, without those that they need themselves
+    std::vector<std::string> modules;   ///< of the kernel, each with its parameters behind it; without those that they need themselves
     std::string kernel_words;           ///< more of them
     std::string before;                 ///< lines of the shell, before the program starts
 };
 
+/// What every guest is made of.
+struct GuestSystem {
+    std::filesystem::path kernel, modules, busybox;
+    std::string package;  ///< the kernel's
+};
+
+/// From Debian's packages, fetched where they are not there yet. Throws MachineError.
+GuestSystem guest_system(Packages& packages);
+
 /// Boots it, collects, saves into `out`. Throws MachineError where nothing was started.
-Finished run_guest(const Guest& guest, Packages& packages, const std::filesystem::path& qemu,
+Finished run_guest(const Guest& guest, const GuestSystem& system, const std::filesystem::path& qemu,
                    const std::filesystem::path& out, unsigned timeout_s, bool progress);
 
 }  // namespace doorbell::harness

@@ -67,6 +67,9 @@ QemuRun request_from(const Json& manifest) {
     if (!manifest.is_object()) throw UsageError("there is no manifest.json beside the results; without it nothing says how the run was made");
     std::string schema = word_of(manifest, "schema");
     if (schema != "doorbell-manifest/1") throw UsageError(fmt::format("the manifest's schema is \"{}\"; this version reads \"doorbell-manifest/1\"", schema));
+    if (std::string peer = word_of(manifest, "peer"); !peer.empty())
+        throw UsageError(fmt::format("this run is a guest's of doorbell peers: run that again and compare with --with NEW/{}", peer));
+    if (word_of(manifest, "machine") == "linux") throw UsageError("this run is one of doorbell host: run that again and compare with --with RUN2");
     if (!member(manifest, "qemu").is_object())
         throw UsageError("this run was not made in QEMU: boot the same image on its machine, collect with doorbell attach, and compare with --with RUN2");
     QemuRun request;

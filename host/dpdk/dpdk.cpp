@@ -1,4 +1,4 @@
-// The same wire under DPDK's poll-mode drivers: net_virtio sends, net_e1000_em receives. One task does both.
+// The same cable under DPDK's poll-mode drivers: net_virtio sends, net_e1000_em receives. One task does both.
 // Its interfaces: DPDK's programmer's guide, "Poll Mode Driver" (rte_ethdev.h).
 #include <rte_config.h>
 #include <rte_eal.h>
@@ -10,9 +10,8 @@
 #include <cstring>
 #include <string>
 
-#include "host/bench.h"
-#include "host/clock.h"
 #include "host/lab.h"
+#include "host/packet.h"
 
 namespace doorbell::host {
 namespace {
@@ -26,10 +25,8 @@ constexpr Case cases[] = {
     "model=e1000e op=transmit burst=32",
 };
 
-constexpr uint16_t frame_bytes = 60;  // 64 on the wire, with the checksum that the card adds
 constexpr uint16_t burst = 32;
 constexpr uint16_t ring = 256;
-constexpr uint64_t wire_ns = 150'000;
 constexpr rte_ether_addr broadcast = {{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}};
 
 /// EAL and both ports, once for the process; it ends with it.
@@ -109,13 +106,12 @@ class Ports {
 };
 
 void send_and_wait(Bench& bench, Ports& ports) {
-    uint64_t wire = bench.setting("wire", wire_ns) * bench.instrument.tsc_hz / 1'000'000'000;
-    measure::Series &latency = bench.series("latency"), &after_send = bench.series("latency-after-send");
+    CableSeries series(bench);
     uint64_t number = 0;
     bench.repeat([&] {
-        spin_until(measure::end() + bench.instrument.tsc_hz / 2000 + bench.random.below(10'000));
+        keep_apart(bench);
         rte_mbuf *out = ports.frame(++number), *in[burst];
-        uint64_t t = measure::begin();
+        uint64_t called = measure::begin();
         uint16_t sent = rte_eth_tx_burst(ports.virtio(), 0, &out, 1);
         uint64_t returned = measure::end();
         if (sent != 1) throw Skip("net_virtio did not take the frame");
@@ -124,12 +120,11 @@ void send_and_wait(Bench& bench, Ports& ports) {
         while ((got = rte_eth_rx_burst(ports.e1000e(), 0, in, burst)) == 0)
             if (++polls > 10'000'000) throw Skip("the frame did not arrive");
         uint64_t known = measure::end();
+        read_every_byte(rte_pktmbuf_mtod(in[0], char*), frame_bytes);
+        uint64_t read = measure::end();
         if (got != 1 || Ports::number_of(in[0]) != number) throw Skip("another frame arrived than the one that was sent");
         rte_pktmbuf_free_bulk(in, got);
-        uint64_t ticks = known - t - wire;
-        latency.record(ticks);
-        after_send.record(known - returned > wire ? known - returned - wire : 0);
-        return ticks;
+        return series.record(called, returned, known, read);
     });
 }
 

@@ -1,4 +1,4 @@
-// A packet is sent; how soon does a Linux program know that it has come? UDP, 16 bytes of payload, from one CPU
+// A packet is sent; how soon does a Linux program know that it has come? UDP, 18 bytes of payload, from one CPU
 // to another where there are two; `latency` runs from the timestamp before send(2) to the first timestamp of
 // the program that has the payload.
 #include <sched.h>
@@ -43,20 +43,16 @@ void receive(Desk& desk, const NetworkNamespace& where, std::string_view wait, u
         while (receiver->next(payload)) {
             uint64_t known = measure::end();
             desk.remark = receiver->remark();
-            if (payload.number == 0) return;
+            uint64_t number = payload.number();
+            if (number == 0) return;
             desk.known.store(known, std::memory_order_relaxed);
-            desk.number.store(payload.number, std::memory_order_release);
+            desk.number.store(number, std::memory_order_release);
         }
         desk.reason = "no packet came for 5 s";
     } catch (const std::exception& error) {
         desk.reason = error.what();
     }
     desk.failed = true;
-}
-
-void send(const File& socket, uint64_t number) {
-    Payload payload{number, 0};
-    if (::send(*socket, &payload, sizeof payload, 0) != sizeof payload) skip_errno("sending");
 }
 
 void measure(Bench& bench, const File& socket, Desk& desk) {
@@ -72,7 +68,7 @@ void measure(Bench& bench, const File& socket, Desk& desk) {
         }
         ++number;
         uint64_t t = measure::begin();
-        send(socket, number);
+        send_packet(socket, number);
         while (desk.number.load(std::memory_order_acquire) != number) {
             if (!bench.two_cpus()) sched_yield();
             if (desk.failed) throw Skip(desk.reason);
@@ -122,10 +118,10 @@ void body(Bench& bench, const Case& which) {
         trouble = std::current_exception();
     }
     // The receiver's patience bounds the join even where this one gets lost.
-    if (!desk.failed) {
-        Payload last{0, 0};
-        (void)!::send(*socket, &last, sizeof last, 0);
-    }
+    if (!desk.failed) try {
+            send_packet(socket, 0);
+        } catch (const Skip&) {
+        }
     partner.join();
     if (trouble) std::rethrow_exception(trouble);
     if (!desk.remark.empty()) bench.flag(desk.remark);

@@ -18,7 +18,7 @@ namespace doorbell::host {
 namespace {
 
 constexpr Case cases[] = {
-    "by=sched_yield who=thread", "by=sched_yield who=process", "by=sched_yield who=thread policy=fifo",
+    "by=sched_yield who=thread", "by=sched_yield who=process", "by=sched_yield who=thread policy=fifo", "by=sched_yield who=process policy=fifo",
     "by=pipe who=thread",    "by=pipe who=process",
     "by=eventfd who=thread",     "by=eventfd who=process",     "by=futex who=thread",   "by=futex who=process",
     "by=pipe who=process set=4096",    "by=pipe who=process set=16384",   "by=pipe who=process set=65536",
