@@ -243,8 +243,9 @@ void Collector::take_counters(const Json& record) {
         if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string()) throw std::runtime_error("a counter is no pair of name and number");
         counters.push_back({pair[0].get<std::string>(), whole_number(pair[1], "a counter"), evidence, stage, samples});
     }
-    if (auto cost = record.find("pair_cost"); cost != record.end() && cost->is_object())
-        for (const auto& [name, value] : cost->items()) run_.instrument["counter_pair_cost"][name] = value;
+    for (const char* of : {"pair_cost", "pair_cost_ring3"})
+        if (auto cost = record.find(of); cost != record.end() && cost->is_object())
+            for (const auto& [name, value] : cost->items()) run_.instrument[std::string("counter_") + of][name] = value;
     series.counters.insert(series.counters.end(), counters.begin(), counters.end());
 }
 
