@@ -34,6 +34,12 @@ void Pmu::add(const PmuEvent& event) {
     if (event_count_ < most_events) events_[event_count_++] = &event;
 }
 
+void Pmu::add(const PmuTable& table) {
+    table_ = table.name;
+    for (std::span<const PmuEvent> events : {table.events, table.shared})
+        for (const PmuEvent& e : events) add(e);
+}
+
 Result<Pmu> Pmu::find(Cpuid cpuid, Msrs msrs, const Features& f) {
     Pmu pmu;
     pmu.msrs_ = msrs;
@@ -50,10 +56,7 @@ Result<Pmu> Pmu::find(Cpuid cpuid, Msrs msrs, const Features& f) {
             pmu.global_ = (r.eax & 1) != 0;
             if (pmu.global_ && pmu.extended_ && (r.ebx & 15) != 0) pmu.count_ = r.ebx & 15;
         }
-        if (const PmuTable* table = amd_events(f.family, f.model)) {
-            pmu.table_ = table->name;
-            for (const PmuEvent& e : table->events) pmu.add(e);
-        }
+        if (const PmuTable* table = amd_events(f.family, f.model)) pmu.add(*table);
         if (pmu.count_ > amd_usable) pmu.count_ = amd_usable;
         if (pmu.event_count_ == 0) return Error{"no events are known for this AMD family", f.family << 8 | f.model};
         return pmu;
@@ -67,6 +70,7 @@ Result<Pmu> Pmu::find(Cpuid cpuid, Msrs msrs, const Features& f) {
     if (pmu.count_ > intel_usable) pmu.count_ = intel_usable;
     pmu.mask_ = low_bits(r.eax >> 16 & 0xFF);
     pmu.global_ = pmu.version_ >= 2;
+    pmu.table_ = "architectural events only";
     if (pmu.version_ >= 2) {
         // Version 5 may leave some fixed counters out: ECX is a bitmap beside EDX[4:0] (SDM 20.2.5).
         pmu.fixed_count_ = r.edx & 31;
@@ -79,10 +83,7 @@ Result<Pmu> Pmu::find(Cpuid cpuid, Msrs msrs, const Features& f) {
         if (index < known && (r.ebx >> index & 1) == 0) pmu.add(e);
         ++index;
     }
-    if (const PmuTable* table = intel_events(f.family, f.model)) {
-        pmu.table_ = table->name;
-        for (const PmuEvent& e : table->events) pmu.add(e);
-    }
+    if (const PmuTable* table = intel_events(f.family, f.model)) pmu.add(*table);
     return pmu;
 }
 
