@@ -254,8 +254,9 @@ void Collector::take_counters(const Json& record) {
     uint64_t samples = number(record, "samples");
     std::vector<Counter> counters;
     for (const auto& [name, count] : pairs(record, "values")) counters.push_back({name, count, evidence, stage, samples});
-    if (auto cost = record.find("pair_cost"); cost != record.end() && cost->is_object())
-        for (const auto& [name, value] : cost->items()) run_.instrument["counter_pair_cost"][name] = value;
+    for (const char* of : {"pair_cost", "pair_cost_ring3"})
+        if (auto cost = record.find(of); cost != record.end() && cost->is_object())
+            for (const auto& [name, value] : cost->items()) run_.instrument[std::string("counter_") + of][name] = value;
     series.counters.insert(series.counters.end(), counters.begin(), counters.end());
 }
 

@@ -14,6 +14,8 @@
 #include "harness/table.h"
 #include "harness/version.h"
 #include "harness/watch.h"
+#include "host/counters/settings.h"
+#include "host/counters/tune.h"
 
 namespace doorbell::harness {
 
@@ -72,6 +74,46 @@ void print_labs(const Json& labs, bool json) {
     }
 }
 
+/// CPUs whose frequency is set: those that --cpus names, or the first two.
+std::vector<int> cpus_of(const std::string& words) {
+    std::vector<int> cpus;
+    for (size_t at = 0; at <= words.size();) {
+        size_t comma = std::min(words.find(',', at), words.size());
+        cpus.push_back(static_cast<int>(parse_number(words.substr(at, comma - at), "--cpus", 0, 4095)));
+        at = comma + 1;
+    }
+    return cpus;
+}
+
+/// Host settings, as long as this lives. What a killed run left changed is put back, also without --tune.
+class HostSettings {
+  public:
+    HostSettings(bool tune, const std::vector<int>& cpus, const fs::path& root) {
+        try {
+            settings_.emplace(host::settings_journal(root));
+        } catch (const std::runtime_error& trouble) {
+            if (tune) throw MachineError(std::string("--tune: ") + trouble.what());
+            fmt::print(stderr, "doorbell: {}\n", trouble.what());
+            return;
+        }
+        if (settings_->leftovers() != 0)
+            fmt::print(stderr, "doorbell: put back {} host setting{} that a killed run had left changed\n", settings_->leftovers(), settings_->leftovers() == 1 ? "" : "s");
+        if (tune) tuned_ = host::tune(*settings_, cpus, root);
+        for (const std::string& text : tuned_.changed) fmt::print(stderr, "doorbell: set for this run: {}\n", text);
+        for (const std::string& text : tuned_.refused) fmt::print(stderr, "doorbell: not set: {}\n", text);
+        if (tune && tuned_.changed.empty() && tuned_.refused.empty()) fmt::print(stderr, "doorbell: --tune: this host offers nothing to set, or all of it is set\n");
+    }
+    ~HostSettings() {
+        if (!settings_) return;
+        if (std::string trouble = settings_->put_back(); !trouble.empty()) fmt::print(stderr, "doorbell: {}\n", trouble);
+    }
+    Json json() const { return tuned_.changed; }
+
+  private:
+    std::optional<host::Settings> settings_;
+    host::Tuned tuned_;
+};
+
 std::string why_it_failed(int status, const Session& session) {
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
     std::string said = session.last_aside().empty() ? "" : ": " + session.last_aside();
@@ -88,6 +130,9 @@ int command_host(const std::vector<std::string>& args) {
         ("repetitions", po::value<std::string>()->default_value("1"), "how often each case is set up and measured anew") //
         ("seed", po::value<std::string>()->default_value("1"), "what random numbers start from")                         //
         ("cpus", po::value<std::string>(), "CPU[,CPU]: where the measured task and its partner run (default: the first two allowed)")  //
+        ("counters", po::value<std::string>()->default_value("perf"), "off, perf (a pass more of each case with perf events) or all (and a second with each of Intel PCM's programs)")  //
+        ("tune", po::bool_switch(), "while it runs: governor performance, no turbo, no NMI watchdog; put back afterwards")  //
+        ("root", po::value<std::string>()->default_value("/"), "where the settings' files and PCM are looked for (for tests)")  //
         ("raw", po::bool_switch(), "also keep each sample")                                                              //
         ("out", po::value<std::string>(), "the run's folder (default: results/<time>-live-linux)")                       //
         ("timeout", po::value<std::string>()->default_value(std::to_string(normal_timeout_s)), "seconds without a record that mean a hang")  //
@@ -122,11 +167,15 @@ int command_host(const std::vector<std::string>& args) {
     uint64_t repetitions = pass_number("repetitions", 1, 1000);
     pass_number("seed", 0, ~0ull);
     if (auto cpus = said(*map, "cpus")) argv.insert(argv.end(), {"--cpus", *cpus});
+    std::string counters = (*map)["counters"].as<std::string>(), root = (*map)["root"].as<std::string>();
+    check_choice("--counters", counters, {"off", "perf", "all"});
+    argv.insert(argv.end(), {"--counters", counters, "--root", root});
     bool raw = (*map)["raw"].as<bool>();
     if (raw && repetitions > 1) throw UsageError("--raw keeps the samples of one repetition only; leave --repetitions away");
     if (raw) argv.emplace_back("--raw");
     auto timeout = static_cast<unsigned>(parse_number((*map)["timeout"].as<std::string>(), "--timeout", 1, 1'000'000));
 
+    HostSettings settings((*map)["tune"].as<bool>(), cpus_of(said(*map, "cpus").value_or("0,1")), root);
     std::optional<fs::path> out;
     if (auto folder = said(*map, "out")) out = *folder;
     RunFolder folder = RunFolder::create(out, "live", "linux");
@@ -134,7 +183,7 @@ int command_host(const std::vector<std::string>& args) {
     argv.insert(argv.end(), words.begin(), words.end());
     Json manifest = {{"schema", "doorbell-manifest/1"}, {"doorbell", version},        {"time", time_stamp()}, {"status", "running"},
                      {"clock", "live"},                 {"machine", "linux"},         {"labs", words},        {"command", argv},
-                     {"host", describe_host()}};
+                     {"host", describe_host()},         {"settings", settings.json()}};
     Session session(std::move(folder), manifest, !showing.quiet);
     session.machine_is({{"type", "linux"}});
     session.progress().say("looking at this machine ...");

@@ -145,6 +145,8 @@ std::string table(const Run& run) {
         std::string because = text_of(run.instrument, "because");
         text += wrapped("instrument: ", because.empty() ? verdict : verdict + ", because " + because);
     }
+    if (std::string because = text_of(run.instrument, "counters_because"); !because.empty())
+        text += wrapped("counters: ", text_of(run.instrument, "counters") + ", " + because);
     for (const std::string& flag : run.flags) text += wrapped("flag: ", flag);
 
     std::vector<std::string> labs;

@@ -11,6 +11,8 @@ namespace {
 
 /// What is shown for a lab that names none itself.
 constexpr const char* usual[] = {"instructions", "l1d_misses", "llc_misses", "dtlb_misses", "branch_misses"};
+/// What is shown where an operating system counted: its own events tell the story there.
+constexpr const char* usual_of_linux[] = {"instructions", "llc_misses", "branch_misses", "context_switches", "page_faults"};
 
 struct Stretch {
     const Series* series;
@@ -43,7 +45,9 @@ std::vector<Stretch> stretches_of(const Run& run, const std::string& lab) {
 
 std::vector<std::string> columns_of(const std::string& lab, const std::vector<Stretch>& stretches) {
     std::vector<std::string> wanted;
-    if (const labs::Lab* known = labs::find(lab))
+    bool linux_counted = std::any_of(stretches.begin(), stretches.end(), [](const Stretch& s) { return s.counter("context_switches") != nullptr; });
+    if (linux_counted) wanted.assign(std::begin(usual_of_linux), std::end(usual_of_linux));
+    else if (const labs::Lab* known = labs::find(lab))
         for (const char* name : known->counters) wanted.emplace_back(name);
     if (wanted.empty()) wanted.assign(std::begin(usual), std::end(usual));
     std::erase_if(wanted, [&](const std::string& name) {

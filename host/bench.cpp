@@ -84,6 +84,11 @@ void Bench::begin_warm() {
     for (Recording& r : recordings_) r.series->begin_warm();
     if (before_ == nullptr) before_ = std::make_unique<Histogram>();
     if (!recordings_.empty()) *before_ = *recordings_[0].warm;
+    if (window_ != nullptr) window_->open();
+}
+
+void Bench::end_warm() {
+    if (window_ != nullptr) window_->close();
 }
 
 void Bench::close_repetition() {

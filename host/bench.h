@@ -33,6 +33,25 @@ class Loop {
     virtual void took(double seconds) = 0;     ///< what the last one took
 };
 
+/// Takes that many samples and no more.
+class CountingLoop : public Loop {
+  public:
+    explicit CountingLoop(uint64_t samples) : left_(samples) {}
+    bool more() override { return left_ != 0 && left_-- != 0; }
+    void took(double) override {}
+
+  private:
+    uint64_t left_;
+};
+
+/// Told when the samples that count begin and end, outside every sample.
+class Window {
+  public:
+    virtual ~Window() = default;
+    virtual void open() = 0;
+    virtual void close() = 0;
+};
+
 /// What the user asked for, for every case alike.
 struct Request {
     uint64_t samples = 1000;
@@ -59,8 +78,9 @@ struct CounterValue {
 
 class Bench {
   public:
-    Bench(const Instrument& i, const Request& request, uint64_t samples, Loop* loop)
-        : instrument(i), random(request.seed), request_(request), samples_(samples), warm_up_(request.warm_up), loop_(loop) {}
+    /// `window`: opened and closed around the samples that count; may be null.
+    Bench(const Instrument& i, const Request& request, uint64_t samples, Loop* loop, Window* window = nullptr)
+        : instrument(i), random(request.seed), request_(request), samples_(samples), warm_up_(request.warm_up), loop_(loop), window_(window) {}
 
     const Instrument& instrument;
     measure::Random random;
@@ -93,6 +113,7 @@ class Bench {
         for (uint64_t i = 1; i < warm_up_; ++i) once();
         begin_warm();
         while (loop_->more()) loop_->took(seconds(once()));
+        end_warm();
     }
 
     void count(const std::string& name, uint64_t value);
@@ -114,12 +135,14 @@ class Bench {
     void begin_cold();
     void keep_first();
     void begin_warm();
+    void end_warm();
     double seconds(uint64_t ticks) const { return static_cast<double>(ticks) / static_cast<double>(instrument.tsc_hz); }
 
     const Request& request_;
     uint64_t samples_;
     uint64_t warm_up_;
     Loop* loop_;
+    Window* window_;
     std::vector<Recording> recordings_;
     std::vector<CounterValue> counters_;
     std::vector<std::string> flags_;

@@ -267,7 +267,7 @@ void emit_machine(wire::Sender& sender, const Instrument& in) {
     sender.send();
 }
 
-void emit_instrument(wire::Sender& sender, const Instrument& in) {
+void emit_instrument(wire::Sender& sender, const Instrument& in, const char* counters, const std::string& counters_because) {
     wire::Json& j = sender.begin(wire::kind::instrument);
     j.member("clock", in.clock).member("unit", in.unit).member("evidence", in.evidence);
     j.member("verdict", in.verdict).member("because", std::string_view(in.because));
@@ -281,6 +281,7 @@ void emit_instrument(wire::Sender& sender, const Instrument& in) {
     if (in.steal_known) j.member("steal_ppm", in.steal_ppm);
     else j.key("steal_ppm").null();
     j.key("smi_count").null();
+    j.member("counters", counters).member("counters_because", std::string_view(counters_because));
     sender.send();
     for (const std::string& text : in.noise) {
         sender.begin(wire::kind::flag).member("text", std::string_view(text));

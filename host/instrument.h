@@ -39,6 +39,7 @@ struct Instrument {
 Instrument observe(int cpu);
 
 void emit_machine(wire::Sender& sender, const Instrument& in);
-void emit_instrument(wire::Sender& sender, const Instrument& in);
+/// `counters`: what counts here ("perf", "none"), and in words what does not, and why.
+void emit_instrument(wire::Sender& sender, const Instrument& in, const char* counters, const std::string& counters_because);
 
 }  // namespace doorbell::host

@@ -21,6 +21,8 @@ struct Lab {
     void (*body)(Bench& bench, const Case& which);
     /// What the user's number of samples is divided by for this case, because one of its samples is long.
     uint64_t (*fewer)(const Case& which) = nullptr;
+    /// Whether its counters are also those of the threads and processes that it makes.
+    bool count_threads = false;
 };
 
 /// All labs, in the order in which they run.

@@ -5,16 +5,23 @@ namespace {
 
 // SDM vol. 4, table 2-2 (architectural MSRs).
 constexpr uint32_t ia32_pmc0 = 0xC1, ia32_perfevtsel0 = 0x186, ia32_fixed_ctr0 = 0x309, ia32_fixed_ctr_ctrl = 0x38D,
-                   ia32_perf_global_ctrl = 0x38F, ia32_perf_global_ovf_ctrl = 0x390;
+                   ia32_perf_global_status = 0x38E, ia32_perf_global_ctrl = 0x38F, ia32_perf_global_ovf_ctrl = 0x390;
 // APM vol. 2, 13.2.1, and appendix A.
 constexpr uint32_t perf_legacy_ctl0 = 0xC0010000, perf_legacy_ctr0 = 0xC0010004, perf_ctl0 = 0xC0010200,
-                   perf_cntr_global_status_clr = 0xC0000302, perf_cntr_global_ctl = 0xC0000301;
+                   perf_cntr_global_status = 0xC0000300, perf_cntr_global_ctl = 0xC0000301,
+                   perf_cntr_global_status_clr = 0xC0000302;
 
 constexpr uint64_t user = 1 << 16, kernel = 1 << 17, enable = 1 << 22;
 /// What every event select has; the bits that may differ when read back (reserved ones of later versions).
 constexpr uint64_t select_mask = 0xFF | 0xFF00 | user | kernel | enable;
 constexpr uint64_t amd_high_event = 0xFull << 32;
 constexpr uint32_t rdpmc_fixed = 1u << 30;
+/// Left set by somebody before (a firmware, a kernel before kexec), it keeps every counter from counting: CTR_Frz
+/// of IA32_PERF_GLOBAL_STATUS (SDM 20.2.4, version 4), PMCF of PerfCntrGlobalStatus (APM vol. 2, 13.2.1).
+constexpr uint64_t counters_frozen = 1ull << 59;
+/// Many events count on the first four counters only, on whatever has more (the maker's event lists, "Counter"; AMD's
+/// RDPMC numbers the core's counters 0 to 5, then comes another unit).
+constexpr unsigned intel_usable = 4, amd_usable = 6;
 
 constexpr uint64_t low_bits(unsigned n) { return n >= 64 ? ~0ull : (1ull << n) - 1; }
 
@@ -25,6 +32,12 @@ constexpr const char* unwritable =
 
 void Pmu::add(const PmuEvent& event) {
     if (event_count_ < most_events) events_[event_count_++] = &event;
+}
+
+void Pmu::add(const PmuTable& table) {
+    table_ = table.name;
+    for (std::span<const PmuEvent> events : {table.events, table.shared})
+        for (const PmuEvent& e : events) add(e);
 }
 
 Result<Pmu> Pmu::find(Cpuid cpuid, Msrs msrs, const Features& f) {
@@ -43,10 +56,8 @@ Result<Pmu> Pmu::find(Cpuid cpuid, Msrs msrs, const Features& f) {
             pmu.global_ = (r.eax & 1) != 0;
             if (pmu.global_ && pmu.extended_ && (r.ebx & 15) != 0) pmu.count_ = r.ebx & 15;
         }
-        if (const PmuTable* table = amd_events(f.family, f.model)) {
-            pmu.table_ = table->name;
-            for (const PmuEvent& e : table->events) pmu.add(e);
-        }
+        if (const PmuTable* table = amd_events(f.family, f.model)) pmu.add(*table);
+        if (pmu.count_ > amd_usable) pmu.count_ = amd_usable;
         if (pmu.event_count_ == 0) return Error{"no events are known for this AMD family", f.family << 8 | f.model};
         return pmu;
     }
@@ -56,9 +67,10 @@ Result<Pmu> Pmu::find(Cpuid cpuid, Msrs msrs, const Features& f) {
     pmu.version_ = r.eax & 0xFF;
     pmu.count_ = r.eax >> 8 & 0xFF;
     if (pmu.version_ == 0 || pmu.count_ == 0) return Error{"CPUID.0AH says that there is no performance monitoring", r.eax};
-    if (pmu.count_ > most_counters / 2) pmu.count_ = most_counters / 2;
+    if (pmu.count_ > intel_usable) pmu.count_ = intel_usable;
     pmu.mask_ = low_bits(r.eax >> 16 & 0xFF);
     pmu.global_ = pmu.version_ >= 2;
+    pmu.table_ = "architectural events only";
     if (pmu.version_ >= 2) {
         // Version 5 may leave some fixed counters out: ECX is a bitmap beside EDX[4:0] (SDM 20.2.5).
         pmu.fixed_count_ = r.edx & 31;
@@ -71,10 +83,7 @@ Result<Pmu> Pmu::find(Cpuid cpuid, Msrs msrs, const Features& f) {
         if (index < known && (r.ebx >> index & 1) == 0) pmu.add(e);
         ++index;
     }
-    if (const PmuTable* table = intel_events(f.family, f.model)) {
-        pmu.table_ = table->name;
-        for (const PmuEvent& e : table->events) pmu.add(e);
-    }
+    if (const PmuTable* table = intel_events(f.family, f.model)) pmu.add(*table);
     return pmu;
 }
 
@@ -133,15 +142,18 @@ Result<unsigned> Pmu::program(std::span<const PmuEvent* const> wanted, std::span
 }
 
 Result<void> Pmu::start() const {
-    // A write to IA32_PMCx is sign-extended from bit 31 (SDM 20.2.1); 0 is 0 either way.
+    // A write to IA32_PMCx is sign-extended from bit 31 (SDM 20.2.1) unless IA32_PERF_CAPABILITIES has FW_WRITE and
+    // it goes to IA32_A_PMCx (20.2.8); 0 is 0 either way, so there is one way here.
     for (unsigned i = 0; i < running_count_; ++i) msrs_.write(running_[i].msr, 0);
     if (fixed_control_ != 0) {
         auto done = write(ia32_fixed_ctr_ctrl, fixed_control_, fixed_control_, unwritable);
         if (!done) return done;
     }
     if (!global_) return {};
-    // Overflow bits that are left from before are taken away.
-    msrs_.write(amd_ ? perf_cntr_global_status_clr : ia32_perf_global_ovf_ctrl, enabled_);
+    // Overflow bits that are left from before are taken away, and with them a freeze; where there is none the bit is
+    // reserved.
+    uint64_t frozen = msrs_.read(amd_ ? perf_cntr_global_status : ia32_perf_global_status) & counters_frozen;
+    msrs_.write(amd_ ? perf_cntr_global_status_clr : ia32_perf_global_ovf_ctrl, enabled_ | frozen);
     return write(amd_ ? perf_cntr_global_ctl : ia32_perf_global_ctrl, enabled_, enabled_, unwritable);
 }
 

@@ -29,6 +29,7 @@ struct PmuEvent {
 struct PmuTable {
     const char* name;
     std::span<const PmuEvent> events;
+    std::span<const PmuEvent> shared = {};  ///< with other microarchitectures
 };
 
 /// The events that every architectural PMU may have, in the order of CPUID.0AH:EBX (SDM table 20-1).
@@ -71,6 +72,7 @@ class Pmu {
 
   private:
     void add(const PmuEvent& event);
+    void add(const PmuTable& table);
     Result<void> write(uint32_t msr, uint64_t value, uint64_t mask, const char* complaint) const;
     int fixed_for(const PmuEvent& event) const;
     Result<void> select(unsigned counter, const PmuEvent& event) const;
@@ -80,7 +82,7 @@ class Pmu {
     unsigned version_ = 0, count_ = 0, fixed_count_ = 0;
     uint32_t fixed_mask_ = 0;
     uint64_t mask_ = 0, fixed_width_mask_ = 0;
-    const char* table_ = "architectural events only";
+    const char* table_ = nullptr;
     const PmuEvent* events_[most_events] = {};
     unsigned event_count_ = 0;
     uint64_t enabled_ = 0;        ///< for the global control

@@ -4,7 +4,7 @@
 namespace doorbell::cpu {
 namespace {
 
-constexpr const char* sdm = "SDM vol. 3B, table 20-1, architectural performance events";
+constexpr const char* sdm = "SDM vol. 3B, 20.2.1.2, table 20-1";
 
 constexpr PmuEvent architectural[] = {
     {"cycles", "UnHalted Core Cycles", 0x3C, 0x00, Proof::cycles, sdm},
@@ -34,7 +34,7 @@ constexpr PmuEvent skylake[] = {
 constexpr const char* ice_lake_list = "perfmon-events.intel.com, Ice Lake core events";
 constexpr PmuEvent ice_lake[] = {
     {"l1d_misses", "L1D.REPLACEMENT", 0x51, 0x01, Proof::lines, ice_lake_list},
-    {"l2_misses", "L2_RQSTS.MISS", 0x24, 0x3F, Proof::lines, ice_lake_list},
+    {"l2_misses", "L2_LINES_IN.ALL", 0xF1, 0x1F, Proof::lines, ice_lake_list},  // L2_RQSTS.MISS does not count here
     {"dtlb_walks", "DTLB_LOAD_MISSES.WALK_COMPLETED", 0x08, 0x0E, Proof::pages, ice_lake_list},
 };
 
@@ -54,8 +54,8 @@ struct Model {
 constexpr Model models[] = {
     {0x3C, 0}, {0x3F, 0}, {0x45, 0}, {0x46, 0}, {0x3D, 0}, {0x47, 0}, {0x4F, 0}, {0x56, 0},
     {0x4E, 1}, {0x5E, 1}, {0x55, 1}, {0x8E, 1}, {0x9E, 1}, {0xA5, 1}, {0xA6, 1},
-    {0x7D, 2}, {0x7E, 2}, {0x6A, 2}, {0x6C, 2}, {0x8C, 2}, {0x8D, 2},
-    {0x97, 3}, {0x9A, 3}, {0xB7, 3}, {0x8F, 3}, {0xCF, 3},
+    {0x7D, 2}, {0x7E, 2}, {0x6A, 2}, {0x6C, 2}, {0x8C, 2}, {0x8D, 2}, {0xA7, 2},
+    {0x97, 3}, {0x9A, 3}, {0xB7, 3}, {0xBA, 3}, {0xBF, 3}, {0x8F, 3}, {0xCF, 3},
 };
 
 }  // namespace

@@ -8,16 +8,44 @@
 #if !__STDC_HOSTED__
 
 // What the call at each timestamp leads to. The log's next place is taken in one instruction, so that an interrupt
-// in between takes another. Flags and every register but RAX and RDX are as RDTSC would leave them. The NOP keeps
-// this timestamp from being taken for one that is to be replaced.
+// in between takes another. Flags and every register but RAX and RDX are as RDTSC would leave them. Seven words of
+// stack, the return address included: a handler that interrupted ring 3 has eight left (labs/anatomy.cpp). The NOP
+// keeps this timestamp from being taken for one that is to be replaced.
 extern "C" {
 [[gnu::used]] uint64_t pmu_log_next, pmu_log_end;
 [[gnu::used]] uint32_t pmu_indices[doorbell::measure::PmuEdge::most], pmu_index_count;
-extern char pmu_edge_begins[], pmu_edge_ends[], text_start[], text_end[];
+extern char pmu_edge_begins[], pmu_edge_ends[], pmu_user_begins[], pmu_user_ends[];
+extern char text_start[], text_end[], user_text_start[], user_text_end[];
+void pmu_gate_begins();
+void pmu_gate_ends();
 }
+// Code in ring 3 cannot come here itself: a gate does it for its timestamps, on the stack that an interrupt gets.
+#define USER_BEGINS 0xF2
+#define USER_ENDS 0xF3
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
 static_assert(sizeof(doorbell::measure::PmuEdge) == 112);
 asm(R"(
+        .pushsection .user_text, "ax"
+pmu_user_begins:
+        int     $)" TEXT(USER_BEGINS) R"(
+        ret
+pmu_user_ends:
+        int     $)" TEXT(USER_ENDS) R"(
+        ret
+        .popsection
         .pushsection .text.pmu, "ax"
+        .global pmu_gate_begins, pmu_gate_ends
+pmu_gate_begins:
+        call    2f
+        iretq
+pmu_gate_ends:
+        call    3f
+        iretq
+2:      pushq   $3
+        jmp     1f
+3:      pushq   $2
+        jmp     1f
 pmu_edge_begins:
         pushq   $1
         jmp     1f
@@ -71,6 +99,8 @@ namespace {
 
 constexpr unsigned char timestamp[5] = {0x0F, 0xAE, 0xE8, 0x0F, 0x31};
 constexpr unsigned char begin_tail[7] = {0x48, 0xC1, 0xE2, 0x20, 0x48, 0x09, 0xD0};
+/// From a begin() to its own last LFENCE, which a RDTSC of the measured code may follow: that is no timestamp.
+constexpr unsigned begin_last_lfence = 5 + 7 + 3;
 constexpr unsigned most_sites = 1024;
 uint32_t sites[most_sites];
 unsigned site_count;
@@ -81,27 +111,33 @@ bool same(const unsigned char* a, const unsigned char* b, unsigned n) {
     return true;
 }
 
-/// The image's text is written to: never with interrupts on.
-class WritableText {
+/// The image's text, that of ring 3 as well, is written to and run here: never with interrupts on.
+class OpenText {
   public:
-    WritableText() : cr0_(cpu::read_cr0()) { cpu::write_cr0(cr0_ & ~cpu::cr0::write_protect); }
-    ~WritableText() {
+    OpenText() : cr0_(cpu::read_cr0()), cr4_(cpu::read_cr4()) {
+        cpu::write_cr0(cr0_ & ~cpu::cr0::write_protect);
+        cpu::write_cr4(cr4_ & ~(cpu::cr4::smep | cpu::cr4::smap));
+    }
+    ~OpenText() {
         cpu::write_cr0(cr0_);
+        cpu::write_cr4(cr4_);
         (void)cpu::Cpuid{}(0);  // serialising, as self-modified code wants (SDM vol. 3A, 9.1.3)
     }
 
   private:
-    uint64_t cr0_;
+    uint64_t cr0_, cr4_;
 };
 
-void put_calls() {
-    site_count = 0;
-    WritableText writable;
-    for (char* at = text_start; at + 16 < text_end; ++at) {
+void put_calls(char* from, char* until, char* begins_target, char* ends_target) {
+    OpenText open;
+    const char* no_timestamp = nullptr;
+    for (char* at = from; at + 16 < until; ++at) {
         auto* bytes = reinterpret_cast<unsigned char*>(at);
-        if (!same(bytes, timestamp, 5) || site_count == most_sites) continue;
+        if (!same(bytes, timestamp, 5) || at == no_timestamp || site_count == most_sites) continue;
         sites[site_count++] = static_cast<uint32_t>(reinterpret_cast<uint64_t>(at));
-        char* target = same(bytes + 5, begin_tail, 7) ? pmu_edge_begins : pmu_edge_ends;
+        bool begins = same(bytes + 5, begin_tail, 7);
+        if (begins) no_timestamp = at + begin_last_lfence;
+        char* target = begins ? begins_target : ends_target;
         auto distance = static_cast<uint32_t>(target - (at + 5));
         bytes[0] = 0xE8;
         for (unsigned i = 0; i < 4; ++i) bytes[1 + i] = static_cast<unsigned char>(distance >> 8 * i);
@@ -109,7 +145,7 @@ void put_calls() {
 }
 
 void take_calls_out() {
-    WritableText writable;
+    OpenText open;
     for (unsigned s = 0; s < site_count; ++s)
         for (unsigned i = 0; i < 5; ++i) reinterpret_cast<unsigned char*>(static_cast<uint64_t>(sites[s]))[i] = timestamp[i];
     site_count = 0;
@@ -248,34 +284,55 @@ Result<void> PmuPass::start(unsigned turn, std::span<PmuEdge> log) {
     for (unsigned i = 0; i < counters_; ++i) {
         names_[i] = running_[i].event->counter;
         pmu_indices[i] = running_[i].rdpmc;
-        pair_cost_[i] = 0;
     }
     log_ = log;
     for (PmuEdge& e : log_) e = {};
     pmu_log_end = reinterpret_cast<uint64_t>(log_.data() + log_.size());
     forget_log();
-    put_calls();
-    measure_pair();
+    cpu::set_gate(USER_BEGINS, pmu_gate_begins, 3);
+    cpu::set_gate(USER_ENDS, pmu_gate_ends, 3);
+    put_calls(text_start, text_end, pmu_edge_begins, pmu_edge_ends);
+    put_calls(user_text_start, user_text_end, pmu_user_begins, pmu_user_ends);
+    measure_pairs();
     forget_log();
     return {};
 }
 
-/// What lies between the two readings of an empty pair is the routine's own end and beginning: the least of many.
-[[gnu::noinline]] void PmuPass::measure_pair() {
+/// What lies between the readings of two timestamps with nothing between them: the least of many, for each kind that the
+/// first can be and each ring of the second.
+[[gnu::noinline]] void PmuPass::measure_pairs() {
     constexpr unsigned rounds = 64;
+    OpenText open;
+    // Timestamps of ring 3, from where that is not a fault: what they execute is the same.
+    auto user_begins = [] {
+        asm volatile("call pmu_user_begins\n\tshlq $32, %%rdx\n\torq %%rdx, %%rax\n\tmovq %%rax, %%rcx\n\tlfence" : : : "rax", "rcx", "rdx", "memory", "cc");
+    };
+    auto user_ends = [] { asm volatile("call pmu_user_ends" : : : "rax", "rdx", "memory", "cc"); };
     for (unsigned i = 0; i < rounds; ++i) {
         begin();
+        (void)end();
+        (void)end();
+        user_ends();
+        user_ends();
+        (void)end();
+        begin();
+        user_ends();
+        user_begins();
+        user_ends();
+        user_begins();
         (void)end();
     }
     auto all = logged();
     for (unsigned c = 0; c < counters_; ++c) {
-        uint64_t least = ~0ull;
+        for (auto& of_first : cost_[c])
+            for (uint64_t& cost : of_first) cost = ~0ull;
         for (size_t i = 0; i + 1 < all.size(); ++i) {
-            if (all[i].begins == 0) continue;
             uint64_t moved = running_[c].between(all[i].counts[c], all[i + 1].counts[c]);
-            if (moved < least) least = moved;
+            uint64_t& known = cost_[c][all[i].kind][all[i + 1].kind >> 1];
+            if ((all[i + 1].kind & PmuEdge::begins) == 0 && moved < known) known = moved;
         }
-        pair_cost_[c] = least == ~0ull ? 0 : least;
+        pair_cost_[c] = cost_[c][PmuEdge::begins][0];
+        user_pair_cost_[c] = cost_[c][PmuEdge::user | PmuEdge::begins][1];
     }
 }
 
@@ -283,6 +340,8 @@ void PmuPass::forget_log() { pmu_log_next = reinterpret_cast<uint64_t>(log_.data
 
 void PmuPass::stop() {
     take_calls_out();
+    cpu::reset_gate(USER_BEGINS);
+    cpu::reset_gate(USER_ENDS);
     pmu_.stop();
 }
 
@@ -294,8 +353,9 @@ std::span<const PmuEdge> PmuPass::logged() const {
 void PmuPass::add(wire::MailboxRow& row, const PmuEdge& from, const PmuEdge& to) const {
     ++row.samples;
     for (unsigned c = 0; c < counters_; ++c) {
-        uint64_t moved = running_[c].between(from.counts[c], to.counts[c]);
-        row.counts[c] += moved > pair_cost_[c] ? moved - pair_cost_[c] : 0;
+        uint64_t moved = running_[c].between(from.counts[c], to.counts[c]), own = 0;
+        for (const PmuEdge* e = &from; e != &to; ++e) own += cost_[c][e->kind][e[1].kind >> 1];
+        row.counts[c] += moved > own ? moved - own : 0;
     }
 }
 
@@ -327,7 +387,7 @@ void PmuPass::attribute(const Series& s, bool check, std::span<wire::MailboxRow>
     for (uint64_t value : s.raw()) {
         // The next begin() from which some edge is as far as the value says, or the last edge before another.
         for (size_t from = at; from < all.size(); ++from) {
-            if (all[from].begins == 0) continue;
+            if ((all[from].kind & PmuEdge::begins) == 0) continue;
             size_t to = from + 1;
             auto fits = [&](size_t i) {
                 uint64_t distance = all[i].tsc - all[from].tsc;
@@ -336,7 +396,7 @@ void PmuPass::attribute(const Series& s, bool check, std::span<wire::MailboxRow>
             if (check)
                 while (to < all.size() && to < from + 16 && !fits(to)) ++to;
             else
-                while (to + 1 < all.size() && all[to + 1].begins == 0) ++to;
+                while (to + 1 < all.size() && (all[to + 1].kind & PmuEdge::begins) == 0) ++to;
             if (to >= all.size() || to >= from + 16) continue;
             add(rows[0], all[from], all[to]);
             at = from + 1;

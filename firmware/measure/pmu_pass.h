@@ -1,6 +1,6 @@
 // Counting with the processor's PMU, in passes of their own. While such a pass runs, every timestamp of the image
 // (the five bytes of `lfence; rdtsc`) is a call to a routine that reads the counters into a log, takes the
-// timestamp, and returns it. Labs need not know; code in ring 3 keeps its timestamps. Image only.
+// timestamp, and returns it; in ring 3 by way of a gate. Labs need not know. Image only.
 //
 // A counter is believed only if it moves over a body that must move it, and instructions by the right number: a
 // thousand NOPs are a thousand instructions. What does not is absent, "advertised but does not count".
@@ -17,7 +17,9 @@ namespace doorbell::measure {
 /// One timestamp that was passed, and the counters there.
 struct PmuEdge {
     static constexpr unsigned most = 12;
-    uint64_t tsc, begins;
+    static constexpr uint64_t begins = 1, user = 2;
+    uint64_t tsc;
+    uint64_t kind;  ///< `begins`: of a begin(); `user`: of code in ring 3
     uint64_t counts[most];
 };
 
@@ -37,7 +39,9 @@ class PmuPass {
     void stop();
 
     std::span<const char* const> names() const { return {names_, counters_}; }      ///< of this turn
-    std::span<const uint64_t> pair_cost() const { return {pair_cost_, counters_}; }  ///< taken off each stretch
+    /// What a begin() and an end() with nothing between them count, taken off each stretch; and the same in ring 3.
+    std::span<const uint64_t> pair_cost() const { return {pair_cost_, counters_}; }
+    std::span<const uint64_t> user_pair_cost() const { return {user_pair_cost_, counters_}; }
 
     /// Adds up the log for a series of this pass, which was kept with raw values (and paths): the whole, then
     /// each stage. `check`: values are the distances of their timestamps.
@@ -45,7 +49,7 @@ class PmuPass {
 
   private:
     bool proven(const cpu::PmuCounter& counter, uint64_t scratch) const;
-    void measure_pair();
+    void measure_pairs();
     void add(wire::MailboxRow& row, const PmuEdge& from, const PmuEdge& to) const;
     std::span<const PmuEdge> logged() const;
 
@@ -54,7 +58,8 @@ class PmuPass {
     unsigned believed_count_ = 0, turns_ = 0, first_of_turn_[cpu::Pmu::most_events + 1] = {};
     cpu::PmuCounter running_[PmuEdge::most];
     const char* names_[PmuEdge::most] = {};
-    uint64_t pair_cost_[PmuEdge::most] = {};
+    uint64_t cost_[PmuEdge::most][4][2] = {};  ///< of each counter, by the first edge's kind and the second's ring
+    uint64_t pair_cost_[PmuEdge::most] = {}, user_pair_cost_[PmuEdge::most] = {};
     unsigned counters_ = 0;
     std::span<PmuEdge> log_;
     char description_[200] = {};

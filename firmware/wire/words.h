@@ -23,7 +23,8 @@ inline constexpr const char* wire_name = "doorbell-wire/1";
 // histogram  {of (series id), part ("all" or a stage's name), min, max, sum (exact, of the whole part),
 //            bins: [[lowest value of the bin, count], ...]} as many as the bins need; they follow their series
 // counters   {of (series id), stage ("": the whole), samples, evidence, values: [[name, sum over samples], ...],
-//             pair_cost: {name: what a pair of readings itself counted, taken off each sample}} follow their series
+//             pair_cost: {name: what a pair of readings itself counted, taken off each sample}, pair_cost_ring3: the
+//             same for code in ring 3} follow their series
 // raw        {of (series id), at (index of the first), values: [...]}        with raw=1
 // tally      {lab, case, name, values: [[name, count], ...]}                 what was counted in a case, follows its series
 // alive      {lab, case, frames}                                             a case that waits for the outside is still there

@@ -107,13 +107,15 @@ std::string counter_table(const std::vector<StoredRun>& runs, const std::string&
     Table table("counters of " + lab);
     bool many = runs.size() > 1;
     if (many) table.column("run");
-    table.column("case").column("metric").column("counter").column("value", true).column("evidence");
+    table.column("case").column("metric").column("stage").column("counter").column("sum", true).column("a sample", true).column("evidence");
     for (size_t i = 0; i < runs.size(); ++i)
         for (const Series& series : runs[i].run.series)
             for (const Counter& counter : series.counters) {
                 if (series.lab != lab) continue;
                 double value = counter.value.get<double>();
-                std::vector<std::string> cells{series.which.text(), series.metric, counter.name, figure(value, value == static_cast<double>(static_cast<int64_t>(value)) ? 1 : 0.01), counter.evidence};
+                auto shown = [](double v) { return figure(v, v == static_cast<double>(static_cast<int64_t>(v)) ? 1 : 0.01); };
+                std::vector<std::string> cells{series.which.text(), series.metric, counter.stage.empty() ? "whole" : counter.stage, counter.name, shown(value),
+                                               counter.samples == 0 ? "-" : shown(value / static_cast<double>(counter.samples)), counter.evidence};
                 if (many) cells.insert(cells.begin(), letter(runs, i));
                 table.row(cells);
             }

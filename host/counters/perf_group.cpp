@@ -10,15 +10,18 @@
 #include <fstream>
 
 namespace doorbell::host {
+
+namespace fs = std::filesystem;
+
 namespace {
 
 constexpr uint64_t cache(uint64_t which, uint64_t result) { return which | PERF_COUNT_HW_CACHE_OP_READ << 8 | result << 16; }
 
-std::string paranoid() {
-    std::ifstream in("/proc/sys/kernel/perf_event_paranoid");
-    std::string level;
-    in >> level;
-    return level;
+std::string first_word(const fs::path& file) {
+    std::ifstream in(file);
+    std::string word;
+    in >> word;
+    return word;
 }
 
 /// value, time enabled, time running.
@@ -26,21 +29,37 @@ bool read_event(int file, uint64_t (&values)[3]) { return read(file, values, siz
 
 }  // namespace
 
-std::string perf_reason(int error, bool hardware) {
+std::string no_pmu_reason(const fs::path& root) {
+    std::ifstream in(root / "proc/cpuinfo");
+    std::string flags;
+    for (std::string line; flags.empty() && std::getline(in, line);)
+        if (line.starts_with("flags")) flags = line + " ";
+    auto has = [&](const char* flag) { return flags.find(std::string(" ") + flag + " ") != flags.npos; };
+    // Intel's leaf 0AH, AMD's core counter extensions.
+    if (has("arch_perfmon") || has("perfctr_core"))
+        return "CPUID shows a PMU, but this kernel has no driver for it: look for \"Performance Events\" in dmesg, and boot without nopmu";
+    if (has("hypervisor"))
+        return "the hypervisor shows this virtual machine no PMU: switch its vPMU on (QEMU and KVM: -cpu host,pmu=on; VMware: vpmc.enable; Hyper-V: "
+               "Set-VMProcessor -Perfmon; Xen: vpmu=on)";
+    return "CPUID shows no PMU: the firmware hides it, or this processor has none";
+}
+
+std::string perf_reason(int error, bool hardware, const fs::path& root) {
     switch (error) {
         case EACCES:
-        case EPERM: return "not allowed (perf_event_paranoid = " + paranoid() + "): sysctl kernel.perf_event_paranoid=1, or be root";
+        case EPERM:
+            return "not allowed (perf_event_paranoid = " + first_word(root / "proc/sys/kernel/perf_event_paranoid") +
+                   "): sysctl kernel.perf_event_paranoid=1, or be root";
         case ENOENT:
         case ENODEV:
-        case EOPNOTSUPP:
-            return hardware ? "this machine shows the kernel no such counter: in a virtual machine, switch its vPMU on in the hypervisor" : "the kernel has no such event";
+        case EOPNOTSUPP: return hardware ? no_pmu_reason(root) : "the kernel has no such event";
         case ENOSYS: return "the kernel is built without performance events";
         case EMFILE: return "too many open files (ulimit -n)";
         default: return std::string("perf_event_open: ") + std::strerror(error);
     }
 }
 
-PerfGroup::PerfGroup(pid_t thread, bool kernel_too) {
+PerfGroup::PerfGroup(pid_t thread, bool children) {
     constexpr uint64_t miss = PERF_COUNT_HW_CACHE_RESULT_MISS;
     events_ = {
         {"instructions", PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS, true},
@@ -61,7 +80,7 @@ PerfGroup::PerfGroup(pid_t thread, bool kernel_too) {
         attr.type = e.type;
         attr.config = e.config;
         attr.disabled = leader < 0 || !e.hardware;
-        attr.exclude_kernel = !kernel_too && e.hardware;
+        attr.inherit = children;
         attr.exclude_hv = 1;
         attr.read_format = PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING;
         int group = e.hardware ? leader : -1;

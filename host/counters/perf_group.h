@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,8 +24,9 @@ struct PerfCount {
 class PerfGroup {
   public:
     /// Opens what can be opened for thread `thread` (0: the calling one; a vCPU's thread by its id), wherever it
-    /// runs. Counts nothing yet.
-    explicit PerfGroup(pid_t thread = 0, bool kernel_too = true);
+    /// runs, kernel and user mode alike; with `children` also the threads and processes that it makes from here on.
+    /// Counts nothing yet.
+    explicit PerfGroup(pid_t thread = 0, bool children = false);
     ~PerfGroup();
     PerfGroup(const PerfGroup&) = delete;
     PerfGroup& operator=(const PerfGroup&) = delete;
@@ -50,7 +52,10 @@ class PerfGroup {
     std::vector<Event> events_;
 };
 
-/// What an errno of perf_event_open means here, and what to change.
-std::string perf_reason(int error, bool hardware);
+/// What an errno of perf_event_open means here, and what to change; `root`: "/" except in tests.
+std::string perf_reason(int error, bool hardware, const std::filesystem::path& root = "/");
+
+/// Why the kernel shows no PMU, and what would make it: CPUID's word by /proc/cpuinfo below `root`.
+std::string no_pmu_reason(const std::filesystem::path& root = "/");
 
 }  // namespace doorbell::host

@@ -66,8 +66,8 @@ std::string line_of(const fs::path& file) {
 
 }  // namespace
 
-fs::path settings_journal() {
-    if (geteuid() == 0) return "/run/doorbell-settings";
+fs::path settings_journal(const fs::path& root) {
+    if (geteuid() == 0 || root != "/") return root / "run/doorbell-settings";
     const char* runtime = std::getenv("XDG_RUNTIME_DIR");
     return fs::path(runtime != nullptr && *runtime != 0 ? runtime : "/tmp") / ("doorbell-settings-" + std::to_string(geteuid()));
 }

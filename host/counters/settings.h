@@ -31,7 +31,8 @@ class Settings {
     unsigned leftovers_ = 0;
 };
 
-/// Where the journal is kept: /run/doorbell-settings for root, the user's runtime folder or /tmp otherwise.
-std::filesystem::path settings_journal();
+/// Where the journal is kept: /run/doorbell-settings for root (below `root`, which is "/" except in tests), the
+/// user's runtime folder or /tmp otherwise.
+std::filesystem::path settings_journal(const std::filesystem::path& root = "/");
 
 }  // namespace doorbell::host

@@ -139,6 +139,6 @@ uint64_t fewer(const Case&) { return 100; }
 
 extern const Lab thrash_lab;
 constinit const Lab thrash_lab = {"thrash", "What do 5,000 threads on one core do to the work, and what does a small pool?",
-                                  "5,000 threads within the user's limits", cases, body, fewer};
+                                  "5,000 threads within the user's limits", cases, body, fewer, true};
 
 }  // namespace doorbell::host

@@ -5,23 +5,8 @@
 
 #include "host/run/session.h"
 
-namespace {
-
-using namespace doorbell::host;
-
-class CountingLoop : public Loop {
-  public:
-    explicit CountingLoop(uint64_t samples) : left_(samples) {}
-    bool more() override { return left_ != 0 && left_-- != 0; }
-    void took(double) override {}
-
-  private:
-    uint64_t left_;
-};
-
-}  // namespace
-
 int main(int argc, char** argv) {
+    using namespace doorbell::host;
     try {
         Words words = read_words(argc, argv);
         Session session(words, "doorbell-guest");

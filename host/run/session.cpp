@@ -44,10 +44,11 @@ Session::Session(const Words& words, const char* program) : words_(words), sende
     (void)mlockall(MCL_CURRENT);
     pin(words.request.cpus[0]);
     instrument_ = observe(words.request.cpus[0]);
+    counters_ = look_for_counters(words.counting, words.root);
     sender_.begin(wire::kind::hello).member("wire", wire::wire_name).member("image", program).member("command_line", "");
     sender_.send();
     emit_machine(sender_, instrument_);
-    emit_instrument(sender_, instrument_);
+    emit_instrument(sender_, instrument_, counters_.name(), counters_.because);
     wire::Json& plan = sender_.begin(wire::kind::plan);
     plan.member("cases", words.cases.size()).member("samples", words.request.samples).member("seed", words.request.seed);
     sender_.send();
@@ -82,9 +83,41 @@ std::string Session::run(const Chosen& chosen, Loop& loop) {
 
 void Session::close(const Chosen& chosen) {
     if (bench_ == nullptr) return;
+    uint64_t first = next_id_;
     if (skip_.empty()) emit_case(sender_, next_id_, *chosen.lab, *chosen.which, *bench_);
     else emit_skip(sender_, *chosen.lab, *chosen.which, skip_);
     bench_.reset();
+    drain();
+    if (next_id_ != first) count(chosen, first);
+}
+
+/// The counts belong to the case; they are sent with its first series.
+void Session::count(const Chosen& chosen, uint64_t id) {
+    Pass pass = [&](uint64_t samples, Loop& loop, Window& window) {
+        Request request = words_.request;
+        request.raw = false;
+        Bench bench(instrument_, request, samples, &loop, &window);
+        forget_scheduling(request.cpus[0]);
+        chosen.lab->body(bench, *chosen.which);
+    };
+    std::string trouble;
+    auto attempt = [&](auto&& counted) {
+        try {
+            emit_counts(sender_, id, counted());
+            return true;
+        } catch (const std::exception& error) {
+            trouble = error.what();
+        }
+        std::string flag = "no counters of " + std::string(chosen.lab->name) + " " + std::string(chosen.which->text()) + ": " + trouble;
+        sender_.begin(wire::kind::flag).member("text", std::string_view(flag));
+        sender_.send();
+        return false;
+    };
+    constexpr uint64_t most_samples = 256;
+    if (counters_.perf)
+        attempt([&] { return count_by_perf(pass, std::min(samples_of(chosen), most_samples), chosen.lab->count_threads); });
+    // What PCM refuses once, it refuses for every case.
+    if (counters_.pcm && !attempt([&] { return count_by_pcm(pass, *counters_.pcm, words_.request.cpus[0], instrument_.tsc_hz); })) counters_.pcm.reset();
     drain();
 }
 

@@ -39,6 +39,13 @@ std::vector<int> cpu_list(const std::string& text) {
     return cpus;
 }
 
+Counting counting(const std::string& text) {
+    if (text == "off") return Counting::off;
+    if (text == "perf") return Counting::perf;
+    if (text == "all") return Counting::all;
+    throw std::invalid_argument("--counters: \"" + text + "\" is none of off, perf, all");
+}
+
 /// Whether `which` has each key=value of the comma-separated `keys`.
 bool matches(const Case& which, std::string_view keys) {
     while (!keys.empty()) {
@@ -84,6 +91,8 @@ Words read_words(int argc, char** argv) {
         else if (word == "--raw") words.request.raw = true;
         else if (word == "--cpus") words.request.cpus = cpu_list(value());
         else if (word == "--benchmark-out") words.benchmark_out = value();
+        else if (word == "--counters") words.counting = counting(value());
+        else if (word == "--root") words.root = value();
         else if (word == "--list") words.list = true;
         else if (word == "--set") {
             std::string pair = value();

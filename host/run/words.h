@@ -6,6 +6,7 @@
 
 #include "host/bench.h"
 #include "host/lab.h"
+#include "host/run/case_counters.h"
 
 namespace doorbell::host {
 
@@ -19,6 +20,8 @@ struct Words {
     Request request;
     uint64_t repetitions = 1;
     std::string benchmark_out;   ///< Google Benchmark's own JSON; "" for none
+    Counting counting = Counting::off;
+    std::filesystem::path root = "/";  ///< where PCM and what it needs are looked for; another one in tests
     bool list = false;           ///< only say what labs there are, as JSON
     std::vector<Chosen> cases;
 };

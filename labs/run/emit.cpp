@@ -145,11 +145,14 @@ void emit_counters(wire::Sender& sender, uint64_t id, const Series& s, const Cou
         for (size_t c = 0; c < counted.names.size(); ++c)
             if ((counted.absent >> c & 1) == 0) j.array().value(counted.names[c]).value(rows[i].counts[c]).end();
         j.end();
-        if (!counted.pair_cost.empty()) {
-            j.key("pair_cost").object();
-            for (size_t c = 0; c < counted.pair_cost.size(); ++c) j.member(counted.names[c], counted.pair_cost[c]);
+        auto put_costs = [&](const char* name, std::span<const uint64_t> costs) {
+            if (costs.empty()) return;
+            j.key(name).object();
+            for (size_t c = 0; c < costs.size(); ++c) j.member(counted.names[c], costs[c]);
             j.end();
-        }
+        };
+        put_costs("pair_cost", counted.pair_cost);
+        put_costs("pair_cost_ring3", counted.user_pair_cost);
         sender.send();
     }
 }

@@ -23,7 +23,8 @@ struct Counted {
     std::span<const char* const> names;
     const char* evidence;
     uint64_t absent = 0;  ///< bits of the names that there is no counter for
-    std::span<const uint64_t> pair_cost = {};  ///< what reading the counters itself counted, taken off each sample
+    /// What reading the counters itself counted, taken off each sample: by code of ring 0, and of ring 3.
+    std::span<const uint64_t> pair_cost = {}, user_pair_cost = {};
 };
 
 /// Sends it, a record for each stretch that has samples.

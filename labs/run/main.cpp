@@ -168,7 +168,7 @@ void count_by_pmu(const Lab& lab, const Case& which, measure::Histogram& nowhere
             auto rows = machine.arena.array<measure::CountRow>(s->parts().stages.size() + 1);
             if (outcome && !bench.exhausted() && s->parts().counted && !rows.empty()) {
                 pmu.attribute(*s, s->parts().checked, rows);
-                Counted counted{rows, pmu.names(), "measured", 0, pmu.pair_cost()};
+                Counted counted{rows, pmu.names(), "measured", 0, pmu.pair_cost(), pmu.user_pair_cost()};
                 emit_counters(sender(), id, *s, counted);
                 if (turn == 0) results.set_figures(lab.name, which.text(), s->parts().metric, figures_of(*s, counted, results));
             }

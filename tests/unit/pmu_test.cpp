@@ -77,6 +77,57 @@ TEST(PmuIntel, OldOverflowBitsAreTakenAway) {
     EXPECT_EQ(fake.overflow, 0u);
 }
 
+class Frozen : public testing::TestWithParam<unsigned> {};
+INSTANTIATE_TEST_SUITE_P(Versions, Frozen, testing::Values(2, 3, 4, 5));
+
+TEST_P(Frozen, CountersThatSomebodyLeftFrozenCountAgain) {
+    FakeIntelPmu fake;
+    fake.version = GetParam();
+    auto pmu = fake.find();
+    fake.overflow = GetParam() >= 4 ? 1ull << 59 : 0;
+    const PmuEvent* wanted[] = {event(*pmu, "instructions")};
+    PmuCounter counter[1];
+    ASSERT_TRUE(pmu->program(wanted, counter));
+    ASSERT_TRUE(pmu->start());
+    fake.happen(0x00C0, 1000);
+    EXPECT_EQ(pmu->read(counter[0]), 1000u);
+}
+
+TEST(PmuIntel, FixedCountersThatVersion5LeavesOutAreNotUsed) {
+    FakeIntelPmu fake;
+    fake.version = 5;
+    fake.promise();
+    // EDX promises none in a row, ECX fixed counter 1 alone: core cycles.
+    fake.processor.leaves[0xA] = {5u | 4u << 8 | 48u << 16 | 7u << 24, 0, 1u << 1, 48u << 5};
+    auto pmu = Pmu::find(fake.processor.cpuid(), cpu::Msrs(fake), fake.features);
+    const PmuEvent* wanted[] = {event(*pmu, "instructions"), event(*pmu, "cycles")};
+    PmuCounter counters[2];
+    ASSERT_EQ(*pmu->program(wanted, counters), 2u);
+    EXPECT_EQ(counters[0].rdpmc, 0u);
+    EXPECT_EQ(counters[1].rdpmc, 1u << 30 | 1u);
+    ASSERT_TRUE(pmu->start());
+    fake.happen(0x00C0, 1000);
+    fake.happen(0x003C, 2000);
+    EXPECT_EQ(pmu->read(counters[0]), 1000u);
+    EXPECT_EQ(pmu->read(counters[1]), 2000u);
+}
+
+// Many events count on the first four counters only (L1D.REPLACEMENT on Ice Lake and later, which have eight).
+TEST(PmuIntel, OnEightCountersEachEventStillCountsOnOneOfTheFirstFour) {
+    FakeIntelPmu fake;
+    fake.programmable = 8;
+    auto pmu = fake.find();
+    auto all = pmu->events();
+    for (size_t next = 0; next < all.size();) {
+        PmuCounter counters[16];
+        auto taken = pmu->program(all.subspan(next), counters);
+        ASSERT_TRUE(taken);
+        for (unsigned i = 0; i < *taken; ++i)
+            if ((counters[i].rdpmc >> 30) == 0) EXPECT_LT(counters[i].rdpmc, 4u) << counters[i].event->counter;
+        next += *taken;
+    }
+}
+
 TEST(PmuIntel, MoreEventsThanCountersAreTakenInTurns) {
     FakeIntelPmu fake;
     fake.programmable = 2;
@@ -158,6 +209,39 @@ TEST_P(Amd, SixCoreCountersCountByTheirTwelveBitEvents) {
     EXPECT_EQ(counters[1].rdpmc, 1u);
 }
 
+TEST(PmuAmd, CountersThatSomebodyLeftFrozenCountAgain) {
+    FakeAmdPmu fake;
+    fake.version2 = true;
+    auto pmu = fake.find();
+    fake.status = 1ull << 59;
+    const PmuEvent* wanted[] = {event(*pmu, "instructions")};
+    PmuCounter counter[1];
+    ASSERT_TRUE(pmu->program(wanted, counter));
+    ASSERT_TRUE(pmu->start());
+    fake.happen(0x0C0, 0x00, 1000);
+    EXPECT_EQ(pmu->read(counter[0]), 1000u);
+}
+
+// The fill sources that each family's PPR lists for PMCx043.
+TEST(PmuAmd, EachFamilyCountsFillsFromTheSourcesItHas) {
+    struct { uint32_t family, model; const char* table; uint8_t all; bool interrupts; } families[] = {
+        {0x17, 0x08, "Zen, Zen+", 0x5B, false}, {0x18, 0x00, "Zen, Zen+", 0x5B, false}, {0x17, 0x71, "Zen 2", 0x5B, true},
+        {0x19, 0x01, "Zen 3", 0x5F, true},      {0x19, 0x50, "Zen 3", 0x5F, true},      {0x19, 0x11, "Zen 4, Zen 5", 0xDF, true},
+        {0x19, 0x61, "Zen 4, Zen 5", 0xDF, true}, {0x1A, 0x44, "Zen 4, Zen 5", 0xDF, true}};
+    for (const auto& f : families) {
+        FakeAmdPmu fake;
+        fake.family = f.family;
+        fake.model = f.model;
+        auto pmu = fake.find();
+        ASSERT_TRUE(pmu);
+        EXPECT_STREQ(pmu->table(), f.table);
+        EXPECT_EQ(event(*pmu, "l1d_misses")->umask, f.all);
+        EXPECT_EQ(event(*pmu, "llc_references")->umask, f.all & ~1);
+        EXPECT_EQ(has(*pmu, "interrupts"), f.interrupts);
+        for (const char* name : {"instructions", "cycles", "l2_misses", "llc_misses", "branch_misses", "dtlb_walks"}) EXPECT_TRUE(has(*pmu, name)) << name;
+    }
+}
+
 TEST(PmuTables, EveryEntryNamesItsManualAndNoneIsThereTwice) {
     auto check = [](std::span<const PmuEvent> events) {
         std::set<std::string> names;
@@ -172,7 +256,22 @@ TEST(PmuTables, EveryEntryNamesItsManualAndNoneIsThereTwice) {
         ASSERT_NE(cpu::intel_events(6, model), nullptr);
         check(cpu::intel_events(6, model)->events);
     }
-    for (uint32_t family : {0x17, 0x19}) check(cpu::amd_events(family, 0x40)->events);
+    for (uint32_t family : {0x17, 0x19, 0x1A}) {
+        const cpu::PmuTable& table = *cpu::amd_events(family, 0x40);
+        std::vector<PmuEvent> all(table.events.begin(), table.events.end());
+        all.insert(all.end(), table.shared.begin(), table.shared.end());
+        check(all);
+    }
+    // Ice Lake and Golden Cove moved what Skylake counted elsewhere.
+    auto code = [](uint32_t model, std::string_view name) {
+        for (const PmuEvent& e : cpu::intel_events(6, model)->events)
+            if (name == e.counter) return static_cast<unsigned>(e.umask << 8 | e.event);
+        return 0u;
+    };
+    EXPECT_EQ(code(0x55, "l2_misses"), 0x3F24u);
+    EXPECT_EQ(code(0x6A, "l2_misses"), 0x1FF1u);
+    EXPECT_EQ(code(0x55, "dtlb_walks"), 0x0E08u);
+    EXPECT_EQ(code(0x8F, "dtlb_walks"), 0x0E12u);
     EXPECT_EQ(cpu::intel_events(6, 0x0F), nullptr);
     EXPECT_EQ(cpu::amd_events(0x15, 0), nullptr);
 }
