@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "harness/number.h"
 #include "harness/table.h"
 #include "labs/catalogue.h"
 
@@ -61,7 +62,7 @@ std::string a_sample(const Counter& counter) {
     double value = counter.value.get<double>();
     if (counter.samples == 0) return fmt::format("{:.0f} in all", value);
     if (counter.value.is_number_unsigned() && counter.value.get<uint64_t>() % counter.samples == 0)
-        return fmt::format("{}", counter.value.get<uint64_t>() / counter.samples);
+        return grouped(counter.value.get<uint64_t>() / counter.samples);
     double mean = value / static_cast<double>(counter.samples);
     return mean < 0.005 ? "<0.01" : fmt::format("{:.2f}", mean);
 }
@@ -72,30 +73,21 @@ std::string counters_table(const Run& run, const std::string& lab) {
     std::vector<Stretch> stretches = stretches_of(run, lab);
     std::vector<std::string> columns = columns_of(lab, stretches);
     if (columns.empty()) return {};
-    size_t width = 4;
-    for (const Stretch& s : stretches) width = std::max(width, s.name().size());
-    size_t others = 0;
-    for (const std::string& column : columns) others += 2 + std::max<size_t>(column.size(), 8);
-    width = std::min(width, table_width - std::min(table_width - 20, others + 2));
-    std::string evidence = stretches.front().series->counters.front().evidence;
-    std::string text = fmt::format("  counters a sample, {}:\n", evidence);
-    auto add = [&](const std::string& name, auto&& value_of) {
-        if (name.size() > width) {
-            text += wrapped("  ", name);
-            text += std::string(2 + width, ' ');
-        } else {
-            text += fmt::format("  {:<{}}", name, width);
-        }
-        for (const std::string& column : columns)
-            text += fmt::format("  {:>{}}", value_of(column), std::max<size_t>(column.size(), 8));
-        text += "\n";
-    };
-    add("", [](const std::string& column) { return column; });
-    for (const Stretch& s : stretches)
-        add(s.name(), [&](const std::string& column) {
+    // A name's last word stands below the others, so that more columns fit: "l1d" over "misses".
+    std::vector<Cells> rows{{""}, {"case"}};
+    for (const std::string& column : columns) {
+        size_t last = column.rfind('_');
+        rows[0].push_back(last == column.npos ? "" : column.substr(0, last));
+        rows[1].push_back(column.substr(last == column.npos ? 0 : last + 1));
+    }
+    for (const Stretch& s : stretches) {
+        rows.push_back({s.name()});
+        for (const std::string& column : columns) {
             const Counter* counter = s.counter(column);
-            return counter == nullptr ? std::string("-") : a_sample(*counter);
-        });
+            rows.back().push_back(counter == nullptr ? std::string("-") : a_sample(*counter));
+        }
+    }
+    std::string text = fmt::format("  counters a sample, {}:\n", stretches.front().series->counters.front().evidence) + in_columns(rows, 1);
     return text;
 }
 

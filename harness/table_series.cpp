@@ -13,35 +13,6 @@ namespace {
 /// What a terminal shows at once.
 constexpr size_t screen_lines = 24;
 
-using Cells = std::vector<std::string>;
-
-/// Columns as wide as their widest cell, the first `to_the_left` of them flush left. The first column gives way where the
-/// whole would be wider than the table: its cell then stands on a line of its own.
-std::string in_columns(const std::vector<Cells>& rows, size_t to_the_left) {
-    std::vector<size_t> widths(rows.front().size(), 0);
-    for (const Cells& row : rows)
-        for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-    size_t others = 0;
-    for (size_t i = 1; i < widths.size(); ++i) others += 2 + widths[i];
-    widths[0] = std::min(widths[0], table_width - std::min(table_width - 20, 2 + others));
-    std::string text;
-    for (const Cells& row : rows) {
-        std::string line = "  ";
-        if (row[0].size() > widths[0])
-            text += wrapped("  ", row[0]);
-        else
-            line += row[0];
-        for (size_t i = 1, end = 2 + widths[0]; i < row.size(); ++i) {
-            bool left = i < to_the_left;
-            line.resize(std::max(line.size(), end + 2 + (left ? 0 : widths[i] - row[i].size())), ' ');
-            line += row[i];
-            end += 2 + widths[i];
-        }
-        text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
-    }
-    return text;
-}
-
 std::string number(std::optional<uint64_t> value) { return value ? grouped(*value) : std::string("lost"); }
 
 /// The case without the key that has a column of its own.
@@ -118,6 +89,31 @@ std::string by_case(const std::vector<const Series*>& all) {
 }
 
 }  // namespace
+
+std::string in_columns(const std::vector<Cells>& rows, size_t to_the_left) {
+    std::vector<size_t> widths(rows.front().size(), 0);
+    for (const Cells& row : rows)
+        for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    size_t others = 0;
+    for (size_t i = 1; i < widths.size(); ++i) others += 2 + widths[i];
+    widths[0] = std::min(widths[0], table_width - std::min(table_width - 20, 2 + others));
+    std::string text;
+    for (const Cells& row : rows) {
+        std::string line = "  ";
+        if (row[0].size() > widths[0])
+            text += wrapped("  ", row[0]);
+        else
+            line += row[0];
+        for (size_t i = 1, end = 2 + widths[0]; i < row.size(); ++i) {
+            bool left = i < to_the_left;
+            line.resize(std::max(line.size(), end + 2 + (left ? 0 : widths[i] - row[i].size())), ' ');
+            line += row[i];
+            end += 2 + widths[i];
+        }
+        text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+    }
+    return text;
+}
 
 std::string series_table(const std::vector<const Series*>& all) {
     if (all.empty()) return {};
