@@ -115,6 +115,9 @@ bool Traffic::take_all() {
 Result<void> Traffic::catch_up() {
     bool came = patience.until(patience_ms, [&] { return take_all(); });
     ++sequence;
+    // An interrupt that the card still holds back must not be the next sample's.
+    card().disarm();
+    (void)patience.until(1, [] { return false; });
     if (!came) return missing("a packet that was sent did not arrive within 100 ms");
     if (++disturbed > most_disturbed) return Error{"too many samples were disturbed by frames that are not the lab's own", tally.strangers()};
     return {};
