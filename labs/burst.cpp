@@ -28,7 +28,8 @@ uint64_t drain(nic::Nic& nic, nic::FrameTally& tally) {
     constexpr uint32_t at_once = 32;
     nic::Received frames[at_once];
     uint64_t before = tally[nic::FrameKind::ours];
-    while (uint32_t n = nic.receive(frames, at_once)) {
+    uint32_t rounds = 0, n;
+    while (rounds++ < most_rounds && (n = nic.receive(frames, at_once)) != 0) {
         for (uint32_t i = 0; i < n; ++i) tally.add(frames[i]);
         nic.recycle(n);
     }
@@ -66,16 +67,18 @@ Result<void> body(Bench& bench, const Case& which) {
             cost.record((took + burst - 1) / burst);
             first.record(took);
             if (!patience.until(100, [&] { return nic.all_sent(); })) {
-                outcome = Error{"the card did not send a burst within 100 ms"};
+                outcome = why_missing(nic, nic, Error{"the card did not send a burst within 100 ms"});
                 return;
             }
             // What was sent must arrive, all of it.
             uint64_t arrived = 0;
             if (pair->far_end && !patience.until(100, [&] { return (arrived += drain(*pair->far_end, tally)) >= burst; }))
-                outcome = Error{"frames that were sent did not arrive at the cable's other end within 100 ms", burst - arrived};
+                outcome = why_missing(*pair->far_end, nic,
+                                      Error{"frames that were sent did not arrive at the cable's other end within 100 ms", burst - arrived});
             if (!pair->far_end) drain(nic, tally);
         }
     });
+    flag_strangers(bench, {&cost, &first}, tally, {});
     return outcome;
 }
 

@@ -2,8 +2,10 @@
 // handler. Image only.
 #pragma once
 #include <cstdint>
+#include <initializer_list>
 #include <string_view>
 
+#include "firmware/cpu/descriptors.h"
 #include "firmware/nic/frame.h"
 #include "firmware/nic/nic.h"
 #include "labs/bench.h"
@@ -18,8 +20,6 @@ struct alignas(64) NicEvent {
     volatile uint32_t fired;    ///< how often since it was cleared
 };
 extern NicEvent nic_event;
-void nic_interrupt_xapic();
-void nic_interrupt_x2apic();
 }
 
 namespace doorbell::labs {
@@ -54,7 +54,7 @@ struct RingSizes {
 struct Pair {
     Card under_test;
     Card far_end;        ///< empty: the card's own loopback
-    uint64_t delay = 0;  ///< ticks from the sender's doorbell to the arrival
+    uint64_t delay = 0;  ///< ticks from the sender's doorbell to the arrival; 0: unknown, and so inside the latency
     /// Where the instant of arrival is not exact, why; else null.
     const char* flag = nullptr;
     nic::Nic& sender() const { return far_end ? *far_end : *under_test; }
@@ -64,7 +64,8 @@ struct Pair {
 Result<Card> open_card(Bench& bench, std::string_view model, const RingSizes& rings = {});
 
 /// The card of that model at the end of a cable whose other end is a sender with a known delay; where there is no such
-/// cable, the card in loopback. Error: no such card, it cannot loop back, or it does not come up.
+/// cable, at the end of one to another card (found by sending a frame from each to each, once a run); where there is
+/// none, the card in loopback. Error: no such card, it cannot loop back, or it does not come up.
 Result<Pair> open_pair(Bench& bench, std::string_view model, const RingSizes& rings = {});
 
 /// A card that sends at the store of its doorbell, and one that receives at the same instant: two ends of a cable, or one
@@ -74,7 +75,8 @@ struct DirectPair {
     Card far_end;  ///< empty: the sender's own loopback
     nic::Nic& receiver() const { return far_end ? *far_end : *sender; }
 };
-/// The e1000e and the other end of its cable; its own loopback where it hangs on none. Error: no such card.
+/// The e1000e and the other end of its cable, of either kind; its own loopback where it hangs on none. Error: no such
+/// card, or it does not come up.
 Result<DirectPair> open_direct(Bench& bench, const RingSizes& rings);
 /// The card of that model in loopback.
 Result<DirectPair> open_loopback(Bench& bench, std::string_view model, const RingSizes& rings);
@@ -109,9 +111,21 @@ std::span<nic::ToSend> make_frames(Bench& bench, uint32_t count, uint32_t length
 
 inline constexpr uint8_t nic_vector = 0x61;
 
-/// Points `nic_vector` at the measured handler and the card at the vector. Undone by close_interrupt().
-Result<void> open_interrupt(Bench& bench, nic::Nic& nic, nic::InterruptKind kind);
+/// Points the card at `nic_vector`, and the vector at the measured handler, or at `handler` behind the common stub.
+/// INTx needs open_intx() instead. Undone by close_interrupt(), whatever came of it.
+Result<void> open_interrupt(Bench& bench, nic::Nic& nic, nic::InterruptKind kind, cpu::Handler handler = nullptr);
+/// The same by INTx: `sender` sends `frame` to the card, to find out where its wire arrives.
+Result<void> open_intx(Bench& bench, nic::Nic& nic, nic::Nic& sender, const nic::ToSend& frame);
 void close_interrupt(nic::Nic& nic);
+
+/// Why a packet is missing: the first of the two cards that is not as it should be; else `otherwise`.
+Error why_missing(nic::Nic& card, nic::Nic& sender, Error otherwise);
+
+/// Flags the series with how many frames came that were not the lab's own, by kind, and what the card dropped, if any.
+void flag_strangers(Bench& bench, std::initializer_list<measure::Series*> all, const nic::FrameTally& tally,
+                    const nic::CardCounts& dropped);
+/// More rounds than this in one go, and the card is being flooded: whoever takes packets until there are none gives up.
+inline constexpr uint32_t most_rounds = 10000;
 
 /// Rings and gives the tick of the store.
 [[gnu::always_inline]] inline uint64_t ring_now(const nic::Bell& bell) {
@@ -129,7 +143,7 @@ void close_interrupt(nic::Nic& nic);
 /// Polls the doorstep until someone is there; the first timestamp after that.
 [[gnu::always_inline]] inline uint64_t poll_doorstep(const nic::Doorstep& step) {
     uint32_t low, high;
-    asm volatile("1:\n\tmovl (%2), %%eax\n\txorl %3, %%eax\n\ttestl %4, %%eax\n\tjz 1b\n\tlfence\n\trdtsc"
+    asm volatile("1:\n\tmovl %3, %%eax\n\txorl (%2), %%eax\n\ttestl %4, %%eax\n\tjz 1b\n\tlfence\n\trdtsc"
                  : "=&a"(low), "=&d"(high) : "r"(step.word), "r"(step.quiet), "r"(step.mask) : "memory", "cc");
     return uint64_t{high} << 32 | low;
 }

@@ -32,23 +32,26 @@ struct Watcher {
     measure::Series* latency = nullptr;
     volatile uint64_t taken = 0;
     uint64_t most = 0, interrupts = 0;
+    nic::FrameTally tally;
 } watcher;
 
 void interrupt(cpu::Frame&) {
     ++watcher.interrupts;
     nic::Received frames[32];
+    uint32_t rounds = 0;
     do {
         while (uint32_t n = watcher.nic->receive(frames, 32)) {
             // Behind receive(): a packet may come while the others are taken.
             uint64_t now = measure::end();
             for (uint32_t i = 0; i < n; ++i) {
-                if (nic::classify(frames[i]) != nic::FrameKind::ours || watcher.taken >= watcher.most) continue;
+                if (watcher.tally.add(frames[i]) != nic::FrameKind::ours || watcher.taken >= watcher.most) continue;
                 watcher.latency->record(now - watcher.arrivals[watcher.taken]);
                 watcher.taken = watcher.taken + 1;
             }
             watcher.nic->recycle(n);
+            if (++rounds == most_rounds) break;
         }
-    } while (!watcher.nic->arm());
+    } while (!watcher.nic->arm() && rounds < most_rounds);
     watcher.apic->eoi();
 }
 
@@ -60,16 +63,14 @@ Result<void> body(Bench& bench, const Case& which) {
     auto frames = make_frames(bench, at_once, nic::shortest_frame, nic.mac(), nic.mac());
     auto arrivals = bench.machine.arena.array<uint64_t>(at_once);
     if (frames.empty() || arrivals.empty()) return Error{"no memory for the frames"};
-    auto opened = open_interrupt(bench, nic, nic::InterruptKind::msix);
+    auto opened = open_interrupt(bench, nic, nic::InterruptKind::msix, interrupt);
     uint64_t interval = which.number("interval");
     if (opened) opened = nic.moderate(interval * 1000);
     if (!opened) return opened;
     measure::Series& latency = bench.series("latency");
     measure::Series& interrupts = bench.series("interrupts", {.unit = "per 1000 packets"});
     nic::Patience patience(cpu::Tsc{}, bench.machine.tsc.hz);
-    cpu::reset_gate(nic_vector);
-    cpu::set_handler(nic_vector, interrupt);
-    watcher = {&nic, &*bench.machine.apic.device, arrivals.data(), &latency, 0, 0, 0};
+    watcher = {&nic, &*bench.machine.apic.device, arrivals.data(), &latency, 0, 0, 0, {}};
     uint64_t period = bench.machine.tsc.hz / 1000000 * bench.setting("period");
     Result<void> outcome;
     {
@@ -90,17 +91,17 @@ Result<void> body(Bench& bench, const Case& which) {
                     for (unsigned i = 0; i < 64; ++i) asm volatile("");
                 cpu::disable_interrupts();
                 metronome.stop();
-                if (watcher.taken < now) outcome = Error{"packets did not arrive: their interrupt, or they themselves, got lost", now - watcher.taken};
-                if (!patience.until(100, [&] { return nic.all_sent(); })) outcome = Error{"the card did not send within 100 ms"};
+                if (watcher.taken < now)
+                    outcome = why_missing(nic, nic, Error{"packets did not arrive: their interrupt, or they themselves, got lost", now - watcher.taken});
+                if (!patience.until(100, [&] { return nic.all_sent(); }))
+                    outcome = why_missing(nic, nic, Error{"the card did not send within 100 ms"});
                 interrupts.record(watcher.interrupts * 1000 / now);
                 left -= now;
             }
         });
     }
-    cpu::disable_interrupts();
-    nic.disarm();
-    cpu::set_gate(nic_vector, bench.machine.apic->x2() ? nic_interrupt_x2apic : nic_interrupt_xapic);
     close_interrupt(nic);
+    flag_strangers(bench, {&latency, &interrupts}, watcher.tally, nic.counts());
     if (bench.machine.features.tcg() && interval < emulators_floor_us)
         for (measure::Series* s : {&latency, &interrupts})
             s->flag("unstable: the emulator's card keeps 128 us between two interrupts, whatever is asked for");

@@ -53,27 +53,31 @@ struct Door {
     const uint64_t* arrivals = nullptr;
     measure::Series* latency = nullptr;
     uint64_t taken = 0, most = 0;
+    nic::FrameTally tally;
 
+    /// One round: up to 32 packets.
     void answer() {
         nic::Received frames[32];
-        uint32_t n;
-        do {
-            n = nic->receive(frames, 32);
-            // Behind receive(): a packet may come while the others are taken.
-            uint64_t now = measure::end();
-            for (uint32_t i = 0; i < n; ++i) {
-                if (taken >= most) continue;
-                latency->record(now - arrivals[taken++]);
+        uint32_t n = nic->receive(frames, 32);
+        // Behind receive(): a packet may come while the others are taken.
+        uint64_t now = measure::end();
+        for (uint32_t i = 0; i < n; ++i) {
+            // Packets come in the order in which they were sent, so this tells a stranger in a few instructions.
+            if (taken >= most || !nic::is_lab_frame(frames[i], taken)) {
+                tally.add(frames[i]);
+                continue;
             }
-            nic->recycle(n);
-        } while (n == 32);
+            latency->record(now - arrivals[taken++]);
+        }
+        nic->recycle(n);
     }
 } door;
 
 void bell(cpu::Frame&) {
+    uint32_t rounds = 0;
     do {
         door.answer();
-    } while (!door.nic->arm());
+    } while (!door.nic->arm() && ++rounds < most_rounds);
     door.apic->eoi();
 }
 
@@ -108,18 +112,14 @@ Result<void> body(Bench& bench, const Case& which) {
     nic::Patience patience(cpu::Tsc{}, bench.machine.tsc.hz);
 
     bool by_interrupt = which["wait"] == "irq";
-    auto opened = by_interrupt ? open_interrupt(bench, nic, nic::InterruptKind::msix) : Result<void>{};
+    auto opened = by_interrupt ? open_interrupt(bench, nic, nic::InterruptKind::msix, bell) : Result<void>{};
     if (!opened) return opened;
-    if (by_interrupt) {
-        cpu::reset_gate(nic_vector);
-        cpu::set_handler(nic_vector, bell);
-    }
     uint64_t every = which.number("every");
     auto run = every == 16 ? run_job<16> : every == 256 ? run_job<256> : every == 4096 ? run_job<4096> : run_job<0>;
     uint64_t wanted = bench.machine.tsc.hz / which.number("rate");
     uint64_t in_window = short_window / wanted;
     auto packets = static_cast<uint32_t>(in_window == 0 ? 1 : in_window > most_packets ? most_packets : in_window);
-    door = {&nic, &*bench.machine.apic.device, arrivals.data(), &latency, 0, packets};
+    door = {&nic, &*bench.machine.apic.device, arrivals.data(), &latency, 0, packets, {}};
     Result<void> outcome;
     {
         Metronome metronome(bench.machine);
@@ -130,7 +130,7 @@ Result<void> body(Bench& bench, const Case& which) {
             uint64_t beat = count < bench.samples() && wanted > short_window ? short_window : wanted;
             for (uint64_t i = 0; i < samples; ++i) {
                 if (!patience.until(100, [&] { return sender.all_sent(); })) {
-                    outcome = Error{"the sender did not send within 100 ms"};
+                    outcome = why_missing(sender, nic, Error{"the sender did not send within 100 ms"});
                     return;
                 }
                 // What the job does alone, with the same timer beating: the beats stand for the world outside.
@@ -158,19 +158,15 @@ Result<void> body(Bench& bench, const Case& which) {
                 cpu::disable_interrupts();
                 metronome.stop();
                 if (door.taken < packets) {
-                    outcome = Error{"packets that were sent did not arrive", packets - door.taken};
+                    outcome = why_missing(nic, sender, Error{"packets that were sent did not arrive", packets - door.taken});
                     return;
                 }
                 work.record(static_cast<uint64_t>(static_cast<unsigned __int128>(steps) * alone_took * 1000000 / alone / took));
             }
         });
     }
-    cpu::disable_interrupts();
-    if (by_interrupt) {
-        nic.disarm();
-        cpu::set_gate(nic_vector, bench.machine.apic->x2() ? nic_interrupt_x2apic : nic_interrupt_xapic);
-        close_interrupt(nic);
-    }
+    if (by_interrupt) close_interrupt(nic);
+    flag_strangers(bench, {&work, &latency}, door.tally, nic.counts());
     return outcome;
 }
 

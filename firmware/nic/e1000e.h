@@ -14,6 +14,7 @@ class E1000e final : public Nic {
 
     std::string_view model() const override { return "e1000e"; }
     void recycle(uint32_t count) override;
+    void landing(uint32_t count, uint32_t length, Written tell) const override;
     uint32_t queue(const ToSend* frames, uint32_t count) override;
     Bell bell() const override { return {at(e1000e::Register::tdt), transmit_next_, false}; }
     Result<BellRope> bells(uint32_t count) const override {
@@ -24,15 +25,13 @@ class E1000e final : public Nic {
     Result<void> route(InterruptKind kind, uint8_t vector, uint32_t apic_id) override;
     bool arm() override;
     void disarm() override;
-    uint64_t acknowledge_register() const override { return acknowledge_; }
     Result<void> moderate(uint64_t interval_ns) override;
-    Result<void> loop_back(bool on) override;
     Result<void> check() override;
     CardCounts counts() override;
     void stop() override;
 
     E1000e(const platform::PciFunction& function, cpu::Mmio registers, const Resources& resources)
-        : function_(function), registers_(registers), patience_(resources.tsc, resources.tsc_hz) {}
+        : Nic(function), registers_(registers), patience_(resources.tsc, resources.tsc_hz), loopback_(resources.loopback) {}
 
   private:
     uint32_t take(Received* out, uint32_t most) override;
@@ -51,9 +50,9 @@ class E1000e final : public Nic {
     uint32_t read(e1000e::Register r) const { return registers_.read32(static_cast<uint32_t>(r)); }
     void write(e1000e::Register r, uint32_t value) const { registers_.write32(static_cast<uint32_t>(r), value); }
 
-    const platform::PciFunction& function_;
     cpu::Mmio registers_;
     Patience patience_;
+    bool loopback_;
 
     // Receive: [receive_held_, receive_next_) are the caller's, the one in front of receive_held_ is the tail.
     e1000e::ReceiveDescriptor* receive_ring_ = nullptr;
@@ -67,7 +66,6 @@ class E1000e final : public Nic {
     uint32_t transmit_mask_ = 0, transmit_next_ = 0, transmit_clean_ = 0;
 
     uint32_t cause_ = e1000e::cause::receive_queue0;
-    uint64_t acknowledge_ = 0;
     CardCounts counts_;
 };
 

@@ -50,8 +50,8 @@ enum class Register : uint32_t {
 };
 
 namespace ctrl {
-inline constexpr uint32_t master_disable = 1 << 2, auto_speed = 1 << 5, set_link_up = 1 << 6, force_speed = 1 << 11,
-                          force_duplex = 1 << 12, reset = 1 << 26, phy_reset = 1u << 31;
+inline constexpr uint32_t master_disable = 1 << 2, full_duplex = 1 << 0, auto_speed = 1 << 5, set_link_up = 1 << 6,
+                          speed_1000 = 2 << 8, force_speed = 1 << 11, force_duplex = 1 << 12, reset = 1 << 26, phy_reset = 1u << 31;
 }
 namespace status {
 inline constexpr uint32_t full_duplex = 1 << 0, link_up = 1 << 1, master_enable = 1 << 19;

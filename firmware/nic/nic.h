@@ -79,6 +79,8 @@ struct Resources {
     uint64_t tsc_hz;
     uint32_t receive_ring = 256, transmit_ring = 256;  ///< descriptors wanted, powers of two
     bool promiscuous = false;
+    /// What is sent comes back to the card's own receiver and goes nowhere else; no cable is needed.
+    bool loopback = false;
 };
 
 /// A wait with an end.
@@ -100,10 +102,14 @@ class Patience {
     uint64_t hz_;
 };
 
+/// Memory that the card writes.
+using Written = void (*)(uint64_t address, uint64_t bytes);
+
 class Nic {
   public:
     virtual std::string_view model() const = 0;
     const MacAddress& mac() const { return mac_; }
+    const platform::PciFunction& function() const { return function_; }
 
     // Receive.
     const Doorstep& doorstep() const { return doorstep_; }
@@ -114,6 +120,9 @@ class Nic {
     }
     /// Gives the oldest `count` buffers that receive() handed out back to the card, with one tail write.
     virtual void recycle(uint32_t count) = 0;
+    /// Names the memory that the card writes when the next `count` frames of `length` bytes come: descriptors and
+    /// payload. For a model of the caches, which sees no device write.
+    virtual void landing(uint32_t count, uint32_t length, Written tell) const = 0;
 
     // Transmit.
     /// Writes descriptors for up to `count` frames and says how many found room. The card is not told yet.
@@ -135,20 +144,19 @@ class Nic {
     virtual uint32_t transmit_room() const = 0;
 
     // Interrupts. None comes before arm().
-    /// Lets receive interrupts through as `vector` of that local APIC. Error: the card or the machine lacks the kind.
+    /// Lets receive interrupts through as `vector` of that local APIC; INTx only up to the wire, whose way to the
+    /// processor is the machine's (platform/intx.h). Error: the card lacks the kind.
     virtual Result<void> route(InterruptKind kind, uint8_t vector, uint32_t apic_id) = 0;
     /// The next arrival interrupts, once; then arm again. False when packets are waiting already: their interrupt may
     /// have been, so they must be taken first.
     virtual bool arm() = 0;
     virtual void disarm() = 0;
-    /// What an MSI or INTx handler must read (a 32-bit register, discarded) before it ends the interrupt; a harmless
-    /// word of memory with MSI-X.
-    virtual uint64_t acknowledge_register() const = 0;
+    /// What a handler must read, and discard, before it ends the interrupt, so that the card takes its cause away: 32
+    /// bits, or a byte where acknowledge_is_byte(). With MSI-X a harmless word of memory.
+    uint64_t acknowledge_register() const { return acknowledge_; }
+    bool acknowledge_is_byte() const { return acknowledge_is_byte_; }
     /// The least time between two receive interrupts; 0 for none. Error: the card has no such thing.
     virtual Result<void> moderate(uint64_t interval_ns) = 0;
-
-    /// Whether what is sent comes back to this card's own receiver (and goes nowhere else). Error: it cannot.
-    virtual Result<void> loop_back(bool on) = 0;
 
     /// Whether the card is still there and as it should be. Error: vanished (all ones), link down, ring overflowed.
     virtual Result<void> check() = 0;
@@ -157,12 +165,18 @@ class Nic {
     virtual void stop() = 0;
 
   protected:
+    explicit Nic(const platform::PciFunction& function) : function_(function) {}
     ~Nic() = default;
     /// receive(), once it is known that there is something.
     virtual uint32_t take(Received* out, uint32_t most) = 0;
 
+    const platform::PciFunction& function_;
     Doorstep doorstep_{&nothing_, 0, 0};
     MacAddress mac_{};
+    uint64_t acknowledge_ = 0;
+    bool acknowledge_is_byte_ = false;
+    /// What a handler with nothing to acknowledge reads.
+    static inline uint32_t harmless_ = 0;
 
   private:
     static constexpr uint32_t nothing_ = 0;

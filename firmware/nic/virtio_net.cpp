@@ -15,7 +15,6 @@ constexpr uint8_t device_gone = 0xFF;
 constexpr uint64_t buffer_head = 64, buffer_stride = buffer_head + 2048;
 constexpr uint32_t frame_room = 1536;
 constexpr const char* vanished = "virtio-net: the device has vanished (registers read as all ones)";
-uint32_t harmless;
 
 /// What was written before is visible to the device before what is read or written next: the one order that x86
 /// does not keep by itself is a store before a load.
@@ -33,6 +32,7 @@ bool VirtioNet::drives(const platform::PciFunction& f) {
 }
 
 Result<Nic*> VirtioNet::bring_up(const platform::PciFunction& function, const Resources& resources) {
+    if (resources.loopback) return Error{"virtio-net: the device has no loopback"};
     auto* card = resources.memory.make<VirtioNet>(function, resources);
     if (card == nullptr) return Error{"virtio-net: no memory for the driver"};
     auto up = card->find_structures();
@@ -215,6 +215,17 @@ void VirtioNet::recycle(uint32_t count) {
     if (wanted) receive_.bell.write16(0, receive_queue);
 }
 
+/// A device may use buffers out of order; that it takes them as they were offered is near enough for a model.
+void VirtioNet::landing(uint32_t count, uint32_t length, Written tell) const {
+    tell(reinterpret_cast<uint64_t>(receive_.used), sizeof(Used));
+    for (uint32_t i = 0; i < count; ++i) {
+        uint32_t at = (receive_.seen + i) & receive_.mask();
+        tell(reinterpret_cast<uint64_t>(&receive_.used->ring[at]), sizeof(UsedElement));
+        uint32_t id = receive_.available->ring[at] & receive_.mask();
+        tell(buffers_ + id * buffer_stride - header_bytes, header_bytes + length);
+    }
+}
+
 void VirtioNet::reap() {
     for (uint16_t done = transmit_.used->index; transmit_.seen != done && free_count_ < transmit_.size; ++transmit_.seen)
         free_[free_count_++] = static_cast<uint16_t>(transmit_.used->ring[transmit_.seen & transmit_.mask()].id & transmit_.mask());
@@ -246,13 +257,17 @@ bool VirtioNet::all_sent() {
 Result<void> VirtioNet::route(InterruptKind kind, uint8_t vector, uint32_t apic_id) {
     disarm();
     if (kind == InterruptKind::msi) return Error{"virtio-net: the device has MSI-X and INTx, no MSI"};
-    if (kind == InterruptKind::intx) return Error{"virtio-net: the machine does not say where this card's INTx arrives"};
+    if (kind == InterruptKind::intx) {
+        acknowledge_ = isr_.base();
+        acknowledge_is_byte_ = true;
+        return function_.route_intx();
+    }
     auto routed = function_.route_msix(0, vector, apic_id);
     if (!routed) return routed;
     write16(Common::queue_select, receive_queue);
     write16(Common::queue_msix_vector, 0);
     if (read16(Common::queue_msix_vector) != 0) return Error{"virtio-net: the device has no room for an MSI-X vector"};
-    acknowledge_ = reinterpret_cast<uint64_t>(&harmless);
+    acknowledge_ = reinterpret_cast<uint64_t>(&harmless_);
     return {};
 }
 
@@ -275,11 +290,6 @@ void VirtioNet::disarm() {
 Result<void> VirtioNet::moderate(uint64_t interval_ns) {
     if (interval_ns == 0) return {};
     return Error{"virtio-net: the device has no interrupt moderation"};
-}
-
-Result<void> VirtioNet::loop_back(bool on) {
-    if (!on) return {};
-    return Error{"virtio-net: the device has no loopback"};
 }
 
 Result<void> VirtioNet::check() {

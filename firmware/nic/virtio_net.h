@@ -14,6 +14,7 @@ class VirtioNet final : public Nic {
 
     std::string_view model() const override { return "virtio-net"; }
     void recycle(uint32_t count) override;
+    void landing(uint32_t count, uint32_t length, Written tell) const override;
     uint32_t queue(const ToSend* frames, uint32_t count) override;
     Bell bell() const override { return {transmit_.bell, virtio::transmit_queue, true}; }
     Result<BellRope> bells(uint32_t) const override {
@@ -24,15 +25,13 @@ class VirtioNet final : public Nic {
     Result<void> route(InterruptKind kind, uint8_t vector, uint32_t apic_id) override;
     bool arm() override;
     void disarm() override;
-    uint64_t acknowledge_register() const override { return acknowledge_; }
     Result<void> moderate(uint64_t interval_ns) override;
-    Result<void> loop_back(bool on) override;
     Result<void> check() override;
     CardCounts counts() override { return counts_; }
     void stop() override;
 
     VirtioNet(const platform::PciFunction& function, const Resources& resources)
-        : function_(function), patience_(resources.tsc, resources.tsc_hz) {}
+        : Nic(function), patience_(resources.tsc, resources.tsc_hz) {}
 
   private:
     struct Ring {
@@ -65,7 +64,6 @@ class VirtioNet final : public Nic {
     void write32(virtio::Common r, uint32_t v) const { common_.write32(static_cast<uint32_t>(r), v); }
     void write64(virtio::Common r, uint64_t v) const;
 
-    const platform::PciFunction& function_;
     Patience patience_;
     cpu::Mmio common_, device_, notify_, isr_;
     uint32_t notify_multiplier_ = 0;
@@ -76,7 +74,6 @@ class VirtioNet final : public Nic {
     uint16_t receive_held_ = 0;  ///< how far used.ring has been recycled
     uint16_t* free_ = nullptr;   ///< transmit descriptors that the device has done with, a stack
     uint32_t free_count_ = 0;
-    uint64_t acknowledge_ = 0;
     CardCounts counts_;
 };
 

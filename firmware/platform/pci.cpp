@@ -12,7 +12,7 @@ constexpr uint16_t nobody = 0xFFFF;
 constexpr unsigned most_capabilities = (256 - 64) / 4;
 constexpr uint8_t header_bridge = 1, header_multi_function = 0x80;
 constexpr uint16_t status_capabilities = 1 << 4;
-constexpr uint16_t msix_enable = 1 << 15, msix_mask_all = 1 << 14;
+constexpr uint16_t msi_enable = 1, msix_enable = 1 << 15, msix_mask_all = 1 << 14;
 constexpr uint64_t message_address = 0xFEE00000;  // SDM vol. 3A, "Message Address Register Format"
 
 constexpr uint64_t ecam_offset(const AcpiEcam& ecam, PciAddress a) {
@@ -138,6 +138,10 @@ void PciFunction::change_command(uint16_t set, uint16_t clear) const {
     write16(pci_register::command, static_cast<uint16_t>((command | set) & ~clear));
 }
 
+void PciFunction::clear_message(uint8_t capability_id, uint16_t enable) const {
+    if (uint16_t at = capability(capability_id)) write16(at + 2, static_cast<uint16_t>(read16(at + 2) & ~enable));
+}
+
 Result<void> PciFunction::enable() const {
     if (read16(pci_register::vendor) == nobody) return Error{"PCI: the function has vanished (reads as all ones)"};
     constexpr uint16_t wanted = pci_command::memory | pci_command::bus_master;
@@ -150,7 +154,7 @@ Result<void> PciFunction::enable() const {
 void PciFunction::disable() const {
     if (read16(pci_register::vendor) == nobody) return;
     change_command(pci_command::interrupt_disable, pci_command::bus_master);
-    if (uint16_t at = capability(pci_capability::msi)) write16(at + 2, read16(at + 2) & ~1u);
+    clear_message(pci_capability::msi, msi_enable);
     // MSI-X is masked as a whole, not disabled: QEMU's e1000e aborts if it is disabled while an interrupt is throttled.
     if (uint16_t at = capability(pci_capability::msix)) write16(at + 2, read16(at + 2) | msix_mask_all);
 }
@@ -159,7 +163,7 @@ Result<void> PciFunction::route_msi(uint8_t vector, uint32_t apic_id) const {
     if (apic_id > 255) return Error{"an APIC id over 255 needs interrupt remapping", apic_id};
     uint16_t at = capability(pci_capability::msi);
     if (at == 0) return Error{"the card has no MSI"};
-    if (uint16_t msix = capability(pci_capability::msix)) write16(msix + 2, read16(msix + 2) & ~msix_enable);
+    clear_message(pci_capability::msix, msix_enable);
     // Section 6.8.1: control at +2 (bit 0 enable, bits 6:4 messages granted, bit 7 64-bit address, bit 8 masks).
     uint16_t control = read16(at + 2);
     bool wide = (control & 1 << 7) != 0;
@@ -192,8 +196,13 @@ Result<void> PciFunction::route_msix(unsigned entry, uint8_t vector, uint32_t ap
     return {};
 }
 
-void PciFunction::allow_intx(bool allowed) const {
-    change_command(allowed ? 0 : pci_command::interrupt_disable, allowed ? pci_command::interrupt_disable : 0);
+/// Section 6.2.2, Interrupt Disable; section 6.8.3.3: a function with MSI or MSI-X enabled must not use its pin.
+Result<void> PciFunction::route_intx() const {
+    if (read8(pci_register::interrupt_pin) == 0) return Error{"the card has no interrupt pin"};
+    clear_message(pci_capability::msi, msi_enable);
+    clear_message(pci_capability::msix, msix_enable);
+    change_command(0, pci_command::interrupt_disable);
+    return {};
 }
 
 Bounded<PciFunction, 16> find_pci_class(const PciConfig& config, uint8_t base_class) {

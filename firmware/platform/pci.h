@@ -109,11 +109,12 @@ class PciFunction {
     /// Sends entry `entry` of the MSI-X table as `vector`, and enables MSI-X with that entry unmasked. Error: no
     /// MSI-X, no such entry, a table outside of its BAR, an APIC id over 255.
     Result<void> route_msix(unsigned entry, uint8_t vector, uint32_t apic_id) const;
-    /// INTx on or off.
-    void allow_intx(bool allowed) const;
+    /// Lets the function pull its INTx wire, instead of MSI and MSI-X. Error: it has no interrupt pin.
+    Result<void> route_intx() const;
 
   private:
     void read_bars();
+    void clear_message(uint8_t capability_id, uint16_t enable) const;
     void change_command(uint16_t set, uint16_t clear) const;
 
     const PciConfig* config_ = nullptr;

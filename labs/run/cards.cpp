@@ -1,58 +1,12 @@
 #include "labs/cards.h"
 
+#include <algorithm>
+
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/measure/timestamp.h"
 #include "firmware/nic/drivers.h"
 #include "firmware/wire/cable.h"
-
-[[gnu::used]] NicEvent nic_event;
-
-// The first timestamp stands as early as it can: two registers must be saved for RDTSC.
-asm(R"(
-        .pushsection .text.nic, "ax"
-        .macro  NIC_STAMP offset
-        lfence
-        rdtsc
-        movl    %eax, nic_event + \offset(%rip)
-        movl    %edx, 4 + nic_event + \offset(%rip)
-        .endm
-        .balign 64
-        .global nic_interrupt_xapic
-nic_interrupt_xapic:
-        pushq   %rax
-        pushq   %rdx
-        NIC_STAMP 0
-        movq    nic_event + 24(%rip), %rax
-        movl    (%rax), %eax
-        movq    nic_event + 16(%rip), %rax
-        movl    $0, (%rax)
-        NIC_STAMP 8
-        incl    nic_event + 32(%rip)
-        popq    %rdx
-        popq    %rax
-        iretq
-        .balign 64
-        .global nic_interrupt_x2apic
-nic_interrupt_x2apic:
-        pushq   %rax
-        pushq   %rdx
-        NIC_STAMP 0
-        movq    nic_event + 24(%rip), %rax
-        movl    (%rax), %eax
-        pushq   %rcx
-        movl    $0x80B, %ecx
-        xorl    %eax, %eax
-        xorl    %edx, %edx
-        wrmsr
-        popq    %rcx
-        NIC_STAMP 8
-        incl    nic_event + 32(%rip)
-        popq    %rdx
-        popq    %rax
-        iretq
-        .popsection
-)");
 
 namespace doorbell::labs {
 namespace {
@@ -69,24 +23,39 @@ Place place_of(const nic::MacAddress& mac) {
     return {mac[4], mac[5]};
 }
 
-Result<Card> bring_up(Bench& bench, const nic::Driver& driver, const platform::PciFunction& function, const RingSizes& rings) {
+Result<Card> bring_up(Bench& bench, const nic::Driver& driver, const platform::PciFunction& function, const RingSizes& rings,
+                      bool loopback = false) {
     nic::Resources resources{bench.machine.arena, cpu::Tsc{}, bench.machine.tsc.hz, rings.receive, rings.transmit};
+    resources.loopback = loopback;
     auto up = driver.bring_up(function, resources);
     if (!up) return up.error();
     return Card(*up);
 }
 
-/// The first card that `wanted` wants, by model and place. Cards that it does not want are stopped again.
-template <class Wanted>
-Result<Card> find(Bench& bench, std::string_view model, const RingSizes& rings, Error otherwise, Wanted&& wanted) {
+/// Which cards will do: those without a cable of Doorbell's, those under test at one, or the sender at the other end.
+enum class Wanted { uncabled, under_test, uncabled_or_under_test, sender };
+
+bool will_do(Place p, Wanted wanted, int cable) {
+    switch (wanted) {
+        case Wanted::uncabled: return p.cable < 0;
+        case Wanted::under_test: return p.cable >= 0 && p.end == wire::end_under_test;
+        case Wanted::uncabled_or_under_test: return p.cable < 0 || p.end == wire::end_under_test;
+        case Wanted::sender: return p.cable == cable && p.end == wire::end_sender;
+    }
+    return false;
+}
+
+/// The first card of the model (any where it is empty) that will do. Cards that will not are stopped again.
+Result<Card> find(Bench& bench, std::string_view model, const RingSizes& rings, Error otherwise, bool loopback, Wanted wanted,
+                  int cable = -1) {
     for (const platform::PciFunction& f : bench.machine.network) {
         const nic::Driver* driver = nic::driver_of(f);
         if (driver == nullptr || (!model.empty() && driver->model != model)) continue;
         uint64_t mark = bench.machine.arena.mark();
-        auto card = bring_up(bench, *driver, f, rings);
+        auto card = bring_up(bench, *driver, f, rings, loopback);
         if (!card) {
             otherwise = card.error();
-        } else if (wanted(place_of((*card)->mac()))) {
+        } else if (will_do(place_of((*card)->mac()), wanted, cable)) {
             return card;
         } else {
             Card stopped = std::move(*card);
@@ -98,40 +67,112 @@ Result<Card> find(Bench& bench, std::string_view model, const RingSizes& rings, 
 
 constexpr Error no_such_card{"there is no card of this model in the machine (or no PCI)"};
 
+/// Two ends of a cable.
+struct Ends {
+    Card near, far;
+    bool timed = false;  ///< the cable is Doorbell's own, with a known delay
+};
+
+bool arrives(Bench& bench, nic::Nic& from, nic::Nic& to) {
+    auto frames = make_frames(bench, 1, nic::shortest_frame, to.mac(), from.mac());
+    if (frames.empty() || from.transmit(frames.data(), 1) != 1) return false;
+    bool came = false;
+    nic::Received r;
+    return nic::Patience(cpu::Tsc{}, bench.machine.tsc.hz).until(100, [&] {
+        if (to.receive(&r, 1) == 0) return came;
+        // Others may be on the cable, too: only its own frame shows where it leads.
+        came = came || (nic::classify(r) == nic::FrameKind::ours && std::equal(from.mac().begin(), from.mac().end(), r.data + 6));
+        to.recycle(1);
+        return came;
+    });
+}
+
+/// For each card, by its place in Machine::network: not looked for, none, or the other end's place + 1. Found out once a
+/// run, since a card takes seconds to find its link.
+constexpr int8_t nothing_there = -1;
+int8_t other_end[16];
+
+/// The card of that model and another one, of any model, that it is heard by. Error: there are no two such cards, or the
+/// other end of one that was found before does not come up any more.
+Result<Ends> find_joined(Bench& bench, std::string_view model, const RingSizes& rings) {
+    auto& cards = bench.machine.network;
+    for (size_t near = 0; near < cards.size(); ++near) {
+        const nic::Driver* driver = nic::driver_of(cards[near]);
+        if (driver == nullptr || driver->model != model || other_end[near] == nothing_there) continue;
+        const bool known = other_end[near] != 0;
+        uint64_t mark = bench.machine.arena.mark();
+        Ends ends;
+        if (auto here = bring_up(bench, *driver, cards[near], rings))
+            ends.near = std::move(*here);
+        else if (known)
+            return here.error();
+        for (size_t far = 0; far < cards.size() && ends.near && place_of(ends.near->mac()).cable < 0; ++far) {
+            const nic::Driver* other = nic::driver_of(cards[far]);
+            if (far == near || other == nullptr || (known && other_end[near] != static_cast<int8_t>(far + 1))) continue;
+            auto there = bring_up(bench, *other, cards[far], rings);
+            if (!there && known) return there.error();
+            if (!there || place_of((*there)->mac()).cable >= 0 || !(known || arrives(bench, *ends.near, **there))) continue;
+            other_end[near] = static_cast<int8_t>(far + 1);
+            ends.far = std::move(*there);
+            return ends;
+        }
+        other_end[near] = nothing_there;
+        ends = {};
+        bench.machine.arena.back_to(mark);
+    }
+    return no_such_card;
+}
+
+/// Doorbell's own cable, which only an emulator has, or a real one. Error: no_such_card where there is neither; or a card
+/// on a cable that does not come up.
+Result<Ends> find_cable(Bench& bench, std::string_view model, const RingSizes& rings) {
+    if (!bench.machine.features.hypervisor_present) return find_joined(bench, model, rings);
+    auto near = find(bench, model, rings, no_such_card, false, Wanted::under_test);
+    if (!near) return near.error().what == no_such_card.what ? find_joined(bench, model, rings) : near.error();
+    auto far = find(bench, {}, rings, Error{"the cable has nobody at its other end"}, false, Wanted::sender, place_of((*near)->mac()).cable);
+    if (!far) return far.error();
+    Ends ends;
+    ends.near = std::move(*near);
+    ends.far = std::move(*far);
+    ends.timed = true;
+    return ends;
+}
+
+Result<Card> find_looped(Bench& bench, std::string_view model, const RingSizes& rings, Error otherwise) {
+    return find(bench, model, rings, otherwise, true, Wanted::uncabled);
+}
+
 }  // namespace
 
 Result<Card> open_card(Bench& bench, std::string_view model, const RingSizes& rings) {
-    return find(bench, model, rings, no_such_card, [](Place p) { return p.cable < 0 || p.end == wire::end_under_test; });
+    return find(bench, model, rings, no_such_card, false, Wanted::uncabled_or_under_test);
 }
 
 Result<Pair> open_pair(Bench& bench, std::string_view model, const RingSizes& rings) {
     Pair pair;
-    auto card = find(bench, model, rings, no_such_card, [](Place p) { return p.cable >= 0 && p.end == wire::end_under_test; });
-    if (card) {
-        Place place = place_of((*card)->mac());
-        auto far = find(bench, {}, rings, Error{"the cable has no sender at its other end"},
-                        [&](Place p) { return p.cable == place.cable && p.end == wire::end_sender; });
-        if (!far) return far.error();
-        pair.under_test = std::move(*card);
-        pair.far_end = std::move(*far);
+    auto ends = find_cable(bench, model, rings);
+    if (ends) {
+        pair.under_test = std::move(ends->near);
+        pair.far_end = std::move(ends->far);
+        if (!ends->timed) {
+            pair.flag = "arrival is the doorbell's store: the way through the cards and the cable (`wire`) is in the figure";
+            return pair;
+        }
         pair.delay = static_cast<uint64_t>(static_cast<unsigned __int128>(wire::cable_delay_ns) * bench.machine.tsc.hz / 1000000000);
         if (!bench.exact()) pair.flag = "unstable: the wire is a timer of the emulator, which the host makes late";
         return pair;
     }
-    card = find(bench, model, rings, no_such_card, [](Place p) { return p.cable < 0; });
+    auto card = find_looped(bench, model, rings, ends.error());
     if (!card) return card.error();
-    auto looped = (*card)->loop_back(true);
-    if (!looped) return looped.error();
     pair.under_test = std::move(*card);
-    pair.flag = "arrival is the doorbell's store: the card's loopback is in the figure";
+    pair.flag = "arrival is the doorbell's store: the way through the card's loopback (`wire`) is in the figure";
     return pair;
 }
 
 Result<DirectPair> open_loopback(Bench& bench, std::string_view model, const RingSizes& rings) {
-    auto card = open_card(bench, model, rings);
+    // A cable does not matter here: what is sent turns back before it.
+    auto card = find(bench, model, rings, no_such_card, true, Wanted::uncabled_or_under_test);
     if (!card) return card.error();
-    auto looped = (*card)->loop_back(true);
-    if (!looped) return looped.error();
     DirectPair pair;
     pair.sender = std::move(*card);
     return pair;
@@ -139,15 +180,16 @@ Result<DirectPair> open_loopback(Bench& bench, std::string_view model, const Rin
 
 Result<DirectPair> open_direct(Bench& bench, const RingSizes& rings) {
     constexpr std::string_view sender = "e1000e";
-    auto card = find(bench, sender, rings, no_such_card, [](Place p) { return p.cable >= 0 && p.end == wire::end_under_test; });
-    if (!card) return open_loopback(bench, sender, rings);
-    Place place = place_of((*card)->mac());
-    auto far = find(bench, {}, rings, Error{"the cable has nobody at its other end"},
-                    [&](Place p) { return p.cable == place.cable && p.end == wire::end_sender; });
-    if (!far) return far.error();
     DirectPair pair;
+    auto ends = find_cable(bench, sender, rings);
+    if (ends) {
+        pair.sender = std::move(ends->near);
+        pair.far_end = std::move(ends->far);
+        return pair;
+    }
+    auto card = find_looped(bench, sender, rings, ends.error());
+    if (!card) return card.error();
     pair.sender = std::move(*card);
-    pair.far_end = std::move(*far);
     return pair;
 }
 
@@ -241,40 +283,6 @@ std::span<nic::ToSend> make_frames(Bench& bench, uint32_t count, uint32_t length
         frames[i] = {at, length};
     }
     return frames;
-}
-
-Result<void> open_interrupt(Bench& bench, nic::Nic& nic, nic::InterruptKind kind) {
-    bool x2 = bench.machine.apic->x2();
-    nic_event.end_of_interrupt =
-        x2 ? 0 : bench.machine.apic->xapic().base() + static_cast<uint64_t>(cpu::ApicRegister::end_of_interrupt);
-    auto routed = nic.route(kind, nic_vector, bench.machine.apic->id());
-    nic_event.acknowledge = nic.acknowledge_register();
-    nic_event.fired = 0;
-    cpu::set_gate(nic_vector, x2 ? nic_interrupt_x2apic : nic_interrupt_xapic);
-    return routed;
-}
-
-void close_interrupt(nic::Nic& nic) {
-    nic.disarm();
-    // What is on its way already is taken by the handler, not by the panic that a stray interrupt is.
-    cpu::enable_interrupts();
-    for (unsigned i = 0; i < 100; ++i) asm volatile("pause");
-    cpu::disable_interrupts();
-    cpu::reset_gate(nic_vector);
-}
-
-bool someone_within(const nic::Nic& nic, uint64_t ticks) {
-    for (uint64_t start = measure::end(); !nic.doorstep().someone();)
-        if (measure::end() - start > ticks) return false;
-    return true;
-}
-
-bool fires_within(uint64_t ticks) {
-    cpu::enable_interrupts();
-    bool fired = true;
-    for (uint64_t start = measure::end(); fired && nic_event.fired == 0;) fired = measure::end() - start <= ticks;
-    cpu::disable_interrupts();
-    return fired;
 }
 
 }  // namespace doorbell::labs

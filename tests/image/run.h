@@ -71,4 +71,11 @@ inline Json series(const Json& results, const std::string& lab, const Json& whic
     return nullptr;
 }
 
+/// Why that case was skipped; "" where it was not.
+inline std::string reason_of(const Json& results, const std::string& lab, const Json& which) {
+    for (const Json& s : results.at("skipped"))
+        if (s.at("lab") == lab && s.at("case") == which) return s.at("reason");
+    return "";
+}
+
 }  // namespace doorbell::test

@@ -15,6 +15,12 @@ struct FakeE1000e final : FakeDevice {
     bool gone = false, reset_sticks = false, link = true, eeprom = true, masters_stick = false, holds_transmit = false;
     unsigned resets = 0, tail_writes = 0;
     std::vector<std::vector<uint8_t>> sent;
+    /// Runs in front of the access that this many are left to.
+    unsigned countdown = 0;
+    std::function<void()> in_between;
+    void count_down() {
+        if (countdown != 0 && --countdown == 0) in_between();
+    }
 
     uint32_t& at(R r) { return registers[static_cast<uint32_t>(r)]; }
 
@@ -32,6 +38,7 @@ struct FakeE1000e final : FakeDevice {
 
     uint64_t on_read(uint64_t a, unsigned bytes) override {
         EXPECT_EQ(bytes, 4u);
+        count_down();
         if (gone) return 0xFFFFFFFF;
         auto found = registers.find(static_cast<uint32_t>(a));
         if (found == registers.end()) return FakeDevice::on_read(a, bytes);
@@ -45,6 +52,7 @@ struct FakeE1000e final : FakeDevice {
     }
     void on_write(uint64_t a, unsigned bytes, uint64_t v) override {
         EXPECT_EQ(bytes, 4u);
+        count_down();
         auto value = static_cast<uint32_t>(v);
         auto found = registers.find(static_cast<uint32_t>(a));
         if (found == registers.end()) return FakeDevice::on_write(a, bytes, v);
@@ -115,12 +123,13 @@ struct E1000eTest : testing::Test {
         function->memory_bar(0, 0xFEB80000, 0x20000);
         function->capability(0x05, 0x50);
         function->put16(0x52, 0x80);
+        function->put8(0x3D, 1);
         pci = platform::PciFunction::read(config, {0, 0, 2, 0});
         pci.bar(0).window = cpu::Mmio(fake, 0);
         pci.bar(0).mapped = true;
     }
-    Result<Nic*> bring_up(uint32_t receive = 8, uint32_t transmit = 8) {
-        return E1000e::bring_up(pci, {memory.arena(), world.tsc(), world.tsc_hz, receive, transmit});
+    Result<Nic*> bring_up(uint32_t receive = 8, uint32_t transmit = 8, bool loopback = false) {
+        return E1000e::bring_up(pci, {memory.arena(), world.tsc(), world.tsc_hz, receive, transmit, false, loopback});
     }
     /// The error of a card that must not come up, with everything off behind it.
     std::string refused() {
@@ -241,7 +250,6 @@ TEST_F(E1000eTest, OverflowLinkLossAndVanishingAreErrors) {
     EXPECT_STREQ(nic.check().error().what, "e1000e: the link is down (STATUS)");
     fake.gone = true;
     EXPECT_STREQ(nic.check().error().what, "e1000e: the card has vanished (registers read as all ones)");
-    EXPECT_FALSE(nic.loop_back(true));
     nic.stop();  // ends, although nothing answers
 }
 
@@ -327,11 +335,111 @@ TEST_F(E1000eTest, ArmingForgetsOldCausesButNoWaitingPacket) {
 TEST_F(E1000eTest, InterruptKindsThatAreNotThereAreErrors) {
     Nic& nic = **bring_up();
     EXPECT_FALSE(nic.route(InterruptKind::msix, 0x61, 0));
-    EXPECT_FALSE(nic.route(InterruptKind::intx, 0x61, 0));
+    function->put8(0x3D, 0);
+    auto pinless = nic.route(InterruptKind::intx, 0x61, 0);
+    ASSERT_FALSE(pinless);
+    EXPECT_STREQ(pinless.error().what, "the card has no interrupt pin");
+    EXPECT_TRUE(function->get(4, 2) & 1 << 10) << "Interrupt Disable stays on";
     EXPECT_TRUE(nic.moderate(128000));
     EXPECT_EQ(fake.at(R::itr), 500u);
     EXPECT_EQ(fake.at(R::eitr0), 500u);
     EXPECT_FALSE(nic.moderate(17000000)) << "more than 16 bits of 256 ns";
+}
+
+TEST_F(E1000eTest, IntxPullsTheWireUntilIcrIsRead) {
+    function->capability(0x11, 0x60);  // MSI-X, that somebody left enabled
+    function->put16(0x62, 0x8000);
+    pci = platform::PciFunction::read(config, {0, 0, 2, 0});
+    pci.bar(0).window = cpu::Mmio(fake, 0);
+    pci.bar(0).mapped = true;
+    Nic& nic = **bring_up();
+    EXPECT_TRUE(function->get(4, 2) & 1 << 10) << "no INTx before it is asked for";
+    function->put16(0x52, 0x81);
+    ASSERT_TRUE(nic.route(InterruptKind::intx, 0x61, 0));
+    EXPECT_FALSE(function->get(4, 2) & 1 << 10) << "the wire is allowed";
+    EXPECT_EQ(function->get(0x52, 2) & 1, 0u) << "MSI off, which would take the wire away";
+    EXPECT_EQ(function->get(0x62, 2) & 0x8000, 0u) << "and MSI-X";
+    EXPECT_EQ(nic.acknowledge_register(), static_cast<uint64_t>(R::icr));
+    EXPECT_FALSE(nic.acknowledge_is_byte());
+    EXPECT_TRUE(nic.arm());
+    EXPECT_EQ(fake.at(R::ims), cause::receive_timer);
+    nic.stop();
+    EXPECT_TRUE(function->get(4, 2) & 1 << 10) << "stopped, it cannot pull the wire";
+}
+
+TEST_F(E1000eTest, LoopbackNeedsNoCable) {
+    fake.link = false;
+    auto up = bring_up(8, 8, true);
+    ASSERT_TRUE(up) << up.error().what;
+    EXPECT_TRUE(fake.at(R::rctl) & rctl::mac_loopback);
+    constexpr uint32_t forced = ctrl::set_link_up | ctrl::force_speed | ctrl::speed_1000 | ctrl::force_duplex | ctrl::full_duplex;
+    EXPECT_EQ(fake.at(R::ctrl) & (forced | ctrl::auto_speed), forced) << "nobody to negotiate with";
+    EXPECT_TRUE((*up)->check());
+    (*up)->stop();
+    fake.link = true;
+    ASSERT_TRUE(bring_up());
+    EXPECT_FALSE(fake.at(R::rctl) & rctl::mac_loopback);
+    EXPECT_FALSE(fake.at(R::ctrl) & ctrl::force_speed);
+}
+
+std::vector<std::pair<uint64_t, uint64_t>> told;
+
+TEST_F(E1000eTest, SaysWhereTheNextFramesLand) {
+    Nic& nic = **bring_up();
+    Received frames[8];
+    for (uint8_t i = 0; i < 6; ++i) ASSERT_TRUE(fake.deliver(std::vector<uint8_t>(60, i)));
+    ASSERT_EQ(nic.receive(frames, 6), 6u);
+    nic.recycle(6);
+    told.clear();
+    nic.landing(4, 60, [](uint64_t address, uint64_t bytes) { told.emplace_back(address, bytes); });
+    ASSERT_EQ(told.size(), 8u);
+    for (uint8_t i = 0; i < 4; ++i) ASSERT_TRUE(fake.deliver(std::vector<uint8_t>(60, i)));
+    ASSERT_EQ(nic.receive(frames, 4), 4u);
+    for (unsigned i = 0; i < 4; ++i) {
+        EXPECT_EQ(told[2 * i].first, reinterpret_cast<uint64_t>(fake.receive_ring() + (6 + i) % 8)) << "around the ring's end";
+        EXPECT_EQ(told[2 * i].second, 16u);
+        EXPECT_EQ(told[2 * i + 1].first, reinterpret_cast<uint64_t>(frames[i].data));
+        EXPECT_EQ(told[2 * i + 1].second, 60u);
+    }
+}
+
+/// Interrupt, poll until empty, arm again, with a packet coming in at every point of it in turn: either arm() says that
+/// somebody is waiting, or an interrupt is on its way.
+TEST_F(E1000eTest, ReArmingLosesNoWakeUpWhereverAPacketComes) {
+    unsigned seen_by_arm = 0, seen_by_interrupt = 0;
+    for (InterruptKind kind : {InterruptKind::msi, InterruptKind::intx}) {
+        for (unsigned point = 1;; ++point) {
+            Nic& nic = **bring_up();
+            ASSERT_TRUE(nic.route(kind, 0x61, 0));
+            Received frame;
+            bool came = false;
+            fake.in_between = [&] {
+                came = true;
+                ASSERT_TRUE(fake.deliver(std::vector<uint8_t>(60)));
+                fake.at(R::icr) |= cause::receive_timer;
+            };
+            ASSERT_TRUE(fake.deliver(std::vector<uint8_t>(60)));  // the one that woke us
+            fake.at(R::icr) |= cause::receive_timer;
+            fake.countdown = point;
+            bool armed = false;
+            for (unsigned round = 0; round < 4 && !armed; ++round) {
+                while (nic.receive(&frame, 1) != 0) nic.recycle(1);
+                armed = nic.arm();
+                seen_by_arm += !armed;
+            }
+            ASSERT_TRUE(armed);
+            bool passed = fake.countdown == 0;
+            fake.countdown = 0;
+            if (nic.doorstep().someone()) {
+                ++seen_by_interrupt;
+                EXPECT_NE(fake.at(R::icr) & fake.at(R::ims), 0u) << "asleep with a packet at the door; it came at access " << point;
+            }
+            EXPECT_EQ(came, passed);
+            nic.stop();
+            if (!passed) break;
+        }
+    }
+    EXPECT_GE(seen_by_arm + seen_by_interrupt, 4u) << "the packet did come in between";
 }
 
 TEST_F(E1000eTest, StoppedItIsQuiet) {

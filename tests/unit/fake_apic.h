@@ -16,7 +16,7 @@ struct FakeApic {
     uint32_t max_lvt = 6;
     uint32_t id = 3;
     std::map<uint32_t, uint32_t> registers;  // by xAPIC offset
-    std::set<unsigned> in_service;
+    std::set<unsigned> in_service, requested;
     unsigned eois = 0;
     uint64_t deadline = 0;
     uint64_t x2_command = 0;
@@ -41,7 +41,7 @@ struct FakeApic {
         if (offset == 0x20) return x2() ? id : id << 24;
         if (offset == 0x30) return max_lvt << 16 | 0x15;
         if (offset >= 0x100 && offset < 0x180) return bits(in_service, (offset - 0x100) / 16);
-        if (offset >= 0x200 && offset < 0x280) return 0;
+        if (offset >= 0x200 && offset < 0x280) return bits(requested, (offset - 0x200) / 16);
         if (offset == 0x390) return count();
         if (offset == 0x300 && command_busy_for != 0) {
             --command_busy_for;
