@@ -114,12 +114,14 @@ Finished run_guest(const Guest& guest, Packages& packages, const fs::path& qemu,
     if (!fs::exists(busybox)) busybox = busybox.parent_path().parent_path() / "usr/bin/busybox";
     std::string version_of_qemu = check_qemu(qemu);
 
-    RunFolder folder = RunFolder::create(out, "exact", guest.name);
+    RunFolder folder = RunFolder::create(out, guest.clock, guest.name);
     fs::path initramfs = folder.path() / "initramfs.cpio";
     if (std::string trouble = write_whole(initramfs, initramfs_of(guest, kernel, busybox)); !trouble.empty()) throw MachineError(trouble);
 
     MachineOptions machine;
-    machine.nic = "e1000e";
+    machine.clock = guest.clock;
+    machine.nic = guest.nic;
+    machine.net = guest.net;
     machine.qemu = qemu;
     machine.image = kernel.image;
     machine.image_words = "console=ttyS0 quiet";
@@ -137,6 +139,7 @@ Finished run_guest(const Guest& guest, Packages& packages, const fs::path& qemu,
                      {"machine", machine.machine},
                      {"accel", machine.accel},
                      {"nic", machine.nic},
+                     {"net", machine.net},
                      {"peer", guest.name},
                      {"kernel", {{"package", kernel.package}, {"sha256", sha256_file(kernel.image)}}},
                      {"program", {{"path", guest.program.string()}, {"sha256", sha256_file(guest.program)}, {"words", guest.words}}},
@@ -148,9 +151,12 @@ Finished run_guest(const Guest& guest, Packages& packages, const fs::path& qemu,
                         {"nic", machine.nic},      {"peer", guest.name},     {"os_package", kernel.package}});
     session.progress().say(guest.name + ": booting " + kernel.package + " ...");
     Watch watch(session, timeout_s, [&](int status) { return why_it_failed(status, session); });
+    std::optional<Outside> outside;
+    if (guest.outside) outside.emplace(session, *guest.outside);
     std::string failure;
     try {
         watch.run(argv);
+        if (outside) outside->end();
         failure = watch.failure();
     } catch (const std::system_error& trouble) {
         failure = trouble.what();
