@@ -74,11 +74,13 @@ struct Server {
     uint64_t started, heard, told;  ///< ticks
     uint32_t held = 0;              ///< buffers that are not given back yet
     uint64_t frames = 0;
-    bool over = false;
+    uint64_t early_stops = 0;       ///< came before the first echo: meant for the case before
+    bool echoed = false, over = false;
     Result<void> outcome = {};
     nic::Received taken[most_at_once] = {};
     nic::ToSend answers[most_at_once] = {};
 
+    uint64_t count(nic::Fate fate) const { return counts[static_cast<unsigned>(fate)]; }
     bool goes_on();
     uint64_t await();
     uint64_t await_interrupt();
@@ -163,8 +165,10 @@ void Server::serve(uint64_t most) {
         if (there != 0) heard = marks[3];
         held += there;
         frames += there;
-        over = over || counts[static_cast<unsigned>(nic::Fate::stop)] != 0 ||
-               (echoes != 0 && counts[static_cast<unsigned>(nic::Fate::udp_echo)] >= echoes);
+        uint64_t stops = count(nic::Fate::stop), udp_echoes = count(nic::Fate::udp_echo);
+        if (!echoed) early_stops = stops;
+        echoed = udp_echoes + count(nic::Fate::icmp_echo) != 0;
+        over = over || stops != early_stops || (echoes != 0 && udp_echoes >= echoes);
         // What is not answered rings no doorbell.
         if (send == 0) continue;
         service.record_path(marks);

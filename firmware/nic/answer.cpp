@@ -55,10 +55,13 @@ uint16_t folded(uint64_t sum) {
     return static_cast<uint16_t>(sum);
 }
 
-/// RFC 1624, equation 3: the checksum follows a word's change without reading the rest.
+/// RFC 1624, equation 3: the checksum follows a word's change without reading the rest. Of the two zeros of ones' complement
+/// it is 0xFFFF that is right whatever the rest is: where all of it is 0, as in an echo reply without a number or data, a
+/// checksum of 0 would be wrong.
 void update(uint8_t* checksum, uint16_t old, uint16_t fresh) {
     uint16_t value = static_cast<uint16_t>(
         ~folded(uint64_t{static_cast<uint16_t>(~word(checksum))} + static_cast<uint16_t>(~old) + fresh));
+    if (value == 0) value = 0xFFFF;
     __builtin_memcpy(checksum, &value, 2);
 }
 

@@ -84,6 +84,10 @@ class ThroughTap : public Channel {
     }
     size_t send(std::span<const Datagram> datagrams) override { return send_all(*echo_, datagrams); }
     void send_stop() override { (void)!::send(*stop_, wire::stop_word, sizeof wire::stop_word, MSG_DONTWAIT); }
+    bool stopping() override {
+        char answer[sizeof wire::stop_word];
+        return recv(*stop_, answer, sizeof answer, MSG_DONTWAIT) == sizeof answer;
+    }
 
   private:
     Datagram unpack(std::span<const uint8_t> received) override { return received; }
@@ -132,6 +136,7 @@ class ThroughFrames : public Channel {
         Datagram whole = wrapped(frames_[0], wire::stop_word, wire::stop_port);
         (void)!::send(*wire_, whole.data(), whole.size(), MSG_DONTWAIT);
     }
+    bool stopping() override { return stopping_; }
 
   private:
     using Frame = std::array<uint8_t, longest>;
@@ -212,7 +217,9 @@ class ThroughFrames : public Channel {
         if (rest.size() < sizeof ip + sizeof udp) return {};
         std::memcpy(&ip, rest.data(), sizeof ip);
         std::memcpy(&udp, rest.data() + sizeof ip, sizeof udp);
-        if (ip.version != 4 || ip.protocol != IPPROTO_UDP || ip.saddr != htonl(theirs_) || ip.daddr != htonl(own_) || udp.source != htons(wire::echo_port)) return {};
+        if (ip.version != 4 || ip.protocol != IPPROTO_UDP || ip.saddr != htonl(theirs_) || ip.daddr != htonl(own_)) return {};
+        stopping_ = stopping_ || udp.source == htons(wire::stop_port);
+        if (udp.source != htons(wire::echo_port)) return {};
         size_t total = ntohs(ip.tot_len), length = ntohs(udp.len);
         bool whole = ip.ihl == 5 && total <= rest.size() && length >= sizeof udp && sizeof ip + length <= total &&
                      folded(sum_of(rest.data(), sizeof ip)) == 0xFFFF && udp.dest == htons(our_port) &&
@@ -240,7 +247,7 @@ class ThroughFrames : public Channel {
     Socket wire_;
     uint32_t theirs_, own_ = 0;
     Mac theirs_mac_{};
-    bool known_ = false;
+    bool known_ = false, stopping_ = false;
     uint16_t identification_ = 0;
     std::array<Frame, most_at_once> frames_{};
 };

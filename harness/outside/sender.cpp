@@ -72,6 +72,8 @@ class Sending {
                 given_up_ = echoes_.sent - echoes_.answered;
                 heard = t;
             }
+            bool window_open = requests_.window != 0 && !all && !blocked && in_flight() < requests_.window;
+            if (window_open) continue;
             uint64_t next = all || requests_.window != 0 ? heard + patience : due(echoes_.sent);
             wait(blocked ? t + second / 1000 : next, blocked);
         }
@@ -81,10 +83,15 @@ class Sending {
 
     /// Until the image has ended the case.
     void stop(uint64_t deadline) {
-        while (!cancel_.wanted() && now() < deadline) {
-            channel_.send_stop();
-            wait(now() + knock_every, false);
+        bool told = false;
+        // Asked again only where nobody answers: the next case must not find a stop that was meant for this one.
+        for (uint64_t next = 0; !cancel_.wanted() && now() < deadline; wait(std::min(next, now() + knock_every), false)) {
             take([](uint64_t) {});
+            told = told || channel_.stopping();
+            if (told) next = deadline;
+            if (now() < next) continue;
+            channel_.send_stop();
+            next = now() + second;
         }
     }
 

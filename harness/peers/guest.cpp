@@ -145,13 +145,15 @@ Finished run_guest(const Guest& guest, const GuestSystem& system, const fs::path
     if (!fs::exists(guest.program)) throw MachineError(fmt::format("there is no {}; build it with make", guest.program.string()));
     std::string version_of_qemu = check_qemu(qemu);
 
-    RunFolder folder = RunFolder::create(out, "exact", guest.name);
+    RunFolder folder = RunFolder::create(out, guest.clock, guest.name);
     fs::path console = folder.path() / "console.log";
     Temporary initramfs(folder.path() / "initramfs.cpio");
     if (std::string trouble = write_whole(initramfs.path(), initramfs_of(guest, system)); !trouble.empty()) throw MachineError(trouble);
 
     MachineOptions machine;
-    machine.nic = "e1000e";
+    machine.clock = guest.clock;
+    machine.nic = guest.nic;
+    machine.net = guest.net;
     machine.qemu = qemu;
     machine.image = system.kernel;
     // A panic ends the machine (-no-reboot) instead of holding it.
@@ -170,6 +172,7 @@ Finished run_guest(const Guest& guest, const GuestSystem& system, const fs::path
                      {"machine", machine.machine},
                      {"accel", machine.accel},
                      {"nic", machine.nic},
+                     {"net", machine.net},
                      {"peer", guest.name},
                      {"kernel", {{"package", system.package}, {"sha256", sha256_file(system.kernel)}}},
                      {"program", {{"path", guest.program.string()}, {"sha256", sha256_file(guest.program)}, {"words", guest.words}}},
@@ -181,9 +184,12 @@ Finished run_guest(const Guest& guest, const GuestSystem& system, const fs::path
                         {"nic", machine.nic},      {"peer", guest.name},     {"os_package", system.package}});
     session.progress().say(guest.name + ": booting " + system.package + " ...");
     Watch watch(session, timeout_s, [&](int status) { return why_it_failed(status, session, console); });
+    std::optional<Outside> outside;
+    if (guest.outside) outside.emplace(session, *guest.outside);
     std::string failure;
     try {
         watch.run(argv);
+        if (outside) outside->end();
         failure = watch.failure();
     } catch (const std::system_error& trouble) {
         failure = trouble.what();

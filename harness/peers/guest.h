@@ -1,11 +1,12 @@
-// A Linux guest in the exact clock: Debian's kernel, busybox, one static program of ours, and the same wire that
-// the image's nic lab has.
+// A Linux guest in the same machine as the image: Debian's kernel, busybox, one static program of ours, and
+// the same wire that the image's labs have.
 #pragma once
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "harness/outside/outside.h"
 #include "harness/peers/packages.h"
 #include "harness/session.h"
 
@@ -18,6 +19,8 @@ struct Guest {
     std::vector<std::string> modules;   ///< of the kernel, each with its parameters behind it; without those that they need themselves
     std::string kernel_words;           ///< more of them
     std::string before;                 ///< lines of the shell, before the program starts
+    std::string clock = "exact", nic = "e1000e", net = "wire";  ///< as `doorbell run` has them
+    std::optional<OutsidePlan> outside = {};  ///< what is sent while its lab echo runs
 };
 
 /// What every guest is made of.

@@ -130,6 +130,15 @@ TEST(Answer, IcmpChecksumIsRightAtBothEndsOfOnesComplement) {
     }
 }
 
+TEST(Answer, AnEchoOfNothingButZerosHasAChecksumThatIsNotZero) {
+    Bytes ask = icmp_echo(ends, Bytes(8));
+    put16(ask, 38, 0), put16(ask, 40, 0);
+    seal_icmp(ask);
+    Outcome o = given(ask);
+    ASSERT_EQ(o.fate, Fate::icmp_echo);
+    EXPECT_EQ(get16(o.answer, 36), 0xFFFFu);
+}
+
 TEST(Answer, UdpEchoOfEveryLength) {
     for (size_t n = 0; n <= 1472; n += n < 70 ? 1 : 67)
         for (bool checked : {true, false}) {

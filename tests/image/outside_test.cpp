@@ -1,0 +1,366 @@
+// Packets from outside: the image answers frames that this test makes by hand, whatever comes in between, and says exactly
+// what came; ping and the command's own sender measure it. Nothing here leaves this machine: the cable is a pair of UDP ports
+// on the loopback, or a tap in a network namespace that ends with the test.
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <functional>
+#include <map>
+#include <random>
+#include <thread>
+
+#include "tests/image/run.h"
+#include "tests/unit/packets.h"
+
+namespace doorbell::test {
+namespace {
+
+/// The other end of the card's cable, on a pair of free ports.
+class Cable {
+  public:
+    Cable() {
+        for (int tries = 0; tries < 100 && socket_ < 0; ++tries) {
+            int card = bound(0, port_);
+            if (card < 0 || port_ >= 65530) continue;
+            uint16_t other = 0;
+            socket_ = bound(static_cast<uint16_t>(port_ + 1), other);
+            close(card);
+        }
+        sockaddr_in in = place(port_);
+        connect(socket_, reinterpret_cast<sockaddr*>(&in), sizeof in);
+    }
+    ~Cable() { close(socket_); }
+    Cable(const Cable&) = delete;
+    std::string words() const { return "--net udp:" + std::to_string(port_); }
+    void send(const Bytes& frame) const { (void)!::send(socket_, frame.data(), frame.size(), 0); }
+    /// The next frame that `wanted` takes, within `ms`; empty where none came.
+    Bytes receive(int ms, const std::function<bool(const Bytes&)>& wanted) const {
+        Bytes frame(4096);
+        for (pollfd in{socket_, POLLIN, 0}; poll(&in, 1, ms) == 1;) {
+            ssize_t got = recv(socket_, frame.data(), frame.size(), 0);
+            if (got <= 0) continue;  // nobody listened yet
+            Bytes whole(frame.begin(), frame.begin() + got);
+            if (wanted(whole)) return whole;
+        }
+        return {};
+    }
+
+  private:
+    static sockaddr_in place(uint16_t port) {
+        sockaddr_in in{};
+        in.sin_family = AF_INET;
+        in.sin_port = htons(port);
+        in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        return in;
+    }
+    static int bound(uint16_t port, uint16_t& got) {
+        int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), room = 4 << 20;
+        setsockopt(s, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+        sockaddr_in in = place(port);
+        socklen_t length = sizeof in;
+        if (bind(s, reinterpret_cast<sockaddr*>(&in), sizeof in) != 0 || getsockname(s, reinterpret_cast<sockaddr*>(&in), &length) != 0) {
+            close(s);
+            return -1;
+        }
+        got = ntohs(in.sin_port);
+        return s;
+    }
+    int socket_ = -1;
+    uint16_t port_ = 0;
+};
+
+/// `doorbell run` beside the test; the destructor waits for its end.
+class Running {
+  public:
+    Running(const Scratch& scratch, const std::string& arguments) : thread_([&scratch, arguments, this] { outcome_ = doorbell_run(scratch, arguments); }) {}
+    ~Running() {
+        if (thread_.joinable()) thread_.join();
+    }
+    Outcome end() {
+        thread_.join();
+        return outcome_;
+    }
+
+  private:
+    Outcome outcome_;
+    std::thread thread_;
+};
+
+/// The counts of a tally that are not zero.
+std::map<std::string, uint64_t> tally(const Json& results, const std::string& name) {
+    std::map<std::string, uint64_t> counts;
+    for (const Json& one : results.value("tallies", Json::array()))
+        if (one.at("name") == name)
+            for (const auto& [kind, count] : one.at("values").items())
+                if (count != 0) counts[kind] += count.get<uint64_t>();
+    return counts;
+}
+
+class FromOutside : public testing::TestWithParam<std::string> {
+  protected:
+    std::string arguments(const std::string& wait, const std::string& more) const {
+        return "echo:model=" + GetParam() + ",wait=" + wait + " --nic " + GetParam() + " " + cable_.words() + " " + more;
+    }
+    /// Asks for the image's address until it is there.
+    bool is_there() {
+        for (int tries = 0; tries < 600; ++tries) {
+            cable_.send(arp_request(ends_, ends_.to));
+            ++sent_["arp"];
+            ++short_frames_;
+            Bytes answer = cable_.receive(100, [](const Bytes& f) { return f.size() >= 42 && get16(f, 12) == 0x0806 && get16(f, 20) == 2; });
+            if (answer.empty()) continue;
+            EXPECT_EQ(get32(answer, 28), ends_.to);
+            ends_.to_mac.assign(answer.begin() + 22, answer.begin() + 28);
+            // Those that waited at the door are answered as well.
+            return echo(0);
+        }
+        return false;
+    }
+    /// A UDP echo that must come back.
+    bool echo(uint32_t number) {
+        Bytes data(24);
+        put32(data, 0, number);
+        cable_.send(udp(ends_, 4711, 7, data));
+        ++sent_["udp-echo"];
+        Bytes answer = cable_.receive(20000, [&](const Bytes& f) { return f.size() >= 66 && get16(f, 12) == 0x0800 && get16(f, 34) == 7 && get32(f, 42) == number; });
+        return !answer.empty() && udp_checksum(answer) == get16(answer, 40);
+    }
+    void stop() {
+        cable_.send(udp(ends_, 4711, 0x4442, text("stop")));
+        ++sent_["stop"];
+        ++short_frames_;
+    }
+    /// A frame that must not be answered, of the i-th kind, and what the image must call it.
+    std::pair<Bytes, std::string> stranger(unsigned i);
+
+    bool virtio() const { return GetParam() == "virtio-net"; }
+    Cable cable_;
+    Scratch scratch_;
+    Ends ends_;
+    std::map<std::string, uint64_t> sent_;
+    uint64_t short_frames_ = 0;  ///< under 60 bytes: QEMU's e1000e counts them, and pads them
+    std::mt19937 random_{1};
+};
+
+std::pair<Bytes, std::string> FromOutside::stranger(unsigned i) {
+    auto any = [&](unsigned least, unsigned most) { return least + random_() % (most - least + 1); };
+    auto noise = [&](size_t n) {
+        Bytes b(n);
+        for (uint8_t& byte : b) byte = static_cast<uint8_t>(random_());
+        return b;
+    };
+    auto framed = [&](unsigned type, const Bytes& content) { return ethernet(ends_.to_mac, ends_.from_mac, type, content); };
+    Bytes f;
+    Ends e = ends_;
+    switch (i % 20) {
+        case 0:
+            f = framed(0x88B5, {});
+            f.resize(any(6, 13));
+            ++short_frames_;
+            // QEMU's e1000e makes 60 bytes of it with zeros, among them the type.
+            return {f, virtio() ? "runt" : "other-ethertype"};
+        case 1: return {framed(0x88B5, noise(any(1501, 1508))), "over-long"};
+        case 2: return {framed(0x0800, noise(any(1509, 1522))), virtio() ? "over-long" : "card-over-long"};
+        case 3: return {framed(0x8100, noise(any(46, 1500))), "vlan"};
+        case 4: return {framed(0x88A8, noise(any(46, 1500))), "vlan"};
+        case 5:
+            f = udp(e, 4711, 7, noise(any(18, 1400)));
+            f[24 + random_() % 2] ^= static_cast<uint8_t>(1 + random_() % 255);
+            return {f, "bad-checksum"};
+        case 6:
+            f = udp(e, 4711, 7, noise(any(18, 1400)));
+            f[42 + random_() % (f.size() - 42)] ^= static_cast<uint8_t>(1 + random_() % 255);
+            return {f, "bad-checksum"};
+        case 7:
+            f = icmp_echo(e, noise(any(18, 1400)));
+            f[34 + random_() % (f.size() - 34)] ^= static_cast<uint8_t>(1 << random_() % 8);
+            return {f, "bad-checksum"};
+        case 8: return {framed(any(0x0900, 0x80FF), noise(any(46, 1500))), "other-ethertype"};
+        case 9: return {framed(any(0, 1500), noise(any(46, 1500))), "other-ethertype"};
+        case 10:
+            // Random from the IP header on; only its first half byte is known: no version 4.
+            f = framed(0x0800, noise(any(46, 1500)));
+            f[14] = static_cast<uint8_t>((f[14] & 0x0F) | (f[14] >> 4 == 4 ? 0x60 : f[14] & 0xF0));
+            return {f, "bad-header"};
+        case 11:
+            f = udp(e, 4711, 7, noise(any(18, 1000)));
+            put16(f, 16, any(1500, 65535));
+            seal_ip(f);
+            return {f, "truncated"};
+        case 12:
+            f = udp(e, 4711, 7, noise(any(18, 1000)));
+            put16(f, 38, any(1100, 65535));
+            return {f, "truncated"};
+        case 13:
+            f = udp(e, 4711, 7, noise(any(40, 1000)));
+            f[14] = static_cast<uint8_t>(0x40 | any(6, 15));
+            seal_ip(f);
+            return {f, "options"};
+        case 14:
+            f = udp(e, 4711, 7, noise(any(18, 1000)));
+            put16(f, 20, any(1, 0x1FFF) | (random_() % 2 ? 0x2000 : 0));
+            seal_ip(f);
+            return {f, "fragment"};
+        case 15:
+            e.from = (random_() % 2 ? 0x7F000000u : 0xE0000000u) | (random_() & 0xFFFFFF);
+            return {udp(e, 4711, 7, noise(18)), "bad-source"};
+        case 16: return {udp(e, 7, 7, noise(18)), "bad-source"};
+        case 17: return {ipv4(e, any(18, 255), noise(any(26, 1400))), "other-protocol"};
+        case 18: return {icmp_echo(e, noise(any(18, 1400)), 0), "other-message"};
+        default: return {udp(e, 4711, any(8, 0x4000), noise(any(18, 1400))), "other-port"};
+    }
+}
+
+TEST_P(FromOutside, AFloodOfMalformedFramesIsCountedAndTheImageStillAnswers) {
+    Running running(scratch_, arguments("poll", "--set requests=0 --set idle=30"));
+    ASSERT_TRUE(is_there());
+    // A datagram for which QEMU's socket has no room is lost without a trace: after each group the image must have answered
+    // before the next one leaves, so that every count has to be right.
+    constexpr unsigned frames = 100'000, group = 25;
+    for (unsigned i = 0; i < frames;) {
+        for (unsigned k = 0; k < group; ++k, ++i) {
+            auto [frame, kind] = stranger(i);
+            cable_.send(frame);
+            ++sent_[kind];
+        }
+        ASSERT_TRUE(echo(i)) << "no answer after " << i << " malformed frames";
+    }
+    cable_.send(icmp_echo(ends_, text("still there?..................")));
+    ++sent_["icmp-echo"];
+    EXPECT_FALSE(cable_.receive(20000, [](const Bytes& f) { return f.size() >= 60 && get16(f, 12) == 0x0800 && f[23] == 1 && f[34] == 0; }).empty());
+    stop();
+    Outcome outcome = running.end();
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    if (!virtio()) sent_["card-runt"] = short_frames_;
+    EXPECT_EQ(tally(results(scratch_), "frames"), sent_);
+}
+
+TEST_P(FromOutside, TenThousandEchoesAtARateItCanHoldLoseNothing) {
+    // As many as the image can hold: the next leaves when one came back.
+    Outcome run = doorbell_run(scratch_, arguments("hybrid", "--set requests=10000 --set window=16 --set payload=64"));
+    ASSERT_EQ(run.status, 0) << run.err;
+    Json r = results(scratch_);
+    EXPECT_EQ(r["complete"], true);
+    auto requests = tally(r, "requests"), frames = tally(r, "frames");
+    EXPECT_EQ(requests["sent"], 10000u);
+    EXPECT_EQ(requests["answered"], 10000u);
+    for (const char* none : {"lost", "duplicated", "damaged"}) EXPECT_EQ(requests[none], 0u) << none;
+    EXPECT_EQ(frames["udp-echo"], requests["sent"] + requests["knocks"]);
+    Json which = {{"model", GetParam()}, {"wait", "hybrid"}};
+    EXPECT_EQ(series(r, "echo", which, "round-trip")["count"], 10000);
+    EXPECT_EQ(series(r, "echo", which, "throughput")["unit"], "packet/s");
+    Json service = series(r, "echo", which, "service"), bursts = series(r, "echo", which, "burst");
+    ASSERT_TRUE(service.is_object() && bursts.is_object());
+    EXPECT_EQ(service["count"], bursts["count"]);
+    uint64_t stages = 0;
+    for (const Json& stage : service["stages"]) stages += stage["sum"].get<uint64_t>();
+    EXPECT_EQ(stages, service["sum"]) << "the stages add up";
+    // The first frames are warm-up, the stop and ARP are frames too.
+    EXPECT_LE(bursts["sum"].get<uint64_t>(), frames["udp-echo"] + frames["arp"] + frames["stop"]);
+    EXPECT_GE(bursts["sum"].get<uint64_t>() + 16 * 64, frames["udp-echo"]);
+}
+
+TEST_P(FromOutside, EveryWaitAnswersAndTheOpenLoopIsSaid) {
+    Outcome run = doorbell_run(scratch_, "echo:model=" + GetParam() + " --nic " + GetParam() + " " + cable_.words() + " --set requests=200 --set rate=500");
+    ASSERT_EQ(run.status, 0) << run.err;
+    Json r = results(scratch_);
+    EXPECT_EQ(r["complete"], true);
+    EXPECT_EQ(r["machine"]["clock"], "live") << "nobody said --clock";
+    for (const char* wait : {"poll", "irq", "irq-halt", "hybrid"}) {
+        Json which = {{"model", GetParam()}, {"wait", wait}};
+        Json round_trip = series(r, "echo", which, "round-trip");
+        ASSERT_TRUE(round_trip.is_object()) << wait << r["skipped"].dump();
+        EXPECT_EQ(round_trip["unit"], "ns");
+        EXPECT_EQ(round_trip["evidence"], "rough");
+        EXPECT_EQ(round_trip["count"], 200) << wait;
+        EXPECT_TRUE(series(r, "echo", which, "slip").is_object());
+        EXPECT_TRUE(series(r, "echo", which, "service").is_object());
+    }
+    EXPECT_TRUE(r.value("digest", "").empty()) << "nothing from outside is exact";
+}
+
+INSTANTIATE_TEST_SUITE_P(Cards, FromOutside, testing::Values("e1000e", "virtio-net"),
+                         [](const auto& info) { return info.param == "e1000e" ? "e1000e" : "virtio"; });
+
+TEST(Outside, WithoutAnOutsideEveryCaseIsSkippedAtOnce) {
+    for (const char* clock : {"exact", "live"}) {
+        Scratch scratch;
+        Outcome run = doorbell_run(scratch, std::string("echo --machine pc --clock ") + clock);
+        ASSERT_EQ(run.status, 0) << run.err;
+        Json r = results(scratch);
+        EXPECT_TRUE(r["series"].empty());
+        ASSERT_EQ(r["skipped"].size(), 8u);
+        for (const Json& s : r["skipped"]) EXPECT_NE(s["reason"].get<std::string>().find("--net udp:PORT"), std::string::npos) << s.dump();
+    }
+}
+
+TEST(Outside, AQuietCaseEndsByItselfAndIsNoHang) {
+    // The signs of life come every 10 s: a time-out of less than the quiet must not end it.
+    Scratch scratch;
+    Cable cable;
+    Outcome run = doorbell_run(scratch, "echo:model=virtio-net,wait=irq-halt --nic virtio-net " + cable.words() + " --set requests=0 --set idle=22 --timeout 15");
+    EXPECT_EQ(run.status, 0) << run.err;
+    Json r = results(scratch);
+    EXPECT_EQ(r["complete"], true) << r["failure"];
+    ASSERT_EQ(r["skipped"].size(), 1u);
+    EXPECT_NE(r["skipped"][0]["reason"].get<std::string>().find("nothing came"), std::string::npos);
+}
+
+/// Why a tap cannot be had here; "" where it can.
+std::string no_tap(const Scratch& scratch) {
+    if (shell(scratch, "command -v ping && command -v ip").status != 0) return "ping (iputils-ping) or ip (iproute2) is not installed";
+    Outcome tap = shell(scratch, "unshare -n ip tuntap add mode tap dev doorbell0");
+    return tap.status == 0 ? "" : "no tap in a network namespace of its own: " + tap.err;
+}
+
+class Ping : public testing::TestWithParam<std::string> {};
+
+TEST_P(Ping, DebiansPingIsAnsweredThroughATap) {
+    Scratch scratch;
+    if (std::string why = no_tap(scratch); !why.empty()) GTEST_SKIP() << why;
+    // The namespace, and the tap in it, end with the last process inside. -w and -W bound ping; the image ends by itself
+    // when nothing comes any more.
+    std::ofstream(scratch / "inside.sh") << "set -e\n"
+                                            "ip link set lo up\n"
+                                            "ip tuntap add mode tap dev doorbell0\n"
+                                            "ip addr add 10.68.68.1/24 dev doorbell0\n"
+                                            "ip link set doorbell0 up\n"
+                                            DOORBELL_COMMAND " run echo:model=" << GetParam() << ",wait=hybrid --nic " << GetParam()
+                                         << " --net tap:doorbell0 --set requests=0 --set idle=5 --out run &\n"
+                                            "doorbell=$!\n"
+                                            // Until the first answer (the card has to come up), then twenty in a row.
+                                            "ping -q -c 1 -i 0.2 -w 60 10.68.68.2\n"
+                                            "ping -c 20 -i 0.05 -s 1000 -W 20 10.68.68.2\n"
+                                            "wait $doorbell\n";
+    Outcome run = shell(scratch, "unshare -n sh inside.sh");
+    ASSERT_EQ(run.status, 0) << run.out << run.err;
+    EXPECT_NE(run.out.find("20 packets transmitted, 20 received, 0% packet loss"), std::string::npos) << run.out;
+    auto frames = tally(results(scratch), "frames");
+    EXPECT_GE(frames["icmp-echo"], 21u);
+    EXPECT_GE(frames["arp"], 1u) << "the host had to ask where it is";
+    EXPECT_EQ(frames.count("bad-checksum"), 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cards, Ping, testing::Values("e1000e", "virtio-net"), [](const auto& info) { return info.param == "e1000e" ? "e1000e" : "virtio"; });
+
+TEST(Outside, TheSenderMeasuresThroughATapAsWell) {
+    Scratch scratch;
+    if (std::string why = no_tap(scratch); !why.empty()) GTEST_SKIP() << why;
+    std::ofstream(scratch / "inside.sh") << "set -e\n"
+                                            "ip tuntap add mode tap dev doorbell0\n"
+                                            "ip addr add 10.68.68.1/24 dev doorbell0\n"
+                                            "ip link set doorbell0 up\n"
+                                            DOORBELL_COMMAND " run echo:wait=poll --net tap:doorbell0 --set requests=500 --set rate=500 --out run\n";
+    Outcome run = shell(scratch, "unshare -n sh inside.sh");
+    ASSERT_EQ(run.status, 0) << run.out << run.err;
+    auto requests = tally(results(scratch), "requests");
+    EXPECT_EQ(requests["sent"], 500u);
+    EXPECT_EQ(requests["answered"], 500u);
+    EXPECT_EQ(requests["damaged"], 0u);
+}
+
+}  // namespace
+}  // namespace doorbell::test
