@@ -148,7 +148,7 @@ extern const Lab caches_lab{
     .claims = claims,
     .body = in_image(body),
     .by_default = false,
-    .counters = shown,
+    .counters = for_the_table(shown),
 };
 
 }  // namespace doorbell::labs

@@ -32,30 +32,42 @@ uint64_t misses_of(const Results& results, const char* lab, const Which& w) {
     return after == none || before == none ? none : after > before ? after - before : 0;
 }
 
+struct Side {
+    const Which& which;
+    uint64_t value;
+};
+struct Meaning {
+    const char *before, *unit, *evidence;
+};
+
+Verdict compared(const Side& a, const Side& b, uint64_t times, const Meaning& meaning, const char* cannot_say, std::span<char> buffer) {
+    wire::Text text(buffer);
+    for (const Side* side : {&a, &b})
+        text << side->which.which << " " << side->which.metric << meaning.before << side->value << " " << meaning.unit << (side == &a ? "; " : " (");
+    text << meaning.evidence << ")";
+    if (cannot_say != nullptr) {
+        text << "; " << cannot_say;
+        return {Verdict::Holds::cannot_say, text.view()};
+    }
+    return {a.value * times < b.value ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+}
+
 }  // namespace
 
-[[gnu::noinline]] Verdict below(const Results& results, const char* lab, Which first, Which second, uint64_t times,
-                                const char* not_in_exact, std::span<char> buffer) {
+Verdict below(const Results& results, const char* lab, Which first, Which second, uint64_t times,
+              const char* not_in_exact, std::span<char> buffer) {
     const Summary* a = results.find(lab, first.which, first.metric);
     const Summary* b = results.find(lab, second.which, second.metric);
     if (a == nullptr || b == nullptr) return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
-    wire::Text text(buffer);
-    text << first.which << " " << first.metric << ": p50 " << a->p50 << " " << a->unit << "; " << second.which << " "
-         << second.metric << ": p50 " << b->p50 << " " << b->unit << " (" << a->evidence << ")";
-    if (not_in_exact != nullptr && std::string_view(a->evidence) == "exact") {
-        text << "; " << not_in_exact;
-        return {Verdict::Holds::cannot_say, text.view()};
-    }
-    return {a->p50 * times < b->p50 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    bool exact = std::string_view(a->evidence) == "exact";
+    return compared({first, a->p50}, {second, b->p50}, times, {": p50 ", a->unit, a->evidence}, exact ? not_in_exact : nullptr, buffer);
 }
 
 Verdict below_by_misses(const Results& results, const char* lab, Which first, Which second, uint64_t times, std::span<char> buffer) {
     Verdict verdict = below(results, lab, first, second, times, "this clock knows no caches; run --model on counts misses", buffer);
     uint64_t few = misses_of(results, lab, first), many = misses_of(results, lab, second);
     if (verdict.holds != Verdict::Holds::cannot_say || few == none || many == none) return verdict;
-    wire::Text text(buffer);
-    text << first.which << " " << first.metric << ": " << few << " cache misses; " << second.which << " " << second.metric << ": " << many << " (modelled)";
-    return {few * times < many ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    return compared({first, few}, {second, many}, times, {": ", "cache misses", "modelled"}, nullptr, buffer);
 }
 
 }  // namespace doorbell::labs
