@@ -2,11 +2,31 @@
 // counter can be held against them: for the cache model, and for a processor's own counters.
 #include "labs/walks.h"
 
+#include "firmware/cpu/descriptors.h"
 #include "firmware/wire/text.h"
 #include "labs/bench.h"
 #include "labs/lab.h"
 
 DOORBELL_WALKS;
+
+// What hardware charges for besides misses. walk_memory: loads and stores over the border of a line and of a page, one
+// that is both, and a string. walk_events(memory, the local APIC's page): 2 port reads, 3 port writes, 4 MMIO reads, 3
+// MMIO writes, 5 INT n, 1 interrupt (of the processor to itself), 2 writes to CR3, 3 INVLPG; the handler's are 1 MMIO
+// write and 1 IRETQ each.
+extern "C" {
+Walk walk_memory, walk_events;
+void event_handler();
+}
+DOORBELL_WALK("walk_memory",
+              "movq 60(%rdi), %rax\n\tmovq %rax, 4092(%rdi)\n\tlock addq $1, 128(%rdi)\n\t"
+              "movq %rcx, %r11\n\tleaq 256(%rdi), %rsi\n\taddq $512, %rdi\n\tmovl $8, %ecx\n\trep movsb\n\tmovq %r11, %rcx\n\t");
+DOORBELL_WALK("walk_events",
+              ".rept 2\n\tinb $0x80, %al\n\t.endr\n\t.rept 3\n\toutb %al, $0x80\n\t.endr\n\t"
+              ".rept 4\n\tmovl 0x20(%rsi), %eax\n\t.endr\n\txorl %eax, %eax\n\t.rept 2\n\tmovl %eax, 0x80(%rsi)\n\t.endr\n\t"
+              ".rept 5\n\tint $0x63\n\t.endr\n\t"
+              "movl $0x40000 + 0x63, 0x300(%rsi)\n\tsti\n\tnop\n\tnop\n\tcli\n\t"
+              "movq %cr3, %rax\n\t.rept 2\n\tmovq %rax, %cr3\n\t.endr\n\t.rept 3\n\tinvlpg (%rdi)\n\t.endr\n\t");
+asm(".pushsection .text.walks, \"ax\"\nevent_handler:\n\tmovl $0, 0xB0(%rsi)\n\tiretq\n.popsection");
 
 namespace doorbell::labs {
 namespace {
@@ -26,11 +46,14 @@ constexpr Case cases[] = {
     "walk=random bytes=524288 state=cold",
     "walk=transpose n=64 state=cold",
     "walk=branches",
+    "walk=memory state=cold",
+    "walk=events",
 };
 
 /// Loads of a stride or random walk, branches of a branch walk.
 constexpr uint64_t count = 4096;
 constexpr uint64_t room = 1 << 20;
+constexpr uint8_t event_vector = 0x63;
 
 struct Plan {
     Walk* walk;
@@ -43,6 +66,7 @@ Plan plan_of(const Case& which, uint64_t memory) {
     if (walk == "chase") return {walk_chase, 0, which.number("bytes") / 64};
     if (walk == "random") return {walk_random, which.number("bytes"), count};
     if (walk == "transpose") return {walk_transpose, memory + room / 2, which.number("n")};
+    if (walk == "memory") return {walk_memory, 0, 0};
     if (walk == "branches") return {walk_branches, 0, count};
     return {walk_empty, 0, 0};
 }
@@ -60,6 +84,12 @@ Result<void> body(Bench& bench, const Case& which) {
     for (uint64_t at = memory; at < memory + room; at += 64) *reinterpret_cast<volatile uint64_t*>(at) = 0;
     if (which["walk"] == "chase") link_ring(reinterpret_cast<void*>(memory), which.number("bytes"));
     Plan plan = plan_of(which, memory);
+    bool events = which["walk"] == "events";
+    if (events) {
+        if (bench.machine.apic->x2()) return Error{"the local APIC is in x2APIC mode: it has no page to read and write"};
+        plan = {walk_events, bench.machine.apic->xapic().base(), 0};
+        cpu::set_gate(event_vector, event_handler);
+    }
     bool cold = which["state"] == "cold", warm = which["state"] == "warm";
     measure::Series& cost = bench.series("cost", {.less_overhead = true});
     bench.repeat([&](uint64_t samples) {
@@ -70,6 +100,7 @@ Result<void> body(Bench& bench, const Case& which) {
             cost.record(walked.ended - walked.began);
         }
     });
+    if (events) cpu::reset_gate(event_vector);
     return {};
 }
 
@@ -117,7 +148,7 @@ extern const Lab caches_lab{
     .claims = claims,
     .body = in_image(body),
     .by_default = false,
-    .counters = shown,
+    .counters = for_the_table(shown),
 };
 
 }  // namespace doorbell::labs

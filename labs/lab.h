@@ -90,7 +90,7 @@ struct Lab {
     bool by_default = true;
     /// Whether it can do more with network cards in the machine: `doorbell run` then puts them in.
     bool wants_card = false;
-    /// The counters that tell this lab's story, for the table; without any, a usual few.
+    /// The counters that tell this lab's story, for the table; without any, a usual few. Not in the image.
     std::span<const char* const> counters = {};
 };
 
@@ -99,6 +99,11 @@ struct Lab {
 template <class Function>
 consteval Function* in_image(Function* function) {
     return __STDC_HOSTED__ ? nullptr : function;
+}
+
+/// What only the command shows.
+consteval std::span<const char* const> for_the_table(std::span<const char* const> names) {
+    return __STDC_HOSTED__ ? names : std::span<const char* const>{};
 }
 
 }  // namespace doorbell::labs

@@ -238,23 +238,9 @@ Verdict hidden_passes_direct(const Results& results) {
     return below(results, "switch", {"state=registers space=other", "cost"}, {"set=65536 stride=64", "refill"}, 1,
                  "this clock knows no caches, and misses are no time", because_buffer);
 }
-/// What the walk after a switch missed more than the one before.
-Misses lost(const Results& results, const char* which) {
-    const Summary* walk = results.find("switch", which, "walk");
-    const Summary* after = results.find("switch", which, "walk-after-switch");
-    if (walk == nullptr || after == nullptr) return {};
-    Misses before = misses_of(*walk), now = misses_of(*after);
-    return {now.each > before.each ? now.each - before.each : 0, now.evidence};
-}
 Verdict hidden_is_small(const Results& results) {
-    constexpr Which small{"set=4096 stride=64", "refill"}, large{"set=262144 stride=64", "refill"};
-    const Summary* time = results.find("switch", small.which, small.metric);
-    Misses few = lost(results, small.which), many = lost(results, large.which);
-    if (time == nullptr || std::string_view(time->evidence) != "exact" || few.evidence == nullptr || many.evidence == nullptr)
-        return below(results, "switch", small, large, 10, no_caches, because_buffer);
-    wire::Text text(because_buffer);
-    text << "cache misses that a switch adds to the walk: " << few.each << " with 4 KiB, " << many.each << " with 256 KiB (" << many.evidence << ")";
-    return {few.each * 10 < many.each ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    return below_by_misses(results, "switch", {"set=4096 stride=64", "refill", "walk-after-switch", "walk"},
+                           {"set=262144 stride=64", "refill", "walk-after-switch", "walk"}, 10, because_buffer);
 }
 Verdict caches_are_cold(const Results& results) {
     return below_by_misses(results, "switch", {"set=32768 stride=64", "walk"}, {"set=32768 stride=64", "walk-after-switch"}, 2, because_buffer);

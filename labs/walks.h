@@ -26,10 +26,10 @@ Walked walk_twice(void* memory, uint64_t second, uint64_t third, Walk* walk);
 // 18 bytes and the 4 in front of it lie at the end of the line before. The return address is taken from the stack
 // beforehand: after the walk no memory is touched, whose line the walk may have driven out.
 #define DOORBELL_WALK(name, body)                      \
-    asm(".pushsection .text." name ", \"ax\"\n"        \
+    asm(".pushsection .text.walks, \"ax\"\n"          \
         ".globl " name "\n"                            \
         ".type " name ", @function\n"                  \
-        ".balign 64\n.skip 42, 0x90\n" name ":\n\t"    \
+        ".skip (42 - (. - walks)) & 63, 0x90\n" name ":\n\t" \
         "popq %rcx\n\tmovq %rdx, %r9\n\t"              \
         "lfence\n\trdtsc\n\tshlq $32, %rdx\n\torq %rdx, %rax\n\tmovq %rax, %r8\n\tlfence\n\t" \
         ".size " name ", . - " name "\n"               \
@@ -44,6 +44,7 @@ Walked walk_twice(void* memory, uint64_t second, uint64_t third, Walk* walk);
 
 /// Written once in each program that uses them.
 #define DOORBELL_WALKS                                                                                       \
+    asm(".pushsection .text.walks, \"ax\"\n.balign 64\nwalks:\n.popsection");                                \
     DOORBELL_WALK("walk_empty", "");                                                                         \
     DOORBELL_WALK("walk_stride", "1: movq (%rdi), %rax\n\taddq %rsi, %rdi\n\tdecq %r9\n\tjnz 1b\n\t");        \
     DOORBELL_WALK("walk_chase", "1: movq (%rdi), %rdi\n\tdecq %r9\n\tjnz 1b\n\t");                            \
@@ -62,7 +63,7 @@ Walked walk_twice(void* memory, uint64_t second, uint64_t third, Walk* walk);
                   "1: movq %rdi, %rax\n\tshlq $13, %rax\n\txorq %rax, %rdi\n\tmovq %rdi, %rax\n\tshrq $7, %rax\n\t" \
                   "xorq %rax, %rdi\n\tmovq %rdi, %rax\n\tshlq $17, %rax\n\txorq %rax, %rdi\n\t"               \
                   "testq $1, %rdi\n\tjz 2f\n\tnop\n2: decq %r9\n\tjnz 1b\n\t");                         \
-    asm(".pushsection .text.walk_twice, \"ax\"\n"                                                           \
+    asm(".pushsection .text.walks, \"ax\"\n"                                                                \
         ".globl walk_twice\n"                                                                                \
         ".type walk_twice, @function\n"                                                                      \
         "walk_twice:\n\t"                                                                                    \

@@ -70,14 +70,6 @@ void Counters::stored_at(const Series& series, const void* start, uint64_t strid
 }
 
 void Counters::begin() {
-    model_mailbox.low = ~0ull;
-    model_mailbox.high = 0;
-    for (unsigned i = 0; i < count_; ++i) {
-        const wire::MailboxSeries& d = model_mailbox.series[i];
-        uint64_t end = d.value_start + d.value_bytes;
-        if (d.value_start < model_mailbox.low) model_mailbox.low = d.value_start;
-        if (end > model_mailbox.high) model_mailbox.high = end;
-    }
     MODEL_MARKER(MailboxCommand::begin);
 #if !__STDC_HOSTED__
     if (pass_ != nullptr) pass_->forget_log();

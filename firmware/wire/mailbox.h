@@ -65,7 +65,6 @@ struct alignas(64) Mailbox {
     uint64_t ram_end = 0;       ///< at and above, addresses are devices' (or need translation)
     uint64_t idt = 0;           ///< address of the 256 gates: a block that begins at one's target was entered by it
     uint64_t device_start = 0, device_bytes = 0;
-    uint64_t low = 0, high = 0;  ///< no value_start is outside; stores there are looked at
     uint64_t series_count = 0;
     MailboxSeries series[max_series] = {};
     uint64_t model = 0;         ///< written by the model: 1 where there is one

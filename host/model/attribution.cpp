@@ -9,6 +9,13 @@ void Attribution::begin(const wire::Mailbox& mailbox) {
     count_ = std::min<uint64_t>(mailbox.series_count, wire::Mailbox::max_series);
     std::copy_n(mailbox.series, count_, series_);
     for (unsigned i = 0; i < count_; ++i) series_[i].stages = std::min<uint64_t>(series_[i].stages, wire::MailboxSeries::max_stages);
+    low_ = ~0ull;
+    uint64_t high = 0;
+    for (unsigned i = 0; i < count_; ++i) {
+        low_ = std::min(low_, series_[i].value_start);
+        high = std::max(high, series_[i].value_start + series_[i].value_bytes);
+    }
+    span_ = count_ == 0 ? 0 : high - low_;
     // What was passed before is no sample's.
     std::fill_n(taken_, count_, newest_);
     std::memset(rows_, 0, sizeof rows_);
@@ -78,7 +85,7 @@ void Attribution::end(const Guest& guest) {
     for (unsigned i = 0; i < count_; ++i)
         for (uint64_t row = 0; row <= series_[i].stages; ++row)
             guest.at<wire::MailboxRow>(series_[i].rows + row * sizeof(wire::MailboxRow)) = rows_[i][row];
-    count_ = 0;
+    count_ = span_ = 0;
 }
 
 }  // namespace doorbell::model

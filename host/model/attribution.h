@@ -39,7 +39,9 @@ class Attribution {
     void stored(const Guest& guest, uint64_t address);
     /// Hands the sums over and stops.
     void end(const Guest& guest);
-    bool active() const { return count_ != 0; }
+    /// Where values are stored: none outside of [low(), low() + span()).
+    uint64_t low() const { return low_; }
+    uint64_t span() const { return span_; }
 
   private:
     static constexpr unsigned edges = 32;
@@ -59,6 +61,7 @@ class Attribution {
     std::array<Edge, edges> ring_{};
     uint64_t newest_ = edges;
     uint64_t count_ = 0;
+    uint64_t low_ = 0, span_ = 0;
     wire::MailboxSeries series_[wire::Mailbox::max_series] = {};
     uint64_t taken_[wire::Mailbox::max_series] = {};  ///< the edge that the series' last sample ended or began with
     wire::MailboxRow rows_[wire::Mailbox::max_series][wire::MailboxSeries::max_stages + 1] = {};

@@ -45,8 +45,9 @@ void Hierarchy::fetch_slowly(uint64_t line, bool two) {
     (*tally_)[ModelCount::l1i_misses] += missed;
 }
 
-void Hierarchy::data_slowly(uint64_t page, uint64_t line, bool two) {
-    if (page != last_page_) {
+void Hierarchy::data_slowly(uint64_t virtual_address, unsigned bytes, uint64_t line, bool two) {
+    for (uint64_t page = virtual_address >> page_shift; page <= (virtual_address + bytes - 1) >> page_shift; ++page) {
+        if (page == last_page_) continue;
         last_page_ = page;
         if (!dtlb_.use(page)) ++(*tally_)[ModelCount::dtlb_misses];
     }

@@ -30,12 +30,13 @@ class Hierarchy {
         if (line == last_fetch_ && !two) return;
         fetch_slowly(line, two);
     }
-    /// Data at physical address `address` is used, `bytes` of it. A use of two lines misses at most once.
+    /// Data at physical address `address` is used, `bytes` of it. A use of two lines misses at most once; one of two
+    /// pages may miss both, each of which takes a walk.
     void data(uint64_t virtual_address, uint64_t address, unsigned bytes) {
         uint64_t line = address >> line_shift_;
         bool two = (address + bytes - 1) >> line_shift_ != line;
-        if (line == last_data_ && !two && virtual_address >> 12 == last_page_) return;
-        data_slowly(virtual_address >> 12, line, two);
+        if (line == last_data_ && !two && virtual_address >> page_shift == last_page_) return;
+        data_slowly(virtual_address, bytes, line, two);
     }
     /// The outcome of a conditional branch.
     void branch(uint64_t address, bool taken) {
@@ -57,10 +58,11 @@ class Hierarchy {
 
   private:
     void fetch_slowly(uint64_t line, bool two);
-    void data_slowly(uint64_t page, uint64_t line, bool two);
+    void data_slowly(uint64_t virtual_address, unsigned bytes, uint64_t line, bool two);
     /// A miss of level 1 goes on: whether it missed in L2 and in the LLC.
     void below(uint64_t line);
 
+    static constexpr unsigned page_shift = 12;
     Tally* tally_ = nullptr;
     unsigned line_shift_;
     bool device_to_llc_;

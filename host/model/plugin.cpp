@@ -66,7 +66,6 @@ struct Model {
     Guest guest;
     uint64_t mailbox = 0;
     uint64_t ram_end = 0xC0000000;
-    uint64_t low = 0, span = 0;  ///< where values are stored
     const Branch* pending = nullptr;
     bool software = false;       ///< the last control transfer was INT n
 
@@ -141,7 +140,7 @@ void at_memory(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void*) {
     }
     ++(*m.tally)[store ? ModelCount::stores : ModelCount::loads];
     m.hierarchy.data(address, physical, 1u << qemu_plugin_mem_size_shift(info));
-    if (store && physical - m.low < m.span) m.attribution.stored(m.guest, physical);
+    if (store && physical - m.attribution.low() < m.attribution.span()) m.attribution.stored(m.guest, physical);
 }
 
 void command(MailboxCommand what) {
@@ -158,15 +157,8 @@ void command(MailboxCommand what) {
             box.model = 1;
             break;
         }
-        case MailboxCommand::begin:
-            m.low = box.low;
-            m.span = box.series_count == 0 ? 0 : box.high - box.low;
-            m.attribution.begin(box);
-            break;
-        case MailboxCommand::end:
-            m.span = 0;
-            m.attribution.end(m.guest);
-            break;
+        case MailboxCommand::begin: m.attribution.begin(box); break;
+        case MailboxCommand::end: m.attribution.end(m.guest); break;
         case MailboxCommand::forget: m.hierarchy.forget(); break;
         case MailboxCommand::device: m.hierarchy.device(box.device_start, box.device_bytes); break;
     }

@@ -1,5 +1,6 @@
 #include "labs/results.h"
 
+#include "firmware/wire/text.h"
 #include "labs/compare.h"
 
 namespace doorbell::labs {
@@ -10,28 +11,63 @@ const Summary* Results::find(std::string_view lab, std::string_view which, std::
     return nullptr;
 }
 
-Misses misses_of(const Summary& s) {
-    Misses misses;
-    for (std::string_view level : {"l1d_misses", "l2_misses", "llc_misses"}) {
-        const Figure* f = s.counter(level);
-        if (f == nullptr || f->samples == 0) continue;
-        misses.each += (f->value + f->samples / 2) / f->samples;
-        misses.evidence = f->evidence;
-    }
+namespace {
+
+/// Cache misses of a sample; nothing counted: `none`.
+constexpr uint64_t none = ~0ull;
+uint64_t misses_of(const Results& results, const char* lab, const char* which, const char* metric) {
+    uint64_t misses = none;
+    const Summary* s = results.find(lab, which, metric);
+    if (s == nullptr) return none;
+    for (const Figure& f : s->figures)
+        // l1i_misses, l1d_misses, l2_misses, llc_misses
+        if (f.name[0] == 'l' && std::string_view(f.name).ends_with("_misses") && *f.stage == 0)
+            misses = (misses == none ? 0 : misses) + (f.value + f.samples / 2) / f.samples;
     return misses;
 }
 
-Verdict below_by_misses(const Results& results, const char* lab, Which first, Which second, uint64_t times, std::span<char> buffer) {
+uint64_t misses_of(const Results& results, const char* lab, const Which& w) {
+    if (w.after == nullptr) return misses_of(results, lab, w.which, w.metric);
+    uint64_t after = misses_of(results, lab, w.which, w.after), before = misses_of(results, lab, w.which, w.before);
+    return after == none || before == none ? none : after > before ? after - before : 0;
+}
+
+struct Side {
+    const Which& which;
+    uint64_t value;
+};
+struct Meaning {
+    const char *before, *unit, *evidence;
+};
+
+Verdict compared(const Side& a, const Side& b, uint64_t times, const Meaning& meaning, const char* cannot_say, std::span<char> buffer) {
+    wire::Text text(buffer);
+    for (const Side* side : {&a, &b})
+        text << side->which.which << " " << side->which.metric << meaning.before << side->value << " " << meaning.unit << (side == &a ? "; " : " (");
+    text << meaning.evidence << ")";
+    if (cannot_say != nullptr) {
+        text << "; " << cannot_say;
+        return {Verdict::Holds::cannot_say, text.view()};
+    }
+    return {a.value * times < b.value ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+}
+
+}  // namespace
+
+Verdict below(const Results& results, const char* lab, Which first, Which second, uint64_t times,
+              const char* not_in_exact, std::span<char> buffer) {
     const Summary* a = results.find(lab, first.which, first.metric);
     const Summary* b = results.find(lab, second.which, second.metric);
-    bool exact = a != nullptr && b != nullptr && std::string_view(a->evidence) == "exact";
-    if (!exact || misses_of(*a).evidence == nullptr || misses_of(*b).evidence == nullptr)
-        return below(results, lab, first, second, times, no_caches, buffer);
-    uint64_t few = misses_of(*a).each, many = misses_of(*b).each;
-    wire::Text text(buffer);
-    text << first.which << " " << first.metric << ": " << few << " cache misses; " << second.which << " " << second.metric << ": " << many << " ("
-         << misses_of(*b).evidence << ")";
-    return {few * times < many ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    if (a == nullptr || b == nullptr) return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
+    bool exact = std::string_view(a->evidence) == "exact";
+    return compared({first, a->p50}, {second, b->p50}, times, {": p50 ", a->unit, a->evidence}, exact ? not_in_exact : nullptr, buffer);
+}
+
+Verdict below_by_misses(const Results& results, const char* lab, Which first, Which second, uint64_t times, std::span<char> buffer) {
+    Verdict verdict = below(results, lab, first, second, times, "this clock knows no caches; run --model on counts misses", buffer);
+    uint64_t few = misses_of(results, lab, first), many = misses_of(results, lab, second);
+    if (verdict.holds != Verdict::Holds::cannot_say || few == none || many == none) return verdict;
+    return compared({first, few}, {second, many}, times, {": ", "cache misses", "modelled"}, nullptr, buffer);
 }
 
 }  // namespace doorbell::labs

@@ -54,6 +54,18 @@ TEST(Hierarchy, AnAccessOfTwoLinesMissesOnce) {
     EXPECT_EQ(m[ModelCount::l1d_misses], 1u);
 }
 
+TEST(Hierarchy, AnAccessOfTwoPagesMayMissBoth) {
+    Small m;
+    m.hierarchy.data(4092, 4092, 8);
+    EXPECT_EQ(m[ModelCount::dtlb_misses], 2u);
+    EXPECT_EQ(m[ModelCount::l1d_misses], 1u);
+    m.hierarchy.data(4092, 4092, 8);
+    EXPECT_EQ(m[ModelCount::dtlb_misses], 2u);
+    m.hierarchy.forget_pages();
+    m.hierarchy.data(4096, 4096, 8);
+    EXPECT_EQ(m[ModelCount::dtlb_misses], 3u);
+}
+
 TEST(Hierarchy, WhatADeviceWroteIsGoneOrInTheLastLevel) {
     for (bool to_llc : {false, true}) {
         Geometry g = parse(to_llc ? "on,device=llc" : "on,device=invalidate");
