@@ -140,6 +140,7 @@ Finding settings(const fs::path& root) {
     std::ifstream in(journal);
     std::string owner, line, files;
     std::getline(in, owner);
+    owner = owner.substr(0, owner.find(' '));
     while (std::getline(in, line)) files += (files.empty() ? "" : ", ") + line.substr(0, line.find('\t'));
     if (files.empty()) return {"host settings", State::good, "none is left changed by a run", ""};
     if (fs::exists("/proc/" + owner)) return {"host settings", State::unknown, "changed by a run of process " + owner + ": " + files, ""};

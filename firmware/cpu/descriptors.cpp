@@ -119,6 +119,26 @@ Handler set_handler(uint8_t vector, Handler handler) {
     return before;
 }
 
+namespace {
+bool stepped_over;
+void step_over(Frame& frame) {
+    stepped_over = true;
+    frame.rax = frame.rdx = 0;
+    frame.rip += 2;  // each of the three is two bytes long
+}
+}  // namespace
+
+FaultGuard::FaultGuard() : protection_(set_handler(vector::general_protection, step_over)), opcode_(set_handler(vector::invalid_opcode, step_over)) {
+    stepped_over = false;
+}
+
+FaultGuard::~FaultGuard() {
+    set_handler(vector::general_protection, protection_);
+    set_handler(vector::invalid_opcode, opcode_);
+}
+
+bool FaultGuard::faulted() const { return stepped_over; }
+
 void set_gate(uint8_t vector, void (*entry)(), unsigned dpl, Ist ist) {
     write_gate(vector, reinterpret_cast<uint64_t>(entry), dpl, ist);
 }

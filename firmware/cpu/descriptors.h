@@ -38,6 +38,19 @@ void load_descriptors(Handler otherwise);
 /// Has the common stub call `handler` for `vector`; returns the one before.
 Handler set_handler(uint8_t vector, Handler handler);
 
+/// As long as it lives, a RDMSR, WRMSR or RDPMC that raises #GP or #UD is stepped over, and reads 0: for registers that
+/// are promised, or that every real processor has, and that are missing all the same. One at a time.
+class FaultGuard {
+  public:
+    FaultGuard();
+    ~FaultGuard();
+    FaultGuard(const FaultGuard&) = delete;
+    bool faulted() const;  ///< whether one did, since the guard was made
+
+  private:
+    Handler protection_, opcode_;
+};
+
 /// Points the gate itself at `entry`, an assembly routine that ends in IRETQ: for measured code, which cannot
 /// afford the common stub. `dpl` is the least privileged ring that may raise it by INT n.
 void set_gate(uint8_t vector, void (*entry)(), unsigned dpl = 0, Ist ist = Ist::none);

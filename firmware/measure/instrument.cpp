@@ -147,7 +147,11 @@ Instrument observe(const cpu::Features& features, uint64_t tsc_hz, Histogram* sc
     // MSR_SMI_COUNT is there on Intel from Nehalem on (SDM vol. 4, table 2-15 and later); a hypervisor's copy of
     // it says nothing, so it is read on bare metal only.
     in.smi_known = features.intel() && !features.hypervisor_present && features.family == 6 && features.model >= 0x1A;
-    if (in.smi_known) in.smi_before = cpu::Msrs::read(msr_smi_count) & 0xFFFFFFFF;
+    if (in.smi_known) {
+        cpu::FaultGuard guard;
+        in.smi_before = cpu::Msrs::read(msr_smi_count) & 0xFFFFFFFF;
+        in.smi_known = !guard.faulted();
+    }
 
     overhead.clear();
     time_nothing(overhead, rounds);  // warms code and histogram

@@ -157,26 +157,6 @@ uint64_t rdpmc(uint32_t index) {
     return uint64_t{high} << 32 | low;
 }
 
-/// A register or RDPMC that is promised and raises #GP all the same: RDMSR, WRMSR and RDPMC are two bytes long.
-bool faulted;
-void step_over(cpu::Frame& frame) {
-    faulted = true;
-    frame.rip += 2;
-}
-class Guard {
-  public:
-    Guard() : before_(cpu::set_handler(cpu::vector::general_protection, step_over)), invalid_(cpu::set_handler(cpu::vector::invalid_opcode, step_over)) {
-        faulted = false;
-    }
-    ~Guard() {
-        cpu::set_handler(cpu::vector::general_protection, before_);
-        cpu::set_handler(cpu::vector::invalid_opcode, invalid_);
-    }
-
-  private:
-    cpu::Handler before_, invalid_;
-};
-
 void random_branches() {
     uint64_t state = 88172645463325252, left = 4096;
     asm volatile(
@@ -234,21 +214,21 @@ Result<void> PmuPass::open(const cpu::Features& features, uint64_t scratch) {
     pmu_ = *found;
     wire::Text text(description_);
     text << pmu_.table() << ", version " << uint64_t{pmu_.version()};
-    Guard guard;
+    cpu::FaultGuard guard;
     auto all = pmu_.events();
     bool any_doubted = false, instructions = false;
     for (size_t next = 0; next < all.size();) {
         auto taken = pmu_.program(all.subspan(next), running_);
-        if (faulted) return Error{"advertised but does not count: its registers raise #GP"};
+        if (guard.faulted()) return Error{"advertised but does not count: its registers raise #GP"};
         if (!taken) return taken.error();
         if (*taken == 0) break;
         auto started = pmu_.start();
-        if (faulted) return Error{"advertised but does not count: its registers raise #GP"};
+        if (guard.faulted()) return Error{"advertised but does not count: its registers raise #GP"};
         if (!started) return started.error();
         for (unsigned i = 0; i < *taken; ++i) {
             const cpu::PmuEvent* e = running_[i].event;
             bool counts = proven(running_[i], scratch);
-            if (faulted) return Error{"advertised but does not count: RDPMC faults"};
+            if (guard.faulted()) return Error{"advertised but does not count: RDPMC faults"};
             if (counts) {
                 believed_[believed_count_++] = e;
                 instructions = instructions || e->proof == cpu::Proof::instructions;

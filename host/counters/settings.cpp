@@ -4,10 +4,12 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <stdexcept>
 #include <vector>
@@ -57,6 +59,19 @@ void on_signal(int number) {
     errno = saved;
 }
 
+/// When a process was started, in ticks since boot (proc(5), stat's field 22), so that a number that came round again is
+/// not taken for its first owner; "" where there is no such process.
+std::string start_of(pid_t process) {
+    std::ifstream in("/proc/" + std::to_string(process) + "/stat");
+    std::string text((std::istreambuf_iterator<char>(in)), {});
+    size_t name_ends = text.rfind(')');
+    if (name_ends == text.npos) return {};
+    std::istringstream fields(text.substr(name_ends + 1));
+    std::string field;
+    for (int i = 3; i <= 22; ++i) fields >> field;
+    return field;
+}
+
 std::string line_of(const fs::path& file) {
     std::ifstream in(file);
     std::string line;
@@ -75,13 +90,14 @@ fs::path settings_journal(const fs::path& root) {
 Settings::Settings(fs::path journal) : journal_(std::move(journal)) {
     if (in_use) throw std::logic_error("host settings are changed in one place at a time");
     if (journal_.native().size() >= sizeof journal_name) throw std::runtime_error(journal_.string() + ": too long a name for a journal");
-    // First line: who wrote it. Each further one: file, tab, the value that it had; the last change is last.
+    // First line: who wrote it, and when that was started. Each further one: file, tab, the value that it had; the last change is last.
     std::ifstream in(journal_);
     std::string line;
     if (in && std::getline(in, line)) {
         pid_t owner = static_cast<pid_t>(std::atol(line.c_str()));
-        if (owner > 0 && owner != getpid() && (kill(owner, 0) == 0 || errno == EPERM))
-            throw std::runtime_error("another doorbell (process " + line + ") has changed host settings and is still running");
+        std::string started = line.substr(std::min(line.find(' '), line.size() - 1) + 1);
+        if (owner > 0 && owner != getpid() && !start_of(owner).empty() && (started.empty() || started == start_of(owner)))
+            throw std::runtime_error("another doorbell (process " + std::to_string(owner) + ") has changed host settings and is still running");
         std::vector<std::pair<std::string, std::string>> left;
         while (std::getline(in, line))
             if (size_t tab = line.find('\t'); tab != line.npos) left.emplace_back(line.substr(0, tab), line.substr(tab + 1));
@@ -109,7 +125,7 @@ Settings::~Settings() {
 
 bool Settings::write_journal() const {
     std::ostringstream text;
-    text << getpid() << '\n';
+    text << getpid() << ' ' << start_of(getpid()) << '\n';
     for (int i = 0; i < kept_count; ++i) text << kept[i].file << '\t' << kept[i].value << '\n';
     int out = open(journal_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (out < 0) return false;

@@ -1,5 +1,6 @@
 #include "labs/run/emit.h"
 
+#include "firmware/cpu/descriptors.h"
 #include "firmware/wire/text.h"
 #include "firmware/wire/words.h"
 
@@ -55,14 +56,17 @@ void emit_machine(wire::Sender& sender, const platform::Machine& m, const char* 
     j.member("stepping", f.stepping).member("hypervisor", f.hypervisor);
     // IA32_BIOS_SIGN_ID is read on Intel bare metal only, after CPUID has loaded it (SDM vol. 3A, "Microcode
     // Update Signature"); AMD's PATCH_LEVEL has the same number.
-    if (f.hypervisor_present || !(f.intel() || f.amd())) {
-        j.key("microcode").null();
-    } else {
+    uint64_t update = 0;
+    if (!f.hypervisor_present && (f.intel() || f.amd())) {
+        cpu::FaultGuard guard;
         if (f.intel()) cpu::Msrs::write(0x8B, 0);
         (void)cpu::Cpuid{}(1);
-        uint64_t id = cpu::Msrs::read(0x8B);
-        j.key("microcode").hex(f.intel() ? id >> 32 : id & 0xFFFFFFFF);
+        update = cpu::Msrs::read(0x8B);
+        if (f.intel()) update >>= 32;
+        if (guard.faulted()) update = 0;
     }
+    if (update == 0) j.key("microcode").null();
+    else j.key("microcode").hex(update & 0xFFFFFFFF);
     j.member("tsc_hz", m.tsc.hz).member("tsc_source", m.tsc.source).member("tsc_invariant", f.invariant_tsc);
     if (m.tsc.check_source != nullptr)
         j.member("tsc_check_source", m.tsc.check_source).member("tsc_check_ppm", m.tsc.check_ppm);

@@ -85,6 +85,8 @@ TEST(PcmCsv, TheFuzzCorpusIsSurvived) {
 }  // namespace
 }  // namespace doorbell::host
 
+#include <signal.h>
+
 #include "host/counters/pcm.h"
 
 namespace doorbell::host {
@@ -109,25 +111,53 @@ class FakePcm : public testing::Test {
     fs::path folder;
 };
 
-TEST_F(FakePcm, AWindowIsReadWhenItIsClosed) {
-    PcmWindow window({"core/config=0x43412e,name=LLC_MISS"}, 0,
-                     program("trap 'printf \"System,SKT0CORE0,\\nDate,LLC_MISS,\\n\\n2026,42,\" >$out; exit 0' INT\n"
-                             "echo Update every 3600 seconds >&2\nwhile :; do sleep 0.05; done"));
-    EXPECT_EQ(window.stop().value(0, "SKT0CORE0", "LLC_MISS"), 42.0);
+/// As pcm-raw goes about it: it says that it has begun, waits for the time it was given, writes a row and leaves. A
+/// signal ends it without one.
+const std::string counts_for_its_time = "trap 'exit 0' INT TERM\necho Update every $1 seconds >&2\nsleep $1\n";
+
+TEST_F(FakePcm, AWindowEndsByItselfAndHasOneRow) {
+    PcmState state{true, "", "", program(counts_for_its_time + "printf 'System,SKT0CORE0,\nDate,LLC_MISS,\n\n2026,42,' >$out")};
+    PcmWindow window(core_events(state, {"core/config=0x43412e,name=LLC_MISS"}, 0), 1);
+    EXPECT_EQ(window.result().value(0, "SKT0CORE0", "LLC_MISS"), 42.0);
+}
+
+TEST_F(FakePcm, ItIsAskedForOneCoreItsEventsAndOneSample) {
+    PcmState state{true, "", "", program("echo \"$@\" PCM_KEEP_NMI_WATCHDOG=$PCM_KEEP_NMI_WATCHDOG >" + (folder / "words").string() + "\nexit 1")};
+    EXPECT_THROW(PcmWindow(core_events(state, {"core/config=0x43412e,name=A", "core/config=0x4300c5,name=B"}, 3), 2), std::runtime_error);
+    std::ifstream in(folder / "words");
+    std::string words;
+    std::getline(in, words);
+    EXPECT_TRUE(words.starts_with("2 -i=1 -csv=")) << words;
+    EXPECT_NE(words.find(" -yc 3 -e core/config=0x43412e,name=A -e core/config=0x4300c5,name=B"), std::string::npos) << words;
+    EXPECT_NE(words.find("PCM_KEEP_NMI_WATCHDOG=1"), std::string::npos) << words;
 }
 
 TEST_F(FakePcm, WhatPcmSaysIsTheReason) {
     try {
-        PcmWindow window({}, 0, program("echo hello >&2; echo Access to CPU MSRs denied >&2; exit 1"));
+        PcmWindow window({program("echo hello >&2; echo Access to CPU MSRs denied >&2; exit 1"), {}}, 1);
         FAIL();
     } catch (const std::runtime_error& error) {
-        EXPECT_NE(std::string(error.what()).find("Access to CPU MSRs denied"), std::string::npos) << error.what();
+        EXPECT_STREQ(error.what(), "PCM does not count: Access to CPU MSRs denied");
     }
 }
 
 TEST_F(FakePcm, AnEmptyFileIsNoZero) {
-    PcmWindow window({}, 0, program("trap 'exit 0' INT; echo Update every 3600 seconds >&2; while :; do sleep 0.05; done"));
-    EXPECT_THROW(window.stop(), std::runtime_error);
+    PcmWindow window({program("echo Update every 1 seconds >&2"), {}}, 1);
+    EXPECT_THROW(window.result(), std::runtime_error);
+}
+
+TEST_F(FakePcm, OneThatHangsIsGivenUpAndGone) {
+    EXPECT_THROW(PcmWindow({program("exec sleep 1000"), {}}, 1, 1), std::runtime_error);
+    std::string pid_file = (folder / "pid").string();
+    {
+        PcmWindow window({program("echo $$ >" + pid_file + "\necho Update every 1 seconds >&2\nexec sleep 1000"), {}}, 1, 1);
+        EXPECT_THROW(window.result(), std::runtime_error);
+    }
+    std::ifstream in(pid_file);
+    pid_t pid = 0;
+    in >> pid;
+    ASSERT_GT(pid, 0);
+    EXPECT_NE(kill(pid, 0), 0);
 }
 
 TEST_F(FakePcm, WhatIsMissingIsNamed) {
@@ -143,7 +173,10 @@ TEST_F(FakePcm, WhatIsMissingIsNamed) {
     EXPECT_EQ(look_for_pcm(folder).change, "modprobe msr");
     fs::create_directories(folder / "dev/cpu/0");
     std::ofstream(folder / "dev/cpu/0/msr") << "";
-    EXPECT_TRUE(look_for_pcm(folder).usable);
+    PcmState found = look_for_pcm(folder);
+    EXPECT_TRUE(found.usable);
+    EXPECT_EQ(found.raw, folder / "usr/sbin/pcm-raw");
+    EXPECT_TRUE(found.pcm.empty());
 }
 
 }  // namespace

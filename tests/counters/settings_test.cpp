@@ -7,6 +7,7 @@
 
 #include "host/counters/perf_group.h"
 #include "host/counters/settings.h"
+#include "host/counters/tune.h"
 
 namespace doorbell::host {
 namespace {
@@ -89,9 +90,75 @@ TEST_F(HostSettings, WithoutAJournalNothingIsChanged) {
 }
 
 TEST_F(HostSettings, AnotherThatStillRunsIsLeftAlone) {
-    std::ofstream(journal()) << getppid() << "\n" << file().string() << "\t7\n";
+    // A child has written its journal and waits.
+    int ready[2], go[2];
+    ASSERT_EQ(pipe(ready), 0);
+    ASSERT_EQ(pipe(go), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        Settings settings(journal());
+        char byte = settings.set(file(), "0").empty() ? 'y' : 'n';
+        (void)!write(ready[1], &byte, 1);
+        (void)!read(go[0], &byte, 1);
+        settings.put_back();
+        _exit(0);
+    }
+    char byte = 0;
+    ASSERT_EQ(read(ready[0], &byte, 1), 1);
+    ASSERT_EQ(byte, 'y');
     EXPECT_THROW(Settings{journal()}, std::runtime_error);
+    EXPECT_EQ(content(file()), "0");
+    ASSERT_EQ(write(go[1], &byte, 1), 1);
+    waitpid(pid, nullptr, 0);
     EXPECT_EQ(content(file()), "1");
+    for (int end : {ready[0], ready[1], go[0], go[1]}) close(end);
+}
+
+TEST_F(HostSettings, AProcessThatOnlyHasTheNumberOfTheOwnerDoesNotHoldThem) {
+    std::ofstream(journal()) << getppid() << " 1\n" << file().string() << "\t7\n";  // started at another time
+    Settings settings(journal());
+    EXPECT_EQ(settings.leftovers(), 1u);
+    EXPECT_EQ(content(file()), "7");
+}
+
+class HostTuning : public HostSettings {
+  protected:
+    /// A file below the fake root, with its folders.
+    fs::path have(const std::string& name, const std::string& value) {
+        fs::create_directories((folder / name).parent_path());
+        std::ofstream(folder / name) << value << "\n";
+        return folder / name;
+    }
+};
+
+TEST_F(HostTuning, SetsWhatTheHostOffersAndPutsItBack) {
+    fs::path governor = have("sys/devices/system/cpu/cpu1/cpufreq/scaling_governor", "schedutil");
+    fs::path set_already = have("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "performance");
+    fs::path no_turbo = have("sys/devices/system/cpu/intel_pstate/no_turbo", "0");
+    fs::path watchdog = have("proc/sys/kernel/nmi_watchdog", "1");
+    fs::path elsewhere = have("sys/devices/system/cpu/cpu7/cpufreq/scaling_governor", "powersave");
+    {
+        Settings settings(journal());
+        Tuned tuned = tune(settings, {0, 1}, folder);
+        EXPECT_EQ(tuned.changed, (std::vector<std::string>{"/sys/devices/system/cpu/cpu1/cpufreq/scaling_governor: schedutil -> performance",
+                                                           "/sys/devices/system/cpu/intel_pstate/no_turbo: 0 -> 1", "/proc/sys/kernel/nmi_watchdog: 1 -> 0"}));
+        EXPECT_TRUE(tuned.refused.empty());
+        EXPECT_EQ(content(governor), "performance");
+        EXPECT_EQ(content(no_turbo), "1");
+        EXPECT_EQ(content(watchdog), "0");
+        EXPECT_EQ(content(elsewhere), "powersave");
+    }
+    EXPECT_EQ(content(governor), "schedutil");
+    EXPECT_EQ(content(set_already), "performance");
+    EXPECT_EQ(content(no_turbo), "0");
+    EXPECT_EQ(content(watchdog), "1");
+}
+
+TEST_F(HostTuning, AHostThatOffersNothingIsLeftAlone) {
+    Settings settings(journal());
+    Tuned tuned = tune(settings, {0, 1}, folder);
+    EXPECT_TRUE(tuned.changed.empty() && tuned.refused.empty());
+    EXPECT_FALSE(fs::exists(journal()));
 }
 
 TEST(Perf, EachCountHasAValueOrAReason) {
@@ -116,9 +183,36 @@ TEST(Perf, SoftwareEventsCountTheirEvents) {
         if (c.name == "context_switches" && c.value) EXPECT_GE(*c.value, 20u);
 }
 
-TEST(Perf, ReasonsSayWhatWouldHelp) {
-    EXPECT_NE(perf_reason(EACCES, true).find("sysctl kernel.perf_event_paranoid"), std::string::npos);
-    EXPECT_NE(perf_reason(ENOENT, true).find("vPMU"), std::string::npos);
+TEST(Perf, ChildrenCountWhereTheyAreAskedFor) {
+    auto switches = [](bool children) -> std::optional<uint64_t> {
+        PerfGroup group(0, children);
+        group.start();
+        if (fork() == 0) {
+            for (int i = 0; i < 50; ++i) usleep(1000);
+            _exit(0);
+        }
+        wait(nullptr);
+        for (const PerfCount& c : group.stop())
+            if (c.name == "context_switches") return c.value;
+        return std::nullopt;
+    };
+    std::optional<uint64_t> with = switches(true), without = switches(false);
+    if (!with || !without) GTEST_SKIP() << "no software events for this user";
+    EXPECT_GE(*with, 50u);
+    EXPECT_LT(*without, 50u);
+}
+
+TEST_F(HostTuning, WhyThereIsNoPmuIsSaidWithWhatWouldHelp) {
+    auto reason = [&](const char* flags) {
+        have("proc/cpuinfo", std::string("processor : 0\nflags : fpu ") + flags);
+        return perf_reason(ENOENT, true, folder);
+    };
+    EXPECT_NE(reason("hypervisor").find("switch its vPMU on"), std::string::npos);
+    EXPECT_NE(reason("vme").find("the firmware hides it"), std::string::npos);
+    EXPECT_NE(reason("hypervisor arch_perfmon").find("no driver"), std::string::npos);
+    EXPECT_NE(reason("perfctr_core").find("no driver"), std::string::npos);
+    have("proc/sys/kernel/perf_event_paranoid", "3");
+    EXPECT_EQ(perf_reason(EACCES, true, folder), "not allowed (perf_event_paranoid = 3): sysctl kernel.perf_event_paranoid=1, or be root");
 }
 
 }  // namespace

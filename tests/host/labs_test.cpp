@@ -59,6 +59,19 @@ TEST_P(LinuxLab, EachCaseIsMeasuredOrSkippedWithItsReason) {
             EXPECT_NEAR(s.at("ns").at("max").get<double>(), ratio, ratio * 1e-6 + 1);
         }
     }
+    // Counters stand with a case's first series; which, and why not others, is said once.
+    if (got.at("instrument").at("counters") == "perf") {
+        std::set<std::set<std::string>> counted;
+        for (const Json& s : got.at("series"))
+            for (const Json& c : s.at("counters"))
+                if (c.at("name") == "context_switches") {
+                    EXPECT_EQ(c.at("evidence"), "measured");
+                    EXPECT_LE(c.at("samples").get<uint64_t>(), s.at("count").get<uint64_t>());
+                    EXPECT_TRUE(counted.insert(words_of(text_of(s.at("case")))).second) << "counted twice: " << s.at("case");
+                }
+        EXPECT_EQ(counted, seen);
+    }
+    EXPECT_NE(got.at("instrument").at("counters_because"), "");
     for (const Json& skip : got.at("skipped")) {
         EXPECT_NE(skip.at("reason"), "");
         EXPECT_TRUE(seen.insert(words_of(text_of(skip.at("case")))).second) << "both measured and skipped: " << skip.dump();
@@ -111,6 +124,171 @@ TEST(LinuxLabs, ACallIsCheaperThanASystemCall) {
     // --raw: a line of words, then a line for each sample.
     std::string samples = content(scratch / ("run/" + series(got, "syscall", {{"gate", "call"}}, "cost").at("raw").get<std::string>()));
     EXPECT_EQ(std::count(samples.begin(), samples.end(), '\n'), 201);
+}
+
+/// The counter of a case's first series, or nothing.
+Json counter(const Json& results, const std::string& lab, const Json& which, const std::string& name) {
+    for (const Json& s : results.at("series"))
+        if (s.at("lab") == lab && s.at("case") == which)
+            for (const Json& c : s.at("counters"))
+                if (c.at("name") == name) return c;
+    return nullptr;
+}
+
+TEST(LinuxCounters, SayWhatACaseDidAndTakeNoSampleAway) {
+    Scratch scratch;
+    Outcome run = host(scratch, "syscall:gate=call switch:by=eventfd --samples 300");
+    ASSERT_EQ(run.status, 0) << run.err;
+    Json got = results(scratch);
+    if (got.at("instrument").at("counters") == "none") GTEST_SKIP() << got.at("instrument").at("counters_because");
+    const Json handed{{"by", "eventfd"}, {"who", "process"}};
+    Json switches = counter(got, "switch", handed, "context_switches");
+    ASSERT_FALSE(switches.is_null());
+    EXPECT_EQ(switches.at("samples"), 256);  // passes of their own, of at most so many
+    EXPECT_GE(switches.at("value"), 256);    // each round trip gives the CPU away once
+    EXPECT_EQ(series(got, "switch", handed, "cost").at("count"), 300);
+    Json none = counter(got, "syscall", {{"gate", "call"}}, "context_switches");
+    ASSERT_FALSE(none.is_null());
+    EXPECT_LT(none.at("value"), 64);  // a call gives it away never, a busy machine takes it now and then
+    EXPECT_NE(run.out.find("counters a sample, measured"), std::string::npos) << run.out;
+    EXPECT_NE(run.out.find("context_switches"), std::string::npos) << run.out;
+    EXPECT_NE(run.out.find("counters: perf, perf events of the measured thread"), std::string::npos) << run.out;
+    // What is absent is said with what would make it work.
+    std::string because = got.at("instrument").at("counters_because");
+    bool counted = !counter(got, "syscall", {{"gate", "call"}}, "instructions").is_null();
+    EXPECT_NE(counted, because.find("absent: instructions") != std::string::npos) << because;
+    Outcome off = host(scratch, "syscall:gate=call --samples 20 --counters off");
+    ASSERT_EQ(off.status, 0) << off.err;
+    EXPECT_EQ(results(scratch).at("instrument").at("counters"), "none");
+    Outcome wrong = host(scratch, "syscall:gate=call --counters pref");
+    EXPECT_EQ(wrong.status, 2);
+    EXPECT_NE(wrong.err.find("\"perf\""), std::string::npos) << wrong.err;
+}
+
+/// A folder that looks like the root of a machine with a PMU, MSRs, PCM and settings.
+class FakeRoot {
+  public:
+    explicit FakeRoot(const Scratch& scratch) : root(scratch / "root") {
+        have("proc/cpuinfo", "vendor_id : GenuineIntel\nflags : fpu arch_perfmon x");
+        have("dev/cpu/0/msr", "");
+        have("run/.keep", "");
+    }
+    fs::path have(const std::string& name, const std::string& text) const {
+        fs::create_directories((root / name).parent_path());
+        std::ofstream(root / name) << text << "\n";
+        return root / name;
+    }
+    /// A program of PCM's that counts for its time and then writes `csv`.
+    void program(const std::string& name, const std::string& csv) const {
+        fs::permissions(have("usr/sbin/" + name, "#!/bin/sh\nfor w; do case $w in -csv=*) out=${w#-csv=};; esac; done\n"
+                                                 "echo Update every $1 seconds >&2\nsleep $1\nprintf '" + csv + "' >$out"),
+                        fs::perms::owner_all);
+    }
+    fs::path root;
+};
+
+TEST(LinuxCounters, PcmCountsACoreAndTheSystemWhereItIsAskedFor) {
+    Scratch scratch;
+    FakeRoot fake(scratch);
+    fake.program("pcm-raw", "System,System,SKT0CORE0,SKT0CORE0,SKT0CORE0,SKT0CORE0,\\nDate,Time,core_instructions,core_llc_references,core_llc_misses,core_branch_misses,\\n\\n"
+                            "2026-01-01,10:00:00,9007199254740991,5000,700,N/A,");
+    fake.program("pcm", "System,System,System,System,System,Socket 0,\\nDate,Time,L3MISS,READ,WRITE,READ,\\n\\n2026-01-01,10:00:00,1.25,0.50,nan,0.50,");
+    Outcome run = host(scratch, "syscall:gate=call --samples 20 --counters all --root " + fake.root.string());
+    ASSERT_EQ(run.status, 0) << run.err;
+    Json got = results(scratch);
+    const Json call{{"gate", "call"}};
+    Json misses = counter(got, "syscall", call, "core_llc_misses");
+    ASSERT_FALSE(misses.is_null()) << got.at("flags");
+    EXPECT_EQ(misses.at("value"), 700);
+    EXPECT_GT(misses.at("samples"), 1000);  // for a second, call after call
+    EXPECT_EQ(counter(got, "syscall", call, "core_instructions").at("value"), 9007199254740991u);
+    EXPECT_TRUE(counter(got, "syscall", call, "core_branch_misses").is_null());
+    // 1.25 million misses and 0.5 GB in a pass of its own, brought to as many samples.
+    EXPECT_NEAR(counter(got, "syscall", call, "system_llc_misses").at("value").get<double>() / 1.25e6,
+                counter(got, "syscall", call, "system_memory_read_bytes").at("value").get<double>() / 0.5e9, 1e-3);
+    EXPECT_TRUE(counter(got, "syscall", call, "system_memory_written_bytes").is_null());
+    EXPECT_EQ(series(got, "syscall", call, "cost").at("count"), 20);
+}
+
+TEST(LinuxCounters, WhatPcmRefusesIsSaidAndTheRunGoesOn) {
+    Scratch scratch;
+    FakeRoot fake(scratch);
+    fs::permissions(fake.have("usr/sbin/pcm-raw", "#!/bin/sh\necho Access to CPU MSRs denied >&2; exit 1"), fs::perms::owner_all);
+    Outcome run = host(scratch, "syscall:gate=call syscall:gate=vdso --samples 20 --counters all --root " + fake.root.string());
+    ASSERT_EQ(run.status, 0) << run.err;
+    EXPECT_NE(run.out.find("PCM does not count: Access to CPU MSRs denied"), std::string::npos) << run.out;
+    EXPECT_EQ(results(scratch).at("series").size(), 2u);
+}
+
+class LinuxSettings : public testing::Test {
+  protected:
+    LinuxSettings() : fake(scratch) {
+        governor = fake.have("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "schedutil");
+        watchdog = fake.have("proc/sys/kernel/nmi_watchdog", "1");
+    }
+    /// Starts a long run with --tune and sends it `signal` once it measures; its outcome.
+    Outcome run_until(const char* signal) {
+        std::string command = DOORBELL_COMMAND;
+        return shell(scratch, command + " host syscall:gate=call switch:by=eventfd --tune --samples 50000000 --root root --out run & pid=$!; "
+                                        "for i in $(seq 600); do grep -q '\"t\":\"begin\"' run/console.log 2>/dev/null && break; sleep 0.1; done; "
+                                        "paste -sd, " + governor.string() + " " + watchdog.string() + "; kill -" + signal + " $pid; wait $pid");
+    }
+    std::string now() const { return first_line(governor) + ", " + first_line(watchdog); }
+    static std::string first_line(const fs::path& file) { return content(file).substr(0, content(file).find('\n')); }
+    Scratch scratch;
+    FakeRoot fake;
+    fs::path governor, watchdog;
+};
+
+TEST_F(LinuxSettings, AreSetWhileItRunsAndPutBackAtItsEnd) {
+    Outcome run = shell(scratch, DOORBELL_COMMAND " host syscall:gate=call --samples 20 --tune --root root --out run");
+    ASSERT_EQ(run.status, 0) << run.err;
+    EXPECT_NE(run.err.find("scaling_governor: schedutil -> performance"), std::string::npos) << run.err;
+    EXPECT_EQ(Json::parse(content(scratch / "run/manifest.json")).at("settings").size(), 2u);
+    EXPECT_EQ(now(), "schedutil, 1");
+}
+
+TEST_F(LinuxSettings, ArePutBackAfterSigint) {
+    Outcome run = run_until("INT");
+    EXPECT_EQ(run.status, 130) << run.err;
+    EXPECT_TRUE(run.out.starts_with("performance\n0\n")) << run.out << run.err;
+    EXPECT_EQ(now(), "schedutil, 1");
+}
+
+TEST_F(LinuxSettings, ArePutBackByTheNextStartAfterAKill) {
+    Outcome killed = run_until("KILL");
+    EXPECT_EQ(killed.status, 137) << killed.err;
+    EXPECT_EQ(now(), "performance, 0");
+    Outcome doctor = shell(scratch, DOORBELL_COMMAND " doctor --root root");
+    EXPECT_NE(doctor.out.find("left changed by a run that was killed"), std::string::npos) << doctor.out;
+    Outcome next = shell(scratch, DOORBELL_COMMAND " host syscall:gate=call --samples 20 --root root --out again");
+    ASSERT_EQ(next.status, 0) << next.err;
+    EXPECT_NE(next.err.find("put back 2 host settings that a killed run had left changed"), std::string::npos) << next.err;
+    EXPECT_EQ(now(), "schedutil, 1");
+    EXPECT_FALSE(fs::exists(fake.root / "run/doorbell-settings"));
+}
+
+TEST(Doctor, NamesWhatIsMissingAndWhatWouldMakeItWork) {
+    Scratch scratch;
+    FakeRoot fake(scratch);
+    auto finding = [&](const std::string& what) -> Json {
+        Outcome doctor = shell(scratch, DOORBELL_COMMAND " doctor --json --root root");
+        Json all = Json::parse(doctor.out);
+        for (const Json& one : all.at("findings"))
+            if (one.at("what") == what) return one;
+        return nullptr;
+    };
+    EXPECT_EQ(finding("PMU").at("ok"), true);
+    EXPECT_EQ(finding("Intel PCM").at("change"), "apt-get install pcm");
+    EXPECT_EQ(finding("perf_event_paranoid").at("ok"), false);
+    fake.have("proc/cpuinfo", "vendor_id : GenuineIntel\nflags : fpu hypervisor x");
+    EXPECT_NE(finding("PMU").at("change").get<std::string>().find("switch its vPMU on"), std::string::npos);
+    fake.have("proc/cpuinfo", "vendor_id : GenuineIntel\nflags : fpu x");
+    EXPECT_NE(finding("PMU").at("found").get<std::string>().find("CPUID shows no PMU"), std::string::npos);
+    fs::remove(fake.root / "dev/cpu/0/msr");
+    EXPECT_NE(finding("MSRs").at("change").get<std::string>().find("modprobe msr"), std::string::npos);
+    fake.have("proc/sys/kernel/perf_event_paranoid", "1");
+    EXPECT_EQ(finding("perf_event_paranoid").at("ok"), true);
 }
 
 TEST(LinuxLabs, RepetitionsJoin) {
