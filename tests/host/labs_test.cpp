@@ -67,14 +67,8 @@ TEST_P(LinuxLab, EachCaseIsMeasuredOrSkippedWithItsReason) {
     // Google Benchmark's own file has every case too.
     Json benchmark = Json::parse(content(scratch / "run/benchmark.json"));
     std::set<std::string> names;
-    size_t errors = 0;
-    for (const Json& one : benchmark.at("benchmarks")) {
-        names.insert(one.at("name").get<std::string>());
-        if (one.contains("error_occurred")) EXPECT_NE(one.at("error_message"), "") << one, ++errors;
-        else EXPECT_GT(one.at("iterations").get<uint64_t>(), 0u) << one;
-    }
+    for (const Json& one : benchmark.at("benchmarks")) names.insert(one.at("name").get<std::string>());
     EXPECT_EQ(names.size(), wanted.size());
-    EXPECT_EQ(errors, got.at("skipped").size());
 }
 
 INSTANTIATE_TEST_SUITE_P(All, LinuxLab, testing::Values("timer", "nic", "syscall", "batch", "switch", "signals", "thrash"),
@@ -182,6 +176,10 @@ TEST(LinuxLabs, WithoutRootWhatNeedsItIsSkippedAndTheRestIsMeasured) {
     EXPECT_NE(reason({{"by", "sched_yield"}, {"who", "thread"}, {"policy", "fifo"}}).find("CAP_SYS_NICE"), std::string::npos);
     EXPECT_NE(reason({{"path", "veth"}, {"wait", "block"}}).find("CAP_SYS_ADMIN"), std::string::npos);
     EXPECT_NE(reason({{"path", "loopback"}, {"wait", "packet-ring"}}).find("CAP_NET_RAW"), std::string::npos);
+    // Google Benchmark's own file has the reasons too.
+    size_t errors = 0;
+    for (const Json& one : Json::parse(content(scratch / "run/benchmark.json")).at("benchmarks")) errors += one.value("error_message", "") != "";
+    EXPECT_EQ(errors, got.at("skipped").size());
 }
 
 }  // namespace

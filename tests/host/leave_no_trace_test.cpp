@@ -70,11 +70,14 @@ TEST_P(LeaveNoTrace, NoProcessAndNoNamespaceIsLeft) {
     });
     ASSERT_EQ(kill(command, GetParam()), 0);
     EXPECT_TRUE(measuring) << "namespaces seen: " << made.size();
+    std::set<pid_t> left;
     EXPECT_TRUE(wait_until([&] {
-        bool left = false;
-        for (const fs::directory_entry& process : fs::directory_iterator("/proc")) left |= belongs_to(process.path(), scratch);
-        return !left;
+        left.clear();
+        for (const fs::directory_entry& process : fs::directory_iterator("/proc"))
+            if (belongs_to(process.path(), scratch)) left.insert(std::stoi(process.path().filename()));
+        return left.empty();
     }));
+    for (pid_t one : left) kill(one, SIGKILL);
     // Held by nobody any more, by no mount either, nor has a link come to where the test is.
     for (const std::string& one : namespaces([](const fs::path&) { return true; })) EXPECT_FALSE(made.contains(one)) << one;
     for (const std::string& one : made) EXPECT_EQ(content("/proc/self/mountinfo").find(one), std::string::npos) << one;

@@ -95,7 +95,7 @@ TEST_F(PeersErrors, AHangEndsWhenNothingIsHeard) {
 TEST_F(PeersErrors, CtrlCSavesAndEndsAllOfIt) {
     packages();
     file("events", "");
-    Outcome run = peers("export FAKE=hang FAKE_EVENTS=events;", qemu() + " & pid=$!; for i in $(seq 1200); do grep -q running events && break; sleep 0.05; done; kill -INT $pid; wait $pid");
+    Outcome run = peers("export FAKE=hang FAKE_EVENTS=events;", qemu() + " --timeout 60 & pid=$!; for i in $(seq 1200); do grep -q running events && break; sleep 0.05; done; kill -INT $pid; wait $pid");
     EXPECT_EQ(run.status, 130) << run.err;
     Json got = Json::parse(content(scratch / "run/doorbell/results.json"));
     EXPECT_FALSE(got.at("complete").get<bool>());
