@@ -1,5 +1,6 @@
 // doorbell host: the labs as Linux programs, on this machine.
 #include <fmt/format.h>
+#include <sched.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -120,12 +121,28 @@ std::string why_it_failed(int status, const Session& session) {
     return fmt::format("the Linux labs {} {}{}", how_it_ended(status), session.where(), said);
 }
 
+/// Refuses CPUs on which this process may not run.
+void check_cpus(const std::string& words) {
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    sched_getaffinity(0, sizeof allowed, &allowed);
+    std::string names;
+    for (size_t cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+        if (CPU_ISSET(cpu, &allowed)) names += (names.empty() ? "" : ", ") + std::to_string(cpu);
+    for (size_t at = 0; at <= words.size();) {
+        size_t comma = std::min(words.find(',', at), words.size());
+        uint64_t cpu = parse_number(words.substr(at, comma - at), "--cpus", 0, CPU_SETSIZE - 1);
+        if (!CPU_ISSET(cpu, &allowed)) throw UsageError(fmt::format("--cpus: this process may not run on CPU {} (it may on {})", cpu, names));
+        at = comma + 1;
+    }
+}
+
 }  // namespace
 
 int command_host(const std::vector<std::string>& args) {
     po::options_description options("Options", 100);
     options.add_options()                                                                                                //
-        ("samples", po::value<std::string>()->default_value("1000"), "samples of each case and repetition; labs with long samples take fewer and say so")  //
+        ("samples", po::value<std::string>()->default_value("1000"), "samples of each case and repetition; labs with long samples take fewer (results.json says how many)")  //
         ("warm-up", po::value<std::string>()->default_value("16"), "samples before, kept apart")                         //
         ("repetitions", po::value<std::string>()->default_value("1"), "how often each case is set up and measured anew") //
         ("seed", po::value<std::string>()->default_value("1"), "what random numbers start from")                         //
@@ -155,6 +172,7 @@ int command_host(const std::vector<std::string>& args) {
     std::vector<std::string> words;
     if (map->count("lab") != 0) words = (*map)["lab"].as<std::vector<std::string>>();
     for (const std::string& word : words) check_lab_word(labs, word);
+    if (auto cpus = said(*map, "cpus")) check_cpus(*cpus);
 
     std::vector<std::string> argv{program.string()};
     auto pass_number = [&](const char* option, uint64_t least, uint64_t most) {

@@ -170,6 +170,14 @@ std::unique_ptr<Receiver> Receiver::make(std::string_view wait, uint32_t address
     return std::make_unique<Blocking>(address, port, wait == "busy-poll");
 }
 
+uint16_t free_port(uint32_t address) {
+    File socket = bound_socket(address, 0);
+    sockaddr_in in{};
+    socklen_t length = sizeof in;
+    if (getsockname(*socket, reinterpret_cast<sockaddr*>(&in), &length) != 0) skip_errno("getsockname");
+    return ntohs(in.sin_port);
+}
+
 File sender_to(uint32_t address, uint16_t port) {
     File file(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (*file < 0) skip_errno("a UDP socket");

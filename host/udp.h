@@ -23,6 +23,9 @@ class Receiver {
     static std::unique_ptr<Receiver> make(std::string_view wait, uint32_t address, uint16_t port, const char* link);
 };
 
+/// A port of `address` that nobody has, in the calling thread's namespace. Throws Skip.
+uint16_t free_port(uint32_t address);
+
 /// A socket that sends to it.
 File sender_to(uint32_t address, uint16_t port);
 /// Sends packet `number` by it. Throws Skip.

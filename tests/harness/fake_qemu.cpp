@@ -178,6 +178,7 @@ const std::map<std::string, std::function<int()>> behaviours = {
     {"panic", panic},
     {"silent-end", [] { fputs("qemu: could not load the kernel\n", stderr); return 1; }},
     {"killed", [] { print_lines(whole_run(), some); raise(SIGSEGV); return 0; }},
+    {"linux-panic", [] { print("[    0.5] Kernel panic - not syncing: No working init found.\r\n[    0.6] ---[ end Kernel panic ]---\r\n"); return 0; }},
     {"triple", [] { print_lines(whole_run(), some); return 0; }},
     {"hang", [] { print_lines(whole_run(), some); stay(); return 0; }},
     {"nothing", [] { stay(); return 0; }},
