@@ -489,22 +489,34 @@ Contest contest_of(const Run& run) {
 }
 
 std::vector<Chart> first_pictures(const std::vector<StoredRun>& runs) {
-    std::vector<Lines> pictures;
+    struct Picture {
+        Lines lines;
+        std::vector<std::string> left_out;
+    };
+    std::vector<Picture> pictures;
     for (size_t run = 0; run < runs.size(); ++run) {
         Contest contest = contest_of(runs[run].run);
         if (contest.irq == nullptr) continue;
-        auto at = std::find_if(pictures.begin(), pictures.end(), [&](const Lines& lines) { return lines.front().series->unit == contest.irq->unit; });
-        if (at == pictures.end()) at = pictures.insert(pictures.end(), Lines{});
+        auto at = std::find_if(pictures.begin(), pictures.end(), [&](const Picture& p) { return p.lines.front().series->unit == contest.irq->unit; });
+        if (at == pictures.end()) at = pictures.insert(pictures.end(), Picture{});
         // All ways of waiting for the same event.
         for (const Series& series : runs[run].run.series) {
             bool same = series.lab == contest.irq->lab && series.metric == contest.irq->metric && series.unit == contest.irq->unit &&
                         !series.which["wait"].empty() && series.whole() && series.which.pairs().size() == contest.irq->which.pairs().size();
             for (const auto& [key, value] : contest.irq->which.pairs()) same = same && (key == "wait" || series.which[key] == value);
-            if (same) at->push_back({run, &series});
+            if (!same) continue;
+            // A figure that its own flag calls false would be the longest bar of all.
+            if (series.unstable() && !contest.irq->unstable() && !contest.poll->unstable())
+                at->left_out.push_back(fmt::format("wait={} is not in the picture: {}", series.which["wait"], series.flags.front()));
+            else
+                at->lines.push_back({run, &series});
         }
     }
     std::vector<Chart> charts;
-    for (const Lines& lines : pictures) charts.push_back(bars(runs, lines, ", asked or told"));
+    for (const Picture& picture : pictures) {
+        charts.push_back(bars(runs, picture.lines, ", asked or told"));
+        charts.back().remarks.insert(charts.back().remarks.end(), picture.left_out.begin(), picture.left_out.end());
+    }
     return charts;
 }
 

@@ -66,6 +66,17 @@ TEST(Charts, ANumericKeyMakesACurveWithItsCrossoverMarked) {
     EXPECT_NE(find(charts_of(runs, "syscall", {}), "bars"), nullptr);
 }
 
+TEST(Charts, TheFirstPictureLeavesOutAFigureThatItsFlagCallsFalse) {
+    Series halted = series_of("nic", "model=e1000e wait=irq-halt", "latency", all(128000));
+    halted.flags = {"unstable: the emulator is late"};
+    std::vector<StoredRun> runs{run_of({series_of("nic", "model=e1000e wait=poll", "latency", all(7)), series_of("nic", "model=e1000e wait=irq", "latency", all(4)), halted})};
+    std::vector<Chart> charts = first_pictures(runs);
+    ASSERT_EQ(charts.size(), 1u);
+    EXPECT_EQ(charts[0].spec.dump().find("128000"), std::string::npos) << charts[0].spec.dump();
+    ASSERT_EQ(charts[0].remarks.size(), 1u);
+    EXPECT_EQ(charts[0].remarks[0], "wait=irq-halt is not in the picture: unstable: the emulator is late");
+}
+
 TEST(Charts, StagesSumToTheWhole) {
     std::mt19937_64 random(2);
     std::vector<StoredRun> runs{run_of(all_labs(random))};
