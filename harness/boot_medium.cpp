@@ -4,7 +4,9 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <vector>
 
@@ -54,11 +56,12 @@ void check_tools() {
         throw MachineError(fmt::format("packages are missing; install them: apt-get install {}", fmt::join(missing, " ")));
 }
 
+/// The last line that says something: grub-mkrescue ends its words with a line that holds a dot.
 std::string last_line(const std::string& text) {
-    size_t end = text.find_last_not_of("\n");
+    size_t end = text.find_last_not_of("\n. ");
     if (end == text.npos) return "no word why";
     size_t start = text.rfind('\n', end);
-    return text.substr(start == text.npos ? 0 : start + 1, end - (start == text.npos ? -1 : start));
+    return text.substr(start == text.npos ? 0 : start + 1, end - (start == text.npos ? size_t(-1) : start));
 }
 
 void put(const fs::path& file, const std::string& content) {
@@ -114,6 +117,7 @@ void write_boot_medium(const fs::path& image, const std::string& image_words, co
     put(tree / "boot/grub/grub.cfg", grub_config(image_words));
     fs::path beside = iso;
     beside += fmt::format(".{}.part", getpid());
+    if (!std::ofstream(beside)) throw UsageError(fmt::format("cannot write {}: {}; choose another place with --out", iso.string(), std::strerror(errno)));
     ToolResult made = run_tool({"grub-mkrescue", "-o", beside.string(), tree.string()}, 300);
     if (made.exit_status != 0) {
         fs::remove(beside, error);

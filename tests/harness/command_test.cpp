@@ -351,6 +351,7 @@ TEST_F(CommandTest, WrongWordsNameTheNearestRightOne) {
         {{"attach"}, "it takes one device"},
         {{"attach", "-", "--baud", "115201"}, "did you mean \"115200\""},
         {{"image", "--exit", "hold"}, "did you mean \"halt\""},
+        {{"image", "--image", "image.elf", "--out", "/nowhere/doorbell.iso"}, "cannot write /nowhere/doorbell.iso: No such file or directory"},
         {{"doctor", "now"}, "no words"},
     };
     for (const Mistake& mistake : mistakes) {
