@@ -192,7 +192,9 @@ class Jammed : public Channel {
         uint64_t now = static_cast<uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(t.tv_nsec);
         if (!knock && until_ == 0) until_ = now + jam_;
         if (!knock && now < until_) return 0;
-        return ::send(ends_[1], datagrams[0].data(), datagrams[0].size(), 0) > 0;
+        size_t sent = 0;
+        for (Datagram one : datagrams) sent += ::send(ends_[1], one.data(), one.size(), 0) > 0;
+        return sent;
     }
     void send_stop() override { on_stop(); }
     bool stopping() override { return true; }
@@ -234,6 +236,18 @@ TEST(Sender, AClosedLoopKeepsItsWindow) {
     EXPECT_EQ(most, 2u);
     // Something is under way at any time, so that no pause lies between the answers.
     EXPECT_LE(e->took, 2 * e->round_trip.sum());
+}
+
+TEST(Sender, AClosedLoopGoesOnAtOnceWhenAllItsAnswersCameTogether) {
+    // Both answers are there before the sender looks: nothing more will wake it, and it must not sleep out its patience (2 s)
+    // each time.
+    Jammed channel(0);
+    Cancel cancel;
+    channel.on_stop = [&] { cancel.now(); };
+    auto e = std::make_unique<Echoes>();
+    send_requests(channel, {.count = 20, .window = 2, .payload = 18, .mark = 1}, 5, cancel, *e);
+    EXPECT_EQ(e->answered, 20u);
+    EXPECT_LT(e->took, 2'000'000'000u) << "less than one sleep, where there would be nine";
 }
 
 TEST(Sender, NobodyThereIsSaid) {
