@@ -90,7 +90,14 @@ int main() {
         fmt::print("{:<44} {:>9} {:>9} {:>9} {:>5}\n", "UDP echoes a second, live clock, TCG", "median", "least", "most", "runs");
         line("virtio-net, Doorbell, wait=poll", the_image(out, "virtio-net", "poll"));
         line("virtio-net, Doorbell, wait=irq-halt", the_image(out, "virtio-net", "irq-halt"));
-        line("virtio-net, Linux, recvfrom and sendto", linux_guest(out));
+        std::vector<uint64_t> of_linux;
+        try {
+            of_linux = linux_guest(out);
+        } catch (const MachineError& error) {
+            // Its kernel comes from Debian's archive.
+            fmt::print("Linux: {}\n", error.what());
+        }
+        line("virtio-net, Linux, recvfrom and sendto", of_linux);
         line("e1000e, Doorbell, wait=poll", the_image(out, "e1000e", "poll"));
     } catch (const std::exception& error) {
         fmt::print(stderr, "echo-bench: {}\n", error.what());
