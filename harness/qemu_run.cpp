@@ -110,6 +110,8 @@ Finished run_in_qemu(QemuRun request) {
     machine.image_words += " exit=debug";
     std::vector<std::string> argv = qemu_arguments(machine);
 
+    std::optional<OutsidePlan> plan = outside_plan(request.selection, machine);
+    if (plan) check_this_end(*plan);
     Session session(RunFolder::create(request.out, machine.clock, machine.machine),
                     manifest_of(request, argv, qemu_version), request.progress);
     session.machine_is({{"type", machine.machine},
@@ -119,7 +121,7 @@ Finished run_in_qemu(QemuRun request) {
                         {"nic", machine.nic}});
     session.progress().say("starting QEMU ...");
     std::optional<Outside> outside;
-    if (auto plan = outside_plan(request.selection, machine)) outside.emplace(session, *plan);
+    if (plan) outside.emplace(session, *plan);
     Watch watch(session, request.timeout_s, [&](int status) { return why_it_failed(status, session); });
     try {
         watch.run(argv);

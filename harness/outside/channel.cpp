@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "firmware/wire/outside.h"
 #include "harness/failure.h"
@@ -136,7 +137,7 @@ class ThroughFrames : public Channel {
         Datagram whole = wrapped(frames_[0], wire::stop_word, wire::stop_port);
         (void)!::send(*wire_, whole.data(), whole.size(), MSG_DONTWAIT);
     }
-    bool stopping() override { return stopping_; }
+    bool stopping() override { return std::exchange(stopping_, false); }
 
   private:
     using Frame = std::array<uint8_t, longest>;

@@ -28,7 +28,7 @@ class Channel {
     virtual size_t send(std::span<const Datagram> datagrams) = 0;
     /// Asks the image to end the case.
     virtual void send_stop() = 0;
-    /// Whether it has said that it will. To be asked after receive().
+    /// Whether it has said, since the last time this was asked, that it will. To be asked after receive().
     virtual bool stopping() = 0;
     /// What has come, without waiting, at most `most_at_once`; valid until the next call. Damaged ones (a wrong checksum
     /// or length) are counted and left out.

@@ -54,6 +54,14 @@ std::optional<OutsidePlan> outside_plan(const Selection& selection, const Machin
     return plan;
 }
 
+void check_this_end(const OutsidePlan& plan) {
+    // A tap may be made by QEMU itself.
+    if (plan.net.kind != Net::Kind::udp) return;
+    for (const std::string& model : nic_choices())
+        if (model == plan.nic || (plan.nic == "all" && model != "none" && model != "auto" && model != "all"))
+            (void)Channel::make(plan.net, card_ports(plan.net, plan.nic, model), plan.address, plan.prefix);
+}
+
 Outside::Outside(Session& session, OutsidePlan plan) : session_(session), plan_(std::move(plan)) {
     session_.listener = [this](const std::string& kind, const Json& record) { this->record(kind, record); };
 }

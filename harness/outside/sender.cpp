@@ -55,7 +55,8 @@ class Sending {
     }
 
     void run() {
-        start_ = now() + second / 100;
+        // A schedule begins when there is time to keep it; a closed loop has none.
+        start_ = now() + (requests_.window != 0 ? 0 : second / 100);
         uint64_t heard = start_;
         while (!cancel_.wanted()) {
             uint64_t t = now();
@@ -87,7 +88,8 @@ class Sending {
         // Asked again only where nobody answers: the next case must not find a stop that was meant for this one.
         for (uint64_t next = 0; !cancel_.wanted() && now() < deadline; wait(std::min(next, now() + knock_every), false)) {
             take([](uint64_t) {});
-            told = told || channel_.stopping();
+            // An answer from before we asked was meant for somebody else.
+            told = (channel_.stopping() && next != 0) || told;
             if (told) next = deadline;
             if (now() < next) continue;
             channel_.send_stop();

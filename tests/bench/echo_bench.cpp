@@ -40,7 +40,7 @@ std::vector<uint64_t> rates(const Finished& finished, const char* who) {
     return all;
 }
 
-std::vector<uint64_t> doorbell(const fs::path& out, const std::string& model, const std::string& wait) {
+std::vector<uint64_t> the_image(const fs::path& out, const std::string& model, const std::string& wait) {
     std::vector<uint64_t> all;
     for (unsigned i = 0; i < runs; ++i) {
         QemuRun request;
@@ -88,10 +88,17 @@ int main() {
     int status = 0;
     try {
         fmt::print("{:<44} {:>9} {:>9} {:>9} {:>5}\n", "UDP echoes a second, live clock, TCG", "median", "least", "most", "runs");
-        line("virtio-net, Doorbell, wait=poll", doorbell(out, "virtio-net", "poll"));
-        line("virtio-net, Doorbell, wait=irq-halt", doorbell(out, "virtio-net", "irq-halt"));
-        line("virtio-net, Linux, recvfrom and sendto", linux_guest(out));
-        line("e1000e, Doorbell, wait=poll", doorbell(out, "e1000e", "poll"));
+        line("virtio-net, Doorbell, wait=poll", the_image(out, "virtio-net", "poll"));
+        line("virtio-net, Doorbell, wait=irq-halt", the_image(out, "virtio-net", "irq-halt"));
+        std::vector<uint64_t> of_linux;
+        try {
+            of_linux = linux_guest(out);
+        } catch (const MachineError& error) {
+            // Its kernel comes from Debian's archive.
+            fmt::print("Linux: {}\n", error.what());
+        }
+        line("virtio-net, Linux, recvfrom and sendto", of_linux);
+        line("e1000e, Doorbell, wait=poll", the_image(out, "e1000e", "poll"));
     } catch (const std::exception& error) {
         fmt::print(stderr, "echo-bench: {}\n", error.what());
         status = 1;

@@ -174,6 +174,52 @@ TEST(Sender, AStallIsNotHidden) {
     EXPECT_GE(e->round_trip.max(), 245'000'000u);
 }
 
+/// What is sent comes back at once; but for `ns` from the first request on, nothing leaves.
+class Jammed : public Channel {
+  public:
+    explicit Jammed(uint64_t ns) : jam_(ns) {
+        EXPECT_EQ(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends_), 0);
+        socket_ = ends_[0];
+    }
+    ~Jammed() override {
+        close(ends_[0]);
+        close(ends_[1]);
+    }
+    size_t send(std::span<const Datagram> datagrams) override {
+        bool knock = datagrams[0][8] == 0xFF;
+        timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        uint64_t now = static_cast<uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(t.tv_nsec);
+        if (!knock && until_ == 0) until_ = now + jam_;
+        if (!knock && now < until_) return 0;
+        size_t sent = 0;
+        for (Datagram one : datagrams) sent += ::send(ends_[1], one.data(), one.size(), 0) > 0;
+        return sent;
+    }
+    void send_stop() override { on_stop(); }
+    bool stopping() override { return true; }
+    std::function<void()> on_stop;
+
+  private:
+    Datagram unpack(std::span<const uint8_t> received) override { return received; }
+    int ends_[2];
+    uint64_t jam_, until_ = 0;
+};
+
+TEST(Sender, WhatIsHeldBackHereIsInTheFiguresToo) {
+    // Latency from the actual sending would be next to nothing for each of them: the classical mistake.
+    constexpr uint64_t ms = 1'000'000;
+    Jammed channel(100 * ms);
+    Cancel cancel;
+    channel.on_stop = [&] { cancel.now(); };
+    auto e = std::make_unique<Echoes>();
+    send_requests(channel, {.count = 200, .rate = 1000, .payload = 18, .mark = 1}, 5, cancel, *e);
+    EXPECT_EQ(e->answered, 200u);
+    EXPECT_GE(e->round_trip.max(), 100 * ms);
+    EXPECT_GE(longer_than(e->round_trip, 50 * ms), 49u) << "each waits its own share";
+    EXPECT_GE(longer_than(e->slip, 50 * ms), 49u) << "and it is said whose fault that is";
+}
+
 TEST(Sender, AClosedLoopKeepsItsWindow) {
     unsigned outstanding = 0, most = 0;
     std::vector<std::vector<uint8_t>> held;
@@ -190,6 +236,18 @@ TEST(Sender, AClosedLoopKeepsItsWindow) {
     EXPECT_EQ(most, 2u);
     // Something is under way at any time, so that no pause lies between the answers.
     EXPECT_LE(e->took, 2 * e->round_trip.sum());
+}
+
+TEST(Sender, AClosedLoopGoesOnAtOnceWhenAllItsAnswersCameTogether) {
+    // Both answers are there before the sender looks: nothing more will wake it, and it must not sleep out its patience (2 s)
+    // each time.
+    Jammed channel(0);
+    Cancel cancel;
+    channel.on_stop = [&] { cancel.now(); };
+    auto e = std::make_unique<Echoes>();
+    send_requests(channel, {.count = 20, .window = 2, .payload = 18, .mark = 1}, 5, cancel, *e);
+    EXPECT_EQ(e->answered, 20u);
+    EXPECT_LT(e->took, 2'000'000'000u) << "less than one sleep, where there would be nine";
 }
 
 TEST(Sender, NobodyThereIsSaid) {
