@@ -107,6 +107,8 @@ constexpr Claim claims[] = {
     {"beyond 32 packets a doorbell, longer bursts save less than a fifth", in_image(most_is_won_early)},
 };
 
+constexpr const char* counters[] = {"instructions", "l1d_misses", "llc_misses", "mmio_reads", "mmio_writes"};
+
 }  // namespace
 
 extern const Lab burst_lab{
@@ -118,6 +120,7 @@ extern const Lab burst_lab{
     .claims = claims,
     .body = in_image(body),
     .wants_card = true,
+    .counters = counters,
 };
 
 }  // namespace doorbell::labs
