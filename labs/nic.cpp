@@ -113,7 +113,7 @@ Result<void> prove_mwait(Bench& bench, Traffic& s) {
         nic::Bell bell = s.pair.sender().bell();
         uint64_t start = ring_now(bell);
         uint64_t seen = poll_doorstep(s.card().doorstep());
-        if (rescue.came()) return s.missing("a packet that was sent did not arrive within a second, in the middle of the case");
+        if (rescue.came()) return s.missing(lost_in_the_middle);
         nic::Received frame;
         bool good = s.card().receive(&frame, 1) != 0 && s.expected(frame);
         s.card().recycle(1);
@@ -180,7 +180,7 @@ struct Sampling {
     /// Whether the sample is one; whatever it was, the next begins with a clean slate.
     [[gnu::noinline]] bool conclude(bool ours, bool alone) {
         if (rescue.came())
-            outcome = s.missing("a packet that was sent, or its interrupt, did not come within a second, in the middle of the case");
+            outcome = s.missing(lost_in_the_middle);
         else if (!ours)
             outcome = s.catch_up();
         else
