@@ -7,8 +7,8 @@
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/measure/timestamp.h"
-#include "firmware/wire/text.h"
 #include "labs/bench.h"
+#include "labs/compare.h"
 #include "labs/lab.h"
 #include "labs/traffic.h"
 
@@ -138,17 +138,21 @@ struct Sampling {
     measure::Series* wire;  ///< null where the way's part is known
     /// Where the doorbell's store is the arrival, nothing may stand between it and the wait.
     uint64_t phases;
+    std::span<nic::Received> batch;  ///< as large as the hybrid's budget
     Rescue rescue;
     bool spurious = false;
     Result<void> outcome;
 
-    Sampling(Bench& b, Traffic& traffic, std::span<const char* const> stages, bool interrupts)
+    [[gnu::noinline]] Sampling(Bench& b, Traffic& traffic, std::span<const char* const> stages, bool interrupts)
         : bench(b), s(traffic), by_interrupt(interrupts), latency(b.series("latency")), payload(b.series("payload")),
           path(b.series("path", {.stages = stages})), wire(traffic.pair.delay == 0 ? &b.series("wire") : nullptr),
-          phases(wire != nullptr ? 1 : 64), rescue(b.machine, traffic.card()) {}
+          phases(wire != nullptr ? 1 : 64), batch(b.machine.arena.array<nic::Received>(b.setting("budget"))),
+          rescue(b.machine, traffic.card()) {
+        if (batch.empty()) outcome = Error{"no memory for the frames"};
+    }
 
     /// Before each lot of samples; false where there is no going on.
-    bool start(uint64_t count) {
+    [[gnu::noinline]] bool start(uint64_t count) {
         cpu::enable_interrupts();
         if (wire == nullptr || !outcome) return static_cast<bool>(outcome);
         s.card().disarm();
@@ -206,12 +210,11 @@ template <Wait wait>
     std::span<const char* const> stages = poll_stages;
     if (by_interrupt) stages = interrupt_stages;
     if (wait == Wait::hybrid) stages = hybrid_stages;
-    auto budget = static_cast<uint32_t>(bench.setting("budget"));
-    auto* batch = bench.machine.arena.array<nic::Received>(budget).data();
-    if (batch == nullptr) return Error{"no memory for the frames"};
     Sampling sampling(bench, s, stages, by_interrupt);
     nic::Nic& card = s.card();
     nic::Nic& sender = s.pair.sender();
+    auto* const batch = sampling.batch.data();
+    const auto budget = static_cast<uint32_t>(sampling.batch.size());
     bench.repeat([&](uint64_t count) {
         if (!sampling.start(count)) return;
         for (uint64_t i = 0; i < count;) {
@@ -385,41 +388,22 @@ Result<void> body(Bench& bench, const Case& which) {
     return wait_case(bench, which);
 }
 
-char because_buffer[200];
+char because_buffer[300];
 
 Verdict polling_is_sooner(const Results& results) {
-    const Summary* poll = results.find("nic", "model=e1000e wait=poll", "latency");
-    const Summary* irq = results.find("nic", "model=e1000e wait=irq", "latency");
-    if (poll == nullptr || irq == nullptr) return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
-    wire::Text text(because_buffer);
-    text << "poll p50 " << poll->p50 << " " << poll->unit << ", irq p50 " << irq->p50 << " (" << poll->evidence << ")";
-    if (std::string_view(poll->evidence) == "exact") {
-        text << "; this clock counts an interrupt as one instruction";
-        return {Verdict::Holds::cannot_say, text.view()};
-    }
-    if (poll->unstable || irq->unstable) {
-        text << "; the instant of arrival is not exact here";
-        return {Verdict::Holds::cannot_say, text.view()};
-    }
-    return {poll->p50 < irq->p50 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    constexpr Which poll{"model=e1000e wait=poll", "latency"}, irq{"model=e1000e wait=irq", "latency"};
+    for (const Which& w : {poll, irq})
+        if (const Summary* s = results.find("nic", w.which, w.metric); s != nullptr && s->unstable)
+            return {Verdict::Holds::cannot_say, "the instant of arrival is not exact here"};
+    return below(results, "nic", poll, irq, 1, "this clock counts an interrupt as one instruction", because_buffer);
 }
-
 Verdict looking_is_cheap(const Results& results) {
-    const Summary* look = results.find("nic", "model=e1000e op=empty-poll", "cost");
-    const Summary* take = results.find("nic", "model=e1000e op=receive burst=1", "cost");
-    if (look == nullptr || take == nullptr) return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
-    wire::Text text(because_buffer);
-    text << "an empty look " << look->p50 << " " << look->unit << ", a packet taken alone " << take->p50 << " (" << look->evidence << ")";
-    return {look->p50 * 5 < take->p50 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    return below(results, "nic", {"model=e1000e op=empty-poll", "cost"}, {"model=e1000e op=receive burst=1", "cost"}, 5, nullptr,
+                 because_buffer);
 }
-
 Verdict bursts_pay(const Results& results) {
-    const Summary* one = results.find("nic", "model=e1000e op=receive burst=1", "cost");
-    const Summary* many = results.find("nic", "model=e1000e op=receive burst=32", "cost");
-    if (one == nullptr || many == nullptr) return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
-    wire::Text text(because_buffer);
-    text << "a packet alone " << one->p50 << " " << one->unit << ", in a burst of 32 " << many->p50 << " (" << one->evidence << ")";
-    return {many->p50 * 2 < one->p50 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    return below(results, "nic", {"model=e1000e op=receive burst=32", "cost"}, {"model=e1000e op=receive burst=1", "cost"}, 2, nullptr,
+                 because_buffer);
 }
 
 constexpr Claim claims[] = {
