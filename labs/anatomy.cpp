@@ -102,6 +102,7 @@ constexpr const char* stages[] = {"jolt", "lookup", "save", "action", "end-of-in
 
 constexpr uint8_t event_vector = cpu::vector::first_free + 8;
 constexpr uint64_t spacing = 5000;  ///< TSC ticks from arming a timer to its deadline, at least
+constexpr uint64_t timer_is_late = 10 * spacing;
 constexpr uint64_t trials = 32;     ///< of INT n, for the lookup
 /// Shorthand "self", level "assert", fixed delivery (SDM vol. 3A, "Interrupt Command Register").
 constexpr uint32_t self_command = 1 << 18 | 1 << 14 | event_vector;
@@ -297,15 +298,15 @@ class Ring {
     uint64_t fired_ = 0, command_register_ = 0;
 };
 
-/// One event, waited for with an end in sight: the measured loops have none. `raise` gives its deadline.
-[[gnu::noinline]] Result<void> try_once(uint64_t (*raise)(uint64_t)) {
+/// One event, waited for until `late` ticks after its deadline, which `raise` gives: the measured loops have no end.
+[[gnu::noinline]] Result<void> try_once(uint64_t (*raise)(uint64_t), uint64_t late) {
     *anatomy_event.fired = 0;
     cpu::enable_interrupts();
     uint64_t deadline = raise(spacing);
     while (*anatomy_event.fired == 0) {
-        if (static_cast<int64_t>(measure::end() - deadline) > static_cast<int64_t>(10 * spacing)) {
+        if (static_cast<int64_t>(measure::end() - deadline) > static_cast<int64_t>(late)) {
             cpu::disable_interrupts();
-            return Error{"the interrupt did not arrive: tried once, waited ten times the spacing"};
+            return Error{"the interrupt did not arrive: tried once, waited this many ticks", late};
         }
     }
     cpu::disable_interrupts();
@@ -323,11 +324,11 @@ class Ring {
 }
 
 template <class Timer>
-Result<void> record_timer(Bench& bench, Ring& ring, Timer& timer) {
+Result<void> record_timer(Bench& bench, Ring& ring, Timer& timer, uint64_t late = timer_is_late) {
     static Timer* armed;
     armed = &timer;
     trial.arm = [](uint64_t delay) { return armed->arm(delay); };
-    auto done = try_once(trial.arm);
+    auto done = try_once(trial.arm, late);
     if (done) done = record(bench, ring);
     timer.close();
     return done;
@@ -340,7 +341,7 @@ Result<void> record_packets(Bench& bench, Ring& ring) {
     packets = &source;
     auto done = source.open({});
     trial.valid = [] { return packets->came(); };
-    if (done) done = record_timer(bench, ring, source);
+    if (done) done = record_timer(bench, ring, source, bench.machine.tsc.hz / 10);
     if (done) done = source.lost();
     if (done) source.flag({trial.latency, trial.entry});
     return done;
@@ -355,7 +356,7 @@ Result<void> measure_source(Bench& bench, Ring& ring, std::string_view source) {
         auto arrives = try_once([](uint64_t) {
             (void)trial.apic->send_self(event_vector);
             return measure::end();
-        });
+        }, timer_is_late);
         return arrives ? record(bench, ring) : arrives;
     }
     trial.source = Source::armed;
