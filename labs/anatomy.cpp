@@ -19,6 +19,7 @@
 #include "labs/compare.h"
 #include "labs/lab.h"
 #include "labs/timers.h"
+#include "labs/traffic.h"
 
 extern "C" {
 // What a handler leaves behind, and what it needs. `fired` points to a word that ring 3 can read as well.
@@ -93,13 +94,15 @@ namespace {
 
 constexpr Case cases[] = {
     "source=int ring=0",   "source=int ring=3",   "source=lapic ring=0", "source=lapic ring=3", "source=ipi ring=0",
-    "source=ipi ring=3",   "source=msi ring=0",   "source=msi ring=3",   "source=hpet ring=0",  "source=hpet ring=3",
+    "source=ipi ring=3",   "source=nic ring=0",   "source=nic ring=3",   "source=msi ring=0",   "source=msi ring=3",
+    "source=hpet ring=0",  "source=hpet ring=3",
 };
 
 constexpr const char* stages[] = {"jolt", "lookup", "save", "action", "end-of-interrupt", "restore", "resume"};
 
 constexpr uint8_t event_vector = cpu::vector::first_free + 8;
 constexpr uint64_t spacing = 5000;  ///< TSC ticks from arming a timer to its deadline, at least
+constexpr uint64_t timer_is_late = 10 * spacing;
 constexpr uint64_t trials = 32;     ///< of INT n, for the lookup
 /// Shorthand "self", level "assert", fixed delivery (SDM vol. 3A, "Interrupt Command Register").
 constexpr uint32_t self_command = 1 << 18 | 1 << 14 | event_vector;
@@ -110,6 +113,7 @@ enum class Source : uint32_t { interrupt_instruction, armed, self_ipi, self_ipi_
 struct Trial {
     Source source = Source::armed;
     uint64_t (*arm)(uint64_t delay) = nullptr;  ///< starts the timer; the deadline
+    bool (*valid)() = nullptr;                  ///< whether the event was the one that was armed; null: always
     const cpu::LocalApic* apic = nullptr;
     Bench* bench = nullptr;
     measure::Series* latency = nullptr;
@@ -139,6 +143,7 @@ Trial trial;
 /// The event is over: `raised` as the raiser knows it (0: prepare() knows it), `resumed` the next timestamp.
 [[maybe_unused, gnu::noinline]] uint64_t collect(uint64_t raised, uint64_t resumed) {
     if (raised == 0) raised = trial.raised;
+    if (trial.valid != nullptr && !trial.valid()) return 0;
     const uint64_t* m = anatomy_event.marks;
     uint64_t entry = m[0] - raised;
     if (trial.trying) {
@@ -293,23 +298,22 @@ class Ring {
     uint64_t fired_ = 0, command_register_ = 0;
 };
 
-/// One event, waited for with an end in sight: the measured loops have none.
-template <class Raise>
-Result<void> try_once(Raise&& raise) {
+/// One event, waited for until `late` ticks after its deadline, which `raise` gives: the measured loops have no end.
+[[gnu::noinline]] Result<void> try_once(uint64_t (*raise)(uint64_t), uint64_t late) {
     *anatomy_event.fired = 0;
     cpu::enable_interrupts();
-    uint64_t deadline = raise();
+    uint64_t deadline = raise(spacing);
     while (*anatomy_event.fired == 0) {
-        if (static_cast<int64_t>(measure::end() - deadline) > static_cast<int64_t>(10 * spacing)) {
+        if (static_cast<int64_t>(measure::end() - deadline) > static_cast<int64_t>(late)) {
             cpu::disable_interrupts();
-            return Error{"the interrupt did not arrive: tried once, waited ten times the spacing"};
+            return Error{"the interrupt did not arrive: tried once, waited this many ticks", late};
         }
     }
     cpu::disable_interrupts();
     return {};
 }
 
-Result<void> record(Bench& bench, Ring& ring) {
+[[gnu::noinline]] Result<void> record(Bench& bench, Ring& ring) {
     Result<void> done;
     trial.latency = &bench.series("latency", {.stages = stages});
     trial.entry = &bench.series("entry");
@@ -320,13 +324,26 @@ Result<void> record(Bench& bench, Ring& ring) {
 }
 
 template <class Timer>
-Result<void> record_timer(Bench& bench, Ring& ring, Timer& timer) {
+Result<void> record_timer(Bench& bench, Ring& ring, Timer& timer, uint64_t late = timer_is_late) {
     static Timer* armed;
     armed = &timer;
     trial.arm = [](uint64_t delay) { return armed->arm(delay); };
-    auto done = try_once([&] { return timer.arm(spacing); });
+    auto done = try_once(trial.arm, late);
     if (done) done = record(bench, ring);
     timer.close();
+    return done;
+}
+
+/// A card's packets as if they were a timer's deadlines; by MSI-X, straight to the lab's handler.
+Result<void> record_packets(Bench& bench, Ring& ring) {
+    static PacketSource* packets;
+    PacketSource source(bench, event_vector, anatomy_event.fired);
+    packets = &source;
+    auto done = source.open({});
+    trial.valid = [] { return packets->came(); };
+    if (done) done = record_timer(bench, ring, source, bench.machine.tsc.hz / 10);
+    if (done) done = source.lost();
+    if (done) source.flag({trial.latency, trial.entry});
     return done;
 }
 
@@ -336,10 +353,10 @@ Result<void> measure_source(Bench& bench, Ring& ring, std::string_view source) {
     cpu::set_gate(event_vector, apic.x2() ? anatomy_handler_x2apic : anatomy_handler_xapic);
     if (source == "ipi") {
         trial.source = apic.x2() ? Source::self_ipi_by_kernel : Source::self_ipi;
-        auto arrives = try_once([&] {
-            (void)apic.send_self(event_vector);
+        auto arrives = try_once([](uint64_t) {
+            (void)trial.apic->send_self(event_vector);
             return measure::end();
-        });
+        }, timer_is_late);
         return arrives ? record(bench, ring) : arrives;
     }
     trial.source = Source::armed;
@@ -348,6 +365,7 @@ Result<void> measure_source(Bench& bench, Ring& ring, std::string_view source) {
         auto opened = timer.open(true);
         return opened ? record_timer(bench, ring, timer) : opened;
     }
+    if (source == "nic") return record_packets(bench, ring);
     HpetTimer timer(bench, event_vector);
     auto opened = source == "msi" ? timer.open_by_message() : timer.open(true);
     return opened ? record_timer(bench, ring, timer) : opened;
@@ -399,11 +417,13 @@ constexpr Claim claims[] = {
 extern const Lab anatomy_lab{
     .name = "anatomy",
     .question = "What happens between the doorbell and the resumed instruction?",
-    .needs = "a local APIC; an HPET for source=hpet, one that can send messages for source=msi",
+    .needs = "a local APIC; a network card with MSI-X for source=nic; an HPET for source=hpet, one that can send "
+             "messages for source=msi",
     .cases = cases,
     .settings = {},
     .claims = claims,
     .body = in_image(body),
+    .wants_card = true,
 };
 
 }  // namespace doorbell::labs

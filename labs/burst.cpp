@@ -5,6 +5,7 @@
 #include "firmware/wire/text.h"
 #include "labs/bench.h"
 #include "labs/cards.h"
+#include "labs/compare.h"
 #include "labs/lab.h"
 
 namespace doorbell::labs {
@@ -82,15 +83,10 @@ Result<void> body(Bench& bench, const Case& which) {
     return outcome;
 }
 
-char because_buffer[200];
+char because_buffer[300];
 
 Verdict batching_pays(const Results& results) {
-    const Summary* one = results.find("burst", "model=e1000e burst=1", "cost");
-    const Summary* many = results.find("burst", "model=e1000e burst=32", "cost");
-    if (one == nullptr || many == nullptr) return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
-    wire::Text text(because_buffer);
-    text << "a packet alone " << one->p50 << " " << one->unit << ", in a burst of 32 " << many->p50 << " (" << one->evidence << ")";
-    return {many->p50 * 2 < one->p50 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    return below(results, "burst", {"model=e1000e burst=32", "cost"}, {"model=e1000e burst=1", "cost"}, 2, nullptr, because_buffer);
 }
 
 Verdict most_is_won_early(const Results& results) {
@@ -107,6 +103,8 @@ constexpr Claim claims[] = {
     {"beyond 32 packets a doorbell, longer bursts save less than a fifth", in_image(most_is_won_early)},
 };
 
+constexpr const char* counters[] = {"instructions", "l1d_misses", "llc_misses", "mmio_reads", "mmio_writes"};
+
 }  // namespace
 
 extern const Lab burst_lab{
@@ -118,6 +116,7 @@ extern const Lab burst_lab{
     .claims = claims,
     .body = in_image(body),
     .wants_card = true,
+    .counters = counters,
 };
 
 }  // namespace doorbell::labs

@@ -63,7 +63,7 @@ struct Pair {
 /// The first card of that model, alone. Error: there is none, or it does not come up.
 Result<Card> open_card(Bench& bench, std::string_view model, const RingSizes& rings = {});
 
-/// The card of that model at the end of a cable whose other end is a sender with a known delay; where there is no such
+/// The card of that model (any where it is empty) at the end of a cable whose other end is a sender with a known delay; where there is no such
 /// cable, at the end of one to another card (found by sending a frame from each to each, once a run); where there is
 /// none, the card in loopback. Error: no such card, it cannot loop back, or it does not come up.
 Result<Pair> open_pair(Bench& bench, std::string_view model, const RingSizes& rings = {});

@@ -4,9 +4,9 @@
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/measure/timestamp.h"
-#include "firmware/wire/text.h"
 #include "labs/bench.h"
 #include "labs/cards.h"
+#include "labs/compare.h"
 #include "labs/lab.h"
 
 namespace doorbell::labs {
@@ -108,24 +108,15 @@ Result<void> body(Bench& bench, const Case& which) {
     return outcome;
 }
 
-char because_buffer[200];
+char because_buffer[300];
 
 Verdict waiting_saves(const Results& results) {
-    const Summary* few = results.find("moderation", "model=e1000e interval=1000", "interrupts");
-    const Summary* many = results.find("moderation", "model=e1000e interval=130", "interrupts");
-    if (few == nullptr || many == nullptr) return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
-    wire::Text text(because_buffer);
-    text << "every 130 us at most: " << many->p50 << " for 1000 packets; every 1000 us: " << few->p50;
-    return {few->p50 * 4 < many->p50 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    return below(results, "moderation", {"model=e1000e interval=1000", "interrupts"}, {"model=e1000e interval=130", "interrupts"}, 4, nullptr,
+                 because_buffer);
 }
-
 Verdict waiting_costs(const Results& results) {
-    const Summary* late = results.find("moderation", "model=e1000e interval=1000", "latency");
-    const Summary* soon = results.find("moderation", "model=e1000e interval=130", "latency");
-    if (late == nullptr || soon == nullptr) return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
-    wire::Text text(because_buffer);
-    text << "p50 at 130 us: " << soon->p50 << " " << soon->unit << "; at 1000 us: " << late->p50 << " (" << soon->evidence << ")";
-    return {late->p50 > 4 * soon->p50 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    return below(results, "moderation", {"model=e1000e interval=130", "latency"}, {"model=e1000e interval=1000", "latency"}, 4, nullptr,
+                 because_buffer);
 }
 
 constexpr Claim claims[] = {

@@ -7,8 +7,8 @@
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/measure/timestamp.h"
-#include "firmware/wire/text.h"
 #include "labs/bench.h"
+#include "labs/compare.h"
 #include "labs/lab.h"
 #include "labs/traffic.h"
 
@@ -113,7 +113,7 @@ Result<void> prove_mwait(Bench& bench, Traffic& s) {
         nic::Bell bell = s.pair.sender().bell();
         uint64_t start = ring_now(bell);
         uint64_t seen = poll_doorstep(s.card().doorstep());
-        if (rescue.came()) return s.missing("a packet that was sent did not arrive within a second, in the middle of the case");
+        if (rescue.came()) return s.missing(lost_in_the_middle);
         nic::Received frame;
         bool good = s.card().receive(&frame, 1) != 0 && s.expected(frame);
         s.card().recycle(1);
@@ -138,17 +138,21 @@ struct Sampling {
     measure::Series* wire;  ///< null where the way's part is known
     /// Where the doorbell's store is the arrival, nothing may stand between it and the wait.
     uint64_t phases;
+    std::span<nic::Received> batch;  ///< as large as the hybrid's budget
     Rescue rescue;
     bool spurious = false;
     Result<void> outcome;
 
-    Sampling(Bench& b, Traffic& traffic, std::span<const char* const> stages, bool interrupts)
+    [[gnu::noinline]] Sampling(Bench& b, Traffic& traffic, std::span<const char* const> stages, bool interrupts)
         : bench(b), s(traffic), by_interrupt(interrupts), latency(b.series("latency")), payload(b.series("payload")),
           path(b.series("path", {.stages = stages})), wire(traffic.pair.delay == 0 ? &b.series("wire") : nullptr),
-          phases(wire != nullptr ? 1 : 64), rescue(b.machine, traffic.card()) {}
+          phases(wire != nullptr ? 1 : 64), batch(b.machine.arena.array<nic::Received>(b.setting("budget"))),
+          rescue(b.machine, traffic.card()) {
+        if (batch.empty()) outcome = Error{"no memory for the frames"};
+    }
 
     /// Before each lot of samples; false where there is no going on.
-    bool start(uint64_t count) {
+    [[gnu::noinline]] bool start(uint64_t count) {
         cpu::enable_interrupts();
         if (wire == nullptr || !outcome) return static_cast<bool>(outcome);
         s.card().disarm();
@@ -180,7 +184,7 @@ struct Sampling {
     /// Whether the sample is one; whatever it was, the next begins with a clean slate.
     [[gnu::noinline]] bool conclude(bool ours, bool alone) {
         if (rescue.came())
-            outcome = s.missing("a packet that was sent, or its interrupt, did not come within a second, in the middle of the case");
+            outcome = s.missing(lost_in_the_middle);
         else if (!ours)
             outcome = s.catch_up();
         else
@@ -206,12 +210,11 @@ template <Wait wait>
     std::span<const char* const> stages = poll_stages;
     if (by_interrupt) stages = interrupt_stages;
     if (wait == Wait::hybrid) stages = hybrid_stages;
-    auto budget = static_cast<uint32_t>(bench.setting("budget"));
-    auto* batch = bench.machine.arena.array<nic::Received>(budget).data();
-    if (batch == nullptr) return Error{"no memory for the frames"};
     Sampling sampling(bench, s, stages, by_interrupt);
     nic::Nic& card = s.card();
     nic::Nic& sender = s.pair.sender();
+    auto* const batch = sampling.batch.data();
+    const auto budget = static_cast<uint32_t>(sampling.batch.size());
     bench.repeat([&](uint64_t count) {
         if (!sampling.start(count)) return;
         for (uint64_t i = 0; i < count;) {
@@ -252,22 +255,19 @@ template <Wait wait>
             sum = read_payload(frame);
             asm volatile("" : : "r"(sum));
             marks[m++] = measure::end();
-            // One frame, the right one, by one interrupt: else something got into the sample.
-            bool ours = false;
-            for (uint32_t f = 0; f < taken; ++f) ours |= s.expected(wait == Wait::hybrid ? batch[f] : frame);
-            bool alone = taken == 1 && (!by_interrupt || nic_event.fired == 1);
-            // Looking at the frame is the lab's own affair, and not part of the path.
-            uint64_t back = measure::end() - marks[m - 1];
             card.recycle(taken);
-            marks[m] = measure::end() - back;
-            ++m;
+            marks[m++] = measure::end();
+            bool ours = false, alone = taken == 1;
             if constexpr (wait == Wait::hybrid) {
                 // Until empty, then armed again: arm() tells of what came in between, so that no wake-up is lost.
                 while (!card.arm() && !sampling.rescue.came()) ours |= s.take_all(), alone = false;
-                marks[m] = measure::end() - back;
-                ++m;
+                marks[m++] = measure::end();
                 card.disarm();
             }
+            // One frame, the right one, by one interrupt: else something got into the sample. The buffer is the card's
+            // again, but last in its row; if it were overwritten already, this would be no sample either.
+            for (uint32_t f = 0; f < taken; ++f) ours |= s.expected(wait == Wait::hybrid ? batch[f] : frame);
+            alone &= !by_interrupt || nic_event.fired == 1;
             if (!sampling.conclude(ours, alone)) continue;
             sampling.latency.record(marks[1] - marks[0]);
             sampling.payload.record(marks[m - (wait == Wait::hybrid ? 3 : 2)] - marks[0]);
@@ -388,41 +388,22 @@ Result<void> body(Bench& bench, const Case& which) {
     return wait_case(bench, which);
 }
 
-char because_buffer[200];
+char because_buffer[300];
 
 Verdict polling_is_sooner(const Results& results) {
-    const Summary* poll = results.find("nic", "model=e1000e wait=poll", "latency");
-    const Summary* irq = results.find("nic", "model=e1000e wait=irq", "latency");
-    if (poll == nullptr || irq == nullptr) return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
-    wire::Text text(because_buffer);
-    text << "poll p50 " << poll->p50 << " " << poll->unit << ", irq p50 " << irq->p50 << " (" << poll->evidence << ")";
-    if (std::string_view(poll->evidence) == "exact") {
-        text << "; this clock counts an interrupt as one instruction";
-        return {Verdict::Holds::cannot_say, text.view()};
-    }
-    if (poll->unstable || irq->unstable) {
-        text << "; the instant of arrival is not exact here";
-        return {Verdict::Holds::cannot_say, text.view()};
-    }
-    return {poll->p50 < irq->p50 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    constexpr Which poll{"model=e1000e wait=poll", "latency"}, irq{"model=e1000e wait=irq", "latency"};
+    for (const Which& w : {poll, irq})
+        if (const Summary* s = results.find("nic", w.which, w.metric); s != nullptr && s->unstable)
+            return {Verdict::Holds::cannot_say, "the instant of arrival is not exact here"};
+    return below(results, "nic", poll, irq, 1, "this clock counts an interrupt as one instruction", because_buffer);
 }
-
 Verdict looking_is_cheap(const Results& results) {
-    const Summary* look = results.find("nic", "model=e1000e op=empty-poll", "cost");
-    const Summary* take = results.find("nic", "model=e1000e op=receive burst=1", "cost");
-    if (look == nullptr || take == nullptr) return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
-    wire::Text text(because_buffer);
-    text << "an empty look " << look->p50 << " " << look->unit << ", a packet taken alone " << take->p50 << " (" << look->evidence << ")";
-    return {look->p50 * 5 < take->p50 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    return below(results, "nic", {"model=e1000e op=empty-poll", "cost"}, {"model=e1000e op=receive burst=1", "cost"}, 5, nullptr,
+                 because_buffer);
 }
-
 Verdict bursts_pay(const Results& results) {
-    const Summary* one = results.find("nic", "model=e1000e op=receive burst=1", "cost");
-    const Summary* many = results.find("nic", "model=e1000e op=receive burst=32", "cost");
-    if (one == nullptr || many == nullptr) return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
-    wire::Text text(because_buffer);
-    text << "a packet alone " << one->p50 << " " << one->unit << ", in a burst of 32 " << many->p50 << " (" << one->evidence << ")";
-    return {many->p50 * 2 < one->p50 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    return below(results, "nic", {"model=e1000e op=receive burst=32", "cost"}, {"model=e1000e op=receive burst=1", "cost"}, 2, nullptr,
+                 because_buffer);
 }
 
 constexpr Claim claims[] = {
@@ -430,6 +411,8 @@ constexpr Claim claims[] = {
     {"looking in vain costs less than a fifth of taking a packet", in_image(looking_is_cheap)},
     {"a packet taken in a burst of 32 costs less than half of a packet taken alone", in_image(bursts_pay)},
 };
+
+constexpr const char* counters[] = {"instructions", "l1d_misses", "llc_misses", "mmio_reads", "mmio_writes"};
 
 }  // namespace
 
@@ -442,6 +425,7 @@ extern const Lab nic_lab{
     .claims = claims,
     .body = in_image(body),
     .wants_card = true,
+    .counters = counters,
 };
 
 }  // namespace doorbell::labs

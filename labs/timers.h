@@ -102,7 +102,7 @@ class HpetTimer {
         constexpr uint32_t message_able = 1 << 15, message_enable = 1 << 14;
         cpu::Mmio registers = machine_.hpet->registers();
         if ((registers.read32(configuration) & message_able) == 0)
-            return Error{"the HPET cannot send messages (Tn_FSB_INT_DEL_CAP), and no other device here raises one for nothing"};
+            return Error{"the HPET cannot send messages (Tn_FSB_INT_DEL_CAP); a card's are source=nic"};
         uint32_t able = machine_.hpet->routes(0);
         if (able != 0)
             if (auto set = machine_.hpet->configure(0, static_cast<unsigned>(__builtin_ctz(able)), platform::Trigger::edge); !set) return set;

@@ -1,5 +1,7 @@
 // Packets that come when a lab asks for them, one or a burst, and an end to waiting for those that do not. Image only.
 #pragma once
+#include <optional>
+
 #include "labs/cards.h"
 
 namespace doorbell::labs {
@@ -8,8 +10,8 @@ namespace doorbell::labs {
 /// APIC's timer interrupts and does what the wait waits for. Interrupts must be enabled meanwhile.
 class Rescue {
   public:
-    /// Uses the local APIC's timer, and `nic`'s doorstep.
-    Rescue(platform::Machine& machine, const nic::Nic& nic);
+    /// Uses the local APIC's timer; rings `nic`'s doorstep and counts in `fired`, as its interrupt would.
+    Rescue(platform::Machine& machine, const nic::Nic& nic, volatile uint32_t* fired = &nic_event.fired);
     ~Rescue();
     Rescue(const Rescue&) = delete;
     /// The second begins anew.
@@ -22,6 +24,9 @@ class Rescue {
     platform::Machine& machine_;
     uint32_t count_;
 };
+
+inline constexpr const char* lost_in_the_middle =
+    "a packet that was sent, or its interrupt, did not come within a second, in the middle of the case";
 
 /// A pair, and numbered frames from its sender to the card under test. Anything else that comes is counted.
 struct Traffic {
@@ -55,6 +60,30 @@ struct Traffic {
   private:
     Result<void> prove();
     Result<void> catch_up_undisturbed();
+};
+
+/// A card's packets as if they were a timer's deadlines, for labs that wait for whatever is armed: see timers.h. By
+/// MSI-X at `vector`, whose handler counts in `fired`.
+class PacketSource {
+  public:
+    PacketSource(Bench& bench, uint8_t vector, volatile uint32_t* fired) : bench_(bench), fired_(fired), vector_(vector) {}
+    Result<void> open(std::string_view model);
+    void close() { traffic_.card().disarm(); }
+    /// Sends a packet; when it arrives (the cable decides, not the caller). Once one was lost, `fired` counts at once.
+    uint64_t arm(uint64_t);
+    /// Whether the event was the packet that arm() sent.
+    bool came();
+    /// Success as long as packets come.
+    Result<void> lost() const { return lost_; }
+    void flag(std::initializer_list<measure::Series*> all);
+
+  private:
+    Bench& bench_;
+    volatile uint32_t* fired_;
+    uint8_t vector_;
+    Traffic traffic_;
+    std::optional<Rescue> rescue_;
+    Result<void> lost_;
 };
 
 }  // namespace doorbell::labs

@@ -5,7 +5,7 @@ namespace {
 
 // Offsets in a lab's frame.
 constexpr uint32_t ethertype_at = 12, mark_at = 14, checksum_at = 18, sequence_at = 20, pattern_at = 28;
-constexpr uint8_t mark[4] = {lab_mark & 0xFF, lab_mark >> 8 & 0xFF, lab_mark >> 16 & 0xFF, lab_mark >> 24};
+constexpr uint8_t mark[4] = {'D', 'b', 'e', 'l'};
 
 uint16_t big_endian_16(const uint8_t* p) { return static_cast<uint16_t>(p[0] << 8 | p[1]); }
 

@@ -12,13 +12,14 @@ namespace {
 /// What the rescue works on.
 struct Rescued {
     const nic::Doorstep* step;
+    volatile uint32_t* fired;
     const cpu::LocalApic* apic;
     volatile bool came;
 } rescued;
 
 void rescue(cpu::Frame&) {
     rescued.came = true;
-    nic_event.fired = nic_event.fired + 1;
+    *rescued.fired = *rescued.fired + 1;
     const nic::Doorstep& step = *rescued.step;
     if (!step.someone()) *const_cast<volatile uint32_t*>(step.word) = step.quiet ^ step.mask;
     rescued.apic->eoi();
@@ -26,10 +27,8 @@ void rescue(cpu::Frame&) {
 
 }  // namespace
 
-Rescue::Rescue(platform::Machine& machine, const nic::Nic& nic) : machine_(machine) {
-    rescued.step = &nic.doorstep();
-    rescued.apic = &*machine.apic.device;
-    rescued.came = false;
+Rescue::Rescue(platform::Machine& machine, const nic::Nic& nic, volatile uint32_t* fired) : machine_(machine) {
+    rescued = {&nic.doorstep(), fired, &*machine.apic.device, false};
     // A second, or half the counter's range, whichever is shorter.
     uint64_t counts = (static_cast<unsigned __int128>(machine.tsc.hz) << 32) / machine.apic_rate.tsc_per_count_32_32;
     count_ = static_cast<uint32_t>(counts < 1u << 31 ? counts : 1u << 31);
@@ -157,6 +156,44 @@ Result<void> Traffic::catch_up_undisturbed() {
     auto came = catch_up();
     disturbed = 0;
     return came;
+}
+
+Result<void> PacketSource::open(std::string_view model) {
+    auto traffic = Traffic::open(bench_, model, 1, nic::shortest_frame);
+    if (!traffic) return traffic.error();
+    traffic_ = std::move(*traffic);
+    rescue_.emplace(bench_.machine, traffic_.card(), fired_);
+    return traffic_.card().route(nic::InterruptKind::msix, vector_, bench_.machine.apic->id());
+}
+
+uint64_t PacketSource::arm(uint64_t) {
+    if (lost_) lost_ = traffic_.load(1);
+    if (!lost_) {
+        *fired_ = *fired_ + 1;
+        return measure::end();
+    }
+    (void)traffic_.arm();
+    rescue_->wait_from_now();
+    return ring_now(traffic_.pair.sender().bell()) + traffic_.pair.delay;
+}
+
+bool PacketSource::came() {
+    if (!lost_) return false;
+    if (Rescue::came()) {
+        lost_ = traffic_.missing(lost_in_the_middle);
+    } else if (traffic_.take_all()) {
+        ++traffic_.sequence;
+        return true;
+    } else {
+        lost_ = traffic_.catch_up();
+    }
+    return false;
+}
+
+void PacketSource::flag(std::initializer_list<measure::Series*> all) {
+    flag_strangers(bench_, all, traffic_.tally, traffic_.card().counts());
+    for (measure::Series* s : all)
+        if (traffic_.pair.flag != nullptr) s->flag(traffic_.pair.flag);
 }
 
 }  // namespace doorbell::labs

@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <functional>
@@ -107,6 +108,14 @@ TEST_P(NicIsCutOff, InTheMiddleOfACaseWhichEndsWithAReason) {
         EXPECT_TRUE(r["series"].empty()) << "a case that was cut off gives no figures";
         EXPECT_EQ(reason_of(r, "nic", which).substr(0, std::strlen(GetParam().reason)), GetParam().reason) << keys;
     }
+}
+
+TEST_P(NicIsCutOff, AndSoDoesAnInterruptedTaskOfRingThree) {
+    WatchedRun run("anatomy:source=nic,ring=3 --samples 1000000", "");
+    ASSERT_TRUE(run.flows(20000));
+    run.say(GetParam().order);
+    std::string reason = reason_of(run.end(), "anatomy", {{"source", "nic"}, {"ring", "3"}});
+    EXPECT_EQ(reason.substr(0, std::strlen(GetParam().reason)), GetParam().reason);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -241,6 +250,23 @@ TEST(NicAmongStrangers, LivelockCountsThemAndDeliversWhatItDid) {
     }
 }
 
+TEST(NicAmongStrangers, PizzaDoesNotTakeThemForItsOwn) {
+    for (const char* wait : {"irq", "poll,every=16"}) {
+        Stranger stranger;
+        WatchedRun run(std::string("pizza:rate=10000,wait=") + wait + " --samples 400000", stranger.more);
+        ASSERT_TRUE(run.flows(20000));
+        ASSERT_EQ(disturb(run, stranger, 10), 40u);
+        Json r = run.end();
+        ASSERT_EQ(r["series"].size(), 2u) << r["skipped"].dump();
+        for (const Json& s : r["series"]) {
+            auto counted = strangers_in(s);
+            ASSERT_EQ(counted.size(), 9u) << s["flags"].dump();
+            EXPECT_GE(counted[0], 20u);
+            EXPECT_LE(s["max"], s["metric"] == "work" ? 1000000 : 10000) << "a stranger's arrival is not a packet's";
+        }
+    }
+}
+
 constexpr const char* port_a = " -netdev hubport,id=a,hubid=7 -device e1000e,romfile=,netdev=a,mac=52:54:00:00:00:01";
 constexpr const char* lonely = " -device e1000e,romfile=,mac=52:54:00:00:00:09";
 
@@ -281,6 +307,19 @@ TEST(NicWithoutDoorbellsCable, AnotherModelAtTheOtherEndAndALonelyCardBesides) {
     check_waits(std::string(lonely) + port_a +
                     " -netdev hubport,id=b,hubid=7 -device virtio-net-pci,disable-legacy=on,ioeventfd=off,tx=timer,x-txtimer=150000,romfile=,netdev=b",
                 "q35", "the cards and the cable", 150000, 150020);
+}
+
+TEST(NicWithoutDoorbellsCable, AnatomyAndBatchTakeWhatCardThereIs) {
+    Scratch scratch;
+    Outcome outcome = doorbell_run(scratch, "anatomy:source=nic batch:to=card --samples 50 --nic none" + qemu_with(scratch, lonely));
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    Json r = results(scratch);
+    for (const char* ring : {"0", "3"}) {
+        Json s = series(r, "anatomy", {{"source", "nic"}, {"ring", ring}}, "latency");
+        ASSERT_TRUE(s.is_object()) << r["skipped"].dump();
+        EXPECT_TRUE(flagged(s, "the card's loopback"));
+    }
+    EXPECT_TRUE(series(r, "batch", {{"to", "card"}, {"size", "1000"}}, "cost").is_object()) << r["skipped"].dump();
 }
 
 TEST(NicWithoutDoorbellsCable, ALonelyCardLoopsBack) {

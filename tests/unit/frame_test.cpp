@@ -37,6 +37,21 @@ TEST(Frame, ChangingTheSequenceKeepsTheChecksumRight) {
     }
 }
 
+TEST(Frame, OneThatBeginsAsItWasSentIsToldFromStrangersAndForgeries) {
+    Frame sent(60, 3), same(60, 3);
+    EXPECT_TRUE(begins_as(same.received(), sent.bytes.data()));
+    EXPECT_FALSE(begins_as(same.received(0x80), sent.bytes.data())) << "a broken descriptor";
+    EXPECT_FALSE(begins_as(Frame(60, 4).received(), sent.bytes.data())) << "another packet";
+    for (uint32_t at = 12; at < 28; ++at) {
+        Frame forged(60, 3);
+        forged.bytes[at] ^= 1;
+        EXPECT_FALSE(begins_as(forged.received(), sent.bytes.data())) << at;
+    }
+    Frame runt(60, 3);
+    runt.bytes.resize(40);
+    EXPECT_FALSE(begins_as(runt.received(), sent.bytes.data()));
+}
+
 TEST(Frame, EveryDamagedByteShows) {
     for (uint32_t at = 14; at < 60; ++at) {
         Frame f(60);
