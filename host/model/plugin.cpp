@@ -304,9 +304,11 @@ void on_vcpu(qemu_plugin_id_t, unsigned vcpu) {
 
 int install(qemu_plugin_id_t id, const qemu_info_t* info, int argc, char** argv) {
     if (std::string_view(info->target_name) != "x86_64") throw std::invalid_argument(std::string("it models x86_64, not ") + info->target_name);
+    if (!info->system_emulation) throw std::invalid_argument("it models a machine, not one program's emulation");
+    if (info->smp_vcpus > 1) throw std::invalid_argument("it models one processor, not " + std::to_string(info->smp_vcpus) + "; use -smp 1");
     bool inlines = api == 1 ? qemu_plugin_register_vcpu_insn_exec_inline != nullptr
                             : qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu != nullptr && qemu_plugin_scoreboard_new != nullptr;
-    if (!inlines || qemu_plugin_insn_data == nullptr || qemu_plugin_register_vcpu_mem_cb == nullptr)
+    if (info->version.min > api || info->version.cur < api || !inlines || qemu_plugin_insn_data == nullptr || qemu_plugin_register_vcpu_mem_cb == nullptr)
         throw std::invalid_argument("this QEMU's plugin interface (versions " + std::to_string(info->version.min) + " to " +
                                     std::to_string(info->version.cur) + ") is not one it knows; it needs QEMU 7.2 to 10 (1 to 4)");
     std::string words;
