@@ -394,6 +394,8 @@ constexpr Claim claims[] = {
     {"out of ring 3 it is at most 12 instructions to the handler's first timestamp", in_image(short_entry)},
 };
 
+constexpr const char* shown[] = {"instructions", "loads", "stores", "mmio_writes", "iretq", "branch_misses"};
+
 }  // namespace
 
 extern const Lab anatomy_lab{
@@ -404,6 +406,7 @@ extern const Lab anatomy_lab{
     .settings = {},
     .claims = claims,
     .body = in_image(body),
+    .counters = for_the_table(shown),
 };
 
 }  // namespace doorbell::labs
