@@ -200,6 +200,40 @@ TEST(Model, EveryCountIsTheSameInEveryRunWithBothCoresLoadedOrIdle) {
     EXPECT_EQ(digests.size(), 1u);
 }
 
+TEST(Model, CountsDoNotDependOnWhatWasRunBefore) {
+    Scratch scratch;
+    auto counters = [&](const std::string& before) {
+        Outcome run = doorbell_run(scratch, before + " switch:set=32768 --machine pc --samples 20 --quiet --model on");
+        EXPECT_EQ(run.status, 0) << run.err;
+        return series(results(scratch), "switch", {{"set", "32768"}, {"stride", "64"}}, "walk-after-switch").at("counters");
+    };
+    Json alone = counters("");
+    EXPECT_FALSE(alone.empty());
+    EXPECT_EQ(alone, counters("caches:walk=random syscall:gate=syscall"));
+}
+
+TEST(Model, ClaimsThatSpeakOfCachesAreJudged) {
+    Scratch scratch;
+    std::string what = "switch:set=32768 syscall:lines=4096 --machine pc --samples 20 --quiet";
+    auto verdicts = [&](const std::string& model) {
+        Outcome run = doorbell_run(scratch, what + model);
+        EXPECT_EQ(run.status, 0) << run.err;
+        std::map<std::string, Json> holds;
+        Json all = results(scratch);
+        for (const Json& claim : all["claims"])
+            if (claim["text"].get<std::string>().find("cold") != std::string::npos) {
+                holds[claim["text"]] = claim["holds"];
+                EXPECT_EQ(claim["because"].get<std::string>().find("modelled") != std::string::npos, !model.empty()) << claim;
+            }
+        EXPECT_EQ(holds.size(), 2u);
+        return holds;
+    };
+    for (const auto& [text, holds] : verdicts(" --model on")) EXPECT_EQ(holds, true) << text;
+    for (const auto& [text, holds] : verdicts("")) EXPECT_TRUE(holds.is_null()) << text;
+    // Caches that nothing drives anything out of: the same walks, another verdict.
+    for (const auto& [text, holds] : verdicts(" --model l1d=64M:16:64")) EXPECT_EQ(holds, false) << text;
+}
+
 TEST(Model, APresetIsChosenSaidAndNotComparedWithAnother) {
     Scratch scratch;
     std::string what = "caches:walk=chase,bytes=65536,state=warm --machine pc --samples 5 --quiet --model ";
