@@ -203,9 +203,9 @@ TEST(Model, EveryCountIsTheSameInEveryRunWithBothCoresLoadedOrIdle) {
 TEST(Model, CountsDoNotDependOnWhatWasRunBefore) {
     Scratch scratch;
     auto counters = [&](const std::string& before) {
-        Outcome run = doorbell_run(scratch, before + " switch:set=32768 --machine pc --samples 20 --quiet --model on");
+        Outcome run = doorbell_run(scratch, before + " thrash:tasks=10,policy=pool --machine pc --samples 20 --quiet --model on");
         EXPECT_EQ(run.status, 0) << run.err;
-        return series(results(scratch), "switch", {{"set", "32768"}, {"stride", "64"}}, "walk-after-switch").at("counters");
+        return series(results(scratch), "thrash", {{"tasks", "10"}, {"policy", "pool"}}, "total").at("counters");
     };
     Json alone = counters("");
     EXPECT_FALSE(alone.empty());
