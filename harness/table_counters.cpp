@@ -56,7 +56,7 @@ std::vector<Stretch> stretches_of(const Run& run, const std::string& lab) {
 std::string a_sample(const Counter& counter) {
     double value = counter.value.get<double>();
     if (counter.samples == 0) return fmt::format("{:.0f} in all", value);
-    if (counter.value.is_number_unsigned() && counter.value.get<uint64_t>() % counter.samples == 0)
+    if (counter.value.is_number_integer() && counter.value.get<uint64_t>() % counter.samples == 0)
         return fmt::format("{}", counter.value.get<uint64_t>() / counter.samples);
     double mean = value / static_cast<double>(counter.samples);
     return mean < 0.005 ? "<0.01" : fmt::format("{:.2f}", mean);
