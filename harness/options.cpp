@@ -97,6 +97,15 @@ Selection selection_from(const po::variables_map& map, const std::vector<std::st
     return selection;
 }
 
+namespace {
+
+std::string model_help() {
+    return "cache model: off, on (" + model::preset_names().front() + "), host (this host's caches), " + joined(model::preset_names()) +
+           ", or with parts of one's own: zen2,l1d=48K:12:64,l2=off,dtlb=64:4,device=llc";
+}
+
+}  // namespace
+
 void add_machine_options(po::options_description& options) {
     options.add_options()                                                                                            //
         ("clock", text_option("exact"), (joined(clock_choices()) + ": count instructions, or use the host's time (with --net udp or tap: always live)").c_str())  //
@@ -104,7 +113,7 @@ void add_machine_options(po::options_description& options) {
         ("accel", text_option("tcg"), joined(accel_choices()).c_str())                                               //
         ("nic", text_option("auto"), ("network cards: " + joined(nic_choices()) + " (auto: all where a lab wants one)").c_str())                             //
         ("net", text_option("wire"), ("what the card's cable leads to: " + joined(net_choices()) + "; udp: frames in datagrams, the card hears on 127.0.0.1:PORT and sends to PORT + 1").c_str())           //
-        ("model", text_option("off"), "cache model: on, off, host (this host's caches), a preset, or parts: l1d=32K:8:64,l2=off,...")                                       //
+        ("model", text_option("off"), model_help().c_str())                                       //
         ("qemu", text_option("qemu-system-x86_64"), "the QEMU to run")                                               //
         ("image", po::value<std::string>(), "the image (default: doorbell.elf beside this command)");
 }

@@ -1,4 +1,6 @@
 // The part of the table that shows counters: for each series, or stage of it, the few that tell the lab's story.
+#include "harness/table_counters.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,20 +17,32 @@ constexpr const char* usual[] = {"instructions", "l1d_misses", "llc_misses", "dt
 /// What is shown where an operating system counted: its own events tell the story there.
 constexpr const char* usual_of_linux[] = {"instructions", "llc_misses", "branch_misses", "context_switches", "page_faults"};
 
-struct Stretch {
-    const Series* series;
-    std::string stage;
-    std::string name() const {
-        std::string text = series->which.text();
-        text += (text.empty() ? "" : ", ") + series->metric;
-        return stage.empty() ? text : text + ", " + stage;
-    }
-    const Counter* counter(const std::string& name) const {
-        for (const Counter& c : series->counters)
-            if (c.name == name && c.stage == stage) return &c;
-        return nullptr;
-    }
-};
+std::vector<std::string> columns_of(const std::string& lab, const std::vector<Stretch>& stretches) {
+    std::vector<std::string> wanted;
+    bool linux_counted = std::any_of(stretches.begin(), stretches.end(), [](const Stretch& s) { return s.counter("context_switches") != nullptr; });
+    if (linux_counted) wanted.assign(std::begin(usual_of_linux), std::end(usual_of_linux));
+    else if (const labs::Lab* known = labs::find(lab))
+        for (const char* name : known->counters) wanted.emplace_back(name);
+    if (wanted.empty()) wanted.assign(std::begin(usual), std::end(usual));
+    std::erase_if(wanted, [&](const std::string& name) {
+        return std::none_of(stretches.begin(), stretches.end(), [&](const Stretch& s) { return s.counter(name) != nullptr; });
+    });
+    return wanted;
+}
+
+}  // namespace
+
+std::string Stretch::name() const {
+    std::string text = series->which.text();
+    text += (text.empty() ? "" : ", ") + series->metric;
+    return stage.empty() ? text : text + ", " + stage;
+}
+
+const Counter* Stretch::counter(const std::string& name) const {
+    for (const Counter& c : series->counters)
+        if (c.name == name && c.stage == stage) return &c;
+    return nullptr;
+}
 
 std::vector<Stretch> stretches_of(const Run& run, const std::string& lab) {
     std::vector<Stretch> all;
@@ -44,30 +58,14 @@ std::vector<Stretch> stretches_of(const Run& run, const std::string& lab) {
     return all;
 }
 
-std::vector<std::string> columns_of(const std::string& lab, const std::vector<Stretch>& stretches) {
-    std::vector<std::string> wanted;
-    bool linux_counted = std::any_of(stretches.begin(), stretches.end(), [](const Stretch& s) { return s.counter("context_switches") != nullptr; });
-    if (linux_counted) wanted.assign(std::begin(usual_of_linux), std::end(usual_of_linux));
-    else if (const labs::Lab* known = labs::find(lab))
-        for (const char* name : known->counters) wanted.emplace_back(name);
-    if (wanted.empty()) wanted.assign(std::begin(usual), std::end(usual));
-    std::erase_if(wanted, [&](const std::string& name) {
-        return std::none_of(stretches.begin(), stretches.end(), [&](const Stretch& s) { return s.counter(name) != nullptr; });
-    });
-    return wanted;
-}
-
-/// A count a sample: whole where it is whole in every sample.
 std::string a_sample(const Counter& counter) {
     double value = counter.value.get<double>();
     if (counter.samples == 0) return fmt::format("{:.0f} in all", value);
-    if (counter.value.is_number_unsigned() && counter.value.get<uint64_t>() % counter.samples == 0)
+    if (counter.value.is_number_integer() && counter.value.get<uint64_t>() % counter.samples == 0)
         return grouped(counter.value.get<uint64_t>() / counter.samples);
     double mean = value / static_cast<double>(counter.samples);
     return mean < 0.005 ? "<0.01" : fmt::format("{:.2f}", mean);
 }
-
-}  // namespace
 
 std::string counters_table(const Run& run, const std::string& lab) {
     std::vector<Stretch> stretches = stretches_of(run, lab);

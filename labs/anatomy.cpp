@@ -412,6 +412,8 @@ constexpr Claim claims[] = {
     {"out of ring 3 it is at most 12 instructions to the handler's first timestamp", in_image(short_entry)},
 };
 
+constexpr const char* shown[] = {"instructions", "loads", "stores", "mmio_writes", "iretq", "branch_misses"};
+
 }  // namespace
 
 extern const Lab anatomy_lab{
@@ -424,6 +426,7 @@ extern const Lab anatomy_lab{
     .claims = claims,
     .body = in_image(body),
     .wants_card = true,
+    .counters = for_the_table(shown),
 };
 
 }  // namespace doorbell::labs

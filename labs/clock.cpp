@@ -89,6 +89,8 @@ Result<void> body(Bench& bench, const Case& which) {
     return m.pit ? measure_clock(bench, PitCounter{*m.pit.device}) : m.pit.absent;
 }
 
+constexpr const char* shown[] = {"instructions", "loads", "mmio_reads", "mmio_writes", "port_reads", "port_writes"};
+
 }  // namespace
 
 extern const Lab clock_lab{
@@ -99,6 +101,7 @@ extern const Lab clock_lab{
     .settings = {},
     .claims = {},
     .body = in_image(body),
+    .counters = for_the_table(shown),
 };
 
 }  // namespace doorbell::labs

@@ -463,6 +463,8 @@ constexpr Claim claims[] = {
     {"a wild pointer ends the task, not the machine", in_image(wild_pointer_ends_task)},
 };
 
+constexpr const char* shown[] = {"instructions", "syscall", "iretq", "l1d_misses", "branch_misses"};
+
 }  // namespace
 
 extern const Lab signals_lab{
@@ -473,6 +475,7 @@ extern const Lab signals_lab{
     .settings = settings,
     .claims = claims,
     .body = in_image(body),
+    .counters = for_the_table(shown),
 };
 
 }  // namespace doorbell::labs

@@ -262,6 +262,8 @@ constexpr Claim claims[] = {
     {"a switch that saves the FPU and AVX state costs more than one that does not", in_image(state_costs)},
 };
 
+constexpr const char* shown[] = {"cr3_writes", "l1i_misses", "l1d_misses", "l2_misses", "llc_misses", "dtlb_misses"};
+
 }  // namespace
 
 extern const Lab switch_lab{
@@ -272,6 +274,7 @@ extern const Lab switch_lab{
     .settings = settings,
     .claims = claims,
     .body = in_image(body),
+    .counters = for_the_table(shown),
 };
 
 }  // namespace doorbell::labs

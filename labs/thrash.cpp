@@ -174,6 +174,8 @@ constexpr Claim claims[] = {
     {"a job that a pool has begun is done in under a hundredth of the time that one of 5,000 tasks takes", in_image(service_is_short)},
 };
 
+constexpr const char* shown[] = {"interrupts", "l1d_misses", "l2_misses", "llc_misses", "dtlb_misses"};
+
 }  // namespace
 
 extern const Lab thrash_lab{
@@ -184,6 +186,7 @@ extern const Lab thrash_lab{
     .settings = settings,
     .claims = claims,
     .body = in_image(body),
+    .counters = for_the_table(shown),
 };
 
 }  // namespace doorbell::labs

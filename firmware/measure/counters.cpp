@@ -38,6 +38,7 @@ void Counters::look_for_model(uint64_t ram_end) {
 void Counters::start_case() {
     count_ = 0;
     model_mailbox.series_count = 0;
+    forget();
 }
 
 bool Counters::watch(const Series& series, std::span<CountRow> rows, bool check) {

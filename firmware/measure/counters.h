@@ -44,7 +44,7 @@ class Counters {
     /// Bits of the names that this source cannot have.
     uint64_t absent() const { return absent_; }
 
-    /// A new case: no series is watched.
+    /// A new case: no series is watched, and the model's caches are empty, whatever was run before.
     void start_case();
     /// From begin() on, counts of the samples of `series` are added to `rows`: the whole, then each stage. Where
     /// `check` is set a sample counts only if its value is the distance of its timestamps. False: no room.

@@ -8,6 +8,7 @@
 #include "harness/results/charts.h"
 #include "harness/results/figures.h"
 #include "harness/results/report.h"
+#include "harness/table_counters.h"
 
 namespace doorbell::harness {
 namespace {
@@ -104,22 +105,46 @@ std::string series_table(const std::vector<StoredRun>& runs, const std::string& 
 }
 
 std::string counter_table(const std::vector<StoredRun>& runs, const std::string& lab) {
+    // A column for each counter that is not 0 everywhere; the others are named below.
+    std::vector<std::string> columns, zeros;
+    size_t stretches = 0;
+    for (const StoredRun& run : runs)
+        for (const Stretch& s : stretches_of(run.run, lab)) {
+            ++stretches;
+            for (const Counter& c : s.series->counters) {
+                if (c.stage != s.stage) continue;
+                std::vector<std::string>& to = c.value.get<double>() != 0 ? columns : zeros;
+                if (std::find(to.begin(), to.end(), c.name) == to.end()) to.push_back(c.name);
+            }
+        }
+    if (stretches == 0) return {};
+    std::erase_if(zeros, [&](const std::string& name) { return std::find(columns.begin(), columns.end(), name) != columns.end(); });
     Table table("counters of " + lab);
     bool many = runs.size() > 1;
     if (many) table.column("run");
-    table.column("case").column("metric").column("stage").column("counter").column("sum", true).column("a sample", true).column("evidence");
+    table.column("case").column("metric").column("stage").column("samples", true);
+    for (const std::string& name : columns) table.column(name, true);
+    table.column("evidence");
     for (size_t i = 0; i < runs.size(); ++i)
-        for (const Series& series : runs[i].run.series)
-            for (const Counter& counter : series.counters) {
-                if (series.lab != lab) continue;
-                double value = counter.value.get<double>();
-                auto shown = [](double v) { return figure(v, v == static_cast<double>(static_cast<int64_t>(v)) ? 1 : 0.01); };
-                std::vector<std::string> cells{series.which.text(), series.metric, counter.stage.empty() ? "whole" : counter.stage, counter.name, shown(value),
-                                               counter.samples == 0 ? "-" : shown(value / static_cast<double>(counter.samples)), counter.evidence};
-                if (many) cells.insert(cells.begin(), letter(runs, i));
-                table.row(cells);
+        for (const Stretch& s : stretches_of(runs[i].run, lab)) {
+            std::vector<std::string> cells{s.series->which.text(), s.series->metric, s.stage.empty() ? "whole" : s.stage, "-"};
+            std::string evidence;
+            for (const Counter& c : s.series->counters) {
+                if (c.stage != s.stage) continue;
+                if (c.samples != 0) cells[3] = figure(static_cast<double>(c.samples));
+                evidence = c.evidence;
             }
-    return table.empty() ? std::string() : "<h3>Counters</h3>" + table.html();
+            for (const std::string& name : columns) {
+                const Counter* c = s.counter(name);
+                cells.push_back(c == nullptr ? "-" : a_sample(*c));
+            }
+            cells.push_back(evidence);
+            if (many) cells.insert(cells.begin(), letter(runs, i));
+            table.row(cells);
+        }
+    std::string html = "<h3>Counters, a sample</h3>" + table.html();
+    if (!zeros.empty()) html += "<p class=\"quiet\">0 everywhere: " + escaped(joined(zeros, ", ")) + "</p>";
+    return html;
 }
 
 std::string tally_table(const std::vector<StoredRun>& runs, const std::string& lab) {

@@ -4,6 +4,7 @@
 //
 // Only one processor is modelled, and guest memory below Mailbox::ram_end is taken to be identity-mapped: asking
 // QEMU for every address's translation would cost more than the whole model.
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
@@ -53,6 +54,33 @@ struct Branch {
     uint64_t address, next, target;
 };
 
+/// Where pages lie that are not mapped at their own address. QEMU is asked once for each, since its answer takes
+/// longer than all else, until translations may have changed.
+class Translations {
+  public:
+    struct Page {
+        uint64_t virtual_page = ~0ull, physical_page = 0;
+        bool io = false;
+    };
+    const Page& of(qemu_plugin_meminfo_t info, uint64_t address) {
+        uint64_t page = address >> page_shift;
+        Page& p = pages_[page % places];
+        if (p.virtual_page == page) return p;
+        qemu_plugin_hwaddr* where = qemu_plugin_get_hwaddr(info, address);
+        p.io = where == nullptr || qemu_plugin_hwaddr_is_io(where);
+        p.virtual_page = page;
+        if (!p.io) p.physical_page = qemu_plugin_hwaddr_phys_addr(where) >> page_shift;
+        return p;
+    }
+    void forget() { pages_ = {}; }
+
+    static constexpr unsigned page_shift = 12;
+
+  private:
+    static constexpr unsigned places = 64;
+    std::array<Page, places> pages_{};
+};
+
 struct Model {
     explicit Model(const Geometry& g) : geometry(g), hierarchy(g) {}
 
@@ -63,6 +91,7 @@ struct Model {
     Tally* tally = &own_tally;  ///< from version 2 on in QEMU's scoreboard
     qemu_plugin_scoreboard* board = nullptr;
 
+    Translations translations;
     Guest guest;
     uint64_t mailbox = 0;
     uint64_t ram_end = 0xC0000000;
@@ -120,6 +149,12 @@ void at_software_interrupt(unsigned, void*) {
 void at_cr3(unsigned, void*) {
     ++(*model->tally)[ModelCount::cr3_writes];
     model->hierarchy.forget_pages();
+    model->translations.forget();
+}
+/// INVLPG and writes to control registers are among these.
+void at_serializing(unsigned, void*) {
+    ++(*model->tally)[ModelCount::serializing];
+    model->translations.forget();
 }
 void at_edge(unsigned, void* begins) {
     ++model->tally->silent;
@@ -131,12 +166,12 @@ void at_memory(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void*) {
     bool store = qemu_plugin_mem_is_store(info);
     uint64_t physical = address;
     if (address >= m.ram_end) [[unlikely]] {
-        qemu_plugin_hwaddr* where = qemu_plugin_get_hwaddr(info, address);
-        if (where == nullptr || qemu_plugin_hwaddr_is_io(where)) {
+        const Translations::Page& page = m.translations.of(info, address);
+        if (page.io) {
             ++(*m.tally)[store ? ModelCount::mmio_writes : ModelCount::mmio_reads];
             return;
         }
-        physical = qemu_plugin_hwaddr_phys_addr(where);
+        physical = page.physical_page << Translations::page_shift | (address & ((1u << Translations::page_shift) - 1));
     }
     ++(*m.tally)[store ? ModelCount::stores : ModelCount::loads];
     m.hierarchy.data(address, physical, 1u << qemu_plugin_mem_size_shift(info));
@@ -255,7 +290,7 @@ void instrument(const Insn& i) {
             on_execution(i.insn, at_cr3, nullptr);
             count_inline(i.insn, ModelCount::serializing);
             break;
-        case Kind::serializing: count_inline(i.insn, ModelCount::serializing); break;
+        case Kind::serializing: on_execution(i.insn, at_serializing, nullptr); break;
         default: break;
     }
     qemu_plugin_register_vcpu_mem_cb(i.insn, at_memory, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, nullptr);
@@ -304,9 +339,11 @@ void on_vcpu(qemu_plugin_id_t, unsigned vcpu) {
 
 int install(qemu_plugin_id_t id, const qemu_info_t* info, int argc, char** argv) {
     if (std::string_view(info->target_name) != "x86_64") throw std::invalid_argument(std::string("it models x86_64, not ") + info->target_name);
+    if (!info->system_emulation) throw std::invalid_argument("it models a machine, not one program's emulation");
+    if (info->smp_vcpus > 1) throw std::invalid_argument("it models one processor, not " + std::to_string(info->smp_vcpus) + "; use -smp 1");
     bool inlines = api == 1 ? qemu_plugin_register_vcpu_insn_exec_inline != nullptr
                             : qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu != nullptr && qemu_plugin_scoreboard_new != nullptr;
-    if (!inlines || qemu_plugin_insn_data == nullptr || qemu_plugin_register_vcpu_mem_cb == nullptr)
+    if (info->version.min > api || info->version.cur < api || !inlines || qemu_plugin_insn_data == nullptr || qemu_plugin_register_vcpu_mem_cb == nullptr)
         throw std::invalid_argument("this QEMU's plugin interface (versions " + std::to_string(info->version.min) + " to " +
                                     std::to_string(info->version.cur) + ") is not one it knows; it needs QEMU 7.2 to 10 (1 to 4)");
     std::string words;

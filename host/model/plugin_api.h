@@ -26,6 +26,7 @@ struct qemu_info_t {
         int min, cur;
     } version;
     bool system_emulation;
+    int smp_vcpus, max_vcpus;  ///< only of system emulation
 };
 enum qemu_plugin_cb_flags { QEMU_PLUGIN_CB_NO_REGS };
 enum qemu_plugin_mem_rw { QEMU_PLUGIN_MEM_R = 1, QEMU_PLUGIN_MEM_W, QEMU_PLUGIN_MEM_RW };

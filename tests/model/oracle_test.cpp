@@ -2,9 +2,12 @@
 // the same geometry. Instructions, loads, stores, and misses of L1 and of the last level are equal, to the last one.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
+#include <set>
 #include <sstream>
 
+#include "tests/image/load.h"
 #include "tests/image/run.h"
 
 namespace doorbell::test {
@@ -167,6 +170,104 @@ TEST(Model, TimesAreTheSameWithTheModelAndWithoutAndItsCountsAreInTheDigest) {
         EXPECT_EQ(a["histogram"], b["histogram"]) << a["lab"] << a["case"] << a["metric"];
         EXPECT_TRUE(b["counters"].empty());
     }
+}
+
+TEST(Model, EveryCountIsTheSameInEveryRunWithBothCoresLoadedOrIdle) {
+    std::set<std::string> digests;
+    Counts first;
+    for (int i = 0; i < 6; ++i) {
+        Load load(i >= 3);
+        Scratch scratch;
+        Outcome run = doorbell_run(scratch, "caches:walk=random timer:source=lapic,wait=irq switch:set=32768 switch:state=registers,space=other "
+                                            "syscall:gate=syscall,lines=4096 --machine pc --samples 50 --quiet --model on");
+        ASSERT_EQ(run.status, 0) << run.err;
+        Json all = results(scratch);
+        digests.insert(all["digest"].get<std::string>());
+        Counts counts;
+        for (const Json& s : all["series"])
+            for (const Json& c : s["counters"])
+                counts[s["lab"].get<std::string>() + s["case"].dump() + s["metric"].get<std::string>() + c.value("stage", "") + c["name"].get<std::string>()] = c["value"];
+        EXPECT_GT(counts.size(), 150u);
+        if (i == 0) first = counts;
+        EXPECT_EQ(counts, first);
+        if (i == 5) {
+            // And the command that promises it agrees.
+            Outcome again = shell(scratch, DOORBELL_COMMAND " reproduce run");
+            EXPECT_EQ(again.status, 0) << again.out << again.err;
+            EXPECT_NE(again.out.find("identical"), std::string::npos) << again.out;
+        }
+    }
+    EXPECT_EQ(digests.size(), 1u);
+}
+
+TEST(Model, CountsDoNotDependOnWhatWasRunBefore) {
+    Scratch scratch;
+    auto counters = [&](const std::string& before) {
+        Outcome run = doorbell_run(scratch, before + " thrash:tasks=10,policy=pool --machine pc --samples 20 --quiet --model on");
+        EXPECT_EQ(run.status, 0) << run.err;
+        return series(results(scratch), "thrash", {{"tasks", "10"}, {"policy", "pool"}}, "total").at("counters");
+    };
+    Json alone = counters("");
+    EXPECT_FALSE(alone.empty());
+    EXPECT_EQ(alone, counters("caches:walk=random syscall:gate=syscall"));
+}
+
+TEST(Model, ClaimsThatSpeakOfCachesAreJudged) {
+    Scratch scratch;
+    std::string what = "switch:set=32768 syscall:lines=4096 --machine pc --samples 20 --quiet";
+    auto verdicts = [&](const std::string& model) {
+        Outcome run = doorbell_run(scratch, what + model);
+        EXPECT_EQ(run.status, 0) << run.err;
+        std::map<std::string, Json> holds;
+        Json all = results(scratch);
+        for (const Json& claim : all["claims"])
+            if (claim["text"].get<std::string>().find("cold") != std::string::npos) {
+                holds[claim["text"]] = claim["holds"];
+                EXPECT_EQ(claim["because"].get<std::string>().find("modelled") != std::string::npos, !model.empty()) << claim;
+            }
+        EXPECT_EQ(holds.size(), 2u);
+        return holds;
+    };
+    for (const auto& [text, holds] : verdicts(" --model on")) EXPECT_EQ(holds, true) << text;
+    for (const auto& [text, holds] : verdicts("")) EXPECT_TRUE(holds.is_null()) << text;
+    // Caches that nothing drives anything out of: the same walks, another verdict.
+    for (const auto& [text, holds] : verdicts(" --model l1d=64M:16:64")) EXPECT_EQ(holds, false) << text;
+}
+
+TEST(Model, APresetIsChosenSaidAndNotComparedWithAnother) {
+    Scratch scratch;
+    std::string what = "caches:walk=chase,bytes=65536,state=warm --machine pc --samples 5 --quiet --model ";
+    auto run = [&](const std::string& preset, const std::string& folder) {
+        Outcome ran = shell(scratch, DOORBELL_COMMAND " run " + what + preset + " --out " + folder);
+        ASSERT_EQ(ran.status, 0) << ran.err;
+        Json manifest = Json::parse(content(scratch / (folder + "/manifest.json"))), all = Json::parse(content(scratch / (folder + "/results.json")));
+        // Whole, so that it can be repeated where presets have changed.
+        EXPECT_EQ(manifest["model"], all["instrument"]["counters_because"]);
+        EXPECT_NE(manifest["model"].get<std::string>().find("l1d="), std::string::npos);
+    };
+    run("sapphire-rapids", "a");
+    run("zen4", "b");
+    run("host", "c");
+    Outcome compared = shell(scratch, DOORBELL_COMMAND " compare a b");
+    EXPECT_EQ(compared.status, 2);
+    EXPECT_NE(compared.err.find("different cache geometries"), std::string::npos) << compared.err;
+    EXPECT_EQ(shell(scratch, DOORBELL_COMMAND " compare a a").status, 0);
+    // 64 KiB do not fit into 48 or 32 KiB of L1D.
+    EXPECT_EQ(modelled(Json::parse(content(scratch / "a/results.json")), {{"walk", "chase"}, {"bytes", "65536"}, {"state", "warm"}})["l1d_misses"], 1024u);
+}
+
+TEST(Model, WrongWordsGetOneLine) {
+    Scratch scratch;
+    for (const char* words : {"skylak", "l1d=32K", "zen2,l4=1M:16:64", "l1d=33:8:64"}) {
+        Outcome run = doorbell_run(scratch, std::string("clock --model ") + words);
+        EXPECT_EQ(run.status, 2) << words;
+        EXPECT_EQ(std::count(run.err.begin(), run.err.end(), '\n'), 1) << run.err;
+        EXPECT_NE(run.err.find("model"), std::string::npos) << run.err;
+    }
+    EXPECT_NE(doorbell_run(scratch, "clock --model skylak").err.find("skylake"), std::string::npos);
+    std::string help = shell(scratch, DOORBELL_COMMAND " run --help").out;
+    for (const char* preset : {"skylake", "skylake-server", "sapphire-rapids", "zen2", "zen4", "host"})
+        EXPECT_NE(help.find(preset), std::string::npos) << preset;
 }
 
 TEST(Model, AnInterruptsStagesHaveTheCountsOfTheirInstructions) {

@@ -120,6 +120,15 @@ TEST(Report, SaysTheVerdictWithUnitAndEvidence) {
     EXPECT_EQ(verdict(run_of({series_of("x", "", "cost", all(5))}).run), "");
 }
 
+TEST(Report, CountersAreShownASampleWithTheirStageAndWhatIsZeroEverywhereIsNamed) {
+    Series staged = series_of("timer", "source=lapic wait=irq", "round-trip", all(60));
+    staged.counters = {{"l1i_misses", 1400, "modelled", "resume", 200}, {"l1d_misses", 0, "modelled", "resume", 200}, {"l1i_misses", 2469, "modelled", "entry", 200}};
+    std::string page = report_page({run_of({staged})});
+    for (const char* text : {"<td>resume</td>", "<td class=\"number\">7</td>", "<td>entry</td>", "<td class=\"number\">12.35</td>", "<td>modelled</td>", "0 everywhere: l1d_misses"})
+        EXPECT_NE(page.find(text), std::string::npos) << text;
+    EXPECT_EQ(page.find(">l1d_misses</th>"), std::string::npos);
+}
+
 TEST(Report, NothingOfARunCanBecomeAScript) {
     StoredRun stored = run_of({series_of("</script><script>alert(1)</script>", "k=<b>", "cost", all(5))});
     stored.run.claims = {{"x", "<img src=x onerror=alert(1)>", true, "\"><script>"}};
