@@ -11,6 +11,7 @@
 #include "harness/digest.h"
 #include "harness/failure.h"
 #include "harness/kvm.h"
+#include "harness/vcpu.h"
 #include "harness/version.h"
 #include "harness/watch.h"
 
@@ -118,6 +119,12 @@ Finished run_in_qemu(QemuRun request) {
                         {"nic", machine.nic}});
     session.progress().say("starting QEMU ...");
     Watch watch(session, request.timeout_s, [&](int status) { return why_it_failed(status, session); });
+    VcpuCounters vcpu;
+    if (machine.accel == "kvm") {
+        watch.on_start = [&](pid_t qemu) { vcpu.started(qemu); };
+        session.on_content = [&](const std::string& kind, const Json& record) { vcpu.record(kind, record); };
+        session.on_finish = [&](Run& run) { vcpu.add_to(run); };
+    }
     try {
         watch.run(argv);
     } catch (const std::system_error& trouble) {

@@ -47,6 +47,9 @@ class Session {
     void machine_is(const Json& members) { machine_ = members; }
     /// Called whenever a record was taken: the wire is alive.
     std::function<void()> on_record;
+    /// Called with each record that was taken; and with the run, before it is saved.
+    std::function<void(const std::string& kind, const Json& record)> on_content;
+    std::function<void(Run& run)> on_finish;
 
     /// Ends the collection. `failure`: what went wrong outside the records, "" for nothing. `image`: the ELF
     /// that knows the names of a panic's addresses, or "".
