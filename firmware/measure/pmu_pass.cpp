@@ -51,6 +51,7 @@ pmu_edge_begins:
         jmp     1f
 pmu_edge_ends:
         pushq   $0
+        jmp     1f                      # as many instructions as a begin()
 1:      pushfq
         pushq   %rbx
         pushq   %rcx
@@ -131,11 +132,11 @@ class OpenText {
 void put_calls(char* from, char* until, char* begins_target, char* ends_target) {
     OpenText open;
     const char* no_timestamp = nullptr;
-    for (char* at = from; at + 16 < until; ++at) {
+    for (char* at = from; at + 18 < until; ++at) {
         auto* bytes = reinterpret_cast<unsigned char*>(at);
         if (!same(bytes, timestamp, 5) || at == no_timestamp || site_count == most_sites) continue;
         sites[site_count++] = static_cast<uint32_t>(reinterpret_cast<uint64_t>(at));
-        bool begins = same(bytes + 5, begin_tail, 7);
+        bool begins = same(bytes + 5, begin_tail, 7) && same(bytes + begin_last_lfence, timestamp, 3);
         if (begins) no_timestamp = at + begin_last_lfence;
         char* target = begins ? begins_target : ends_target;
         auto distance = static_cast<uint32_t>(target - (at + 5));

@@ -61,7 +61,7 @@ TEST(Vcpu, ItsThreadIsFoundByItsName) {
     EXPECT_NE(std::find(words.begin(), words.end(), "doorbell,debug-threads=on"), words.end());
 }
 
-Run two_cases() { return collect(Lines().series(0, "source=lapic wait=poll").series(1, "source=lapic wait=irq").end().text()); }
+harness::Run two_cases() { return collect(Lines().series(0, "source=lapic wait=poll").series(1, "source=lapic wait=irq").end().text()); }
 
 TEST(Vcpu, EachCaseGetsWhatItsThreadDidMeanwhile) {
     Vcpu vcpu("CPU 0/KVM");
@@ -74,7 +74,7 @@ TEST(Vcpu, EachCaseGetsWhatItsThreadDidMeanwhile) {
     vcpu.sleep(300);
     counters.record("claim", {{"lab", "timer"}, {"text", "..."}});
     vcpu.sleep(100);  // after the last one
-    Run run = two_cases();
+    harness::Run run = two_cases();
     counters.add_to(run);
     auto switches = [&](size_t i) {
         for (const Counter& c : run.series[i].counters)
@@ -86,7 +86,7 @@ TEST(Vcpu, EachCaseGetsWhatItsThreadDidMeanwhile) {
     EXPECT_GE(switches(1), 300u);
     EXPECT_LT(switches(0), switches(1));
     // Read back, it is the same.
-    Run again = Run::from(run.json());
+    harness::Run again = harness::Run::from(run.json());
     EXPECT_EQ(again.series[1].counters.size(), run.series[1].counters.size());
     EXPECT_EQ(again.series[1].counters.back().evidence, "measured");
 }
@@ -95,7 +95,7 @@ TEST(Vcpu, WithoutAThreadTheRunSaysSo) {
     VcpuCounters counters;
     counters.started(getpid());
     counters.record("begin", {{"lab", "timer"}, {"case", "source=lapic wait=poll"}});
-    Run run = two_cases();
+    harness::Run run = two_cases();
     counters.add_to(run);
     ASSERT_EQ(run.flags.size(), 1u);
     EXPECT_NE(run.flags[0].find("no thread of the name"), std::string::npos);
