@@ -35,6 +35,8 @@ struct SeriesKind {
     /// no counters). Any other series opts in with this one line, and by it promises that each record() comes
     /// after one begin() ... end() that its counts are to span ("a packet's share of a burst").
     bool counted = false;
+    /// At most how many are recorded in all, where that is more than the samples that were asked for.
+    uint64_t records = 0;
 };
 
 /// What the user asked for, for every case alike.
