@@ -10,7 +10,7 @@ namespace {
 
 TEST(Raw, SeriesOfPacketsAndJobsAreKeptWhole) {
     Scratch scratch;
-    Outcome run = doorbell_run(scratch, "pizza:wait=irq,rate=1000000 thrash:tasks=10,policy=pool --samples 20 --raw --quiet");
+    Outcome run = doorbell_run(scratch, "pizza:wait=irq,rate=1000000 thrash:tasks=1000,policy=pool --samples 20 --raw --quiet");
     ASSERT_EQ(run.status, 0) << run.err;
     unsigned more = 0;
     const Json all = results(scratch);
