@@ -140,7 +140,7 @@ void look_for_counters() {
     if (counters.source() != measure::Counters::Source::none) return;
     if (machine.features.tcg()) return counters.none("QEMU's emulation has no PMU; --model on loads the cache model");
     uint64_t mark = machine.arena.mark();
-    auto found = pmu.open(machine.features, machine.arena.take(64 * 4096, 4096));
+    auto found = pmu.open(machine.features, machine.arena.take(64 * 4096, 4096), *machine.apic.device);
     machine.arena.back_to(mark);
     if (found) counters.use_pmu(pmu.description());
     else counters.none(found.error().what);
