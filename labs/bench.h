@@ -35,8 +35,6 @@ struct SeriesKind {
     /// no counters). Any other series opts in with this one line, and by it promises that each record() comes
     /// after one begin() ... end() that its counts are to span ("a packet's share of a burst").
     bool counted = false;
-    /// At most how many are recorded in all, where that is more than the samples that were asked for.
-    uint64_t records = 0;
 };
 
 /// What the user asked for, for every case alike.
@@ -71,7 +69,8 @@ class Bench {
 
     /// A new series of this case, its memory touched. A lab that asks for too many, or for too much memory,
     /// gets one that records into a spare, and the case ends as an error: see exhausted().
-    measure::Series& series(const char* metric, const SeriesKind& kind = {});
+    /// `records`: at most how many are recorded in all, where that is more than the samples that were asked for.
+    measure::Series& series(const char* metric, const SeriesKind& kind = {}, uint64_t records = 0);
 
     /// Runs `body(count)` three times: once for the very first sample, once for the rest of the warm-up, once
     /// for the samples that count. body records exactly `count` samples into each series it made before.

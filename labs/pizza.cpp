@@ -105,7 +105,7 @@ Result<void> body(Bench& bench, const Case& which) {
     if (frames.empty() || arrivals.empty() || job == nullptr) return Error{"no memory for the frames"};
     measure::Series& work = bench.series("work", {.unit = "ppm"});
     // One for each packet of each stretch.
-    measure::Series& latency = bench.series("latency", {.records = (bench.samples() / 400 + 1) * most_packets});
+    measure::Series& latency = bench.series("latency", {}, (bench.samples() / 400 + 1) * most_packets);
     nic::Patience patience(cpu::Tsc{}, bench.machine.tsc.hz);
 
     bool by_interrupt = which["wait"] == "irq";

@@ -215,7 +215,11 @@ bool PmuPass::proven(const cpu::PmuCounter& c, uint64_t scratch) const {
                     (void)*reinterpret_cast<volatile uint64_t*>(scratch + 4096 * i);
                 }
                 break;
-            default: asm volatile(".rept 1000\n\tnop\n\t.endr" : : : "memory");
+            default: {
+                // A thousand of them, in ten rounds.
+                uint32_t left = 10;
+                asm volatile("1:\n\t.rept 100\n\tnop\n\t.endr\n\tdecl %0\n\tjnz 1b" : "+r"(left) : : "memory", "cc");
+            }
         }
         moved = c.between(first, rdpmc(c.rdpmc));
     }
