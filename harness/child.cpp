@@ -195,6 +195,8 @@ Child::~Child() {
     state_->child_signal.cancel(ignored);
 }
 
+pid_t Child::pid() const { return state_->pid; }
+
 void Child::end() {
     if (state_->reaped) return;
     kill(-state_->pid, SIGTERM);

@@ -30,6 +30,7 @@ class Child {
 
     /// Asks it to end (SIGTERM to its group) and, two seconds later, makes it (SIGKILL). `ended` follows.
     void end();
+    pid_t pid() const;
 
     struct State;
 

@@ -43,7 +43,7 @@ std::vector<std::string> qemu_arguments(const MachineOptions& options) {
     add({"-M", options.machine});
     add({"-m", "512M", "-smp", "1"});
     if (options.accel == "kvm")
-        add({"-cpu", "host", "-accel", "kvm"});
+        add({"-cpu", "host", "-accel", "kvm", "-name", "doorbell,debug-threads=on"});  // so that the vCPU's thread can be found
     else
         add({"-cpu", "max", "-accel", "tcg,thread=single"});
     if (exact) {

@@ -12,6 +12,7 @@
 #include "harness/failure.h"
 #include "harness/kvm.h"
 #include "harness/outside/outside.h"
+#include "harness/vcpu.h"
 #include "harness/version.h"
 #include "harness/watch.h"
 
@@ -123,6 +124,12 @@ Finished run_in_qemu(QemuRun request) {
     std::optional<Outside> outside;
     if (plan) outside.emplace(session, *plan);
     Watch watch(session, request.timeout_s, [&](int status) { return why_it_failed(status, session); });
+    VcpuCounters vcpu;
+    if (machine.accel == "kvm") {
+        watch.on_start = [&](pid_t qemu) { vcpu.started(qemu); };
+        session.listeners.emplace_back([&](const std::string& kind, const Json& record) { vcpu.record(kind, record); });
+        session.on_finish = [&](Run& run) { vcpu.add_to(run); };
+    }
     try {
         watch.run(argv);
     } catch (const std::system_error& trouble) {

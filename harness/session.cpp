@@ -48,7 +48,7 @@ Session::Session(RunFolder folder, Json manifest, bool show_progress)
               if (which != record.end()) last_begun_ += " " + CaseKeys::from(*which).text();
           }
           progress_.record(kind, record);
-          if (listener) listener(kind, record);
+          for (const auto& listener : listeners) listener(kind, record);
           if (on_record) on_record();
       }) {
     manifest_["status"] = "running";
@@ -114,6 +114,7 @@ Finished Session::finish(const std::string& failure, int signal, const fs::path&
         run.machine["clock"] = *clock;
     if (!run.panic.is_null()) finished.panic = describe_panic(run.panic, image);
     progress_.clear();
+    if (on_finish) on_finish(run);
 
     save_samples(run, finished.troubles);
     finished.folder = folder_.path();

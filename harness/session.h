@@ -48,11 +48,13 @@ class Session {
     /// Called whenever a record was taken: the wire is alive.
     std::function<void()> on_record;
     /// Called with each record that was taken.
-    Collector::OnRecord listener;
+    std::vector<Collector::OnRecord> listeners;
     /// What was measured outside of the machine: joins the run at its end.
     void add(Series series) { added_.series.push_back(std::move(series)); }
     void add(Tally tally) { added_.tallies.push_back(std::move(tally)); }
     void add(Skip skip) { added_.skipped.push_back(std::move(skip)); }
+    /// Called with the run, before it is saved.
+    std::function<void(Run& run)> on_finish;
 
     /// Ends the collection. `failure`: what went wrong outside the records, "" for nothing. `image`: the ELF
     /// that knows the names of a panic's addresses, or "".

@@ -16,6 +16,8 @@ namespace {
 constexpr const char* usual[] = {"instructions", "l1d_misses", "llc_misses", "dtlb_misses", "branch_misses"};
 /// What is shown where an operating system counted: its own events tell the story there.
 constexpr const char* usual_of_linux[] = {"instructions", "llc_misses", "branch_misses", "context_switches", "page_faults"};
+/// What tells whether the host disturbed a guest.
+constexpr const char* usual_of_vcpu[] = {"vcpu_context_switches", "vcpu_migrations", "vcpu_page_faults"};
 
 std::vector<std::string> columns_of(const std::string& lab, const std::vector<Stretch>& stretches) {
     std::vector<std::string> wanted;
@@ -24,6 +26,7 @@ std::vector<std::string> columns_of(const std::string& lab, const std::vector<St
     else if (const labs::Lab* known = labs::find(lab))
         for (const char* name : known->counters) wanted.emplace_back(name);
     if (wanted.empty()) wanted.assign(std::begin(usual), std::end(usual));
+    wanted.insert(wanted.end(), std::begin(usual_of_vcpu), std::end(usual_of_vcpu));
     std::erase_if(wanted, [&](const std::string& name) {
         return std::none_of(stretches.begin(), stretches.end(), [&](const Stretch& s) { return s.counter(name) != nullptr; });
     });

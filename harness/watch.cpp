@@ -30,6 +30,7 @@ void Watch::run(const std::vector<std::string>& argv) {
     feed_watchdog(std::chrono::seconds(timeout_));
     Child child(io_, argv, std::move(handlers));
     child_ = &child;
+    if (on_start) on_start(child.pid());
     io_.run();
     child_ = nullptr;
     session_.on_record = {};

@@ -24,6 +24,9 @@ class Watch {
     /// `timeout_s`: without a record, this means a hang.
     Watch(Session& session, unsigned timeout_s, WhyFailed why_failed);
 
+    /// Called when the program runs.
+    std::function<void(pid_t)> on_start;
+
     /// Runs the program to its end. Throws std::system_error where it cannot be started.
     void run(const std::vector<std::string>& argv);
 

@@ -81,7 +81,8 @@ class Bench {
 
     /// A new series of this case, its memory touched. A lab that asks for too many, or for too much memory,
     /// gets one that records into a spare, and the case ends as an error: see exhausted().
-    measure::Series& series(const char* metric, const SeriesKind& kind = {});
+    /// `records`: at most how many are recorded in all, where that is more than the samples that were asked for.
+    measure::Series& series(const char* metric, const SeriesKind& kind = {}, uint64_t records = 0);
 
     /// Runs `body(count)` three times: once for the very first sample, once for the rest of the warm-up, once
     /// for the samples that count. body records exactly `count` samples into each series it made before.

@@ -111,7 +111,8 @@ Result<void> body(Bench& bench, const Case& which) {
     auto* job = bench.machine.arena.make<PiJob>();
     if (frames.empty() || arrivals.empty() || job == nullptr) return Error{"no memory for the frames"};
     measure::Series& work = bench.series("work", {.unit = "ppm"});
-    measure::Series& latency = bench.series("latency");
+    // One for each packet of each stretch.
+    measure::Series& latency = bench.series("latency", {}, (bench.samples() / 400 + 1) * most_packets);
     nic::Patience patience(cpu::Tsc{}, bench.machine.tsc.hz);
 
     bool by_interrupt = which["wait"] == "irq";

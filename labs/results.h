@@ -44,11 +44,8 @@ class Results {
     void add(const Summary& s) {
         if (count_ < all_.size()) all_[count_++] = s;
     }
-    /// Gives the counters of a series that was added before.
-    void set_figures(std::string_view lab, std::string_view which, std::string_view metric, std::span<const Figure> figures) {
-        for (unsigned i = 0; i < count_; ++i)
-            if (all_[i].lab == lab && all_[i].which == which && all_[i].metric == metric) all_[i].figures = figures;
-    }
+    /// Gives a series that was added before more counters, of another pass.
+    void add_figures(std::string_view lab, std::string_view which, std::string_view metric, std::span<const Figure> figures);
     /// Room for `count` counters of the summary that is added next; fewer, or none, where it is used up.
     std::span<Figure> room_for(size_t count) {
         std::span<Figure> room = figures_.first(count < figures_.size() ? count : figures_.size());

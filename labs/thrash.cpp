@@ -73,8 +73,8 @@ Result<void> body(Bench& bench, const Case& which) {
     uint64_t tasks = !pool ? jobs : workers < jobs ? workers : jobs;
     uint64_t set_bytes = (bench.setting("set") + line - 1) / line * line;
     measure::Series& total = bench.series("total", {.counted = true});
-    measure::Series& job = bench.series("job");
-    measure::Series& service = bench.series("service");
+    measure::Series& job = bench.series("job", {}, jobs);
+    measure::Series& service = bench.series("service", {}, jobs);
     measure::Series& work = bench.series("work", {.unit = "ppm"});
     measure::Series& switches = bench.series("switches", {.unit = "switch"});
     measure::Series& memory = bench.series("memory", {.unit = "byte"});

@@ -9,7 +9,7 @@ namespace {
 // The same in every family; interrupts from Zen 2 on.
 constexpr const char* every_ppr = "PPR of each Zen family (54945, 56176, 55898, 55901, 57238)";
 constexpr PmuEvent common[] = {
-    {"interrupts", "PMCx02C LsIntTaken", 0x02C, 0x00, Proof::none, every_ppr},
+    {"interrupts", "PMCx02C LsIntTaken", 0x02C, 0x00, Proof::interrupts, every_ppr},
     {"instructions", "PMCx0C0 ExRetInstr", 0x0C0, 0x00, Proof::instructions, every_ppr},
     {"cycles", "PMCx076 LsNotHaltedCyc", 0x076, 0x00, Proof::cycles, every_ppr},
     {"l2_misses", "PMCx064 L2CacheReqStat, IcFillMiss and LsRdBlkC", 0x064, 0x09, Proof::lines, every_ppr},

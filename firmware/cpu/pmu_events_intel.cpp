@@ -28,7 +28,7 @@ constexpr PmuEvent skylake[] = {
     {"l1d_misses", "L1D.REPLACEMENT", 0x51, 0x01, Proof::lines, skylake_list},
     {"l2_misses", "L2_RQSTS.MISS", 0x24, 0x3F, Proof::lines, skylake_list},
     {"dtlb_walks", "DTLB_LOAD_MISSES.WALK_COMPLETED", 0x08, 0x0E, Proof::pages, skylake_list},
-    {"interrupts", "HW_INTERRUPTS.RECEIVED", 0xCB, 0x01, Proof::none, skylake_list},
+    {"interrupts", "HW_INTERRUPTS.RECEIVED", 0xCB, 0x01, Proof::interrupts, skylake_list},
 };
 
 constexpr const char* ice_lake_list = "perfmon-events.intel.com, Ice Lake core events";

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 
+#include "firmware/cpu/apic.h"
 #include "firmware/cpu/pmu.h"
 #include "firmware/measure/series.h"
 #include "firmware/wire/mailbox.h"
@@ -25,9 +26,9 @@ struct PmuEdge {
 
 class PmuPass {
   public:
-    /// Finds the PMU and proves its counters; `scratch`: 64 pages of memory that may be read and flushed.
-    /// Error: none, or none to be believed.
-    Result<void> open(const cpu::Features& features, uint64_t scratch);
+    /// Finds the PMU and proves its counters; `scratch`: 64 pages of memory that may be read and flushed; `apic`: rings
+    /// for itself, interrupts are off and on for a moment. Error: none, or none to be believed.
+    Result<void> open(const cpu::Features& features, uint64_t scratch, const cpu::LocalApic& apic);
     const char* description() const { return description_; }
     /// How many passes it takes until every event had its turn.
     unsigned turns() const { return turns_; }

@@ -63,11 +63,10 @@ void check_this_end(const OutsidePlan& plan) {
 }
 
 Outside::Outside(Session& session, OutsidePlan plan) : session_(session), plan_(std::move(plan)) {
-    session_.listener = [this](const std::string& kind, const Json& record) { this->record(kind, record); };
+    session_.listeners.emplace_back([this](const std::string& kind, const Json& record) { this->record(kind, record); });
 }
 
 Outside::~Outside() {
-    session_.listener = {};
     if (!thread_.joinable()) return;
     cancel_->now();
     thread_.join();

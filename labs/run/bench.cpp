@@ -16,7 +16,7 @@ uint64_t Bench::setting(std::string_view name) const {
     return 0;
 }
 
-Series& Bench::series(const char* metric, const SeriesKind& kind) {
+Series& Bench::series(const char* metric, const SeriesKind& kind, uint64_t records) {
     auto histogram = [&]() -> Histogram* {
         Histogram* h = machine.arena.make<Histogram>();
         if (h != nullptr) h->clear();
@@ -37,13 +37,13 @@ Series& Bench::series(const char* metric, const SeriesKind& kind) {
         parts.paths = machine.arena.array<uint64_t>((samples() + 1) * (parts.stages.size() + 1));
         if (parts.paths.empty()) exhausted_ = true;
     }
-    if (request_.raw || counters.in_pmu_pass()) {
-        parts.raw = machine.arena.array<uint64_t>(samples() + 1);
+    parts.counted = kind.counted || kind.less_overhead || !kind.stages.empty();
+    parts.checked = !kind.counted;
+    if (request_.raw || (counters.in_pmu_pass() && parts.counted)) {
+        parts.raw = machine.arena.array<uint64_t>((samples() > records ? samples() : records) + 1);
         if (parts.raw.empty()) exhausted_ = true;
     }
     if (count_ == most_series) exhausted_ = true;
-    parts.counted = kind.counted || kind.less_overhead || !kind.stages.empty();
-    parts.checked = !kind.counted;
     Series* made = exhausted_ ? nullptr : machine.arena.make<Series>(parts);
     if (made != nullptr) {
         made->begin_cold();

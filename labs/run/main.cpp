@@ -140,14 +140,13 @@ void look_for_counters() {
     if (counters.source() != measure::Counters::Source::none) return;
     if (machine.features.tcg()) return counters.none("QEMU's emulation has no PMU; --model on loads the cache model");
     uint64_t mark = machine.arena.mark();
-    auto found = pmu.open(machine.features, machine.arena.take(64 * 4096, 4096));
+    auto found = pmu.open(machine.features, machine.arena.take(64 * 4096, 4096), *machine.apic.device);
     machine.arena.back_to(mark);
     if (found) counters.use_pmu(pmu.description());
     else counters.none(found.error().what);
 }
 
-/// Counts by the PMU: the case once more for each turn of its events. What it measures is thrown away. Only the
-/// first turn's counters are there for claims.
+/// Counts by the PMU: the case once more for each turn of its events. What it measures is thrown away.
 void count_by_pmu(const Lab& lab, const Case& which, measure::Histogram& nowhere, uint64_t first_id) {
     constexpr uint64_t most_samples = 256, edges = 32768;
     for (unsigned turn = 0; turn < pmu.turns(); ++turn) {
@@ -170,7 +169,7 @@ void count_by_pmu(const Lab& lab, const Case& which, measure::Histogram& nowhere
                 pmu.attribute(*s, s->parts().checked, rows);
                 Counted counted{rows, pmu.names(), "measured", 0, pmu.pair_cost(), pmu.user_pair_cost()};
                 emit_counters(sender(), id, *s, counted);
-                if (turn == 0) results.set_figures(lab.name, which.text(), s->parts().metric, figures_of(*s, counted, results));
+                results.add_figures(lab.name, which.text(), s->parts().metric, figures_of(*s, counted, results));
             }
             ++id;
         }
