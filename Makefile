@@ -13,6 +13,9 @@ TEST_PACKAGES  := libgtest-dev libgmock-dev ovmf valgrind bochs bochs-term bochs
 FUZZ_PACKAGES  := clang libclang-rt-14-dev
 PEERS_PACKAGES := libdpdk-dev libnuma-dev libbsd-dev libmd-dev
 
+# Packages are installed by one rule after the other, also under make -j.
+.NOTPARALLEL:
+
 .PHONY: all build run test bench fuzz image peers clean build-packages run-packages test-packages peers-packages
 all: build
 

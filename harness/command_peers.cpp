@@ -162,7 +162,7 @@ int command_peers(const std::vector<std::string>& args) {
     std::string folders;
     for (const auto& [name, one] : finished) {
         document["runs"][name] = {{"folder", one.folder.string()}, {"digest", one.run.digest}, {"complete", one.run.complete}};
-        table += fmt::format("{:<9} {} {}\n", name, one.folder.string(), one.run.digest);
+        table += fmt::format("{:<9} {} {}{}\n", name, one.folder.string(), one.run.digest, one.run.complete ? "" : " INCOMPLETE");
         folders += " " + one.folder.string();
         for (const Skip& skip : one.run.skipped) table += fmt::format("  not measured: {} {}: {}\n", skip.lab, skip.which.text(), skip.reason);
     }

@@ -5,7 +5,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <numeric>
@@ -58,11 +60,22 @@ uint64_t find_resolution() {
     return common;
 }
 
-std::string first_line(const std::string& file) {
+std::string first_line(const std::filesystem::path& file) {
     std::ifstream in(file);
     std::string line;
     std::getline(in, line);
     return line;
+}
+
+/// Whether Linux's list of CPUs ("0-3,8") holds `cpu`.
+bool lists(const std::string& list, int cpu) {
+    std::istringstream parts(list);
+    for (std::string part; std::getline(parts, part, ',');) {
+        int first = 0, last = 0;
+        int numbers = std::sscanf(part.c_str(), "%d-%d", &first, &last);
+        if (cpu == first || (numbers == 2 && cpu > first && cpu <= last)) return numbers >= 1;
+    }
+    return false;
 }
 
 /// Time stolen by a hypervisor from `cpu`, in clock ticks of 1/100 s; nothing where Linux does not say.
@@ -170,7 +183,6 @@ void judge(Instrument& in) {
 }
 
 void look_for_noise(Instrument& in, int cpu) {
-    std::string cpu_dir = "/sys/devices/system/cpu/cpu" + std::to_string(cpu);
     if (in.counts_instructions) return;  // what the kernel does beside is part of the count, the same in every run
     if (in.gap_share_ppm > 1000)
         in.noise.push_back("noisy host: " + std::to_string(in.gap_share_ppm) + " ppm of CPU " + std::to_string(cpu) +
@@ -178,20 +190,26 @@ void look_for_noise(Instrument& in, int cpu) {
                            std::to_string(in.gap_longest * 1'000'000 / in.tsc_hz) + " us");
     if (in.steal_known && in.steal_ppm > 1000)
         in.noise.push_back("noisy host: the hypervisor stole " + std::to_string(in.steal_ppm) + " ppm of CPU " + std::to_string(cpu));
-    std::string governor = first_line(cpu_dir + "/cpufreq/scaling_governor");
-    if (!governor.empty() && governor != "performance") in.noise.push_back("frequency governor is " + governor + ", not performance");
-    if (first_line("/sys/devices/system/cpu/intel_pstate/no_turbo") == "0" || first_line("/sys/devices/system/cpu/cpufreq/boost") == "1")
-        in.noise.push_back("turbo is on: cycles and ticks differ from moment to moment");
-    std::string siblings = first_line(cpu_dir + "/topology/thread_siblings_list");
-    if (siblings.find_first_of(",-") != siblings.npos)
-        in.noise.push_back("SMT: CPU " + std::to_string(cpu) + " shares its core (siblings " + siblings + ")");
+    for (std::string& text : noise_of_settings(cpu)) in.noise.push_back(std::move(text));
     if (!in.hypervisor.empty())
         in.noise.push_back("a virtual machine (" + in.hypervisor + "): governor, turbo and SMT are the host's affair and not seen from here");
-    std::string isolated = first_line("/sys/devices/system/cpu/isolated");
-    if (isolated.empty()) in.noise.push_back("no isolated CPU: the labs share theirs with everything else");
 }
 
 }  // namespace
+
+std::vector<std::string> noise_of_settings(int cpu, const std::filesystem::path& root) {
+    std::vector<std::string> noise;
+    std::filesystem::path cpus = root / "sys/devices/system/cpu", own = cpus / ("cpu" + std::to_string(cpu));
+    std::string governor = first_line(own / "cpufreq/scaling_governor");
+    if (!governor.empty() && governor != "performance") noise.push_back("frequency governor is " + governor + ", not performance");
+    if (first_line(cpus / "intel_pstate/no_turbo") == "0" || first_line(cpus / "cpufreq/boost") == "1")
+        noise.push_back("turbo is on: cycles and ticks differ from moment to moment");
+    std::string siblings = first_line(own / "topology/thread_siblings_list");
+    if (siblings.find_first_of(",-") != siblings.npos)
+        noise.push_back("SMT: CPU " + std::to_string(cpu) + " shares its core (siblings " + siblings + ")");
+    if (!lists(first_line(cpus / "isolated"), cpu)) noise.push_back("CPU " + std::to_string(cpu) + " is not isolated: the labs share it with everything else");
+    return noise;
+}
 
 Instrument observe(int cpu) {
     Instrument in;

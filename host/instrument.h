@@ -2,6 +2,7 @@
 // image's, as far as a program can make it.
 #pragma once
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,9 @@ struct Instrument {
     /// What makes this host noisy, in sentences.
     std::vector<std::string> noise;
 };
+
+/// What this Linux's settings do to figures measured on `cpu`, in sentences; `root` is "/" except in tests.
+std::vector<std::string> noise_of_settings(int cpu, const std::filesystem::path& root = "/");
 
 /// Looks, on the CPU `cpu` (the caller is already there).
 Instrument observe(int cpu);

@@ -43,6 +43,12 @@ inline void read_every_byte(const void* memory, uint32_t bytes) {
 /// its interrupt back, at a phase that the seed chooses.
 inline void keep_apart(Bench& bench) { spin_until(measure::end() + bench.instrument.tsc_hz / 2000 + bench.random.below(10'000)); }
 
+/// Between sending and waiting: as many instructions, up to some 2,000, as the seed chooses, so that the arrival meets
+/// a polling loop at no phase in particular.
+inline void lose_phase(Bench& bench) {
+    for (uint64_t n = bench.random.below(1000); n != 0; --n) asm volatile("");
+}
+
 /// One packet over the cable. `latency` and `payload` run from the timestamp before the sending call to the first
 /// one of the program that has the packet, and to the one after its last byte was read; the `-after-send` ones
 /// begin at the timestamp after that call. The card's doorbell is rung between the two. The time on the cable is

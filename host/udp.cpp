@@ -21,7 +21,6 @@
 namespace doorbell::host {
 namespace {
 
-constexpr int patience_s = 5;
 constexpr unsigned busy_poll_us = 1000;
 
 sockaddr_in address_of(uint32_t address, uint16_t port) {

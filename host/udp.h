@@ -9,12 +9,15 @@
 
 namespace doorbell::host {
 
+/// How long a packet is waited for: longer than a loaded machine leaves the sender aside.
+inline constexpr int patience_s = 20;
+
 /// Waits for packets on UDP port `port` of `address` (host byte order), in the network namespace in which it
 /// was made.
 class Receiver {
   public:
     virtual ~Receiver() = default;
-    /// Waits for the next packet; returns false where none came within some seconds.
+    /// Waits for the next packet; returns false where none came for patience_s.
     virtual bool next(Payload& payload) = 0;
     /// What a reader must know of this way here; "" for nothing.
     virtual const char* remark() { return ""; }

@@ -42,8 +42,8 @@ constexpr const char* definitions[] = {
     "not cycles.",
     "deadline: from the deadline to the first timestamp of the program that knows. Doorbell: LAPIC timer, polled by the TSC or by interrupt of a busy "
     "processor; Linux: clock_nanosleep under SCHED_FIFO on an idle processor, and a spin on RDTSC.",
-    "packet: 60 bytes without the check sequence, from a virtio card over the cable to an e1000e card, more than 500 us apart, so that the card's throttle of "
-    "128 us never delays one. It ends at the timestamp after its last byte was read: all 60 by Doorbell and DPDK, UDP's 18 by Linux's program, whose kernel "
+    "packet: 60 bytes without the check sequence, from a virtio card over the cable to an e1000e card, 150 us apart (Doorbell) or 650 us (the others), so that the "
+    "card's throttle of 128 us never delays one. It ends at the timestamp after its last byte was read: all 60 by Doorbell and DPDK, UDP's 18 by Linux's program, whose kernel "
     "has read the rest. Linux: send(2), recv(2); busy poll: SO_BUSY_POLL. While recv(2) sleeps the processor is kept busy below it (SCHED_IDLE), as in "
     "Doorbell's wait=irq. The sender's card does not interrupt (virtio_net's napi_tx=0): a sender is another machine's affair.",
     "packet, sent to read: from the timestamp before the call that sends, less the cable's 150,000 insn. Doorbell: its cost of sending one packet (lab burst, "

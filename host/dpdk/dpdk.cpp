@@ -115,6 +115,7 @@ void send_and_wait(Bench& bench, Ports& ports) {
         uint16_t sent = rte_eth_tx_burst(ports.virtio(), 0, &out, 1);
         uint64_t returned = measure::end();
         if (sent != 1) throw Skip("net_virtio did not take the frame");
+        lose_phase(bench);
         uint16_t got = 0;
         uint64_t polls = 0;
         while ((got = rte_eth_rx_burst(ports.e1000e(), 0, in, burst)) == 0)

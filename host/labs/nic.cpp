@@ -56,7 +56,7 @@ void receive(Desk& desk, const Place& place, std::string_view wait) {
             desk.known.store(known, std::memory_order_relaxed);
             desk.number.store(number, std::memory_order_release);
         }
-        desk.reason = "no packet came for 5 s";
+        desk.reason = "no packet came for " + std::to_string(patience_s) + " s";
     } catch (const std::exception& error) {
         desk.reason = error.what();
     }
@@ -80,7 +80,7 @@ void measure(Bench& bench, const File& socket, Desk& desk) {
         while (desk.number.load(std::memory_order_acquire) != number) {
             if (!bench.two_cpus()) sched_yield();
             if (desk.failed) throw Skip(desk.reason);
-            if (measure::end() - t > 6 * hz) throw Skip("a packet was lost on the way");
+            if (measure::end() - t > (patience_s + 1) * hz) throw Skip("a packet was lost on the way");
         }
         uint64_t ticks = desk.known - t;
         latency.record(ticks);

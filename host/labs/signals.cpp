@@ -25,6 +25,10 @@ constexpr Case cases[] = {
     "signal=SIGTERM drain=signalfd",                        "signal=SIGKILL drain=handler",
 };
 
+/// How long the other process is waited for: longer than a loaded machine leaves it aside.
+constexpr uint64_t patience_s = 20;
+[[noreturn]] void no_answer(const char* who) { throw Skip(std::string(who) + " within " + std::to_string(patience_s) + " s"); }
+
 /// What a handler leaves behind; shared, so that the sender reads it too.
 struct Event {
     std::atomic<uint64_t> known;  ///< 0: not yet
@@ -135,10 +139,10 @@ void to_sleeper(Bench& bench, bool queue, bool handler) {
         shared->stop = 1;
         kill(partner.pid(), SIGUSR1);
     };
-    uint64_t patience = 5 * bench.instrument.tsc_hz;
+    uint64_t patience = patience_s * bench.instrument.tsc_hz;
     try {
         for (uint64_t t = measure::end(); shared->ready == 0;) {
-            if (measure::end() - t > patience) throw Skip("the sleeper did not start within 5 s");
+            if (measure::end() - t > patience) no_answer("the sleeper did not start");
             sched_yield();
         }
         bench.repeat([&] {
@@ -149,7 +153,7 @@ void to_sleeper(Bench& bench, bool queue, bool handler) {
             uint64_t t = measure::begin(), known;
             send(partner.pid(), queue);
             while ((known = shared->known.load(std::memory_order_relaxed)) == 0) {
-                if (measure::end() - t > patience) throw Skip("the sleeper did not answer within 5 s");
+                if (measure::end() - t > patience) no_answer("the sleeper did not answer");
                 sched_yield();
             }
             uint64_t ticks = known - t;
@@ -211,7 +215,7 @@ void measure_drain(Bench& bench, int number, std::string_view drain) {
         Partner partner(As::process, bench.cpu(1), [&] { worker(*log, drain); });
         uint64_t t = measure::end();
         while (log->ready == 0) {
-            if (measure::end() - t > 5 * bench.instrument.tsc_hz) throw Skip("the worker did not start within 5 s");
+            if (measure::end() - t > patience_s * bench.instrument.tsc_hz) no_answer("the worker did not start");
             sched_yield();
         }
         // At any point of its work, by seed.

@@ -69,6 +69,16 @@ TEST_F(PeersErrors, WithoutPackagesNothingIsBegun) {
     EXPECT_FALSE(fs::exists(scratch / "run"));
 }
 
+TEST_F(PeersErrors, AKernelsPackageWithoutAKernelIsSaid) {
+    packages();
+    fs::remove(scratch / "bin/peers/linux-image-1-amd64/files/boot/vmlinuz-1-amd64");
+    Outcome run = peers("", qemu());
+    EXPECT_EQ(run.status, 3);
+    EXPECT_TRUE(said(run, "the package linux-image-1-amd64 holds no vmlinuz-1-amd64")) << run.err;
+    EXPECT_EQ(lines(run.err), 1) << run.err;
+    EXPECT_FALSE(fs::exists(scratch / "run"));
+}
+
 TEST_F(PeersErrors, APanicIsSaidInItsOwnWords) {
     packages();
     Outcome run = peers("FAKE=linux-panic", qemu());
