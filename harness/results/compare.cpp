@@ -67,6 +67,22 @@ FigureChange counted_change(const char* what, double a, double b, bool higher_be
 }
 
 /// The stages' means, and the part of the whole's difference that each of them has.
+std::vector<CounterChange> counter_changes(const Series& a, const Series& b) {
+    std::vector<CounterChange> changes;
+    auto see = [&](const Series& series, std::optional<double> CounterChange::*side) {
+        for (const Counter& c : series.counters) {
+            if (c.evidence != "exact" && c.evidence != "modelled") continue;
+            auto at = std::find_if(changes.begin(), changes.end(), [&](const CounterChange& x) { return x.name == c.name && x.stage == c.stage; });
+            if (at == changes.end()) at = changes.insert(at, {c.name, c.stage, c.evidence});
+            (*at).*side = c.value.get<double>() / static_cast<double>(std::max<uint64_t>(c.samples, 1));
+        }
+    };
+    see(a, &CounterChange::a);
+    see(b, &CounterChange::b);
+    std::erase_if(changes, [](const CounterChange& x) { return x.a == x.b; });
+    return changes;
+}
+
 std::vector<StageChange> stage_changes(const Series& a, const Series& b) {
     std::vector<StageChange> changes;
     double whole = b.mean() - a.mean();
@@ -123,6 +139,7 @@ class Comparer {
             change.figures.push_back(counted_change("p99", of(a, 99000), of(b, 99000), higher));
             change.figures.push_back(counted_change("mean", a.mean(), b.mean(), higher));
             change.stages = stage_changes(a, b);
+            change.counters = counter_changes(a, b);
         } else {
             test(change, a, b);
         }

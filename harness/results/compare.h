@@ -1,5 +1,6 @@
 // Two runs: what changed, and whether it is more than noise.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,12 +33,19 @@ struct StageChange {
     double share = 0;     ///< of the whole's difference
 };
 
+/// A counter that goes into the digest (counted or modelled), a sample.
+struct CounterChange {
+    std::string name, stage, evidence;  ///< stage "": the whole
+    std::optional<double> a = {}, b = {};  ///< nothing: only the other has it
+};
+
 struct SeriesChange {
     std::string lab, which, metric, unit, evidence;
     bool counted = false;    ///< evidence exact and not unstable: differences are facts, not statistics
     bool identical = false;  ///< each bin, stage and counted counter
     std::vector<FigureChange> figures = {};
     std::vector<StageChange> stages = {};  ///< those that differ, the largest share first
+    std::vector<CounterChange> counters = {};  ///< those that differ
     std::string name() const;
     /// The word of the median, or of the p99 where only that changed.
     Word summary() const;

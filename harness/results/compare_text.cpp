@@ -44,6 +44,10 @@ void add_series(std::string& text, const SeriesChange& series) {
                                             figure(stage.b, 0.1), series.unit, signed_figure(stage.b - stage.a, 0.1), series.unit,
                                             stage.share == 0 ? "" : ", " + percent(stage.share) + " of the difference"));
     }
+    for (const CounterChange& c : series.counters) {
+        auto side = [](std::optional<double> value) { return value ? fmt::format("{:.6g}", *value) : std::string("none"); };
+        text += wrapped("    ", fmt::format("counter {}{}: {} -> {} a sample ({})", c.name, c.stage.empty() ? "" : " of " + c.stage, side(c.a), side(c.b), c.evidence));
+    }
 }
 
 }  // namespace
@@ -127,6 +131,13 @@ Json comparison_json(const Comparison& comparison) {
         }
         for (const StageChange& stage : one.stages)
             stages.push_back({{"name", stage.name}, {"a", stage.a}, {"b", stage.b}, {"share", stage.share}});
+        Json counters = Json::array();
+        for (const CounterChange& c : one.counters) {
+            Json json = {{"name", c.name}, {"stage", c.stage}, {"evidence", c.evidence}, {"a", nullptr}, {"b", nullptr}};
+            if (c.a) json["a"] = *c.a;
+            if (c.b) json["b"] = *c.b;
+            counters.push_back(std::move(json));
+        }
         series.push_back({{"lab", one.lab},
                           {"case", one.which},
                           {"metric", one.metric},
@@ -135,7 +146,8 @@ Json comparison_json(const Comparison& comparison) {
                           {"identical", one.identical},
                           {"word", word(one.summary(), one.unit)},
                           {"figures", figures},
-                          {"stages", stages}});
+                          {"stages", stages},
+                          {"counters", counters}});
     }
     return {{"schema", "doorbell-comparison/1"}, {"differs", comparison.remarks},   {"tests", comparison.tests},
             {"series", series},                  {"only_in_a", comparison.only_in_a}, {"only_in_b", comparison.only_in_b}};

@@ -119,6 +119,20 @@ TEST(Compare, CountedSeriesAreEqualOrDiffer) {
     EXPECT_TRUE(beyond_gate(changed, 0.21).empty()) << "30 to 36 insn are 20 %";
 }
 
+TEST(Compare, CountersThatDifferAreNamed) {
+    auto run = [](uint64_t misses, uint64_t measured) {
+        Series series = series_of("switch", "set=32768", "walk", std::vector<uint64_t>(100, 50));
+        series.counters = {{"l1d_misses", misses, "modelled", "", 100}, {"loads", 500, "modelled", "", 100}, {"cycles", measured, "measured", "", 100}};
+        return run_of({series});
+    };
+    Comparison changed = compare(run(800, 1), run(51200, 2));
+    ASSERT_EQ(changed.series.at(0).counters.size(), 1u) << "what is measured is no fact, and loads are equal";
+    EXPECT_EQ(changed.series[0].counters[0].a, 8);
+    EXPECT_EQ(changed.series[0].counters[0].b, 512);
+    EXPECT_NE(comparison_text(changed, false).find("counter l1d_misses: 8 -> 512 a sample (modelled)"), std::string::npos) << comparison_text(changed, false);
+    EXPECT_TRUE(compare(run(800, 1), run(800, 2)).series[0].identical);
+}
+
 TEST(Compare, TheLargestShareComesFirst) {
     auto run = [](uint64_t a, uint64_t b) {
         return run_of({series_of("x", "n=1", "cost", std::vector<uint64_t>(100, a)), series_of("x", "n=2", "cost", std::vector<uint64_t>(100, b))});
