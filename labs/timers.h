@@ -23,8 +23,8 @@ constexpr uint64_t counts_in(uint64_t ticks, uint64_t rate_32_32) {
     return counts == 0 ? 1 : counts;
 }
 
-// A source: arm(delay in ticks) starts it and gives the deadline; wait_by_poll() asks the device until it says
-// that the deadline has passed; open()/close() let its interrupt through or not.
+// A source: arm(delay in ticks) starts it and gives the deadline; passed() asks the device once whether that has
+// passed, wait_by_poll() until it says so; open()/close() let its interrupt through or not.
 
 class LapicTimer {
   public:
@@ -52,9 +52,10 @@ class LapicTimer {
         }
         return (uint64_t{high} << 32 | low) + to_the_store + ticks;
     }
+    bool passed() const { return apic_.current_count() == 0; }
     void wait_by_poll() const {
         if (apic_.x2()) {
-            while (apic_.current_count() != 0) {}
+            while (!passed()) {}
             return;
         }
         uint32_t left;
@@ -129,8 +130,9 @@ class HpetTimer {
         machine_.hpet->arm_one_shot(0, due_);
         return before + scale(count, rate_);
     }
+    bool passed() const { return static_cast<int32_t>(machine_.hpet->counter32() - due_) >= 0; }
     void wait_by_poll() const {
-        while (static_cast<int32_t>(machine_.hpet->counter32() - due_) < 0) {}
+        while (!passed()) {}
     }
 
   private:
