@@ -88,20 +88,21 @@ void measure(Bench& bench, const File& socket, Desk& desk) {
     });
 }
 
-/// Joins `left`, in which this thread is, with `right` by a veth pair.
+/// Joins `left`, in which this thread is, with `right` by a veth pair. The right end comes up first: an end without its
+/// other one gets its queue some time after that one is there, and what is sent until then is dropped without a word.
 void join(const NetworkNamespace& left, const NetworkNamespace& right) {
     left.enter();
     add_veth("doorbell0", "doorbell1", right.fd());
-    add_address("doorbell0", left_address, 24);
-    set_up("doorbell0");
     uint8_t left_mac[6], right_mac[6];
     mac_of("doorbell0", left_mac);
     right.enter();
+    mac_of("doorbell1", right_mac);
     add_address("doorbell1", right_address, 24);
     set_up("doorbell1");
-    mac_of("doorbell1", right_mac);
     add_neighbour("doorbell1", left_address, left_mac);
     left.enter();
+    add_address("doorbell0", left_address, 24);
+    set_up("doorbell0");
     add_neighbour("doorbell0", right_address, right_mac);
 }
 
