@@ -76,6 +76,7 @@ struct Server {
     uint64_t frames = 0;
     uint64_t early_stops = 0;       ///< came before the first echo: meant for the case before
     bool echoed = false, over = false;
+    bool recording = true;
     Result<void> outcome = {};
     nic::Received taken[most_at_once] = {};
     nic::ToSend answers[most_at_once] = {};
@@ -170,7 +171,7 @@ void Server::serve(uint64_t most) {
         echoed = udp_echoes + count(nic::Fate::icmp_echo) != 0;
         over = over || stops != early_stops || (echoes != 0 && udp_echoes >= echoes);
         // What is not answered rings no doorbell.
-        if (send == 0) continue;
+        if (send == 0 || !recording) continue;
         service.record_path(marks);
         cost.record((marks[3] - marks[0] + there - 1) / there);
         bursts.record(there);
@@ -201,11 +202,13 @@ void Server::serve(uint64_t most) {
         bench.machine.apic->set_initial_count(static_cast<uint32_t>(bench.machine.apic_rate.hz(second) / ticks_a_second));
     }
     bench.alive(which, 0);
-    // Without raw samples, every burst there is is recorded.
+    // Without raw samples, every burst there is is recorded; of these there are as many as were asked for.
     bench.repeat([&](uint64_t count) {
         bool all = server->service.parts().raw.empty() && count == bench.samples();
         server->serve(all ? ~0ull : count);
     });
+    server->recording = false;
+    server->serve(~0ull);
     // A stop's own answer has to leave before the card is stopped.
     (void)server->patience.until(100, [&] { return card.all_sent(); });
     if (sleeps) bench.machine.apic->set_timer_mode(cpu::TimerMode::one_shot, tick_vector, true);

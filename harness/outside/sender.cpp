@@ -18,7 +18,7 @@ namespace {
 constexpr uint64_t second = 1'000'000'000, never = ~0ull;
 constexpr uint64_t late_after = second;
 /// How long after the last request its answer may come, and how long a closed loop waits for one.
-constexpr uint64_t patience = 2 * second;
+constexpr uint64_t patience = 4 * second;
 constexpr uint64_t knock_every = second / 10;
 constexpr uint64_t knock_number = ~0ull;
 

@@ -71,7 +71,7 @@ std::vector<uint64_t> linux_guest(const fs::path& out) {
     guest.nic = machine.nic;
     guest.net = machine.net;
     guest.outside = outside_plan(select({"echo"}, settings()), machine);
-    return rates(run_guest(guest, guest_system(packages), "qemu-system-x86_64", out / "linux", 120, false), "Linux");
+    return rates(run_guest(guest, guest_system(packages), "qemu-system-x86_64", out / "linux", 300, false), "Linux");
 }
 
 void line(const char* what, std::vector<uint64_t> rates) {

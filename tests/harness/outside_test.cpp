@@ -220,6 +220,17 @@ TEST(Sender, WhatIsHeldBackHereIsInTheFiguresToo) {
     EXPECT_GE(longer_than(e->slip, 50 * ms), 49u) << "and it is said whose fault that is";
 }
 
+TEST(Sender, AnswersAfterMoreThanASecondAreLateAndStillInTheFigures) {
+    Jammed channel(1'100'000'000);
+    Cancel cancel;
+    channel.on_stop = [&] { cancel.now(); };
+    auto e = std::make_unique<Echoes>();
+    send_requests(channel, {.count = 20, .rate = 1000, .payload = 18, .mark = 1}, 5, cancel, *e);
+    EXPECT_EQ(e->late, 20u);
+    EXPECT_EQ(e->lost, 0u);
+    EXPECT_EQ(e->round_trip.count(), 20u);
+}
+
 TEST(Sender, AClosedLoopKeepsItsWindow) {
     unsigned outstanding = 0, most = 0;
     std::vector<std::vector<uint8_t>> held;
@@ -239,7 +250,7 @@ TEST(Sender, AClosedLoopKeepsItsWindow) {
 }
 
 TEST(Sender, AClosedLoopGoesOnAtOnceWhenAllItsAnswersCameTogether) {
-    // Both answers are there before the sender looks: nothing more will wake it, and it must not sleep out its patience (2 s)
+    // Both answers are there before the sender looks: nothing more will wake it, and it must not sleep out its patience (4 s)
     // each time.
     Jammed channel(0);
     Cancel cancel;

@@ -19,6 +19,28 @@ Run two_series(bool swapped, std::string_view extra = R"("flags":[])") {
     return collect(lines.end().text());
 }
 
+TEST(Tallies, ComeFromTheWireAreKeptShownAndChangeNoDigest) {
+    Lines lines;
+    lines.add(R"({"t":"hello"})").series(0, "wait=irq");
+    lines.add(R"({"t":"alive","lab":"timer","case":"wait=irq","frames":7})");
+    lines.add(R"({"t":"tally","lab":"timer","case":"wait=irq","name":"frames","values":[["arp",2],["runt",0],["vlan",12345]]})").end();
+    harness::Run run = collect(lines.text());
+    EXPECT_TRUE(run.complete) << run.failure;
+    harness::Run again = Run::from(run.json());
+    ASSERT_EQ(again.tallies.size(), 1u);
+    EXPECT_EQ(again.tallies[0].which["wait"], "irq");
+    EXPECT_EQ(again.tallies[0].values, (std::vector<std::pair<std::string, uint64_t>>{{"arp", 2}, {"runt", 0}, {"vlan", 12345}}));
+    EXPECT_EQ(again.json(), run.json());
+    EXPECT_NE(table(run).find("frames: wait=irq: arp 2, vlan 12,345"), std::string::npos) << table(run);
+    Lines plain;
+    plain.add(R"({"t":"hello"})").series(0, "wait=irq").end();
+    EXPECT_EQ(run.digest, collect(plain.text()).digest);
+    EXPECT_FALSE(collect(plain.text()).json().contains("tallies")) << "nothing new where there is nothing to say";
+    Lines bad;
+    bad.add(R"({"t":"hello"})").add(R"({"t":"tally","lab":"a","case":"","name":"x","values":[["arp",-1]]})").end();
+    EXPECT_EQ(collect(bad.text()).wire.damaged, 1u);
+}
+
 TEST(Digest, IsTheKnownOne) {
     // The form itself, so that a change of it is a decision and not an accident.
     Lines lines;

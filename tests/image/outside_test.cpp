@@ -244,8 +244,15 @@ TEST_P(FromOutside, AFloodOfMalformedFramesIsCountedAndTheImageStillAnswers) {
     stop();
     Outcome outcome = running.end();
     ASSERT_EQ(outcome.status, 0) << outcome.err;
-    if (!virtio()) sent_["card-runt"] = short_frames_;
-    EXPECT_EQ(tally(results(scratch_), "frames"), sent_);
+    auto came = tally(results(scratch_), "frames");
+    if (!virtio()) {
+        // The card's own count, not the image's: QEMU's counts a request that waits at the door twice, once when the receiver
+        // is switched on and has no buffer yet.
+        uint64_t runts = came["card-runt"];
+        EXPECT_TRUE(runts == short_frames_ || runts == short_frames_ + 1) << runts << ", " << short_frames_ << " were sent";
+        came.erase("card-runt");
+    }
+    EXPECT_EQ(came, sent_);
 }
 
 TEST_P(FromOutside, TenThousandEchoesAtARateItCanHoldLoseNothing) {
@@ -292,6 +299,15 @@ TEST_P(FromOutside, EveryWaitAnswersAndTheOpenLoopIsSaid) {
         EXPECT_TRUE(series(r, "echo", which, "service").is_object());
     }
     EXPECT_TRUE(r.value("digest", "").empty()) << "nothing from outside is exact";
+}
+
+TEST_P(FromOutside, WithRawSamplesTheAnsweringGoesOnWhenTheyAreFull) {
+    cable_.let_go();
+    Outcome run = doorbell_run(scratch_, arguments("poll", "--set requests=600 --set window=4 --samples 50 --raw"));
+    ASSERT_EQ(run.status, 0) << run.err;
+    Json r = results(scratch_);
+    EXPECT_EQ(tally(r, "requests")["answered"], 600u);
+    EXPECT_EQ(series(r, "echo", {{"model", GetParam()}, {"wait", "poll"}}, "service")["count"], 50);
 }
 
 INSTANTIATE_TEST_SUITE_P(Cards, FromOutside, testing::Values("e1000e", "virtio-net"),
