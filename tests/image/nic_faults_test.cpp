@@ -138,7 +138,9 @@ class Stranger {
         }
         to_port_ = port(to_);
         more = " -netdev socket,id=outside,udp=127.0.0.1:" + std::to_string(port(from_)) + ",localaddr=127.0.0.1:" +
-               std::to_string(to_port_) + " -netdev hubport,id=door,hubid=0,netdev=outside";
+               std::to_string(to_port_) + " -netdev hubport,id=door,hubid=0,netdev=outside"
+               // Held back to a grid of the machine's own time, or they would all come right behind the lab's packets.
+               " -object filter-buffer,id=grid,netdev=outside,queue=tx,interval=47";
         close(to_);  // QEMU's, from here on
     }
     ~Stranger() { close(from_); }
