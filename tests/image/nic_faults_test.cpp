@@ -138,7 +138,9 @@ class Stranger {
         }
         to_port_ = port(to_);
         more = " -netdev socket,id=outside,udp=127.0.0.1:" + std::to_string(port(from_)) + ",localaddr=127.0.0.1:" +
-               std::to_string(to_port_) + " -netdev hubport,id=door,hubid=0,netdev=outside";
+               std::to_string(to_port_) + " -netdev hubport,id=door,hubid=0,netdev=outside"
+               // Held back to a grid of the machine's own time, or they would all come right behind the lab's packets.
+               " -object filter-buffer,id=grid,netdev=outside,queue=tx,interval=47";
         close(to_);  // QEMU's, from here on
     }
     ~Stranger() { close(from_); }
@@ -222,7 +224,7 @@ TEST(NicAmongStrangers, SamplesAreNotDisturbedAndEveryStrangerIsCounted) {
         Json s = series(r, "nic", {{"model", "e1000e"}, {"wait", wait}}, metric);
         ASSERT_TRUE(s.is_object()) << wait << ": " << reason_of(r, "nic", {{"model", "e1000e"}, {"wait", wait}});
         EXPECT_EQ(s["count"], 4000);
-        EXPECT_LE(s["max"], 20) << wait << ": a stranger got into a sample";
+        EXPECT_LE(s["max"].get<double>(), 20) << wait << ": a stranger got into a sample";
         EXPECT_GE(s["min"], 3);
         auto counted = strangers_in(s);
         ASSERT_EQ(counted.size(), 9u) << s["flags"].dump();
@@ -243,7 +245,9 @@ TEST(NicAmongStrangers, LivelockCountsThemAndDeliversWhatItDid) {
         ASSERT_EQ(disturb(run, stranger, 10), 40u);
         Json s = series(run.end(), "livelock", {{"policy", policy}, {"load", "0.5"}}, "delivered");
         ASSERT_TRUE(s.is_object());
-        EXPECT_NEAR(s["p50"].get<double>(), 500000, 10000);
+        // One stranger delivered would be a fortieth more.
+        EXPECT_NEAR(s["min"].get<double>(), 500000, 10000) << policy;
+        EXPECT_NEAR(s["max"].get<double>(), 500000, 10000) << policy;
         auto counted = strangers_in(s);
         ASSERT_EQ(counted.size(), 9u) << s["flags"].dump();
         EXPECT_GE(counted[0], 20u);
@@ -262,7 +266,7 @@ TEST(NicAmongStrangers, PizzaDoesNotTakeThemForItsOwn) {
             auto counted = strangers_in(s);
             ASSERT_EQ(counted.size(), 9u) << s["flags"].dump();
             EXPECT_GE(counted[0], 20u);
-            EXPECT_LE(s["max"], s["metric"] == "work" ? 1000000 : 10000) << "a stranger's arrival is not a packet's";
+            EXPECT_LE(s["max"].get<double>(), s["metric"] == "work" ? 1000000 : 10000) << "a stranger's arrival is not a packet's";
         }
     }
 }
