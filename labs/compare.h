@@ -12,9 +12,6 @@ namespace doorbell::labs {
 struct Which {
     const char* which;
     const char* metric;
-    /// For below_by_misses(): the series that misses are taken from, less those of another; null: `metric` itself.
-    const char* after = nullptr;
-    const char* before = nullptr;
 };
 
 /// Yes where the median of `first` is below 1/`times` of that of `second`. What the instruction clock cannot
@@ -24,7 +21,9 @@ Verdict below(const Results& results, const char* lab, Which first, Which second
               const char* not_in_exact, std::span<char> buffer);
 
 /// The same for a claim that speaks of caches: where the clock counts instructions, cache misses of a sample (all
-/// levels together) are compared, if something counted them.
-Verdict below_by_misses(const Results& results, const char* lab, Which first, Which second, uint64_t times, std::span<char> buffer);
+/// levels together) are compared, if something counted them. They are those of series `after` less those of `before`
+/// in each case, or, without these, of the metric itself.
+Verdict below_by_misses(const Results& results, const char* lab, Which first, Which second, uint64_t times, std::span<char> buffer,
+                        const char* after = nullptr, const char* before = nullptr);
 
 }  // namespace doorbell::labs

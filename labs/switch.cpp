@@ -239,8 +239,8 @@ Verdict hidden_passes_direct(const Results& results) {
                  "this clock knows no caches, and misses are no time", because_buffer);
 }
 Verdict hidden_is_small(const Results& results) {
-    return below_by_misses(results, "switch", {"set=4096 stride=64", "refill", "walk-after-switch", "walk"},
-                           {"set=262144 stride=64", "refill", "walk-after-switch", "walk"}, 10, because_buffer);
+    return below_by_misses(results, "switch", {"set=4096 stride=64", "refill"}, {"set=262144 stride=64", "refill"}, 10, because_buffer,
+                           "walk-after-switch", "walk");
 }
 Verdict caches_are_cold(const Results& results) {
     return below_by_misses(results, "switch", {"set=32768 stride=64", "walk"}, {"set=32768 stride=64", "walk-after-switch"}, 2, because_buffer);

@@ -38,12 +38,6 @@ uint64_t misses_of(const Results& results, const char* lab, const char* which, c
     return misses;
 }
 
-uint64_t misses_of(const Results& results, const char* lab, const Which& w) {
-    if (w.after == nullptr) return misses_of(results, lab, w.which, w.metric);
-    uint64_t after = misses_of(results, lab, w.which, w.after), before = misses_of(results, lab, w.which, w.before);
-    return after == none || before == none ? none : after > before ? after - before : 0;
-}
-
 struct Side {
     const Which& which;
     uint64_t value;
@@ -75,11 +69,19 @@ Verdict below(const Results& results, const char* lab, Which first, Which second
     return compared({first, a->p50}, {second, b->p50}, times, {": p50 ", a->unit, a->evidence}, exact ? not_in_exact : nullptr, buffer);
 }
 
-Verdict below_by_misses(const Results& results, const char* lab, Which first, Which second, uint64_t times, std::span<char> buffer) {
+Verdict below_by_misses(const Results& results, const char* lab, Which first, Which second, uint64_t times, std::span<char> buffer,
+                        const char* after, const char* before) {
     Verdict verdict = below(results, lab, first, second, times, "this clock knows no caches; run --model on counts misses", buffer);
-    uint64_t few = misses_of(results, lab, first), many = misses_of(results, lab, second);
-    if (verdict.holds != Verdict::Holds::cannot_say || few == none || many == none) return verdict;
-    return compared({first, few}, {second, many}, times, {": ", "cache misses", "modelled"}, nullptr, buffer);
+    if (verdict.holds != Verdict::Holds::cannot_say) return verdict;
+    uint64_t misses[2];
+    for (unsigned i = 0; i < 2; ++i) {
+        const Which& w = i == 0 ? first : second;
+        misses[i] = misses_of(results, lab, w.which, after == nullptr ? w.metric : after);
+        uint64_t less = before == nullptr ? 0 : misses_of(results, lab, w.which, before);
+        if (misses[i] == none || less == none) return verdict;
+        misses[i] = misses[i] > less ? misses[i] - less : 0;
+    }
+    return compared({first, misses[0]}, {second, misses[1]}, times, {": ", "cache misses", "modelled"}, nullptr, buffer);
 }
 
 }  // namespace doorbell::labs
