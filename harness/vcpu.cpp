@@ -51,7 +51,7 @@ void VcpuCounters::add_to(Run& run) {
         for (Series& series : run.series) {
             if (series.lab != one.lab || !(series.which == one.which)) continue;
             for (const host::PerfCount& count : one.counts) {
-                if (count.value) series.counters.push_back({"vcpu_" + count.name, *count.value, count.evidence});
+                if (count.value) series.counters.push_back({"vcpu_" + count.name, *count.value, "measured"});
                 else if (trouble_.empty()) trouble_ = count.absent;
             }
             break;

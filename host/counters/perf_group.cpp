@@ -112,21 +112,17 @@ std::vector<PerfCount> PerfGroup::stop() {
         if (e.file >= 0) ioctl(e.file, PERF_EVENT_IOC_DISABLE, 0);
     std::vector<PerfCount> counts;
     for (Event& e : events_) {
-        PerfCount count{e.name, std::nullopt, "measured", e.absent};
+        PerfCount count{e.name, std::nullopt, e.absent};
         uint64_t now[3];
         if (e.file >= 0 && !read_event(e.file, now)) {
             count.absent = "the kernel dropped the event from its group: too few counters";
         } else if (e.file >= 0) {
             uint64_t value = now[0] - e.before[0], enabled = now[1] - e.before[1], running = now[2] - e.before[2];
-            if (enabled != 0 && running == 0) {
-                count.absent = "no counter was free (another user of the PMU, or the NMI watchdog)";
-            } else {
-                if (running < enabled) {
-                    value = static_cast<uint64_t>(static_cast<double>(value) * static_cast<double>(enabled) / static_cast<double>(running));
-                    count.evidence = "rough";
-                }
+            // What was counted some of the time would be an estimate, and this counts.
+            if (running < enabled)
+                count.absent = "no counter was free " + std::string(running == 0 ? "" : "all the time ") + "(another user of the PMU, or the NMI watchdog: --tune)";
+            else
                 count.value = value;
-            }
         }
         counts.push_back(std::move(count));
     }

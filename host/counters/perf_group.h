@@ -16,8 +16,6 @@ namespace doorbell::host {
 struct PerfCount {
     std::string name;
     std::optional<uint64_t> value;
-    /// "measured"; "rough" where the kernel had to share the counter and the value is scaled up.
-    std::string evidence;
     std::string absent;  ///< why there is no value
 };
 

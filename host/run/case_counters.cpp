@@ -72,7 +72,7 @@ constexpr CoreEvent core_event[] = {
 };
 
 void add(CaseCounts& counts, const std::string& name, std::optional<uint64_t> value) {
-    counts.counts.push_back({name, value, "measured", value ? "" : "PCM shows none"});
+    counts.counts.push_back({name, value, value ? "" : "PCM shows none"});
 }
 
 }  // namespace

@@ -84,16 +84,12 @@ void emit_case(wire::Sender& sender, uint64_t& id, const Lab& lab, const Case& w
 }
 
 void emit_counts(wire::Sender& sender, uint64_t id, const CaseCounts& counted) {
-    // Counts of the same evidence share a record.
-    for (const char* evidence : {"measured", "rough"}) {
-        if (std::none_of(counted.counts.begin(), counted.counts.end(), [&](const PerfCount& c) { return c.value && c.evidence == evidence; })) continue;
-        Json& j = sender.begin(wire::kind::counters);
-        j.member("of", id).member("stage", "").member("samples", counted.samples).member("evidence", evidence).key("values").array();
-        for (const PerfCount& c : counted.counts)
-            if (c.value && c.evidence == evidence) j.array().value(std::string_view(c.name)).value(*c.value).end();
-        j.end();
-        sender.send();
-    }
+    Json& j = sender.begin(wire::kind::counters);
+    j.member("of", id).member("stage", "").member("samples", counted.samples).member("evidence", "measured").key("values").array();
+    for (const PerfCount& c : counted.counts)
+        if (c.value) j.array().value(std::string_view(c.name)).value(*c.value).end();
+    j.end();
+    sender.send();
 }
 
 void emit_skip(wire::Sender& sender, const Lab& lab, const Case& which, const std::string& reason) {
