@@ -120,6 +120,7 @@ struct Trial {
     measure::Series* entry = nullptr;
     uint64_t raised = 0;
     uint64_t lookup = ~0ull;
+    uint64_t missing = 0;  ///< samples that are still to be recorded
     bool trying = false;
 };
 Trial trial;
@@ -155,6 +156,7 @@ Trial trial;
     uint64_t path[] = {raised, m[0] - looked_up, m[0], m[1], m[2], m[3], m[4], resumed};
     trial.latency->record_path(path);
     trial.entry->record(entry);
+    --trial.missing;
     return 0;
 }
 
@@ -318,7 +320,14 @@ class Ring {
     trial.latency = &bench.series("latency", {.stages = stages});
     trial.entry = &bench.series("entry");
     bench.repeat([&](uint64_t count) {
-        if (auto ran = ring.run(count, trial.source); !ran) done = ran;
+        trial.missing = count;
+        // An event that was not the one that was armed is no sample. There is another try, but not for ever.
+        for (unsigned fruitless = 0; done && trial.missing != 0;) {
+            uint64_t before = trial.missing;
+            done = ring.run(trial.missing, trial.source);
+            fruitless = trial.missing == before ? fruitless + 1 : 0;
+            if (done && fruitless == 8) done = Error{"the events that came were not the ones that were armed: samples missing", before};
+        }
     });
     return done;
 }
@@ -342,7 +351,7 @@ Result<void> record_packets(Bench& bench, Ring& ring) {
     auto done = source.open({});
     trial.valid = [] { return packets->came(); };
     if (done) done = record_timer(bench, ring, source, bench.machine.tsc.hz / 10);
-    if (done) done = source.lost();
+    if (auto lost = source.lost(); !lost) done = lost;
     if (done) source.flag({trial.latency, trial.entry});
     return done;
 }

@@ -68,7 +68,11 @@ class PacketSource {
   public:
     PacketSource(Bench& bench, uint8_t vector, volatile uint32_t* fired) : bench_(bench), fired_(fired), vector_(vector) {}
     Result<void> open(std::string_view model);
-    void close() { traffic_.card().disarm(); }
+    /// Nothing comes at the vector any more.
+    void close() {
+        traffic_.card().disarm();
+        wait_for_repeats();
+    }
     /// Sends a packet; when it arrives (the cable decides, not the caller). Once one was lost, `fired` counts at once.
     uint64_t arm(uint64_t);
     /// Whether the event was the packet that arm() sent.
@@ -78,12 +82,15 @@ class PacketSource {
     void flag(std::initializer_list<measure::Series*> all);
 
   private:
+    void wait_for_repeats();
+
     Bench& bench_;
     volatile uint32_t* fired_;
     uint8_t vector_;
     Traffic traffic_;
     std::optional<Rescue> rescue_;
     Result<void> lost_;
+    bool without_packet_ = false;
 };
 
 }  // namespace doorbell::labs

@@ -30,6 +30,7 @@ inline void write_cr3(uint64_t v) { asm volatile("mov %0, %%cr3" : : "r"(v) : "m
 inline void write_cr4(uint64_t v) { asm volatile("mov %0, %%cr4" : : "r"(v) : "memory"); }
 inline void invalidate_page(uint64_t address) { asm volatile("invlpg (%0)" : : "r"(address) : "memory"); }
 
+inline uint64_t read_rflags() { uint64_t v; asm volatile("pushfq\n\tpopq %0" : "=r"(v) : : "memory"); return v; }
 inline void enable_interrupts() { asm volatile("sti" : : : "memory"); }
 inline void disable_interrupts() { asm volatile("cli" : : : "memory"); }
 /// Halts for good: interrupts off, so that only an NMI or a reset ends it.

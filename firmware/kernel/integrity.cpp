@@ -44,12 +44,11 @@ uint64_t sum_of(const TablePointer& table) {
 Integrity Integrity::take() {
     TablePointer gdt, idt;
     uint16_t local, task;
-    uint64_t flags;
     asm volatile("sgdt %0" : "=m"(gdt));
     asm volatile("sidt %0" : "=m"(idt));
     asm volatile("sldt %0" : "=m"(local));
     asm volatile("str %0" : "=m"(task));
-    asm volatile("pushfq\n\tpopq %0" : "=r"(flags));
+    uint64_t flags = cpu::read_rflags();
     cpu::Msrs msrs;
     Integrity now;
     uint64_t values[] = {cpu::read_cr0(),

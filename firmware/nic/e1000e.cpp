@@ -141,7 +141,8 @@ void E1000e::start(bool promiscuous) {
     write(Register::rdt, 0);
     write(Register::rdtr, 0);
     write(Register::radv, 0);
-    write(Register::itr, 0);
+    // Section 10.2.4.3: EITR is 0 after a reset. QEMU's card keeps what it was told before.
+    (void)moderate(0);
     write(Register::rxdctl, rxdctl_normal);
     write(Register::rctl, rctl::enable | rctl::broadcast | rctl::strip_crc | (loopback_ ? rctl::mac_loopback : 0) |
                     (promiscuous ? rctl::unicast_promiscuous | rctl::multicast_promiscuous : 0));

@@ -138,7 +138,7 @@ void close_interrupt(nic::Nic& nic) {
     take_what_is_under_way();
     if (intx.io_apic != nullptr) intx.io_apic->mask(intx.input);
     intx = {};
-    cpu::reset_gate(nic_vector);
+    // The gate stays: what a card still holds back (QEMU's e1000e does, for 128 us) must not be a stray interrupt.
 }
 
 bool fires_within(uint64_t ticks) {

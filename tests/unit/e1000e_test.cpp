@@ -33,6 +33,7 @@ struct FakeE1000e final : FakeDevice {
         at(R::ral0) = 0x12005452;
         at(R::rah0) = 0x5634;
         at(R::ims) = 0xFFFFFFFF;  // firmware left every interrupt open
+        at(R::itr) = at(R::eitr0) = 500;  // and somebody's throttle, which QEMU's card keeps over a reset
     }
     static bool clears_on_read(uint32_t a) { return (a >= 0x4000 && a < 0x4100) || a == static_cast<uint32_t>(R::icr); }
 
@@ -155,6 +156,8 @@ TEST_F(E1000eTest, ComesUpReceivingAndSilent) {
     EXPECT_EQ(fake.registers[static_cast<uint32_t>(R::mta) + 4 * 127], 0u);
     EXPECT_TRUE(function->bus_master());
     EXPECT_TRUE((*up)->check());
+    EXPECT_EQ(fake.at(R::itr), 0u);
+    EXPECT_EQ(fake.at(R::eitr0), 0u);
 }
 
 TEST_F(E1000eTest, WhatDoesNotComeIsSaidAndNotWaitedForForever) {
