@@ -37,6 +37,10 @@ struct SeriesKind {
     bool counted = false;
 };
 
+/// The flag of a wait in HLT or MWAIT where the clock counts instructions. QEMU's main loop warps the clock of a halted
+/// processor, at times before the instructions since the clock was last read are counted.
+inline constexpr const char* halted_flag = "unstable: the emulator now and then wakes a halted processor a few instructions late";
+
 /// What the user asked for, for every case alike.
 struct Request {
     uint64_t samples = 1000;

@@ -192,12 +192,13 @@ struct Sampling {
         return ours && alone && outcome;
     }
 
-    [[gnu::noinline]] Result<void> finish(bool half_truth) {
+    [[gnu::noinline]] Result<void> finish(bool halts, bool half_truth) {
         cpu::disable_interrupts();
         flag_strangers(bench, {&latency, &payload, &path}, s.tally, s.card().counts());
         for (measure::Series* series : {&latency, &payload, &path}) {
             if (s.pair.flag != nullptr) series->flag(s.pair.flag);
             if (spurious) series->flag("interrupts without a packet came as well, and were waited through");
+            if (halts && !half_truth && bench.exact()) series->flag(halted_flag);
             if (half_truth) series->flag("unstable: the emulator wakes a halted processor by the card's throttle timer, 128000 ns late");
         }
         return outcome;
@@ -275,7 +276,7 @@ template <Wait wait>
             ++i;
         }
     });
-    return sampling.finish(half_truth);
+    return sampling.finish(wait == Wait::halt || wait == Wait::mwait, half_truth);
 }
 
 Result<void> wait_case(Bench& bench, const Case& which) {

@@ -291,10 +291,13 @@ Result<void> measure_source(Bench& bench, std::string_view wait) {
 
 Result<void> body(Bench& bench, const Case& which) {
     std::string_view source = which["source"], wait = which["wait"];
-    if (source == "lapic") return measure_source<LapicTimer>(bench, wait);
-    if (source == "tsc-deadline") return measure_source<DeadlineTimer>(bench, wait);
-    if (source == "hpet") return measure_source<HpetTimer>(bench, wait);
-    return measure_source<PitTimer>(bench, wait);
+    auto done = source == "lapic"          ? measure_source<LapicTimer>(bench, wait)
+                : source == "tsc-deadline" ? measure_source<DeadlineTimer>(bench, wait)
+                : source == "hpet"         ? measure_source<HpetTimer>(bench, wait)
+                                           : measure_source<PitTimer>(bench, wait);
+    if ((wait == "irq-halt" || wait == "mwait") && bench.exact())
+        for (measure::Series* s : bench.all()) s->flag(halted_flag);
+    return done;
 }
 
 char because_buffer[200];

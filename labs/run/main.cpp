@@ -2,6 +2,7 @@
 // that were asked for, leave.
 #include "firmware/boot/boot_info.h"
 #include "firmware/cpu/registers.h"
+#include "firmware/measure/align.h"
 #include "firmware/measure/instrument.h"
 #include "firmware/measure/pmu_pass.h"
 #include "firmware/platform/machine.h"
@@ -177,6 +178,10 @@ void count_by_pmu(const Lab& lab, const Case& which, measure::Histogram& nowhere
     }
 }
 
+/// Where the clock counts instructions, each case begins at a multiple of so many: a whole number of the HPET's ticks.
+/// A halted processor that was woken a few instructions late is in no later case's figures then.
+constexpr uint64_t case_phase = 1000000;
+
 /// One case: its own seed (so that it does not depend on which others ran), its own memory, given back after.
 void run_case(const Lab& lab, const Case& which, measure::Histogram& nowhere, uint64_t& next_id) {
     whereabouts() = {"lab", lab.name, which.text()};
@@ -187,6 +192,7 @@ void run_case(const Lab& lab, const Case& which, measure::Histogram& nowhere, ui
         counters.start_case();
         Bench bench(machine, instrument, lab, command_line.request, nowhere, counters);
         if (command_line.fault != Fault::none) fail_on_purpose(command_line.fault);
+        if (bench.exact()) measure::align_clock(case_phase);
         Result<void> outcome = lab.body(bench, which);
         cpu::disable_interrupts();
         counters.end();
@@ -236,6 +242,8 @@ void run() {
     platform::MemoryRegion regions[boot::BootInfo::max_regions];
     for (size_t i = 0; i < boot_info.region_count; ++i)
         regions[i] = {boot_info.regions[i].base, boot_info.regions[i].length, boot_info.regions[i].type};
+    // The HPET counts from when it is enabled: not from how long it took to read these words.
+    measure::align_clock(case_phase);
     auto up = machine.bring_up({{regions, boot_info.region_count}, boot_info.rsdp_address, {boot_info.rsdp_copy, boot_info.rsdp_copy_length}});
     if (!up) {
         send_error(up.error().what, {});
