@@ -7,7 +7,7 @@
 
 #include "harness/case_list.h"
 #include "harness/number.h"
-#include "harness/results/report.h"
+#include "harness/results/verdict.h"
 #include "labs/catalogue.h"
 
 namespace doorbell::harness {

@@ -44,7 +44,7 @@ class Arena {
     template <class T, class... Arguments>
     T* make(Arguments&&... arguments) {
         uint64_t at = take(sizeof(T), alignof(T) > 64 ? alignof(T) : 64);
-        return at == 0 ? nullptr : new (reinterpret_cast<void*>(at)) T(std::forward<Arguments>(arguments)...);
+        return at == 0 ? nullptr : new (reinterpret_cast<void*>(at)) T{std::forward<Arguments>(arguments)...};
     }
     /// `count` values of a plain type, zeroed; empty when there is no room.
     template <class T>

@@ -467,27 +467,6 @@ std::vector<Chart> charts_of(const std::vector<StoredRun>& runs, const std::stri
     return charts;
 }
 
-Contest contest_of(const Run& run) {
-    // The card's packets answer the question best, then the local APIC's timer, then whatever has both.
-    auto rank = [](const Series& series) { return series.lab == "nic" ? 0 : series.lab == "timer" && series.which["source"] == "lapic" ? 1 : series.lab == "timer" ? 2 : 3; };
-    auto rest = [](const Series& series) {
-        std::string text = series.lab + series.metric + series.unit;
-        for (const auto& [key, value] : series.which.pairs())
-            if (key != "wait") text += " " + key + "=" + value;
-        return text;
-    };
-    Contest best;
-    for (const Series& irq : run.series) {
-        if (irq.which["wait"] != "irq" || irq.metric != "latency" || !irq.whole()) continue;
-        for (const Series& poll : run.series) {
-            if (!poll.which["wait"].starts_with("poll") || !poll.whole() || rest(poll) != rest(irq)) continue;
-            bool finer = best.poll != nullptr && best.irq == &irq && poll.which["wait"] == "poll-tsc";
-            if (best.irq == nullptr || rank(irq) < rank(*best.irq) || finer) best = {&poll, &irq};
-        }
-    }
-    return best;
-}
-
 std::vector<Chart> first_pictures(const std::vector<StoredRun>& runs) {
     struct Picture {
         Lines lines;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "harness/results/stored_run.h"
+#include "harness/results/verdict.h"
 
 namespace doorbell::harness {
 
@@ -28,13 +29,6 @@ std::vector<Chart> charts_of(const std::vector<StoredRun>& runs, const std::stri
 
 /// Poll against interrupt in one picture for each unit; none where no run has both.
 std::vector<Chart> first_pictures(const std::vector<StoredRun>& runs);
-
-/// The series of `run` that answers the question: wait=poll... and wait=irq of one case. Null where there are none.
-struct Contest {
-    const Series* poll = nullptr;
-    const Series* irq = nullptr;
-};
-Contest contest_of(const Run& run);
 
 /// "0.1", "64", "32K", "4MiB" as a number; nothing where it is none.
 std::optional<double> number_of_word(std::string_view word);

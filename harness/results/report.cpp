@@ -155,34 +155,6 @@ std::string escaped(std::string_view text) {
     return html;
 }
 
-std::string verdict(const Run& run) {
-    Contest contest = contest_of(run);
-    if (contest.irq == nullptr) return {};
-    const Series &poll = *contest.poll, &irq = *contest.irq;
-    double asked = static_cast<double>(*poll.percentile(50000)), told = static_cast<double>(*irq.percentile(50000));
-    double step = std::max({resolution_of(run, irq), bin_width(asked), bin_width(told)});
-    std::string event = irq.lab == "nic" ? "a packet" : irq.lab == "timer" ? "a timer's deadline" : "the event of lab " + irq.lab;
-    std::string conclusion = std::abs(asked - told) < step ? "no difference that this clock shows"
-                             : asked < told                ? fmt::format("asking knows {} {} sooner", figure(told - asked, step), irq.unit)
-                                                           : fmt::format("being told knows {} {} sooner", figure(asked - told, step), irq.unit);
-    std::string keys;
-    for (const auto& [key, value] : irq.which.pairs())
-        if (key != "wait") keys += " " + key + "=" + value;
-    std::string samples = poll.count == irq.count ? figure(static_cast<double>(irq.count)) + " samples each"
-                                                  : fmt::format("{} and {} samples", figure(static_cast<double>(poll.count)), figure(static_cast<double>(irq.count)));
-    return fmt::format("Asking ({}), a program knew of {} after {} {}; told by an interrupt, after {} {}: {} (medians, {}, {}; lab {}{}).", poll.which["wait"], event,
-                       figure(asked, step), irq.unit, figure(told, step), irq.unit, conclusion, irq.evidence, samples, irq.lab, keys);
-}
-
-std::string verdict_caveat(const Run& run) {
-    Contest contest = contest_of(run);
-    if (contest.irq == nullptr) return {};
-    std::string caveat = contest.irq->evidence + ": " + meaning_of_evidence(contest.irq->evidence) + ".";
-    if (contest.irq->evidence == "exact")
-        caveat += " Taking an interrupt counts as one instruction: this is the length of the path, not the interrupt's price.";
-    return caveat;
-}
-
 std::string report_page(const std::vector<StoredRun>& runs) {
     // Coarser charts where many series would make the page too large.
     for (Detail detail : {Detail{8, 100}, Detail{5, 40}, Detail{3, 0}}) {

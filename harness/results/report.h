@@ -25,11 +25,6 @@ int show_with_report(const Finished& finished, const Showing& showing);
 /// Text for HTML.
 std::string escaped(std::string_view text);
 
-/// One sentence: asked or told, what it costs, in which unit, on what evidence. "" where the run cannot say.
-std::string verdict(const Run& run);
-/// What that sentence is worth, by its evidence; "" where there is no verdict.
-std::string verdict_caveat(const Run& run);
-
 /// A way to repeat a run, as a shell line: `doorbell run ...`; "" without a manifest.
 std::string command_of(const StoredRun& stored);
 
