@@ -235,6 +235,20 @@ std::vector<Lines> in_readable_charts(const Lines& lines) {
     return parts;
 }
 
+/// Takes out what its own flag calls false ("unstable") and would dwarf all others; a sentence for each.
+std::vector<std::string> leave_out_dwarfing(Lines& lines) {
+    double most = 0;
+    for (const Line& line : lines)
+        if (!line.series->unstable()) most = std::max(most, line.series->mean());
+    std::vector<std::string> sentences;
+    std::erase_if(lines, [&](const Line& line) {
+        bool dwarfs = line.series->unstable() && most > 0 && line.series->mean() > 10 * most;
+        if (dwarfs) sentences.push_back(fmt::format("{} is not in the picture: {}", line.series->which.text(), line.series->flags.front()));
+        return dwarfs;
+    });
+    return sentences;
+}
+
 // Stages: a row a case, the stages in the path's order, their means; they sum to the mean of the whole.
 
 Chart stages(const std::vector<StoredRun>& runs, const Lines& lines) {
@@ -459,7 +473,11 @@ std::vector<Chart> charts_of(const std::vector<StoredRun>& runs, const std::stri
             charts.push_back(bars(runs, whole, ", all samples equal"));
         else if (!whole.empty())
             for (const Lines& part : in_readable_charts(whole)) charts.push_back(percentiles(runs, part, detail));
-        if (!staged.empty()) charts.push_back(stages(runs, staged));
+        if (!staged.empty()) {
+            std::vector<std::string> left_out = leave_out_dwarfing(staged);
+            charts.push_back(stages(runs, staged));
+            charts.back().remarks.insert(charts.back().remarks.end(), left_out.begin(), left_out.end());
+        }
         if (!raw.empty() && detail.in_order != 0)
             for (const Lines& part : in_readable_charts(raw))
                 if (Chart chart = in_order(runs, part, detail.in_order); !chart.spec.is_null()) charts.push_back(std::move(chart));
@@ -468,33 +486,25 @@ std::vector<Chart> charts_of(const std::vector<StoredRun>& runs, const std::stri
 }
 
 std::vector<Chart> first_pictures(const std::vector<StoredRun>& runs) {
-    struct Picture {
-        Lines lines;
-        std::vector<std::string> left_out;
-    };
-    std::vector<Picture> pictures;
+    std::vector<Lines> pictures;
     for (size_t run = 0; run < runs.size(); ++run) {
         Contest contest = contest_of(runs[run].run);
         if (contest.irq == nullptr) continue;
-        auto at = std::find_if(pictures.begin(), pictures.end(), [&](const Picture& p) { return p.lines.front().series->unit == contest.irq->unit; });
-        if (at == pictures.end()) at = pictures.insert(pictures.end(), Picture{});
+        auto at = std::find_if(pictures.begin(), pictures.end(), [&](const Lines& lines) { return lines.front().series->unit == contest.irq->unit; });
+        if (at == pictures.end()) at = pictures.insert(pictures.end(), Lines{});
         // All ways of waiting for the same event.
         for (const Series& series : runs[run].run.series) {
             bool same = series.lab == contest.irq->lab && series.metric == contest.irq->metric && series.unit == contest.irq->unit &&
                         !series.which["wait"].empty() && series.whole() && series.which.pairs().size() == contest.irq->which.pairs().size();
             for (const auto& [key, value] : contest.irq->which.pairs()) same = same && (key == "wait" || series.which[key] == value);
-            if (!same) continue;
-            // A figure that its own flag calls false would be the longest bar of all.
-            if (series.unstable() && !contest.irq->unstable() && !contest.poll->unstable())
-                at->left_out.push_back(fmt::format("wait={} is not in the picture: {}", series.which["wait"], series.flags.front()));
-            else
-                at->lines.push_back({run, &series});
+            if (same) at->push_back({run, &series});
         }
     }
     std::vector<Chart> charts;
-    for (const Picture& picture : pictures) {
-        charts.push_back(bars(runs, picture.lines, ", asked or told"));
-        charts.back().remarks.insert(charts.back().remarks.end(), picture.left_out.begin(), picture.left_out.end());
+    for (Lines& lines : pictures) {
+        std::vector<std::string> left_out = leave_out_dwarfing(lines);
+        charts.push_back(bars(runs, lines, ", asked or told"));
+        charts.back().remarks.insert(charts.back().remarks.end(), left_out.begin(), left_out.end());
     }
     return charts;
 }
