@@ -50,6 +50,13 @@ void add_series(std::string& text, const SeriesChange& series) {
     }
 }
 
+/// The first few, and how many more: a run of other labs has hundreds.
+void add_names(std::string& text, const char* first, const std::vector<std::string>& names) {
+    constexpr size_t most = 10;
+    for (size_t i = 0; i < std::min(most, names.size()); ++i) text += wrapped(first, names[i]);
+    if (names.size() > most) text += fmt::format("{}{} more series\n", first, names.size() - most);
+}
+
 }  // namespace
 
 const char* word(Word word, const std::string& unit) {
@@ -84,8 +91,8 @@ std::string comparison_text(const Comparison& comparison, bool all) {
         add_series(text, series);
         any = true;
     }
-    for (const std::string& name : comparison.only_in_a) text += wrapped("only in A: ", name);
-    for (const std::string& name : comparison.only_in_b) text += wrapped("only in B: ", name);
+    add_names(text, "only in A: ", comparison.only_in_a);
+    add_names(text, "only in B: ", comparison.only_in_b);
     if (any || !comparison.remarks.empty()) text += "\n";
     size_t total = comparison.series.size();
     std::string summary = fmt::format("{} series:", total);

@@ -45,7 +45,9 @@ std::optional<fs::path> run_before(const fs::path& results, const fs::path& than
         std::error_code error;
         if (fs::equivalent(*at, than, error)) continue;
         try {
-            if (why_not_comparable(load_run(*at), now).empty()) return *at;
+            StoredRun before = load_run(*at);
+            // One that was interrupted lacks half of the series, and says nothing of them.
+            if (before.run.complete && why_not_comparable(before, now).empty()) return *at;
         } catch (const std::exception&) {
             // Half-written or damaged: an older one will do.
         }

@@ -220,12 +220,30 @@ TEST(Quiz, CountsAndProvesByTheRun) {
     EXPECT_EQ(Json::parse(doorbell(scratch, "quiz --answers wrong --json").out)["right"], 9);
 }
 
+TEST(Compare, NamesTheFirstOfManySeriesThatOnlyOneRunHas) {
+    std::vector<Series> many;
+    for (int load = 0; load < 100; ++load) many.push_back(series_of("livelock", "load=" + std::to_string(load), "cost", std::vector<uint64_t>(9, 4)));
+    Scratch scratch;
+    scratch.save("few", run_of({many[0]}));
+    scratch.save("all", run_of(many));
+    Outcome outcome = doorbell(scratch, "compare few all");
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_NE(outcome.out.find("only in B: 89 more series"), std::string::npos) << outcome.out;
+    EXPECT_LT(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 24);
+}
+
 TEST(History, KeepsTheYoungestAndLeavesStrangersAlone) {
     Scratch scratch;
     for (int hour = 10; hour < 15; ++hour) scratch.save("results/20260101T" + std::to_string(hour) + "0000Z-exact-q35", small_run());
     scratch.save("results/mine", small_run());
     scratch.write("results/20260101T090000Z-exact-pc/notes.txt", "no run");
     EXPECT_EQ(run_before(scratch / "results", scratch / "results/20260101T140000Z-exact-q35")->filename(), "20260101T130000Z-exact-q35");
+    StoredRun interrupted = small_run();
+    interrupted.run.complete = false;
+    interrupted.run.failure = "interrupted by SIGINT";
+    scratch.save("results/20260101T133000Z-exact-q35", interrupted);
+    EXPECT_EQ(run_before(scratch / "results", scratch / "results/20260101T140000Z-exact-q35")->filename(), "20260101T130000Z-exact-q35");
+    fs::remove_all(scratch / "results/20260101T133000Z-exact-q35");
     EXPECT_EQ(remove_old_runs(scratch / "results", 2).size(), 3u);
     EXPECT_TRUE(fs::exists(scratch / "results/20260101T130000Z-exact-q35"));
     EXPECT_FALSE(fs::exists(scratch / "results/20260101T120000Z-exact-q35"));
