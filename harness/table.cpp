@@ -7,6 +7,7 @@
 
 #include "harness/case_list.h"
 #include "harness/number.h"
+#include "harness/results/figures.h"
 #include "harness/results/verdict.h"
 #include "labs/catalogue.h"
 
@@ -85,12 +86,7 @@ std::string evidence_words(const Run& run) {
             if (std::find(said.begin(), said.end(), counter.evidence) == said.end()) said.push_back(counter.evidence);
     std::string text;
     for (const std::string& evidence : said) {
-        const char* meaning = evidence == "exact"      ? "exact: counted instructions (insn), the same in every run; not cycles"
-                              : evidence == "measured" ? "measured: the CPU's own time stamp counter"
-                              : evidence == "modelled" ? "modelled: events of the cache model, no hardware's"
-                              : evidence == "rough"    ? "rough: host time under emulation; shows that it works, not what it costs"
-                                                       : nullptr;
-        if (meaning != nullptr) text += wrapped("evidence ", meaning);
+        if (std::string meaning = meaning_of_evidence(evidence); !meaning.empty()) text += wrapped("evidence ", evidence + ": " + meaning);
     }
     return text;
 }
