@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "harness/commands.h"
-#include "harness/failure.h"
-#include "harness/nearest.h"
-#include "harness/version.h"
+#include "harness/commands/commands.h"
+#include "harness/system/failure.h"
+#include "harness/system/nearest.h"
+#include "harness/system/version.h"
 
 namespace {
 

@@ -4,7 +4,7 @@
 #include <span>
 #include <string_view>
 
-#include "labs/lab.h"
+#include "labs/kit/lab.h"
 
 namespace doorbell::host {
 

@@ -15,11 +15,11 @@
 #include "firmware/kernel/kernel.h"
 #include "firmware/measure/timestamp.h"
 #include "firmware/wire/text.h"
-#include "labs/bench.h"
-#include "labs/compare.h"
-#include "labs/lab.h"
-#include "labs/timers.h"
-#include "labs/traffic.h"
+#include "labs/kit/bench.h"
+#include "labs/kit/compare.h"
+#include "labs/kit/lab.h"
+#include "labs/kit/timers.h"
+#include "labs/kit/traffic.h"
 
 extern "C" {
 // What a handler leaves behind, and what it needs. `fired` points to a word that ring 3 can read as well.

@@ -9,10 +9,10 @@
 // them; making them is no part of it. `doorbell run burst` asks more of the card.
 #include "firmware/kernel/kernel.h"
 #include "firmware/measure/timestamp.h"
-#include "labs/bench.h"
-#include "labs/cards.h"
-#include "labs/compare.h"
-#include "labs/lab.h"
+#include "labs/kit/bench.h"
+#include "labs/kit/cards.h"
+#include "labs/kit/compare.h"
+#include "labs/kit/lab.h"
 
 namespace doorbell::labs {
 namespace {

@@ -3,10 +3,10 @@
 // being ready to the store that sends it.
 #include "firmware/measure/timestamp.h"
 #include "firmware/wire/text.h"
-#include "labs/bench.h"
-#include "labs/cards.h"
-#include "labs/compare.h"
-#include "labs/lab.h"
+#include "labs/kit/bench.h"
+#include "labs/kit/cards.h"
+#include "labs/kit/compare.h"
+#include "labs/kit/lab.h"
 
 namespace doorbell::labs {
 namespace {

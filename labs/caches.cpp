@@ -1,11 +1,11 @@
 // Is what counts here to be believed? Walks whose loads, stores and misses are known beforehand, so that a
 // counter can be held against them: for the cache model, and for a processor's own counters.
-#include "labs/walks.h"
+#include "labs/kit/walks.h"
 
 #include "firmware/cpu/descriptors.h"
 #include "firmware/wire/text.h"
-#include "labs/bench.h"
-#include "labs/lab.h"
+#include "labs/kit/bench.h"
+#include "labs/kit/lab.h"
 
 DOORBELL_WALKS;
 

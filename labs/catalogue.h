@@ -2,7 +2,7 @@
 #pragma once
 #include <span>
 
-#include "labs/lab.h"
+#include "labs/kit/lab.h"
 
 namespace doorbell::labs {
 

@@ -3,8 +3,8 @@
 // that does nothing else sees it.
 #include "firmware/cpu/descriptors.h"
 #include "firmware/measure/timestamp.h"
-#include "labs/bench.h"
-#include "labs/lab.h"
+#include "labs/kit/bench.h"
+#include "labs/kit/lab.h"
 
 namespace doorbell::labs {
 namespace {

@@ -8,9 +8,9 @@
 #include "firmware/nic/answer.h"
 #include "firmware/wire/cable.h"
 #include "firmware/wire/outside.h"
-#include "labs/bench.h"
-#include "labs/cards.h"
-#include "labs/lab.h"
+#include "labs/kit/bench.h"
+#include "labs/kit/cards.h"
+#include "labs/kit/lab.h"
 
 namespace doorbell::labs {
 namespace {

@@ -12,8 +12,8 @@
 #include "firmware/kernel/integrity.h"
 #include "firmware/kernel/kernel.h"
 #include "firmware/wire/text.h"
-#include "labs/bench.h"
-#include "labs/lab.h"
+#include "labs/kit/bench.h"
+#include "labs/kit/lab.h"
 
 // Ring 3. hostile_call(mailbox): makes the call that lies in the mailbox, then leaves, for ever.
 extern "C" {

@@ -6,9 +6,9 @@
 #include "firmware/cpu/registers.h"
 #include "firmware/measure/timestamp.h"
 #include "firmware/wire/text.h"
-#include "labs/bench.h"
-#include "labs/cards.h"
-#include "labs/lab.h"
+#include "labs/kit/bench.h"
+#include "labs/kit/cards.h"
+#include "labs/kit/lab.h"
 
 namespace doorbell::labs {
 namespace {

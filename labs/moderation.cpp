@@ -4,10 +4,10 @@
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/measure/timestamp.h"
-#include "labs/bench.h"
-#include "labs/cards.h"
-#include "labs/compare.h"
-#include "labs/lab.h"
+#include "labs/kit/bench.h"
+#include "labs/kit/cards.h"
+#include "labs/kit/compare.h"
+#include "labs/kit/lab.h"
 
 namespace doorbell::labs {
 namespace {

@@ -7,10 +7,10 @@
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/measure/timestamp.h"
-#include "labs/bench.h"
-#include "labs/compare.h"
-#include "labs/lab.h"
-#include "labs/traffic.h"
+#include "labs/kit/bench.h"
+#include "labs/kit/compare.h"
+#include "labs/kit/lab.h"
+#include "labs/kit/traffic.h"
 
 namespace doorbell::labs {
 namespace {

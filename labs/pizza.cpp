@@ -5,10 +5,10 @@
 #include "firmware/cpu/registers.h"
 #include "firmware/measure/timestamp.h"
 #include "firmware/wire/text.h"
-#include "labs/bench.h"
-#include "labs/cards.h"
-#include "labs/lab.h"
-#include "labs/pi.h"
+#include "labs/kit/bench.h"
+#include "labs/kit/cards.h"
+#include "labs/kit/lab.h"
+#include "labs/kit/pi.h"
 
 namespace doorbell::labs {
 namespace {

@@ -15,8 +15,8 @@
 #include "firmware/kernel/kernel.h"
 #include "firmware/measure/timestamp.h"
 #include "firmware/wire/text.h"
-#include "labs/bench.h"
-#include "labs/lab.h"
+#include "labs/kit/bench.h"
+#include "labs/kit/lab.h"
 
 // id, name, what ring 3 runs, what ring 0 runs. %rdi is the attempt's address (see Where). BOTH: the same in both
 // rings; USER: in ring 3 only; KERNEL: in ring 0 only. Ring 0 writes back what it read.

@@ -3,9 +3,9 @@
 // batches to a log in memory, and a signal is made to land at every instruction of that in turn.
 #include "firmware/kernel/kernel.h"
 #include "firmware/measure/timestamp.h"
-#include "labs/bench.h"
-#include "labs/compare.h"
-#include "labs/lab.h"
+#include "labs/kit/bench.h"
+#include "labs/kit/compare.h"
+#include "labs/kit/lab.h"
 
 namespace doorbell::labs {
 namespace {

@@ -3,9 +3,9 @@
 // walks its own again; `refill` is how much longer that took than without the switch.
 #include "firmware/kernel/kernel.h"
 #include "firmware/measure/timestamp.h"
-#include "labs/bench.h"
-#include "labs/compare.h"
-#include "labs/lab.h"
+#include "labs/kit/bench.h"
+#include "labs/kit/compare.h"
+#include "labs/kit/lab.h"
 
 // Ring 3: uint64_t switch_relay(uint64_t* out, uint64_t count, uint64_t* stamp, uint64_t state). Two tasks run
 // it in turn; each writes the time of its yield to `stamp` and finds there, when it runs again, the other's.

@@ -5,9 +5,9 @@
 #include "firmware/cpu/registers.h"
 #include "firmware/kernel/kernel.h"
 #include "firmware/measure/timestamp.h"
-#include "labs/bench.h"
-#include "labs/compare.h"
-#include "labs/lab.h"
+#include "labs/kit/bench.h"
+#include "labs/kit/compare.h"
+#include "labs/kit/lab.h"
 
 // Ring 3: void syscall_time_GATE(uint64_t* out, uint64_t count). The timestamps are measure::begin() and end(),
 // written out so that nothing else stands between them.

@@ -13,9 +13,9 @@
 #include "firmware/kernel/kernel.h"
 #include "firmware/measure/timestamp.h"
 #include "firmware/wire/text.h"
-#include "labs/bench.h"
-#include "labs/compare.h"
-#include "labs/lab.h"
+#include "labs/kit/bench.h"
+#include "labs/kit/compare.h"
+#include "labs/kit/lab.h"
 
 namespace doorbell::labs {
 namespace {

@@ -5,9 +5,9 @@
 #include "firmware/cpu/registers.h"
 #include "firmware/measure/timestamp.h"
 #include "firmware/wire/text.h"
-#include "labs/bench.h"
-#include "labs/lab.h"
-#include "labs/timers.h"
+#include "labs/kit/bench.h"
+#include "labs/kit/lab.h"
+#include "labs/kit/timers.h"
 
 // What the handler leaves behind, in one cache line; the handler itself, for either way of ending an interrupt.
 // The first timestamp stands as early as it can: two registers must be saved for RDTSC.

@@ -26,7 +26,7 @@ class Series {
         Histogram* spare = nullptr;  ///< takes the stages of cold events
         std::span<uint64_t> raw;
         std::span<uint64_t> paths;  ///< where the marks of each warm event go, one path after the other; may be empty
-        bool counted = false;       ///< counters may be attributed to it: see labs/bench.h
+        bool counted = false;       ///< counters may be attributed to it: see labs/kit/bench.h
         bool checked = true;        ///< ... to a sample that is the distance of its timestamps
     };
 

@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "firmware/wire/outside.h"
-#include "harness/failure.h"
+#include "harness/system/failure.h"
 
 namespace doorbell::harness {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/machine.h"
+#include "harness/machine/machine.h"
 
 namespace doorbell::harness {
 

@@ -6,13 +6,15 @@
 #include <algorithm>
 #include <fstream>
 
-#include "harness/digest.h"
-#include "harness/failure.h"
-#include "harness/machine.h"
+#include "harness/data/digest.h"
+#include "harness/system/failure.h"
+#include "harness/machine/machine.h"
 #include "harness/peers/initramfs.h"
-#include "harness/qemu_run.h"
-#include "harness/version.h"
-#include "harness/watch.h"
+#include "harness/run/qemu_run.h"
+#include "harness/system/version.h"
+#include "harness/run/watch.h"
+#include "harness/system/sha256.h"
+#include "harness/system/file.h"
 
 namespace doorbell::harness {
 

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "harness/outside/outside.h"
+#include "harness/run/outside.h"
 #include "harness/peers/packages.h"
-#include "harness/session.h"
+#include "harness/run/session.h"
 
 namespace doorbell::harness {
 

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "harness/failure.h"
+#include "harness/system/failure.h"
 
 namespace doorbell::harness {
 

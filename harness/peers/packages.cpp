@@ -5,8 +5,8 @@
 
 #include <sstream>
 
-#include "harness/child.h"
-#include "harness/failure.h"
+#include "harness/system/child.h"
+#include "harness/system/failure.h"
 
 namespace doorbell::harness {
 

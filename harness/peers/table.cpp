@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "harness/number.h"
-#include "harness/table.h"
+#include "harness/system/number.h"
+#include "harness/results/table/table.h"
 
 namespace doorbell::harness {
 namespace {

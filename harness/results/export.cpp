@@ -7,8 +7,8 @@
 #include <cmath>
 
 #include "firmware/measure/histogram.h"
-#include "harness/results/report.h"
-#include "harness/run_data.h"
+#include "harness/system/escape.h"
+#include "harness/data/run_data.h"
 
 namespace doorbell::harness {
 namespace {

@@ -2,7 +2,7 @@
 #pragma once
 #include <string>
 
-#include "harness/run_data.h"
+#include "harness/data/run_data.h"
 
 namespace doorbell::harness {
 

@@ -10,8 +10,8 @@
 #include <fstream>
 
 #include "firmware/measure/histogram.h"
-#include "harness/digest.h"
-#include "harness/failure.h"
+#include "harness/data/digest.h"
+#include "harness/system/failure.h"
 
 namespace doorbell::harness {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/run_data.h"
+#include "harness/data/run_data.h"
 
 namespace doorbell::harness {
 

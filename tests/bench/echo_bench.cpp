@@ -9,10 +9,10 @@
 #include <filesystem>
 #include <vector>
 
-#include "harness/failure.h"
-#include "harness/options.h"
+#include "harness/system/failure.h"
+#include "harness/run/options.h"
 #include "harness/peers/guest.h"
-#include "harness/qemu_run.h"
+#include "harness/run/qemu_run.h"
 
 namespace {
 

@@ -7,8 +7,8 @@
 
 #include "firmware/wire/crc32c.h"
 #include "firmware/wire/record.h"
-#include "harness/collector.h"
-#include "harness/table.h"
+#include "harness/run/collector.h"
+#include "harness/results/table/table.h"
 
 namespace {
 

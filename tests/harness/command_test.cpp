@@ -17,7 +17,7 @@
 #include <map>
 #include <sstream>
 
-#include "harness/run_data.h"
+#include "harness/data/run_data.h"
 
 namespace doorbell::harness {
 namespace {

@@ -13,9 +13,9 @@
 
 #include "firmware/nic/answer.h"
 #include "firmware/wire/outside.h"
-#include "harness/failure.h"
-#include "harness/options.h"
-#include "harness/outside/outside.h"
+#include "harness/system/failure.h"
+#include "harness/run/options.h"
+#include "harness/run/outside.h"
 
 namespace doorbell::harness {
 namespace {

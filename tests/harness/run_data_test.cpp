@@ -3,10 +3,11 @@
 #include <sstream>
 
 #include "firmware/measure/histogram.h"
-#include "harness/case_list.h"
-#include "harness/digest.h"
-#include "harness/table.h"
+#include "harness/data/case_list.h"
+#include "harness/data/digest.h"
+#include "harness/results/table/table.h"
 #include "tests/harness/wire_lines.h"
+#include "harness/system/sha256.h"
 
 namespace doorbell::harness {
 namespace {

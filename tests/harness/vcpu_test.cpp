@@ -1,5 +1,5 @@
 // Counters of a vCPU's thread. There is no KVM here: a thread of this process bears the name that QEMU gives it.
-#include "harness/vcpu.h"
+#include "harness/run/vcpu.h"
 
 #include <gtest/gtest.h>
 #include <pthread.h>
@@ -8,7 +8,7 @@
 #include <atomic>
 #include <thread>
 
-#include "harness/machine.h"
+#include "harness/machine/machine.h"
 #include "tests/harness/wire_lines.h"
 
 namespace doorbell::harness {

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "firmware/wire/crc32c.h"
-#include "harness/collector.h"
+#include "harness/run/collector.h"
 
 namespace doorbell::harness {
 

@@ -6,13 +6,13 @@
 #include <filesystem>
 #include <fstream>
 
-#include "harness/failure.h"
-#include "harness/kvm.h"
-#include "harness/machine.h"
-#include "harness/nearest.h"
-#include "harness/number.h"
-#include "harness/progress.h"
-#include "harness/selection.h"
+#include "harness/system/failure.h"
+#include "harness/machine/kvm.h"
+#include "harness/machine/machine.h"
+#include "harness/system/nearest.h"
+#include "harness/system/number.h"
+#include "harness/run/progress.h"
+#include "harness/run/selection.h"
 #include "labs/catalogue.h"
 
 namespace doorbell::harness {

@@ -2,7 +2,7 @@
 //   oracle stride 64 | oracle chase 16384 twice | oracle random 65536 |
 //   oracle transpose 64 | oracle branches 0 | oracle empty
 // Memory stands at the same multiple of 1 MiB as in the image, so that the same lines meet in the same sets.
-#include "labs/walks.h"
+#include "labs/kit/walks.h"
 
 #include <cstdio>
 #include <cstdlib>

@@ -5,10 +5,10 @@
 #include <boost/property_tree/xml_parser.hpp>
 #include <regex>
 
-#include "harness/results/again.h"
+#include "harness/results/compare/again.h"
 #include "harness/results/export.h"
-#include "harness/results/history.h"
-#include "harness/results/quiz.h"
+#include "harness/results/compare/history.h"
+#include "harness/results/report/quiz.h"
 #include "tests/results/synthetic.h"
 
 namespace doorbell::test {

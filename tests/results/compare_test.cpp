@@ -1,8 +1,8 @@
 // What a comparison says, on samples whose truth is known.
 #include <gtest/gtest.h>
 
-#include "harness/failure.h"
-#include "harness/results/compare.h"
+#include "harness/system/failure.h"
+#include "harness/results/compare/compare.h"
 #include "tests/results/synthetic.h"
 
 namespace doorbell::test {

@@ -4,9 +4,9 @@
 #include <chrono>
 #include <regex>
 
-#include "harness/results/charts.h"
+#include "harness/results/report/charts.h"
 #include "harness/results/figures.h"
-#include "harness/results/report.h"
+#include "harness/results/report/report.h"
 #include "tests/results/synthetic.h"
 
 namespace doorbell::test {

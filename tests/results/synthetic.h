@@ -13,7 +13,7 @@
 #include <string>
 
 #include "firmware/measure/histogram.h"
-#include "harness/digest.h"
+#include "harness/data/digest.h"
 #include "harness/results/stored_run.h"
 
 namespace doorbell::test {

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "labs/pi.h"
+#include "labs/kit/pi.h"
 
 namespace doorbell::test {
 namespace {

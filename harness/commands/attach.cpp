@@ -1,0 +1,191 @@
+// doorbell attach: collects from a machine on a serial line, a pty, a pipe or a file.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <array>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "harness/commands/commands.h"
+#include "harness/system/number.h"
+#include "harness/run/options.h"
+#include "harness/results/report/report.h"
+#include "harness/run/session.h"
+#include "harness/system/version.h"
+#include "harness/system/file.h"
+
+namespace doorbell::harness {
+
+namespace asio = boost::asio;
+namespace po = boost::program_options;
+using boost::system::error_code;
+
+namespace {
+
+struct Speed {
+    unsigned baud;
+    speed_t code;
+};
+constexpr Speed speeds[] = {{9600, B9600},     {19200, B19200},   {38400, B38400},   {57600, B57600},
+                            {115200, B115200}, {230400, B230400}, {460800, B460800}, {921600, B921600}};
+
+speed_t speed_code(const std::string& word) {
+    std::vector<std::string> words;
+    for (const Speed& speed : speeds) {
+        words.push_back(std::to_string(speed.baud));
+        if (words.back() == word) return speed.code;
+    }
+    check_choice("--baud", word, words);
+    return B115200;
+}
+
+/// Opens the line for reading; a terminal is made raw: 8 bits, no parity, one stop bit, no echo.
+int open_line(const std::string& device, speed_t speed) {
+    auto failed = [&](const char* what) {
+        throw MachineError(fmt::format("cannot {} {}: {}", what, device, strerror(errno)));
+    };
+    int line;
+    if (device == "-") {
+        // Opened anew, because reading without waiting would otherwise change the shell's own input.
+        line = open("/proc/self/fd/0", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+        if (line < 0) line = dup(0);
+    } else {
+        struct stat status {};
+        if (stat(device.c_str(), &status) != 0) failed("open");
+        // A serial line is not to wait for its carrier; a pipe is to wait for its writer.
+        line = open(device.c_str(), O_RDONLY | O_NOCTTY | O_CLOEXEC | (S_ISCHR(status.st_mode) ? O_NONBLOCK : 0));
+    }
+    if (line < 0) failed("open");
+    if (device == "-" || !isatty(line)) return line;
+    termios settings{};
+    if (tcgetattr(line, &settings) != 0) failed("read the settings of");
+    cfmakeraw(&settings);
+    settings.c_cflag |= CLOCAL | CREAD;
+    settings.c_cflag &= ~static_cast<tcflag_t>(CSTOPB | PARENB);
+    cfsetispeed(&settings, speed);
+    cfsetospeed(&settings, speed);
+    if (tcsetattr(line, TCSANOW, &settings) != 0) failed("set the speed of");
+    return line;
+}
+
+class Listener {
+  public:
+    Listener(Session& session, int line, unsigned timeout_s)
+        : session_(session), timeout_(timeout_s), line_(io_, line), watchdog_(io_), signals_(io_, SIGINT, SIGTERM) {}
+
+    void run() {
+        session_.on_record = [this] { feed_watchdog(); };
+        signals_.async_wait([this](const error_code& error, int number) {
+            if (error) return;
+            signal_ = number;
+            failure_ = fmt::format("interrupted by SIG{} {}", sigabbrev_np(number), session_.where());
+            ::signal(SIGINT, SIG_DFL);
+            ::signal(SIGTERM, SIG_DFL);
+            stop();
+        });
+        read();
+        io_.run();
+        session_.on_record = {};
+    }
+
+    const std::string& failure() const { return failure_; }
+    int signal() const { return signal_; }
+
+  private:
+    void read() {
+        line_.async_read_some(asio::buffer(buffer_), [this](const error_code& error, size_t length) {
+            if (stopped_) return;
+            session_.wire({buffer_.data(), length});
+            if (session_.collector().over()) return stop();
+            if (!error) return read();
+            session_.collector().end_of_input();
+            // EIO is how a pty says that its other side is gone.
+            if (!session_.collector().over())
+                failure_ = error == asio::error::eof || error.value() == EIO
+                               ? fmt::format("the line ended {}, without the end record", session_.where())
+                               : fmt::format("the line failed {}: {}", session_.where(), error.message());
+            stop();
+        });
+    }
+
+    /// Only after the first record: until then someone is still on the way to the power switch.
+    void feed_watchdog() {
+        watchdog_.expires_after(std::chrono::seconds(timeout_));
+        watchdog_.async_wait([this](const error_code& error) {
+            if (error || stopped_) return;
+            failure_ = fmt::format("no record for {} s, {}: the machine hangs (or needs a longer --timeout)", timeout_,
+                                   session_.where());
+            stop();
+        });
+    }
+
+    void stop() {
+        stopped_ = true;
+        error_code ignored;
+        watchdog_.cancel();
+        signals_.cancel(ignored);
+        line_.close(ignored);
+    }
+
+    Session& session_;
+    unsigned timeout_;
+    asio::io_context io_;
+    asio::posix::stream_descriptor line_;
+    asio::steady_timer watchdog_;
+    asio::signal_set signals_;
+    std::array<char, 65536> buffer_;
+    std::string failure_;
+    int signal_ = 0;
+    bool stopped_ = false;
+};
+
+}  // namespace
+
+int command_attach(const std::vector<std::string>& args) {
+    po::options_description options("Options", 100);
+    options.add_options()                                                                                        //
+        ("baud", po::value<std::string>()->default_value("115200"), "speed of a serial device; 8 bits, no parity")  //
+        ("out", po::value<std::string>(), "the run's folder (default: results/<time>-live-serial)")              //
+        ("timeout", po::value<std::string>()->default_value("600"), "seconds without a record that mean a hang, from the first record on")  //
+        ("image", po::value<std::string>(), "the image that runs there, for the names in a panic")                //
+        ("strict", po::bool_switch(), "exit status 1 where a claim is refuted")                                  //
+        ("json", po::bool_switch(), "results.json on stdout instead of the table")                               //
+        ("quiet", po::bool_switch(), "no table, no progress");
+    auto map = parse(args,
+                     "doorbell attach DEVICE|-\n\nCollects from a machine that runs the image: DEVICE is a serial line (/dev/ttyUSB0), a pty,\n"
+                     "a pipe or a recorded console.log; - is the standard input. Ends with the end record.\n",
+                     options, "device");
+    if (!map) return 0;
+    std::vector<std::string> devices;
+    if (map->count("device") != 0) devices = (*map)["device"].as<std::vector<std::string>>();
+    if (devices.size() != 1) throw UsageError("it takes one device, or - for the standard input");
+    speed_t speed = speed_code((*map)["baud"].as<std::string>());
+    auto timeout = static_cast<unsigned>(parse_number((*map)["timeout"].as<std::string>(), "--timeout", 1, 1'000'000));
+    Showing showing{(*map)["json"].as<bool>(), (*map)["quiet"].as<bool>()};
+    int line = open_line(devices[0], speed);
+
+    Json manifest = {{"schema", "doorbell-manifest/1"}, {"doorbell", version},  {"time", time_stamp()},
+                     {"status", "running"},             {"machine", "serial"}, {"device", devices[0]},
+                     {"baud", (*map)["baud"].as<std::string>()},               {"host", describe_host()}};
+    std::optional<std::filesystem::path> out;
+    if (auto folder = said(*map, "out")) out = *folder;
+    Session session(RunFolder::create(out, "live", "serial"), manifest, !showing.quiet);
+    session.machine_is({{"type", "serial"}});
+    session.progress().say("waiting for the first record ...");
+    Listener listener(session, line, timeout);
+    listener.run();
+    Finished finished = session.finish(listener.failure(), listener.signal(), image_path(said(*map, "image").value_or("")));
+    finished.strict = (*map)["strict"].as<bool>();
+    return show_with_report(finished, showing);
+}
+
+}  // namespace doorbell::harness

@@ -1,0 +1,221 @@
+// doorbell host: the labs as Linux programs, on this machine.
+#include <fmt/format.h>
+#include <sched.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "harness/commands/commands.h"
+#include "harness/system/nearest.h"
+#include "harness/system/number.h"
+#include "harness/run/options.h"
+#include "harness/results/report/report.h"
+#include "harness/run/session.h"
+#include "harness/results/table/table.h"
+#include "harness/system/version.h"
+#include "harness/run/watch.h"
+#include "host/counters/settings.h"
+#include "host/counters/tune.h"
+#include "harness/system/file.h"
+
+namespace doorbell::harness {
+
+namespace fs = std::filesystem;
+namespace po = boost::program_options;
+
+namespace {
+
+constexpr unsigned normal_timeout_s = 120;
+
+/// What the program knows, from itself.
+Json labs_of(const fs::path& program) {
+    ToolResult tool = run_tool({program.string(), "--list"}, 20);
+    Json labs = Json::parse(tool.out, nullptr, false);
+    if (!tool.started || !labs.is_array())
+        throw MachineError(fmt::format("the Linux labs cannot be run: {}; build them with make", tool.started ? program.string() + " gives no list" : tool.err));
+    return labs;
+}
+
+/// Refuses what the program does not know, with the nearest word that it does.
+void check_lab_word(const Json& labs, const std::string& word) {
+    size_t colon = word.find(':');
+    std::string name = word.substr(0, colon);
+    std::vector<std::string> names;
+    const Json* lab = nullptr;
+    for (const Json& one : labs) {
+        names.push_back(one["lab"]);
+        if (one["lab"] == name) lab = &one;
+    }
+    if (lab == nullptr) throw UsageError(unknown_word("Linux lab", name, names));
+    if (colon == word.npos) return;
+    std::string rest = word.substr(colon + 1);
+    for (size_t at = 0; at <= rest.size();) {
+        size_t comma = std::min(rest.find(',', at), rest.size());
+        std::string pair = rest.substr(at, comma - at);
+        std::vector<std::string> known;
+        for (const Json& which : (*lab)["cases"])
+            for (const auto& [key, value] : CaseKeys::from(which).pairs())
+                if (std::string text = key + "=" + value; std::find(known.begin(), known.end(), text) == known.end()) known.push_back(text);
+        if (std::find(known.begin(), known.end(), pair) == known.end()) throw UsageError(unknown_word("case of " + name, pair, known));
+        at = comma + 1;
+    }
+}
+
+void print_labs(const Json& labs, bool json) {
+    if (json) {
+        fmt::print("{}\n", labs.dump(2));
+        return;
+    }
+    for (const Json& lab : labs) {
+        fmt::print("{}", wrapped(lab["lab"].get<std::string>() + ": ", lab["question"]));
+        fmt::print("{}", wrapped("  needs: ", lab["needs"]));
+        std::string cases;
+        for (const Json& which : lab["cases"]) cases += (cases.empty() ? "" : "; ") + which.get<std::string>();
+        fmt::print("{}\n", wrapped("  cases: ", cases));
+    }
+}
+
+/// CPUs whose frequency is set: those that --cpus names, or the first two.
+std::vector<int> cpus_of(const std::string& words) {
+    std::vector<int> cpus;
+    for (size_t at = 0; at <= words.size();) {
+        size_t comma = std::min(words.find(',', at), words.size());
+        cpus.push_back(static_cast<int>(parse_number(words.substr(at, comma - at), "--cpus", 0, 4095)));
+        at = comma + 1;
+    }
+    return cpus;
+}
+
+/// Host settings, as long as this lives. What a killed run left changed is put back, also without --tune.
+class HostSettings {
+  public:
+    HostSettings(bool tune, const std::vector<int>& cpus, const fs::path& root) {
+        try {
+            settings_.emplace(host::settings_journal(root));
+        } catch (const std::runtime_error& trouble) {
+            if (tune) throw MachineError(std::string("--tune: ") + trouble.what());
+            fmt::print(stderr, "doorbell: {}\n", trouble.what());
+            return;
+        }
+        if (settings_->leftovers() != 0)
+            fmt::print(stderr, "doorbell: put back {} host setting{} that a killed run had left changed\n", settings_->leftovers(), settings_->leftovers() == 1 ? "" : "s");
+        if (tune) tuned_ = host::tune(*settings_, cpus, root);
+        for (const std::string& text : tuned_.changed) fmt::print(stderr, "doorbell: set for this run: {}\n", text);
+        for (const std::string& text : tuned_.refused) fmt::print(stderr, "doorbell: not set: {}\n", text);
+        if (tune && tuned_.changed.empty() && tuned_.refused.empty()) fmt::print(stderr, "doorbell: --tune: this host offers nothing to set, or all of it is set\n");
+    }
+    ~HostSettings() {
+        if (!settings_) return;
+        if (std::string trouble = settings_->put_back(); !trouble.empty()) fmt::print(stderr, "doorbell: {}\n", trouble);
+    }
+    Json json() const { return tuned_.changed; }
+
+  private:
+    std::optional<host::Settings> settings_;
+    host::Tuned tuned_;
+};
+
+std::string why_it_failed(int status, const Session& session) {
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+    std::string said = session.last_aside().empty() ? "" : ": " + session.last_aside();
+    return fmt::format("the Linux labs {} {}{}", how_it_ended(status), session.where(), said);
+}
+
+/// Refuses CPUs on which this process may not run.
+void check_cpus(const std::string& words) {
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    sched_getaffinity(0, sizeof allowed, &allowed);
+    std::string names;
+    for (size_t cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+        if (CPU_ISSET(cpu, &allowed)) names += (names.empty() ? "" : ", ") + std::to_string(cpu);
+    for (size_t at = 0; at <= words.size();) {
+        size_t comma = std::min(words.find(',', at), words.size());
+        uint64_t cpu = parse_number(words.substr(at, comma - at), "--cpus", 0, CPU_SETSIZE - 1);
+        if (!CPU_ISSET(cpu, &allowed)) throw UsageError(fmt::format("--cpus: this process may not run on CPU {} (it may on {})", cpu, names));
+        at = comma + 1;
+    }
+}
+
+}  // namespace
+
+int command_host(const std::vector<std::string>& args) {
+    po::options_description options("Options", 100);
+    options.add_options()                                                                                                //
+        ("samples", po::value<std::string>()->default_value("1000"), "samples of each case and repetition; labs with long samples take fewer (results.json says how many)")  //
+        ("warm-up", po::value<std::string>()->default_value("16"), "samples before, kept apart")                         //
+        ("repetitions", po::value<std::string>()->default_value("1"), "how often each case is set up and measured anew") //
+        ("seed", po::value<std::string>()->default_value("1"), "what random numbers start from")                         //
+        ("cpus", po::value<std::string>(), "CPU[,CPU]: where the measured task and its partner run (default: the first two allowed)")  //
+        ("counters", po::value<std::string>()->default_value("perf"), "off, perf (a pass more of each case with perf events) or all (and a second with each of Intel PCM's programs)")  //
+        ("tune", po::bool_switch(), "while it runs: governor performance, no turbo, no NMI watchdog; put back afterwards")  //
+        ("root", po::value<std::string>()->default_value("/"), "where the settings' files and PCM are looked for (for tests)")  //
+        ("raw", po::bool_switch(), "also keep each sample")                                                              //
+        ("out", po::value<std::string>(), "the run's folder (default: results/<time>-live-linux)")                       //
+        ("timeout", po::value<std::string>()->default_value(std::to_string(normal_timeout_s)), "seconds without a record that mean a hang")  //
+        ("list", po::bool_switch(), "the labs and their cases, and nothing else")                                        //
+        ("json", po::bool_switch(), "results.json on stdout instead of the table")                                       //
+        ("quiet", po::bool_switch(), "no table, no progress");
+    auto map = parse(args,
+                     "doorbell host [LAB...]\n\nThe labs as Linux programs, on this machine. A LAB is a name (timer) or a name and cases\n"
+                     "(timer:source=timerfd). Nothing leaves this machine: packets stay on the loopback and in network namespaces\n"
+                     "that end with the run. Google Benchmark's own JSON is written beside results.json.\n",
+                     options, "lab");
+    if (!map) return 0;
+    fs::path program = beside_command("doorbell-linux");
+    Json labs = labs_of(program);
+    Showing showing{(*map)["json"].as<bool>(), (*map)["quiet"].as<bool>()};
+    if ((*map)["list"].as<bool>()) {
+        print_labs(labs, showing.json);
+        return 0;
+    }
+    std::vector<std::string> words;
+    if (map->count("lab") != 0) words = (*map)["lab"].as<std::vector<std::string>>();
+    for (const std::string& word : words) check_lab_word(labs, word);
+    if (auto cpus = said(*map, "cpus")) check_cpus(*cpus);
+
+    std::vector<std::string> argv{program.string()};
+    auto pass_number = [&](const char* option, uint64_t least, uint64_t most) {
+        uint64_t value = parse_number((*map)[option].as<std::string>(), std::string("--") + option, least, most);
+        argv.insert(argv.end(), {std::string("--") + option, std::to_string(value)});
+        return value;
+    };
+    pass_number("samples", 1, 100'000'000);
+    pass_number("warm-up", 1, 1'000'000);
+    uint64_t repetitions = pass_number("repetitions", 1, 1000);
+    pass_number("seed", 0, ~0ull);
+    if (auto cpus = said(*map, "cpus")) argv.insert(argv.end(), {"--cpus", *cpus});
+    std::string counters = (*map)["counters"].as<std::string>(), root = (*map)["root"].as<std::string>();
+    check_choice("--counters", counters, {"off", "perf", "all"});
+    argv.insert(argv.end(), {"--counters", counters, "--root", root});
+    bool raw = (*map)["raw"].as<bool>();
+    if (raw && repetitions > 1) throw UsageError("--raw keeps the samples of one repetition only; leave --repetitions away");
+    if (raw) argv.emplace_back("--raw");
+    auto timeout = static_cast<unsigned>(parse_number((*map)["timeout"].as<std::string>(), "--timeout", 1, 1'000'000));
+
+    HostSettings settings((*map)["tune"].as<bool>(), cpus_of(said(*map, "cpus").value_or("0,1")), root);
+    std::optional<fs::path> out;
+    if (auto folder = said(*map, "out")) out = *folder;
+    RunFolder folder = RunFolder::create(out, "live", "linux");
+    argv.insert(argv.end(), {"--benchmark-out", (folder.path() / "benchmark.json").string()});
+    argv.insert(argv.end(), words.begin(), words.end());
+    Json manifest = {{"schema", "doorbell-manifest/1"}, {"doorbell", version},        {"time", time_stamp()}, {"status", "running"},
+                     {"clock", "live"},                 {"machine", "linux"},         {"labs", words},        {"command", argv},
+                     {"host", describe_host()},         {"settings", settings.json()}};
+    Session session(std::move(folder), manifest, !showing.quiet);
+    session.machine_is({{"type", "linux"}});
+    session.progress().say("looking at this machine ...");
+    Watch watch(session, timeout, [&](int status) { return why_it_failed(status, session); });
+    std::string failure;
+    try {
+        watch.run(argv);
+        failure = watch.failure();
+    } catch (const std::system_error& trouble) {
+        failure = trouble.what();
+    }
+    if (watch.end_is_lost()) session.collector().end_is_lost();
+    return show_with_report(session.finish(failure, watch.signal(), ""), showing);
+}
+
+}  // namespace doorbell::harness

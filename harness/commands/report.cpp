@@ -1,0 +1,43 @@
+// doorbell report: runs as one HTML page.
+#include <fmt/format.h>
+
+#include "harness/commands/commands.h"
+#include "harness/run/options.h"
+#include "harness/results/report/report.h"
+#include "harness/run/run_folder.h"
+#include "harness/system/file.h"
+
+namespace doorbell::harness {
+
+namespace po = boost::program_options;
+namespace fs = std::filesystem;
+
+int command_report(const std::vector<std::string>& args) {
+    po::options_description options("Options", 100);
+    options.add_options()                                                                              //
+        ("out", po::value<std::string>(), "the page (default: report.html in the first run's folder; -: standard output)")  //
+        ("quiet", po::bool_switch(), "do not print the page's path");
+    auto map = parse(args,
+                     "doorbell report RUN...\n\nOne self-contained HTML page of a run, or of several side by side. A RUN is a folder or its\n"
+                     "results.json; without one it is results/latest.\n",
+                     options, "run");
+    if (!map) return 0;
+    std::vector<std::string> names{"results/latest"};
+    if (map->count("run") != 0) names = (*map)["run"].as<std::vector<std::string>>();
+    std::vector<StoredRun> runs;
+    for (const std::string& name : names) runs.push_back(load_run(name));
+    std::string page = report_page(runs);
+    std::string out = said(*map, "out").value_or((runs.front().folder / "report.html").string());
+    if (out == "-") {
+        std::fwrite(page.data(), 1, page.size(), stdout);
+        if (std::fflush(stdout) != 0) throw MachineError("cannot write to standard output");
+        return 0;
+    }
+    std::error_code error;
+    if (fs::is_directory(out, error)) out = (fs::path(out) / "report.html").string();
+    if (std::string trouble = write_whole(out, page); !trouble.empty()) throw MachineError(trouble);
+    if (!(*map)["quiet"].as<bool>()) fmt::print("{}\n", out);
+    return 0;
+}
+
+}  // namespace doorbell::harness

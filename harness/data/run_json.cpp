@@ -1,0 +1,205 @@
+// results.json: the schema doorbell/1, written and read.
+#include <fmt/format.h>
+
+#include <stdexcept>
+
+#include "harness/system/number.h"
+#include "harness/data/run_data.h"
+
+namespace doorbell::harness {
+namespace {
+
+struct Percentile {
+    const char* name;
+    uint64_t per_100000;
+};
+constexpr Percentile percentiles[] = {{"p50", 50000}, {"p90", 90000}, {"p99", 99000}, {"p999", 99900}};
+
+/// A member of `object`, or null.
+const Json& member(const Json& object, const char* name) {
+    static const Json nothing;
+    auto found = object.find(name);
+    return found == object.end() ? nothing : *found;
+}
+
+std::string text_of(const Json& object, const char* name) {
+    const Json& value = member(object, name);
+    if (value.is_null()) return {};
+    if (!value.is_string()) throw std::runtime_error(fmt::format("\"{}\" is no text", name));
+    return value.get<std::string>();
+}
+
+uint64_t number_of(const Json& object, const char* name) {
+    const Json& value = member(object, name);
+    return value.is_null() ? 0 : whole_number(value, fmt::format("\"{}\"", name));
+}
+
+const Json& list_of(const Json& object, const char* name) {
+    static const Json none = Json::array();
+    const Json& value = member(object, name);
+    if (value.is_null()) return none;
+    if (!value.is_array()) throw std::runtime_error(fmt::format("\"{}\" is no list", name));
+    return value;
+}
+
+std::vector<std::string> texts_of(const Json& object, const char* name) {
+    std::vector<std::string> texts;
+    for (const Json& value : list_of(object, name)) {
+        if (!value.is_string()) throw std::runtime_error(fmt::format("\"{}\" holds something other than text", name));
+        texts.push_back(value.get<std::string>());
+    }
+    return texts;
+}
+
+Json stage_json(const Stage& stage) {
+    Json json = {{"name", stage.name}};
+    if (stage.bins.empty()) return json;
+    json["count"] = stage.bins.count();
+    json["min"] = stage.min;
+    for (const Percentile& p : percentiles) json[p.name] = stage.bins.percentile(p.per_100000, stage.min, stage.max);
+    json["max"] = stage.max;
+    json["sum"] = stage.sum;
+    json["histogram"] = stage.bins.json();
+    return json;
+}
+
+/// A series as results.json has it. `tsc_hz` (0: unknown) gives ticks in nanoseconds; instructions have none.
+Json series_json(const Series& series, double tsc_hz) {
+    Json json = {{"lab", series.lab},   {"case", series.which.json()},   {"metric", series.metric},
+                 {"unit", series.unit}, {"evidence", series.evidence}, {"count", series.count}};
+    if (series.count != 0) {
+        json["min"] = series.min;
+        for (const Percentile& p : percentiles)
+            if (auto value = series.percentile(p.per_100000)) json[p.name] = *value;
+        json["max"] = series.max;
+        json["mean"] = series.mean();
+        json["sum"] = series.sum;
+    }
+    if (series.overhead_removed) json["overhead_removed"] = *series.overhead_removed;
+    if (series.unit == "tick" && tsc_hz > 0 && series.count != 0) {
+        double ns = 1e9 / tsc_hz;
+        Json& in_ns = json["ns"] = {{"min", static_cast<double>(series.min) * ns}};
+        for (const Percentile& p : percentiles)
+            if (auto value = series.percentile(p.per_100000)) in_ns[p.name] = static_cast<double>(*value) * ns;
+        in_ns["max"] = static_cast<double>(series.max) * ns;
+        in_ns["mean"] = series.mean() * ns;
+    }
+    json["histogram"] = series.bins.json();
+    if (!series.cold.is_null()) json["cold"] = series.cold;
+    json["stages"] = Json::array();
+    for (const Stage& stage : series.stages) json["stages"].push_back(stage_json(stage));
+    json["counters"] = Json::array();
+    for (const Counter& counter : series.counters) {
+        Json one = {{"name", counter.name}, {"value", counter.value}, {"evidence", counter.evidence}};
+        if (!counter.stage.empty()) one["stage"] = counter.stage;
+        if (counter.samples != 0) one["samples"] = counter.samples;
+        json["counters"].push_back(std::move(one));
+    }
+    json["flags"] = series.flags;
+    if (!series.raw_file.empty()) json["raw"] = series.raw_file;
+    return json;
+}
+
+Series series_from(const Json& json) {
+    Series series;
+    series.lab = text_of(json, "lab");
+    series.which = CaseKeys::from(member(json, "case"));
+    series.metric = text_of(json, "metric");
+    series.unit = text_of(json, "unit");
+    series.evidence = text_of(json, "evidence");
+    series.count = number_of(json, "count");
+    series.min = number_of(json, "min");
+    series.max = number_of(json, "max");
+    series.sum = number_of(json, "sum");
+    if (!member(json, "overhead_removed").is_null()) series.overhead_removed = number_of(json, "overhead_removed");
+    series.bins = Bins::from(member(json, "histogram"));
+    for (const Json& stage : list_of(json, "stages"))
+        series.stages.push_back({text_of(stage, "name"), Bins::from(member(stage, "histogram")), number_of(stage, "min"),
+                                 number_of(stage, "max"), number_of(stage, "sum")});
+    for (const Json& counter : list_of(json, "counters")) {
+        const Json& value = member(counter, "value");
+        if (!value.is_number()) throw std::runtime_error("a counter's value is no number");
+        series.counters.push_back({text_of(counter, "name"), value, text_of(counter, "evidence"), text_of(counter, "stage"),
+                                   number_of(counter, "samples")});
+    }
+    series.flags = texts_of(json, "flags");
+    series.cold = member(json, "cold");
+    series.raw_file = text_of(json, "raw");
+    return series;
+}
+
+}  // namespace
+
+Json Run::json() const {
+    Json json = {{"schema", results_schema}, {"complete", complete}};
+    if (!failure.empty()) json["failure"] = failure;
+    json["machine"] = machine;
+    json["instrument"] = instrument;
+    if (!digest.empty()) json["digest"] = digest;
+    json["flags"] = flags;
+    if (!errors.empty()) json["errors"] = errors;
+    const Json& hz = member(machine, "tsc_hz");
+    double tsc_hz = hz.is_number() ? hz.get<double>() : 0;
+    json["series"] = Json::array();
+    for (const Series& one : series) json["series"].push_back(series_json(one, tsc_hz));
+    for (const Tally& tally : tallies) {
+        Json values = Json::object();
+        for (const auto& [name, count] : tally.values) values[name] = count;
+        json["tallies"].push_back({{"lab", tally.lab}, {"case", tally.which.json()}, {"name", tally.name}, {"values", values}});
+    }
+    json["claims"] = Json::array();
+    for (const Claim& claim : claims)
+        json["claims"].push_back({{"lab", claim.lab},
+                                  {"text", claim.text},
+                                  {"holds", claim.holds ? Json(*claim.holds) : Json()},
+                                  {"because", claim.because}});
+    json["skipped"] = Json::array();
+    for (const Skip& skip : skipped)
+        json["skipped"].push_back({{"lab", skip.lab}, {"case", skip.which.json()}, {"reason", skip.reason}});
+    json["wire"] = {{"lost", wire.lost}, {"damaged", wire.damaged}, {"repeated", wire.repeated}};
+    if (!wire.notes.empty()) json["wire"]["notes"] = wire.notes;
+    if (!panic.is_null()) json["panic"] = panic;
+    return json;
+}
+
+Run Run::from(const Json& json) {
+    std::string schema = text_of(json, "schema");
+    if (schema != results_schema)
+        throw std::runtime_error(fmt::format("its schema is \"{}\"; this version reads \"{}\"", schema, results_schema));
+    Run run;
+    const Json& complete = member(json, "complete");
+    run.complete = complete.is_boolean() && complete.get<bool>();
+    run.failure = text_of(json, "failure");
+    if (member(json, "machine").is_object()) run.machine = json["machine"];
+    if (member(json, "instrument").is_object()) run.instrument = json["instrument"];
+    run.digest = text_of(json, "digest");
+    run.flags = texts_of(json, "flags");
+    run.errors = texts_of(json, "errors");
+    for (const Json& one : list_of(json, "series")) {
+        if (!one.is_object()) throw std::runtime_error("a series is no object");
+        run.series.push_back(series_from(one));
+    }
+    for (const Json& one : list_of(json, "tallies")) {
+        Tally tally{text_of(one, "lab"), CaseKeys::from(member(one, "case")), text_of(one, "name"), {}};
+        for (const auto& [name, count] : member(one, "values").items()) tally.values.emplace_back(name, whole_number(count, "a tally's count"));
+        run.tallies.push_back(std::move(tally));
+    }
+    for (const Json& claim : list_of(json, "claims")) {
+        const Json& holds = member(claim, "holds");
+        run.claims.push_back({text_of(claim, "lab"), text_of(claim, "text"),
+                              holds.is_boolean() ? std::optional(holds.get<bool>()) : std::nullopt,
+                              text_of(claim, "because")});
+    }
+    for (const Json& skip : list_of(json, "skipped"))
+        run.skipped.push_back({text_of(skip, "lab"), CaseKeys::from(member(skip, "case")), text_of(skip, "reason")});
+    if (const Json& wire = member(json, "wire"); wire.is_object()) {
+        run.wire.lost = number_of(wire, "lost");
+        run.wire.damaged = number_of(wire, "damaged");
+        run.wire.repeated = number_of(wire, "repeated");
+        run.wire.notes = texts_of(wire, "notes");
+    }
+    run.panic = member(json, "panic");
+    return run;
+}
+
+}  // namespace doorbell::harness

@@ -1,0 +1,173 @@
+#include "harness/results/table/table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "harness/data/case_list.h"
+#include "harness/system/number.h"
+#include "harness/results/figures.h"
+#include "harness/results/verdict.h"
+#include "labs/catalogue.h"
+
+namespace doorbell::harness {
+namespace {
+
+std::string text_of(const Json& object, const char* name) {
+    auto found = object.find(name);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+/// Cases that share a sentence share a line.
+class Sharing {
+  public:
+    void add(const std::string& sentence, const CaseKeys& which, const std::string& metric = {}) {
+        auto at = std::find_if(all_.begin(), all_.end(), [&](const One& one) { return one.sentence == sentence; });
+        if (at == all_.end()) at = all_.insert(all_.end(), {sentence, {}, {}});
+        at->cases.push_back(which);
+        if (!metric.empty() && std::find(at->metrics.begin(), at->metrics.end(), metric) == at->metrics.end()) at->metrics.push_back(metric);
+    }
+    std::string text(const char* first) const {
+        std::string text;
+        for (const One& one : all_) {
+            std::string whose = folded_text(one.cases);
+            for (const std::string& metric : one.metrics) whose += (whose.empty() ? "" : ", ") + metric;
+            text += wrapped(first, whose + (whose.empty() ? "" : ": ") + one.sentence);
+        }
+        return text;
+    }
+
+  private:
+    struct One {
+        std::string sentence;
+        std::vector<CaseKeys> cases;
+        std::vector<std::string> metrics;
+    };
+    std::vector<One> all_;
+};
+
+void add_lab(std::string& text, const Run& run, const std::string& lab) {
+    const labs::Lab* known = labs::find(lab);
+    text += known == nullptr ? "\n" + lab + "\n" : "\n" + wrapped(lab + ": ", known->question.text());
+    std::vector<const Series*> all;
+    Sharing flags, reasons;
+    for (const Series& series : run.series) {
+        if (series.lab != lab) continue;
+        all.push_back(&series);
+        for (const std::string& flag : series.flags) flags.add(flag, series.which, series.metric);
+    }
+    for (const Skip& skip : run.skipped)
+        if (skip.lab == lab) reasons.add(skip.reason, skip.which);
+    text += series_table(all) + counters_table(run, lab);
+    for (const Tally& tally : run.tallies) {
+        if (tally.lab != lab) continue;
+        std::string counts;
+        for (const auto& [name, count] : tally.values)
+            if (count != 0) counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", name, grouped(count));
+        text += wrapped("  " + tally.name + ": ", tally.which.text() + ": " + (counts.empty() ? "none" : counts));
+    }
+    text += flags.text("  * ");
+    for (const Claim& claim : run.claims) {
+        if (claim.lab != lab) continue;
+        const char* verdict = !claim.holds ? "  cannot say: " : *claim.holds ? "  holds: " : "  REFUTED: ";
+        text += wrapped(verdict, claim.because.empty() ? claim.text : claim.text + " (" + claim.because + ")");
+    }
+    text += reasons.text("  not measured: ");
+}
+
+std::string evidence_words(const Run& run) {
+    std::vector<std::string> said;
+    for (const Series& series : run.series)
+        if (std::find(said.begin(), said.end(), series.evidence) == said.end()) said.push_back(series.evidence);
+    // Counters may be worth something else than the times.
+    for (const Series& series : run.series)
+        for (const Counter& counter : series.counters)
+            if (std::find(said.begin(), said.end(), counter.evidence) == said.end()) said.push_back(counter.evidence);
+    std::string text;
+    for (const std::string& evidence : said) {
+        if (std::string meaning = meaning_of_evidence(evidence); !meaning.empty()) text += wrapped("evidence ", evidence + ": " + meaning);
+    }
+    return text;
+}
+
+}  // namespace
+
+std::string wrapped(const std::string& first, const std::string& text, size_t width) {
+    std::string result = first;
+    size_t column = first.size();
+    bool line_begins = true;
+    size_t at = 0;
+    while (at < text.size()) {
+        size_t end = std::min(text.find(' ', at), text.size());
+        std::string word = text.substr(at, end - at);
+        at = end + 1;
+        if (word.empty()) continue;
+        // A list of alternatives may be longer than a line.
+        if (size_t room = width - first.size(); word.size() > room) {
+            size_t last = word.rfind('|', room - 1);
+            if (last != word.npos) {
+                at -= word.size() - last;
+                word.resize(last + 1);
+            }
+        }
+        if (!line_begins && column + 1 + word.size() > width) {
+            result += "\n" + std::string(first.size(), ' ');
+            column = first.size();
+            line_begins = true;
+        }
+        if (!line_begins) {
+            result += ' ';
+            ++column;
+        }
+        result += word;
+        column += word.size();
+        line_begins = false;
+    }
+    return result + "\n";
+}
+
+std::string table(const Run& run) {
+    std::string text, machine = text_of(run.machine, "type");
+    auto add = [&](const std::string& word) {
+        if (!word.empty()) machine += (machine.empty() ? "" : ", ") + word;
+    };
+    add(text_of(run.machine, "accel"));
+    if (std::string clock = text_of(run.machine, "clock"); !clock.empty()) add(clock + " clock");
+    if (std::string version = text_of(run.machine, "qemu_version"); !version.empty()) add("QEMU " + version);
+    add(text_of(run.machine, "cpu"));
+    if (!machine.empty()) text += wrapped("machine: ", machine);
+    if (std::string verdict = text_of(run.instrument, "verdict"); !verdict.empty()) {
+        std::string because = text_of(run.instrument, "because");
+        text += wrapped("instrument: ", because.empty() ? verdict : verdict + ", because " + because);
+    }
+    if (std::string because = text_of(run.instrument, "counters_because"); !because.empty())
+        text += wrapped("counters: ", text_of(run.instrument, "counters") + ", " + because);
+    for (const std::string& flag : run.flags) text += wrapped("flag: ", flag);
+
+    std::vector<std::string> labs;
+    auto see = [&](const std::string& lab) {
+        if (std::find(labs.begin(), labs.end(), lab) == labs.end()) labs.push_back(lab);
+    };
+    for (const Series& series : run.series) see(series.lab);
+    for (const Claim& claim : run.claims) see(claim.lab);
+    for (const Skip& skip : run.skipped) see(skip.lab);
+    for (const std::string& lab : labs) add_lab(text, run, lab);
+    if (labs.empty()) text += "\nno series arrived\n";
+
+    text += "\n";
+    if (std::string answer = verdict(run); !answer.empty()) text += wrapped("answer: ", answer + " " + verdict_caveat(run));
+    text += evidence_words(run);
+    if (!run.failure.empty()) text += wrapped("INCOMPLETE: ", run.failure);
+    if (run.wire.any_missing()) {
+        text += wrapped("INCOMPLETE: ", fmt::format("records lost: {}, damaged: {}; the numbers above are right, others are missing",
+                                                    run.wire.lost, run.wire.damaged));
+        for (const std::string& note : run.wire.notes) text += wrapped("  ", note);
+    } else if (run.wire.repeated != 0) {
+        text += wrapped("note: ", fmt::format("records that came twice and were taken once: {}", run.wire.repeated));
+    }
+    if (!run.digest.empty()) text += (run.complete ? "digest: " : "digest of what arrived: ") + run.digest + "\n";
+    return text;
+}
+
+}  // namespace doorbell::harness

@@ -1,0 +1,33 @@
+// A run in QEMU, from checks to a saved run. `doorbell run` and everything that runs again use it.
+#pragma once
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "harness/machine/machine.h"
+#include "harness/run/selection.h"
+#include "harness/run/session.h"
+
+namespace doorbell::harness {
+
+struct QemuRun {
+    MachineOptions machine;  ///< image_words is filled in from `selection`
+    Selection selection;
+    std::optional<std::filesystem::path> out;
+    unsigned timeout_s = 0;  ///< without a record; 0: default_timeout()
+    bool progress = true;
+    std::string extra_words;  ///< appended to the image's command line as they are
+};
+
+/// How long a run may stay without a record: cases with many samples say nothing for long.
+unsigned default_timeout(const Selection& selection);
+
+/// "7.2.22" of the QEMU at `path`. Throws MachineError where it cannot be run, is no QEMU, or is older than
+/// 7.2 (the first with what the exact clock needs and was tested).
+std::string check_qemu(const std::filesystem::path& path);
+
+/// Checks, starts, collects, saves. Throws UsageError and MachineError where nothing was started; afterwards
+/// what went wrong is in the result.
+Finished run_in_qemu(QemuRun request);
+
+}  // namespace doorbell::harness

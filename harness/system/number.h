@@ -1,0 +1,21 @@
+// Numbers out of JSON and out of the user's words, with a sentence where they are none.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "harness/system/json.h"
+
+namespace doorbell::harness {
+
+/// A JSON number that is whole and not negative. Throws std::runtime_error that names `what`.
+uint64_t whole_number(const Json& value, std::string_view what);
+
+/// A decimal number of the command line, least..most. Throws UsageError: `--samples: "12x" is not a number
+/// from 1 to 1000`.
+uint64_t parse_number(std::string_view text, std::string_view what, uint64_t least, uint64_t most);
+
+/// 1234567 as "1,234,567".
+std::string grouped(uint64_t number);
+
+}  // namespace doorbell::harness

@@ -1,0 +1,87 @@
+#include "labs/kit/bench.h"
+
+#include "labs/image/console.h"
+#include "labs/image/emit.h"
+
+namespace doorbell::labs {
+
+using measure::Histogram;
+using measure::Series;
+
+uint64_t Bench::setting(std::string_view name) const {
+    for (const Chosen& c : request_.chosen)
+        if (c.name == name) return c.value;
+    for (const Setting& s : lab_.settings)
+        if (s.name == name) return s.normal;
+    return 0;
+}
+
+Series& Bench::series(const char* metric, const SeriesKind& kind, uint64_t records) {
+    auto histogram = [&]() -> Histogram* {
+        Histogram* h = machine.arena.make<Histogram>();
+        if (h != nullptr) h->clear();
+        else exhausted_ = true;
+        return h;
+    };
+    Series::Parts parts;
+    parts.metric = metric;
+    parts.unit = kind.unit != nullptr ? kind.unit : instrument.unit;
+    parts.evidence = instrument.evidence;
+    parts.overhead_removed = kind.less_overhead ? instrument.overhead : 0;
+    parts.cold = histogram();
+    parts.warm = histogram();
+    parts.stages = kind.stages.first(kind.stages.size() < Series::max_stages ? kind.stages.size() : Series::max_stages);
+    for (size_t i = 0; i < parts.stages.size(); ++i) parts.stage_histograms[i] = histogram();
+    if (!parts.stages.empty()) parts.spare = histogram();
+    if (counters.in_pmu_pass() && !parts.stages.empty()) {
+        parts.paths = machine.arena.array<uint64_t>((samples() + 1) * (parts.stages.size() + 1));
+        if (parts.paths.empty()) exhausted_ = true;
+    }
+    parts.counted = kind.counted || kind.less_overhead || !kind.stages.empty();
+    parts.checked = !kind.counted;
+    if (request_.raw || (counters.in_pmu_pass() && parts.counted)) {
+        parts.raw = machine.arena.array<uint64_t>((samples() > records ? samples() : records) + 1);
+        if (parts.raw.empty()) exhausted_ = true;
+    }
+    if (count_ == most_series) exhausted_ = true;
+    Series* made = exhausted_ ? nullptr : machine.arena.make<Series>(parts);
+    if (made != nullptr) {
+        made->begin_cold();
+        series_[count_++] = made;
+        if (parts.counted && counters.source() == measure::Counters::Source::model) watch(*made, exact() && parts.checked);
+        return *made;
+    }
+    exhausted_ = true;
+    return spare_series(parts.stages.size());
+}
+
+uint64_t Bench::enter(unsigned phase) {
+    for (Series* s : all()) {
+        if (phase == 0) s->begin_cold();
+        if (phase == 1) s->keep_first();
+        if (phase == 2) s->begin_warm();
+    }
+    if (phase == 2) counters.begin();
+    return phase == 0 ? 1 : phase == 1 ? warm_up() - 1 : samples();
+}
+
+void Bench::alive(const Case& which, uint64_t frames) const { emit_alive(sender(), lab_, which, frames); }
+
+void Bench::watch(const Series& series, bool check) {
+    auto rows = machine.arena.array<measure::CountRow>(series.parts().stages.size() + 1);
+    if (rows.empty() || !counters.watch(series, rows, check)) exhausted_ = true;
+}
+
+/// Somewhere harmless to record, so that measured code needs no check for a series that was not to be had.
+Series& Bench::spare_series(size_t stages) {
+    static constexpr const char* nameless[Series::max_stages] = {"", "", "", "", "", "", "", ""};
+    Series::Parts parts;
+    parts.cold = parts.warm = parts.spare = &nowhere_;
+    parts.stages = {nameless, stages};
+    for (Histogram*& h : parts.stage_histograms) h = &nowhere_;
+    auto* made = new (spare_) Series(parts);
+    made->begin_cold();
+    return *made;
+}
+
+}  // namespace doorbell::labs

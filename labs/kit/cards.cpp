@@ -1,0 +1,288 @@
+#include "labs/kit/cards.h"
+
+#include <algorithm>
+
+#include "firmware/cpu/descriptors.h"
+#include "firmware/cpu/registers.h"
+#include "firmware/measure/timestamp.h"
+#include "firmware/nic/drivers.h"
+#include "firmware/wire/cable.h"
+
+namespace doorbell::labs {
+namespace {
+
+/// The cable that a card hangs on and its end there, by its address; cable -1: none.
+struct Place {
+    int cable = -1;
+    uint8_t end = 0;
+};
+
+Place place_of(const nic::MacAddress& mac) {
+    for (unsigned i = 0; i < 4; ++i)
+        if (mac[i] != wire::cable_prefix[i]) return {};
+    return {mac[4], mac[5]};
+}
+
+Result<Card> bring_up(Bench& bench, const nic::Driver& driver, const platform::PciFunction& function, const RingSizes& rings,
+                      bool loopback = false) {
+    nic::Resources resources{bench.machine.arena, cpu::Tsc{}, bench.machine.tsc.hz, rings.receive, rings.transmit};
+    resources.loopback = loopback;
+    auto up = driver.bring_up(function, resources);
+    if (!up) return up.error();
+    return Card(*up);
+}
+
+/// Which cards will do: those without a cable of Doorbell's, those under test at one, or the sender at the other end.
+enum class Wanted { uncabled, under_test, uncabled_or_under_test, sender };
+
+bool will_do(Place p, Wanted wanted, int cable) {
+    switch (wanted) {
+        case Wanted::uncabled: return p.cable < 0;
+        case Wanted::under_test: return p.cable >= 0 && p.end == wire::end_under_test;
+        case Wanted::uncabled_or_under_test: return p.cable < 0 || p.end == wire::end_under_test;
+        case Wanted::sender: return p.cable == cable && p.end == wire::end_sender;
+    }
+    return false;
+}
+
+/// The first card of the model (any where it is empty) that will do. Cards that will not are stopped again.
+Result<Card> find(Bench& bench, std::string_view model, const RingSizes& rings, Error otherwise, bool loopback, Wanted wanted,
+                  int cable = -1) {
+    for (const platform::PciFunction& f : bench.machine.network) {
+        const nic::Driver* driver = nic::driver_of(f);
+        if (driver == nullptr || (!model.empty() && driver->model != model)) continue;
+        uint64_t mark = bench.machine.arena.mark();
+        auto card = bring_up(bench, *driver, f, rings, loopback);
+        if (!card) {
+            otherwise = card.error();
+        } else if (will_do(place_of((*card)->mac()), wanted, cable)) {
+            return card;
+        } else {
+            Card stopped = std::move(*card);
+        }
+        bench.machine.arena.back_to(mark);
+    }
+    return otherwise;
+}
+
+constexpr Error no_such_card{"there is no card of this model in the machine (or no PCI)"};
+
+/// Two ends of a cable.
+struct Ends {
+    Card near, far;
+    bool timed = false;  ///< the cable is Doorbell's own, with a known delay
+};
+
+bool arrives(Bench& bench, nic::Nic& from, nic::Nic& to) {
+    auto frames = make_frames(bench, 1, nic::shortest_frame, to.mac(), from.mac());
+    if (frames.empty() || from.transmit(frames.data(), 1) != 1) return false;
+    bool came = false;
+    nic::Received r;
+    return nic::Patience(cpu::Tsc{}, bench.machine.tsc.hz).until(100, [&] {
+        if (to.receive(&r, 1) == 0) return came;
+        // Others may be on the cable, too: only its own frame shows where it leads.
+        came = came || (nic::classify(r) == nic::FrameKind::ours && std::equal(from.mac().begin(), from.mac().end(), r.data + 6));
+        to.recycle(1);
+        return came;
+    });
+}
+
+/// For each card, by its place in Machine::network: not looked for, none, or the other end's place + 1. Found out once a
+/// run, since a card takes seconds to find its link.
+constexpr int8_t nothing_there = -1;
+int8_t other_end[16];
+
+/// The card of that model and another one, of any model, that it is heard by. Error: there are no two such cards, or the
+/// other end of one that was found before does not come up any more.
+Result<Ends> find_joined(Bench& bench, std::string_view model, const RingSizes& rings) {
+    auto& cards = bench.machine.network;
+    for (size_t near = 0; near < cards.size(); ++near) {
+        const nic::Driver* driver = nic::driver_of(cards[near]);
+        if (driver == nullptr || (!model.empty() && driver->model != model) || other_end[near] == nothing_there) continue;
+        const bool known = other_end[near] != 0;
+        uint64_t mark = bench.machine.arena.mark();
+        Ends ends;
+        if (auto here = bring_up(bench, *driver, cards[near], rings))
+            ends.near = std::move(*here);
+        else if (known)
+            return here.error();
+        for (size_t far = 0; far < cards.size() && ends.near && place_of(ends.near->mac()).cable < 0; ++far) {
+            const nic::Driver* other = nic::driver_of(cards[far]);
+            if (far == near || other == nullptr || (known && other_end[near] != static_cast<int8_t>(far + 1))) continue;
+            auto there = bring_up(bench, *other, cards[far], rings);
+            if (!there && known) return there.error();
+            if (!there || place_of((*there)->mac()).cable >= 0 || !(known || arrives(bench, *ends.near, **there))) continue;
+            other_end[near] = static_cast<int8_t>(far + 1);
+            ends.far = std::move(*there);
+            return ends;
+        }
+        other_end[near] = nothing_there;
+        ends = {};
+        bench.machine.arena.back_to(mark);
+    }
+    return no_such_card;
+}
+
+/// Doorbell's own cable, which only an emulator has, or a real one. Error: no_such_card where there is neither; or a card
+/// on a cable that does not come up.
+Result<Ends> find_cable(Bench& bench, std::string_view model, const RingSizes& rings) {
+    if (!bench.machine.features.hypervisor_present) return find_joined(bench, model, rings);
+    auto near = find(bench, model, rings, no_such_card, false, Wanted::under_test);
+    if (!near) return near.error().what == no_such_card.what ? find_joined(bench, model, rings) : near.error();
+    auto far = find(bench, {}, rings, Error{"the cable has nobody at its other end"}, false, Wanted::sender, place_of((*near)->mac()).cable);
+    if (!far) return far.error();
+    Ends ends;
+    ends.near = std::move(*near);
+    ends.far = std::move(*far);
+    ends.timed = true;
+    return ends;
+}
+
+Result<Card> find_looped(Bench& bench, std::string_view model, const RingSizes& rings, Error otherwise) {
+    return find(bench, model, rings, otherwise, true, Wanted::uncabled);
+}
+
+}  // namespace
+
+Result<Card> open_card(Bench& bench, std::string_view model, const RingSizes& rings) {
+    return find(bench, model, rings, no_such_card, false, Wanted::uncabled_or_under_test);
+}
+
+Result<Pair> open_pair(Bench& bench, std::string_view model, const RingSizes& rings) {
+    Pair pair;
+    auto ends = find_cable(bench, model, rings);
+    if (ends) {
+        pair.under_test = std::move(ends->near);
+        pair.far_end = std::move(ends->far);
+        if (!ends->timed) {
+            pair.flag = "arrival is the doorbell's store: the way through the cards and the cable (`wire`) is in the figure";
+            return pair;
+        }
+        pair.delay = static_cast<uint64_t>(static_cast<unsigned __int128>(wire::cable_delay_ns) * bench.machine.tsc.hz / 1000000000);
+        if (!bench.exact()) pair.flag = "unstable: the wire is a timer of the emulator, which the host makes late";
+        return pair;
+    }
+    auto card = find_looped(bench, model, rings, ends.error());
+    if (!card) return card.error();
+    pair.under_test = std::move(*card);
+    pair.flag = "arrival is the doorbell's store: the way through the card's loopback (`wire`) is in the figure";
+    return pair;
+}
+
+Result<DirectPair> open_loopback(Bench& bench, std::string_view model, const RingSizes& rings) {
+    // A cable does not matter here: what is sent turns back before it.
+    auto card = find(bench, model, rings, no_such_card, true, Wanted::uncabled_or_under_test);
+    if (!card) return card.error();
+    DirectPair pair;
+    pair.sender = std::move(*card);
+    return pair;
+}
+
+Result<DirectPair> open_direct(Bench& bench, const RingSizes& rings) {
+    constexpr std::string_view sender = "e1000e";
+    DirectPair pair;
+    auto ends = find_cable(bench, sender, rings);
+    if (ends) {
+        pair.sender = std::move(ends->near);
+        pair.far_end = std::move(ends->far);
+        return pair;
+    }
+    auto card = find_looped(bench, sender, rings, ends.error());
+    if (!card) return card.error();
+    pair.sender = std::move(*card);
+    return pair;
+}
+
+namespace {
+
+/// What the metronome's interrupt works on.
+struct Beats {
+    cpu::Mmio at;
+    uint32_t value = 0, mask = 0;
+    uint32_t step = 1;
+    volatile uint32_t left = 0;
+    uint64_t* arrival = nullptr;
+    uint32_t arrival_step = 0;
+    uint64_t nowhere = 0;  ///< takes arrivals that nobody wants, and doorbells that nobody hears
+    const cpu::LocalApic* apic = nullptr;
+} beats;
+
+void beat(cpu::Frame&) {
+    if (beats.left != 0) {
+        *beats.arrival = measure::end();
+        beats.at.write32(0, beats.value);
+        beats.arrival += beats.arrival_step;
+        beats.value = (beats.value + beats.step) & beats.mask;
+        beats.left = beats.left - 1;
+        if (beats.left == 0) beats.apic->set_initial_count(0);
+    }
+    beats.apic->eoi();
+}
+
+}  // namespace
+
+Metronome::Metronome(platform::Machine& machine) : machine_(machine) {
+    beats = {};
+    beats.apic = &*machine.apic.device;
+    machine.apic->set_divide_1();
+    cpu::set_handler(vector, beat);
+}
+
+Metronome::~Metronome() { stop(); }
+
+Result<void> Metronome::load(nic::Nic& sender, std::span<const nic::ToSend> frames, std::span<uint64_t> arrivals) {
+    auto count = static_cast<uint32_t>(frames.size());
+    if (sender.queue(frames.data(), count) != count) return Error{"the sender took fewer frames than its ring has room for"};
+    auto rope = sender.bells(count);
+    if (!rope) return rope.error();
+    beats.at = rope->at;
+    beats.value = rope->first;
+    beats.mask = rope->mask;
+    beats.arrival = arrivals.size() >= count ? arrivals.data() : &beats.nowhere;
+    beats.arrival_step = arrivals.size() >= count;
+    beats.left = count;
+    return {};
+}
+
+void Metronome::load_nothing(uint32_t count) {
+    static uint32_t unheard;
+    beats.at = cpu::Mmio(reinterpret_cast<uint64_t>(&unheard));
+    beats.value = 0;
+    beats.mask = 0;
+    beats.arrival = &beats.nowhere;
+    beats.arrival_step = 0;
+    beats.left = count;
+}
+
+uint64_t Metronome::start(uint64_t period) {
+    uint64_t rate = machine_.apic_rate.tsc_per_count_32_32;
+    uint64_t count = static_cast<uint64_t>((static_cast<unsigned __int128>(period) << 32) / rate);
+    if (count == 0) count = 1;
+    if (count > 0xFFFFFFFF) count = 0xFFFFFFFF;
+    machine_.apic->set_timer_mode(cpu::TimerMode::periodic, vector, false);
+    machine_.apic->set_initial_count(static_cast<uint32_t>(count));
+    return static_cast<uint64_t>(static_cast<unsigned __int128>(count) * rate >> 32);
+}
+
+void Metronome::stop() {
+    machine_.apic->set_timer_mode(cpu::TimerMode::one_shot, vector, true);
+    if (beats.left != 0) beats.at.write32(0, (beats.value + (beats.left - 1) * beats.step) & beats.mask);
+    beats.left = 0;
+}
+
+uint32_t Metronome::left() const { return beats.left; }
+
+std::span<nic::ToSend> make_frames(Bench& bench, uint32_t count, uint32_t length, const nic::MacAddress& to, const nic::MacAddress& from) {
+    auto frames = bench.machine.arena.array<nic::ToSend>(count);
+    uint64_t stride = (length + nic::headroom + 63) & ~63ull;
+    uint64_t memory = bench.machine.arena.take(count * stride, 64);
+    if (frames.empty() || memory == 0) return {};
+    for (uint32_t i = 0; i < count; ++i) {
+        auto* at = reinterpret_cast<uint8_t*>(memory + i * stride + nic::headroom);
+        nic::write_lab_frame(at, length, to, from, i);
+        frames[i] = {at, length};
+    }
+    return frames;
+}
+
+}  // namespace doorbell::labs

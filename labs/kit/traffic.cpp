@@ -1,0 +1,217 @@
+// Packets that come when a lab asks for them, and an end to waiting for those that do not.
+#include "labs/kit/traffic.h"
+
+#include "firmware/cpu/descriptors.h"
+#include "firmware/cpu/registers.h"
+#include "firmware/measure/timestamp.h"
+#include "firmware/wire/text.h"
+
+namespace doorbell::labs {
+namespace {
+
+/// What the rescue works on.
+struct Rescued {
+    const nic::Doorstep* step;
+    volatile uint32_t* fired;
+    const cpu::LocalApic* apic;
+    volatile bool came;
+} rescued;
+
+void rescue(cpu::Frame&) {
+    rescued.came = true;
+    *rescued.fired = *rescued.fired + 1;
+    const nic::Doorstep& step = *rescued.step;
+    if (!step.someone()) *const_cast<volatile uint32_t*>(step.word) = step.quiet ^ step.mask;
+    rescued.apic->eoi();
+}
+
+}  // namespace
+
+Rescue::Rescue(platform::Machine& machine, const nic::Nic& nic, volatile uint32_t* fired) : machine_(machine) {
+    rescued = {&nic.doorstep(), fired, &*machine.apic.device, false};
+    // A second, or half the counter's range, whichever is shorter.
+    uint64_t counts = (static_cast<unsigned __int128>(machine.tsc.hz) << 32) / machine.apic_rate.tsc_per_count_32_32;
+    count_ = static_cast<uint32_t>(counts < 1u << 31 ? counts : 1u << 31);
+    cpu::set_handler(vector, rescue);
+    machine.apic->set_divide_1();
+    machine.apic->set_timer_mode(cpu::TimerMode::one_shot, vector, false);
+}
+
+Rescue::~Rescue() { machine_.apic->set_timer_mode(cpu::TimerMode::one_shot, vector, true); }
+
+bool Rescue::came() { return rescued.came; }
+
+Error why_missing(nic::Nic& card, nic::Nic& sender, Error otherwise) {
+    // What the sender's own receiver heard in the meantime is of no interest, however much it was.
+    nic::Received r;
+    for (unsigned i = 0; i < most_rounds && sender.receive(&r, 1) != 0; ++i) sender.recycle(1);
+    for (nic::Nic* end : {&card, &sender})
+        if (auto checked = end->check(); !checked) return checked.error();
+    return otherwise;
+}
+
+void flag_strangers(Bench& bench, std::initializer_list<measure::Series*> all, const nic::FrameTally& tally,
+                    const nic::CardCounts& dropped) {
+    uint64_t lost = dropped.missed + dropped.runts + dropped.over_long + dropped.bad_check;
+    constexpr size_t most = 240;
+    auto buffer = bench.machine.arena.array<char>(most + 1);
+    if ((tally.strangers() == 0 && lost == 0) || buffer.empty()) return;
+    wire::Text text(buffer.first(most));
+    // The case's memory lasts until its records are sent.
+    text << tally.strangers() << " frames that are not the lab's own came in between and are no samples (";
+    constexpr const char* names[] = {"", "broken ", ", runt ", ", over-long ", ", VLAN ", ", other EtherType ", ", wrong checksum "};
+    for (unsigned kind = 1; kind < nic::frame_kinds; ++kind) text << names[kind] << tally.of[kind];
+    text << ")";
+    if (lost != 0)
+        text << "; the card dropped runts " << dropped.runts << ", over-long " << dropped.over_long << ", wrong check " << dropped.bad_check
+             << ", for want of room " << dropped.missed;
+    for (measure::Series* s : all) s->flag(buffer.data());
+}
+
+bool someone_within(const nic::Nic& nic, uint64_t ticks) {
+    for (uint64_t start = measure::end(); !nic.doorstep().someone();)
+        if (measure::end() - start > ticks) return false;
+    return true;
+}
+
+namespace {
+constexpr uint64_t patience_ms = 100;
+}
+
+Result<Traffic> Traffic::open(Bench& bench, std::string_view model, uint32_t frames, uint32_t length) {
+    auto pair = open_pair(bench, model);
+    if (!pair) return pair.error();
+    Traffic t;
+    t.pair = std::move(*pair);
+    t.patience = nic::Patience(cpu::Tsc{}, bench.machine.tsc.hz);
+    t.frames = make_frames(bench, frames, length, t.card().mac(), t.pair.sender().mac());
+    if (t.frames.empty()) return Error{"no memory for the frames"};
+    auto arrives = t.prove();
+    if (!arrives) return arrives.error();
+    return t;
+}
+
+Result<void> Traffic::load(uint32_t n) {
+    for (uint32_t i = 0; i < n; ++i) nic::set_sequence(frames[i].data, sequence + i);
+    if (!patience.until(patience_ms, [&] { return pair.sender().all_sent(); }))
+        return why_missing(pair.sender(), card(), Error{"the sender did not send within 100 ms"});
+    if (pair.sender().queue(frames.data(), n) != n) return Error{"the sender took fewer frames than its ring has room for"};
+    return {};
+}
+
+bool Traffic::expected(const nic::Received& r) { return tally.add(r) == nic::FrameKind::ours && nic::sequence_of(r.data) == sequence; }
+
+bool Traffic::take_all() {
+    bool ours = false;
+    nic::Received r;
+    for (uint32_t i = 0; i < most_rounds && card().receive(&r, 1) != 0; ++i) {
+        ours |= expected(r);
+        card().recycle(1);
+    }
+    return ours;
+}
+
+Result<void> Traffic::catch_up() {
+    bool came = patience.until(patience_ms, [&] { return take_all(); });
+    ++sequence;
+    // An interrupt that the card still holds back must not be the next sample's.
+    card().disarm();
+    (void)patience.until(1, [] { return false; });
+    if (!came) return missing("a packet that was sent did not arrive within 100 ms");
+    if (++disturbed > most_disturbed) return Error{"too many samples were disturbed by frames that are not the lab's own", tally.strangers()};
+    return {};
+}
+
+Error Traffic::missing(const char* what) { return why_missing(card(), pair.sender(), Error{what}); }
+
+bool Traffic::arm() {
+    (void)take_all();
+    do {
+        nic_event.fired = 0;
+        if (card().arm()) return true;
+        (void)take_all();
+    } while (++disturbed < most_disturbed);
+    return false;
+}
+
+Result<void> Traffic::prove() {
+    auto loaded = load(1);
+    if (!loaded) return loaded;
+    pair.sender().bell().ring();
+    return catch_up_undisturbed();
+}
+
+Result<void> Traffic::prove_interrupt(const Bench& bench) {
+    auto loaded = load(1);
+    if (!loaded) return loaded;
+    (void)arm();
+    pair.sender().bell().ring();
+    if (!fires_within(bench.machine.tsc.hz / 1000 * patience_ms))
+        return Error{"the packet's interrupt did not arrive: tried once, waited 100 ms"};
+    return catch_up_undisturbed();
+}
+
+Result<void> Traffic::catch_up_undisturbed() {
+    disturbed = 0;
+    auto came = catch_up();
+    disturbed = 0;
+    return came;
+}
+
+Result<void> PacketSource::open(std::string_view model) {
+    auto traffic = Traffic::open(bench_, model, 1, nic::shortest_frame);
+    if (!traffic) return traffic.error();
+    traffic_ = std::move(*traffic);
+    rescue_.emplace(bench_.machine, traffic_.card(), fired_);
+    return traffic_.card().route(nic::InterruptKind::msix, vector_, bench_.machine.apic->id());
+}
+
+uint64_t PacketSource::arm(uint64_t) {
+    if (lost_) lost_ = traffic_.load(1);
+    if (!lost_) {
+        *fired_ = *fired_ + 1;
+        return measure::end();
+    }
+    if (without_packet_) wait_for_repeats();
+    (void)traffic_.arm();
+    rescue_->wait_from_now();
+    return ring_now(traffic_.pair.sender().bell()) + traffic_.pair.delay;
+}
+
+/// QEMU's e1000e, once it has held an interrupt back, repeats each one 128 us later. Before a packet is sent, that is over:
+/// the fast calls of a task in ring 3 come here with interrupts disabled, so that it would be pending.
+void PacketSource::wait_for_repeats() {
+    bool disabled = (cpu::read_rflags() & cpu::rflags::interrupt) == 0;
+    cpu::enable_interrupts();
+    for (uint64_t start = measure::end(), limit = bench_.machine.tsc.hz / 1000000 * 150; measure::end() - start < limit;) {}
+    if (disabled) cpu::disable_interrupts();
+    *fired_ = 0;
+}
+
+bool PacketSource::came() {
+    if (!lost_) return false;
+    uint64_t strangers = traffic_.tally.strangers();
+    if (Rescue::came()) {
+        lost_ = traffic_.missing(lost_in_the_middle);
+    } else if (traffic_.take_all()) {
+        ++traffic_.sequence;
+        return true;
+    } else {
+        lost_ = traffic_.catch_up();
+        if (traffic_.tally.strangers() == strangers) {
+            without_packet_ = true;
+            traffic_.disturbed = 0;
+        }
+    }
+    return false;
+}
+
+void PacketSource::flag(std::initializer_list<measure::Series*> all) {
+    flag_strangers(bench_, all, traffic_.tally, traffic_.card().counts());
+    for (measure::Series* s : all)
+        if (traffic_.pair.flag != nullptr) s->flag(traffic_.pair.flag);
+    for (measure::Series* s : all)
+        if (without_packet_) s->flag("interrupts without a packet came as well, and are no samples");
+}
+
+}  // namespace doorbell::labs
