@@ -1,4 +1,5 @@
-// The command `doorbell`: finds the subcommand, and turns what it throws into one line and an exit status.
+// The command `doorbell`: finds the subcommand, and turns what it throws into one line and an exit
+// status.
 #include <fmt/format.h>
 #include <signal.h>
 
@@ -17,9 +18,12 @@ namespace {
 using namespace doorbell::harness;
 
 void print_overview(std::FILE* where) {
-    fmt::print(where, "doorbell: what it costs to find out that something happened, by polling or by interrupt\n\n");
+    fmt::print(where,
+               "doorbell: what it costs to find out that something happened, by polling or by "
+               "interrupt\n\n");
     for (const Command& command : commands())
-        fmt::print(where, "  doorbell {:<20} {}{}\n", std::string(command.name) + " " + command.words, command.summary,
+        fmt::print(where, "  doorbell {:<20} {}{}\n",
+                   std::string(command.name) + " " + command.words, command.summary,
                    command.function == nullptr ? " (not there yet)" : "");
     fmt::print(where, "\nOptions of each: doorbell COMMAND --help. Version {}.\n", version);
 }
@@ -41,7 +45,8 @@ int dispatch(const std::vector<std::string>& words) {
     for (const Command& command : commands()) {
         names.emplace_back(command.name);
         if (words[0] != command.name) continue;
-        if (command.function == nullptr) throw UsageError(fmt::format("\"{}\" is not there yet", words[0]));
+        if (command.function == nullptr)
+            throw UsageError(fmt::format("\"{}\" is not there yet", words[0]));
         return command.function({words.begin() + 1, words.end()});
     }
     throw UsageError(unknown_word("command", words[0], names));
@@ -50,7 +55,8 @@ int dispatch(const std::vector<std::string>& words) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    // A full disk under a file-size limit, or a reader that went away, is an error to be told, not the end.
+    // A full disk under a file-size limit, or a reader that went away, is an error to be told, not
+    // the end.
     signal(SIGXFSZ, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     std::vector<std::string> words(argv + 1, argv + argc);

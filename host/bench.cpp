@@ -110,7 +110,8 @@ void pin(int cpu) {
     cpu_set_t set;
     CPU_ZERO(&set);
     CPU_SET(static_cast<size_t>(cpu), &set);
-    if (sched_setaffinity(0, sizeof set, &set) != 0) skip_errno("cannot run on CPU " + std::to_string(cpu));
+    if (sched_setaffinity(0, sizeof set, &set) != 0)
+        skip_errno("cannot run on CPU " + std::to_string(cpu));
 }
 
 RealTime::RealTime() {

@@ -1,5 +1,5 @@
-// What a Linux lab's body measures with: the same series and histograms as in the image, fed by a loop that
-// belongs to Google Benchmark or, in a guest without its library, to a plain counter.
+// What a Linux lab's body measures with: the same series and histograms as in the image, fed by a
+// loop that belongs to Google Benchmark or, in a guest without its library, to a plain counter.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -29,8 +29,8 @@ struct Skip : std::runtime_error {
 class Loop {
   public:
     virtual ~Loop() = default;
-    virtual bool more() = 0;                   ///< whether one more sample is wanted
-    virtual void took(double seconds) = 0;     ///< what the last one took
+    virtual bool more() = 0;                ///< whether one more sample is wanted
+    virtual void took(double seconds) = 0;  ///< what the last one took
 };
 
 /// Takes that many samples and no more.
@@ -58,7 +58,8 @@ struct Request {
     uint64_t warm_up = 16;
     uint64_t seed = 1;
     bool raw = false;
-    std::vector<int> cpus;  ///< where the labs run: the first for the one that is measured, the next for its partner
+    std::vector<int> cpus;  ///< where the labs run: the first for the one that is measured, the
+                            ///< next for its partner
     std::vector<std::pair<std::string, uint64_t>> settings;
 };
 
@@ -79,8 +80,15 @@ struct CounterValue {
 class Bench {
   public:
     /// `window`: opened and closed around the samples that count; may be null.
-    Bench(const Instrument& i, const Request& request, uint64_t samples, Loop* loop, Window* window = nullptr)
-        : instrument(i), random(request.seed), request_(request), samples_(samples), warm_up_(request.warm_up), loop_(loop), window_(window) {}
+    Bench(const Instrument& i, const Request& request, uint64_t samples, Loop* loop,
+          Window* window = nullptr)
+        : instrument(i),
+          random(request.seed),
+          request_(request),
+          samples_(samples),
+          warm_up_(request.warm_up),
+          loop_(loop),
+          window_(window) {}
 
     const Instrument& instrument;
     measure::Random random;
@@ -88,7 +96,8 @@ class Bench {
     uint64_t samples() const { return samples_; }
     /// For a lab whose single sample is long.
     void warm_up_at_most(uint64_t samples) { warm_up_ = samples < warm_up_ ? samples : warm_up_; }
-    /// The CPU of the measured task (0) or of its partner (1); the same one where there is only one.
+    /// The CPU of the measured task (0) or of its partner (1); the same one where there is only
+    /// one.
     int cpu(unsigned which) const;
     bool two_cpus() const { return request_.cpus.size() > 1; }
     /// A setting of the user, or `normal`.
@@ -97,14 +106,15 @@ class Bench {
     struct Kind {
         std::span<const char* const> stages = {};
         const char* unit = nullptr;  ///< null: time, in the instrument's unit
-        bool less_overhead = false;  ///< each sample holds one begin()/end() pair, whose cost is taken off
+        bool less_overhead =
+            false;  ///< each sample holds one begin()/end() pair, whose cost is taken off
     };
     /// A new series of this case, its memory touched; the same one again in a later repetition.
     measure::Series& series(const char* metric, const Kind& kind);
     measure::Series& series(const char* metric) { return series(metric, Kind{}); }
 
-    /// Calls `once`, which takes one sample into each series and returns the ticks that it took: first for the
-    /// warm-up (its samples are kept apart), then as often as the loop wants.
+    /// Calls `once`, which takes one sample into each series and returns the ticks that it took:
+    /// first for the warm-up (its samples are kept apart), then as often as the loop wants.
     template <class Once>
     void repeat(Once&& once) {
         begin_cold();
@@ -136,7 +146,9 @@ class Bench {
     void keep_first();
     void begin_warm();
     void end_warm();
-    double seconds(uint64_t ticks) const { return static_cast<double>(ticks) / static_cast<double>(instrument.tsc_hz); }
+    double seconds(uint64_t ticks) const {
+        return static_cast<double>(ticks) / static_cast<double>(instrument.tsc_hz);
+    }
 
     const Request& request_;
     uint64_t samples_;
@@ -154,8 +166,8 @@ class Bench {
 /// Puts the calling thread on one CPU; throws Skip.
 void pin(int cpu);
 
-/// Puts the calling thread under SCHED_FIFO (or back under SCHED_OTHER at the end). Throws Skip with what it
-/// needs.
+/// Puts the calling thread under SCHED_FIFO (or back under SCHED_OTHER at the end). Throws Skip
+/// with what it needs.
 class RealTime {
   public:
     RealTime();

@@ -27,12 +27,13 @@ struct Instant {
     uint64_t ticks, ns;
     /// The tick at which CLOCK_MONOTONIC reaches `at_ns`, later than this instant.
     uint64_t tick_at(uint64_t at_ns, uint64_t tsc_hz) const {
-        return ticks + static_cast<uint64_t>(static_cast<unsigned __int128>(at_ns - ns) * tsc_hz / 1'000'000'000);
+        return ticks + static_cast<uint64_t>(static_cast<unsigned __int128>(at_ns - ns) * tsc_hz /
+                                             1'000'000'000);
     }
 };
 
-/// Reads both: the TSC is taken after the clock was read, so that a deadline counted from it is late, never
-/// early, by at most the reading of the clock.
+/// Reads both: the TSC is taken after the clock was read, so that a deadline counted from it is
+/// late, never early, by at most the reading of the clock.
 inline Instant instant() {
     uint64_t ns = monotonic_ns();
     return {measure::end(), ns};
@@ -40,7 +41,8 @@ inline Instant instant() {
 
 /// Spins until the TSC reaches `deadline`.
 inline void spin_until(uint64_t deadline) {
-    while (measure::end() < deadline) {}
+    while (measure::end() < deadline) {
+    }
 }
 
 }  // namespace doorbell::host

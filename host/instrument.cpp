@@ -78,7 +78,8 @@ bool lists(const std::string& list, int cpu) {
     return false;
 }
 
-/// Time stolen by a hypervisor from `cpu`, in clock ticks of 1/100 s; nothing where Linux does not say.
+/// Time stolen by a hypervisor from `cpu`, in clock ticks of 1/100 s; nothing where Linux does not
+/// say.
 bool read_steal(int cpu, uint64_t& steal) {
     std::ifstream in("/proc/stat");
     std::string name = "cpu" + std::to_string(cpu);
@@ -110,7 +111,8 @@ void scan_for_gaps(Instrument& in, uint64_t span) {
         last = now;
     }
     in.gap_scan = now - start;
-    in.gap_share_ppm = static_cast<uint64_t>(static_cast<unsigned __int128>(in.gap_lost) * 1000000 / in.gap_scan);
+    in.gap_share_ppm =
+        static_cast<uint64_t>(static_cast<unsigned __int128>(in.gap_lost) * 1000000 / in.gap_scan);
 }
 
 std::string hypervisor_signature() {
@@ -153,9 +155,11 @@ void find_frequency(Instrument& in) {
     };
     uint64_t tsc0 = 0, ns0 = 0, tsc1 = 0, ns1 = 0;
     pair(tsc0, ns0);
-    while (now_ns() - ns0 < 200'000'000) {}
+    while (now_ns() - ns0 < 200'000'000) {
+    }
     pair(tsc1, ns1);
-    in.tsc_hz = static_cast<uint64_t>(static_cast<unsigned __int128>(tsc1 - tsc0) * 1'000'000'000 / (ns1 - ns0));
+    in.tsc_hz = static_cast<uint64_t>(static_cast<unsigned __int128>(tsc1 - tsc0) * 1'000'000'000 /
+                                      (ns1 - ns0));
     in.tsc_source = "CLOCK_MONOTONIC_RAW";
 }
 
@@ -168,46 +172,67 @@ void judge(Instrument& in) {
     }
     if (in.overhead_p50 > 2 * in.overhead_min + 20) {
         in.verdict = "refused";
-        in.because = "the cost of a timestamp is not stable: its median is more than twice its minimum";
+        in.because =
+            "the cost of a timestamp is not stable: its median is more than twice its minimum";
         return;
     }
     in.verdict = "medians";
-    if (tcg) in.because = "QEMU's emulation in the live clock: ticks of the host's time, good for a smoke test only";
-    else if (!in.tsc_invariant) in.because = "the TSC is not invariant: its rate may change with the core's";
-    else if (in.gap_share_ppm > 1000) in.because = "more than 0.1 % of the time is taken by something else (interrupts, other tasks, a hypervisor)";
-    else if (in.overhead_p99 > 4 * in.overhead_min + 100) in.because = "one timestamp in a hundred costs more than four times the least";
+    if (tcg)
+        in.because =
+            "QEMU's emulation in the live clock: ticks of the host's time, good for a smoke test "
+            "only";
+    else if (!in.tsc_invariant)
+        in.because = "the TSC is not invariant: its rate may change with the core's";
+    else if (in.gap_share_ppm > 1000)
+        in.because =
+            "more than 0.1 % of the time is taken by something else (interrupts, other tasks, a "
+            "hypervisor)";
+    else if (in.overhead_p99 > 4 * in.overhead_min + 100)
+        in.because = "one timestamp in a hundred costs more than four times the least";
     else {
         in.verdict = "tails";
-        in.because = "invariant TSC, stable timestamp, less than 0.1 % of the time taken by something else";
+        in.because =
+            "invariant TSC, stable timestamp, less than 0.1 % of the time taken by something else";
     }
 }
 
 void look_for_noise(Instrument& in, int cpu) {
-    if (in.counts_instructions) return;  // what the kernel does beside is part of the count, the same in every run
+    if (in.counts_instructions)
+        return;  // what the kernel does beside is part of the count, the same in every run
     if (in.gap_share_ppm > 1000)
-        in.noise.push_back("noisy host: " + std::to_string(in.gap_share_ppm) + " ppm of CPU " + std::to_string(cpu) +
+        in.noise.push_back("noisy host: " + std::to_string(in.gap_share_ppm) + " ppm of CPU " +
+                           std::to_string(cpu) +
                            "'s time went elsewhere while the clock was watched, the longest gap " +
                            std::to_string(in.gap_longest * 1'000'000 / in.tsc_hz) + " us");
     if (in.steal_known && in.steal_ppm > 1000)
-        in.noise.push_back("noisy host: the hypervisor stole " + std::to_string(in.steal_ppm) + " ppm of CPU " + std::to_string(cpu));
+        in.noise.push_back("noisy host: the hypervisor stole " + std::to_string(in.steal_ppm) +
+                           " ppm of CPU " + std::to_string(cpu));
     for (std::string& text : noise_of_settings(cpu)) in.noise.push_back(std::move(text));
     if (!in.hypervisor.empty())
-        in.noise.push_back("a virtual machine (" + in.hypervisor + "): governor, turbo and SMT are the host's affair and not seen from here");
+        in.noise.push_back(
+            "a virtual machine (" + in.hypervisor +
+            "): governor, turbo and SMT are the host's affair and not seen from here");
 }
 
 }  // namespace
 
 std::vector<std::string> noise_of_settings(int cpu, const std::filesystem::path& root) {
     std::vector<std::string> noise;
-    std::filesystem::path cpus = root / "sys/devices/system/cpu", own = cpus / ("cpu" + std::to_string(cpu));
+    std::filesystem::path cpus = root / "sys/devices/system/cpu",
+                          own = cpus / ("cpu" + std::to_string(cpu));
     std::string governor = first_line(own / "cpufreq/scaling_governor");
-    if (!governor.empty() && governor != "performance") noise.push_back("frequency governor is " + governor + ", not performance");
-    if (first_line(cpus / "intel_pstate/no_turbo") == "0" || first_line(cpus / "cpufreq/boost") == "1")
+    if (!governor.empty() && governor != "performance")
+        noise.push_back("frequency governor is " + governor + ", not performance");
+    if (first_line(cpus / "intel_pstate/no_turbo") == "0" ||
+        first_line(cpus / "cpufreq/boost") == "1")
         noise.push_back("turbo is on: cycles and ticks differ from moment to moment");
     std::string siblings = first_line(own / "topology/thread_siblings_list");
     if (siblings.find_first_of(",-") != siblings.npos)
-        noise.push_back("SMT: CPU " + std::to_string(cpu) + " shares its core (siblings " + siblings + ")");
-    if (!lists(first_line(cpus / "isolated"), cpu)) noise.push_back("CPU " + std::to_string(cpu) + " is not isolated: the labs share it with everything else");
+        noise.push_back("SMT: CPU " + std::to_string(cpu) + " shares its core (siblings " +
+                        siblings + ")");
+    if (!lists(first_line(cpus / "isolated"), cpu))
+        noise.push_back("CPU " + std::to_string(cpu) +
+                        " is not isolated: the labs share it with everything else");
     return noise;
 }
 
@@ -240,7 +265,8 @@ Instrument observe(int cpu) {
     in.thousand_nops = median(time_nops);
     in.noise_p99 = body->percentile(99000) - body->percentile(50000);
 
-    // A tick of the kernel may fall into a sample in a hundred; the others are the same to the digit.
+    // A tick of the kernel may fall into a sample in a hundred; the others are the same to the
+    // digit.
     bool same = in.overhead_min == in.overhead_p99 && body->min() == body->percentile(90000);
     in.counts_instructions = in.hypervisor == "TCGTCGTCGTCG" && same && in.thousand_nops == 1000;
     if (in.counts_instructions) {
@@ -251,7 +277,8 @@ Instrument observe(int cpu) {
         in.tsc_source = "QEMU -icount shift=0";
     } else {
         find_frequency(in);
-        // A hypervisor that traps or emulates shows in an empty pair; hardware needs well under 1000 ticks.
+        // A hypervisor that traps or emulates shows in an empty pair; hardware needs well under
+        // 1000 ticks.
         if (in.hypervisor != "TCGTCGTCGTCG" && in.overhead_p50 <= 1000) in.evidence = "measured";
     }
 
@@ -260,7 +287,8 @@ Instrument observe(int cpu) {
     scan_for_gaps(in, in.counts_instructions ? in.tsc_hz / 1000 : in.tsc_hz / 5);
     if (in.steal_known && read_steal(cpu, steal1)) {
         double seconds = static_cast<double>(in.gap_scan) / static_cast<double>(in.tsc_hz);
-        double stolen = static_cast<double>(steal1 - steal0) / static_cast<double>(sysconf(_SC_CLK_TCK));
+        double stolen =
+            static_cast<double>(steal1 - steal0) / static_cast<double>(sysconf(_SC_CLK_TCK));
         in.steal_ppm = static_cast<uint64_t>(1e6 * stolen / seconds);
     }
     judge(in);
@@ -274,18 +302,27 @@ void emit_machine(wire::Sender& sender, const Instrument& in) {
     std::string model;
     std::ifstream cpuinfo("/proc/cpuinfo");
     for (std::string line; model.empty() && std::getline(cpuinfo, line);)
-        if (line.starts_with("model name") && line.find(": ") != line.npos) model = line.substr(line.find(": ") + 2);
+        if (line.starts_with("model name") && line.find(": ") != line.npos)
+            model = line.substr(line.find(": ") + 2);
     wire::Json& j = sender.begin(wire::kind::machine);
     j.member("cpu", std::string_view(model)).member("hypervisor", std::string_view(in.hypervisor));
-    j.member("tsc_hz", in.tsc_hz).member("tsc_source", in.tsc_source).member("tsc_invariant", in.tsc_invariant);
-    j.member("os", name.sysname).member("os_release", name.release).member("os_version", name.version);
+    j.member("tsc_hz", in.tsc_hz)
+        .member("tsc_source", in.tsc_source)
+        .member("tsc_invariant", in.tsc_invariant);
+    j.member("os", name.sysname)
+        .member("os_release", name.release)
+        .member("os_version", name.version);
     j.member("cpus", sysconf(_SC_NPROCESSORS_ONLN));
-    j.member("memory_bytes", static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)));
-    j.member("clocksource", std::string_view(first_line("/sys/devices/system/clocksource/clocksource0/current_clocksource")));
+    j.member("memory_bytes", static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                                 static_cast<uint64_t>(sysconf(_SC_PAGESIZE)));
+    j.member("clocksource",
+             std::string_view(
+                 first_line("/sys/devices/system/clocksource/clocksource0/current_clocksource")));
     sender.send();
 }
 
-void emit_instrument(wire::Sender& sender, const Instrument& in, const char* counters, const std::string& counters_because) {
+void emit_instrument(wire::Sender& sender, const Instrument& in, const char* counters,
+                     const std::string& counters_because) {
     wire::Json& j = sender.begin(wire::kind::instrument);
     j.member("clock", in.clock).member("unit", in.unit).member("evidence", in.evidence);
     j.member("verdict", in.verdict).member("because", std::string_view(in.because));
@@ -294,10 +331,14 @@ void emit_instrument(wire::Sender& sender, const Instrument& in, const char* cou
     j.member("resolution", in.resolution).member("noise_p99", in.noise_p99);
     j.member("instruction_counting", in.counts_instructions).member("call_cost", in.call_cost);
     j.member("thousand_nops", in.thousand_nops);
-    j.member("gap_scan", in.gap_scan).member("gap_share_ppm", in.gap_share_ppm).member("gaps", in.gaps);
+    j.member("gap_scan", in.gap_scan)
+        .member("gap_share_ppm", in.gap_share_ppm)
+        .member("gaps", in.gaps);
     j.member("gap_longest", in.gap_longest);
-    if (in.steal_known) j.member("steal_ppm", in.steal_ppm);
-    else j.key("steal_ppm").null();
+    if (in.steal_known)
+        j.member("steal_ppm", in.steal_ppm);
+    else
+        j.key("steal_ppm").null();
     j.key("smi_count").null();
     j.member("counters", counters).member("counters_because", std::string_view(counters_because));
     sender.send();

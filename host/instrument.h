@@ -1,5 +1,5 @@
-// What this Linux and its CPU are, how good the clock is, and what disturbs it: the same self-statement as the
-// image's, as far as a program can make it.
+// What this Linux and its CPU are, how good the clock is, and what disturbs it: the same
+// self-statement as the image's, as far as a program can make it.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -36,7 +36,8 @@ struct Instrument {
     std::vector<std::string> noise;
 };
 
-/// What this Linux's settings do to figures measured on `cpu`, in sentences; `root` is "/" except in tests.
+/// What this Linux's settings do to figures measured on `cpu`, in sentences; `root` is "/" except
+/// in tests.
 std::vector<std::string> noise_of_settings(int cpu, const std::filesystem::path& root = "/");
 
 /// Looks, on the CPU `cpu` (the caller is already there).
@@ -44,6 +45,7 @@ Instrument observe(int cpu);
 
 void emit_machine(wire::Sender& sender, const Instrument& in);
 /// `counters`: what counts here ("perf", "none"), and in words what does not, and why.
-void emit_instrument(wire::Sender& sender, const Instrument& in, const char* counters, const std::string& counters_because);
+void emit_instrument(wire::Sender& sender, const Instrument& in, const char* counters,
+                     const std::string& counters_because);
 
 }  // namespace doorbell::host

@@ -1,4 +1,5 @@
-// A Linux lab: one question, one file, one table, like the image's labs (labs/lab.h), whose case it shares.
+// A Linux lab: one question, one file, one table, like the image's labs (labs/lab.h), whose case it
+// shares.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -19,7 +20,8 @@ struct Lab {
     std::span<const Case> cases;
     /// Measures one case; throws Skip where it cannot be had here.
     void (*body)(Bench& bench, const Case& which);
-    /// What the user's number of samples is divided by for this case, because one of its samples is long.
+    /// What the user's number of samples is divided by for this case, because one of its samples is
+    /// long.
     uint64_t (*fewer)(const Case& which) = nullptr;
     /// Whether its counters are also those of the threads and processes that it makes.
     bool count_threads = false;

@@ -27,7 +27,8 @@ File namespace_of_this_thread() {
     return file;
 }
 
-/// One rtnetlink request (rtnetlink(7), netlink(7)): header, body, attributes; sent and acknowledged.
+/// One rtnetlink request (rtnetlink(7), netlink(7)): header, body, attributes; sent and
+/// acknowledged.
 class LinkRequest {
   public:
     template <class Body>
@@ -42,9 +43,12 @@ class LinkRequest {
         attribute->rta_type = type;
         attribute->rta_len = static_cast<uint16_t>(RTA_LENGTH(length));
         if (length != 0) std::memcpy(RTA_DATA(attribute), data, length);
-        header()->nlmsg_len = NLMSG_ALIGN(header()->nlmsg_len) + static_cast<uint32_t>(RTA_ALIGN(attribute->rta_len));
+        header()->nlmsg_len =
+            NLMSG_ALIGN(header()->nlmsg_len) + static_cast<uint32_t>(RTA_ALIGN(attribute->rta_len));
     }
-    void text(uint16_t type, const std::string& value) { attribute(type, value.c_str(), value.size() + 1); }
+    void text(uint16_t type, const std::string& value) {
+        attribute(type, value.c_str(), value.size() + 1);
+    }
     void number(uint16_t type, uint32_t value) { attribute(type, &value, sizeof value); }
     /// Opens an attribute that holds others; close() it. `body` bytes come first inside.
     char* open_nest(uint16_t type, const void* body = nullptr, size_t length = 0) {
@@ -52,7 +56,9 @@ class LinkRequest {
         attribute(type, body, length);
         return at;
     }
-    void close_nest(char* at) { reinterpret_cast<rtattr*>(at)->rta_len = static_cast<uint16_t>(tail() - at); }
+    void close_nest(char* at) {
+        reinterpret_cast<rtattr*>(at)->rta_len = static_cast<uint16_t>(tail() - at);
+    }
 
     void send(const std::string& what) {
         File socket_(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
@@ -62,7 +68,8 @@ class LinkRequest {
         ssize_t length = recv(*socket_, answer, sizeof answer, 0);
         if (length < 0) skip_errno(what);
         auto* reply = reinterpret_cast<nlmsghdr*>(answer);
-        if (reply->nlmsg_type != NLMSG_ERROR) throw Skip(what + ": the kernel gave an unexpected answer");
+        if (reply->nlmsg_type != NLMSG_ERROR)
+            throw Skip(what + ": the kernel gave an unexpected answer");
         errno = -static_cast<nlmsgerr*>(NLMSG_DATA(reply))->error;
         if (errno != 0) skip_errno(what);
     }
@@ -82,7 +89,8 @@ int index_of(const std::string& name) {
 }  // namespace
 
 NetworkNamespace::NetworkNamespace() : before_(namespace_of_this_thread()) {
-    if (unshare(CLONE_NEWNET) != 0) skip_errno("a network namespace of its own needs CAP_SYS_ADMIN (root)");
+    if (unshare(CLONE_NEWNET) != 0)
+        skip_errno("a network namespace of its own needs CAP_SYS_ADMIN (root)");
     inside_ = namespace_of_this_thread();
     set_up("lo");
 }
@@ -159,7 +167,8 @@ std::string link_of_driver(const std::string& driver) {
     namespace fs = std::filesystem;
     std::error_code error;
     for (const fs::directory_entry& entry : fs::directory_iterator("/sys/class/net", error))
-        if (fs::read_symlink(entry.path() / "device/driver", error).filename() == driver) return entry.path().filename();
+        if (fs::read_symlink(entry.path() / "device/driver", error).filename() == driver)
+            return entry.path().filename();
     return {};
 }
 

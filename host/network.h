@@ -1,6 +1,6 @@
-// Network namespaces and links of a lab's own. Nothing here has a name outside this process: namespaces are
-// held by threads and descriptors alone, so the kernel removes them, and every link inside, when the process
-// ends, however it ends.
+// Network namespaces and links of a lab's own. Nothing here has a name outside this process:
+// namespaces are held by threads and descriptors alone, so the kernel removes them, and every link
+// inside, when the process ends, however it ends.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -9,8 +9,8 @@
 
 namespace doorbell::host {
 
-/// Puts the calling thread into a new network namespace (its loopback up), and back at the end. Throws Skip
-/// without CAP_SYS_ADMIN.
+/// Puts the calling thread into a new network namespace (its loopback up), and back at the end.
+/// Throws Skip without CAP_SYS_ADMIN.
 class NetworkNamespace {
   public:
     NetworkNamespace();
@@ -29,7 +29,8 @@ class NetworkNamespace {
     File before_, inside_;
 };
 
-// In the calling thread's namespace; each throws Skip with the kernel's reason. Addresses are in host byte order.
+// In the calling thread's namespace; each throws Skip with the kernel's reason. Addresses are in
+// host byte order.
 
 /// A veth pair; the second end is made in the namespace `peer_namespace`.
 void add_veth(const std::string& name, const std::string& peer_name, int peer_namespace);
@@ -39,7 +40,8 @@ void add_address(const std::string& name, uint32_t address, unsigned prefix);
 /// A permanent neighbour: no ARP in the middle of a measurement.
 void add_neighbour(const std::string& name, uint32_t address, const uint8_t* mac);
 void mac_of(const std::string& name, uint8_t* mac);
-/// "" where there is no such interface in the calling thread's namespace (by its driver, from /sys).
+/// "" where there is no such interface in the calling thread's namespace (by its driver, from
+/// /sys).
 std::string link_of_driver(const std::string& driver);
 
 }  // namespace doorbell::host

@@ -1,5 +1,5 @@
-// The packet of the exact clock's cable, the same for Linux and DPDK as for the image: sizes, times, and what a
-// program does with it at the least.
+// The packet of the exact clock's cable, the same for Linux and DPDK as for the image: sizes,
+// times, and what a program does with it at the least.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -35,37 +35,47 @@ inline void read_every_byte(const void* memory, uint32_t bytes) {
     uint64_t sum = 0;
     auto* words = static_cast<const volatile uint64_t*>(memory);
     for (uint32_t i = 0; i < bytes / 8; ++i) sum += words[i];
-    for (uint32_t i = bytes & ~7u; i < bytes; ++i) sum += static_cast<const volatile uint8_t*>(memory)[i];
+    for (uint32_t i = bytes & ~7u; i < bytes; ++i)
+        sum += static_cast<const volatile uint8_t*>(memory)[i];
     asm volatile("" : : "r"(sum));
 }
 
-/// Spins until the next packet may be sent: further from the last than the 128 us for which QEMU's e1000e holds
-/// its interrupt back, at a phase that the seed chooses.
-inline void keep_apart(Bench& bench) { spin_until(measure::end() + bench.instrument.tsc_hz / 2000 + bench.random.below(10'000)); }
+/// Spins until the next packet may be sent: further from the last than the 128 us for which QEMU's
+/// e1000e holds its interrupt back, at a phase that the seed chooses.
+inline void keep_apart(Bench& bench) {
+    spin_until(measure::end() + bench.instrument.tsc_hz / 2000 + bench.random.below(10'000));
+}
 
-/// Between sending and waiting: as many instructions, up to some 2,000, as the seed chooses, so that the arrival meets
-/// a polling loop at no phase in particular.
+/// Between sending and waiting: as many instructions, up to some 2,000, as the seed chooses, so
+/// that the arrival meets a polling loop at no phase in particular.
 inline void lose_phase(Bench& bench) {
     for (uint64_t n = bench.random.below(1000); n != 0; --n) asm volatile("");
 }
 
-/// One packet over the cable. `latency` and `payload` run from the timestamp before the sending call to the first
-/// one of the program that has the packet, and to the one after its last byte was read; the `-after-send` ones
-/// begin at the timestamp after that call. The card's doorbell is rung between the two. The time on the cable is
-/// taken off all.
+/// One packet over the cable. `latency` and `payload` run from the timestamp before the sending
+/// call to the first one of the program that has the packet, and to the one after its last byte was
+/// read; the `-after-send` ones begin at the timestamp after that call. The card's doorbell is rung
+/// between the two. The time on the cable is taken off all.
 class CableSeries {
   public:
     explicit CableSeries(Bench& bench)
-        : bench_(bench), cable_(wire::cable_delay_ns * bench.instrument.tsc_hz / 1'000'000'000), latency_(bench.series("latency")),
-          latency_after_send_(bench.series("latency-after-send")), payload_(bench.series("payload")),
+        : bench_(bench),
+          cable_(wire::cable_delay_ns * bench.instrument.tsc_hz / 1'000'000'000),
+          latency_(bench.series("latency")),
+          latency_after_send_(bench.series("latency-after-send")),
+          payload_(bench.series("payload")),
           payload_after_send_(bench.series("payload-after-send")) {}
     /// Timestamps in their order; returns what the sample took.
     uint64_t record(uint64_t called, uint64_t returned, uint64_t known, uint64_t read) {
-        if (known - called < cable_) throw Skip("the packet was known before it can have arrived: this is not the peers' cable");
+        if (known - called < cable_)
+            throw Skip(
+                "the packet was known before it can have arrived: this is not the peers' cable");
         latency_.record(known - called - cable_);
         payload_.record(read - called - cable_);
-        // A kernel's timer may hold the call up after it has rung the doorbell, for longer than all the rest takes.
-        if (known - returned < cable_) bench_.count("calls that returned too late to count from there (taken as 0)", 1);
+        // A kernel's timer may hold the call up after it has rung the doorbell, for longer than all
+        // the rest takes.
+        if (known - returned < cable_)
+            bench_.count("calls that returned too late to count from there (taken as 0)", 1);
         latency_after_send_.record(known - returned < cable_ ? 0 : known - returned - cable_);
         payload_after_send_.record(read - returned < cable_ ? 0 : read - returned - cable_);
         return known - called;

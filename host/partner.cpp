@@ -44,7 +44,8 @@ int Partner::join() {
     if (thread_.joinable()) thread_.join();
     int status = 0;
     if (pid_ > 0) {
-        while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {}
+        while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+        }
         pid_ = -1;
     }
     return status;
@@ -64,7 +65,8 @@ Partner::~Partner() {
 }
 
 void* map_shared(size_t bytes) {
-    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (memory == MAP_FAILED) skip_errno("shared memory");
     return memory;
 }

@@ -18,8 +18,8 @@ class Partner {
   public:
     /// Runs `work` on `cpu`. A process shares only what Shared<T> holds and open files.
     Partner(As as, int cpu, std::function<void()> work);
-    /// Waits until it has ended: the work must have been told to. A process that does not end within seconds is
-    /// killed; it also ends when its parent does.
+    /// Waits until it has ended: the work must have been told to. A process that does not end
+    /// within seconds is killed; it also ends when its parent does.
     ~Partner();
     Partner(const Partner&) = delete;
 
@@ -39,7 +39,7 @@ void unmap_shared(void* memory, size_t bytes);
 template <class T>
 class Shared {
   public:
-    Shared() : object_(new (map_shared(sizeof(T))) T{}) {}
+    Shared() : object_(new(map_shared(sizeof(T))) T{}) {}
     ~Shared() { unmap_shared(object_, sizeof(T)); }
     Shared(const Shared&) = delete;
     T* operator->() const { return object_; }

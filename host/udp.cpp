@@ -35,7 +35,8 @@ File bound_socket(uint32_t address, uint16_t port) {
     File file(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (*file < 0) skip_errno("a UDP socket");
     sockaddr_in in = address_of(address, port);
-    if (bind(*file, reinterpret_cast<sockaddr*>(&in), sizeof in) != 0) skip_errno("binding a UDP socket");
+    if (bind(*file, reinterpret_cast<sockaddr*>(&in), sizeof in) != 0)
+        skip_errno("binding a UDP socket");
     timeval patience{patience_s, 0};
     setsockopt(*file, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     return file;
@@ -43,19 +44,26 @@ File bound_socket(uint32_t address, uint16_t port) {
 
 class Blocking : public Receiver {
   public:
-    Blocking(uint32_t address, uint16_t port, bool busy_poll) : socket_(bound_socket(address, port)), busy_poll_(busy_poll) {
+    Blocking(uint32_t address, uint16_t port, bool busy_poll)
+        : socket_(bound_socket(address, port)), busy_poll_(busy_poll) {
         if (!busy_poll) return;
         unsigned us = busy_poll_us;
         int one = 1;
-        if (setsockopt(*socket_, SOL_SOCKET, SO_BUSY_POLL, &us, sizeof us) != 0) skip_errno("SO_BUSY_POLL needs CAP_NET_ADMIN (root)");
+        if (setsockopt(*socket_, SOL_SOCKET, SO_BUSY_POLL, &us, sizeof us) != 0)
+            skip_errno("SO_BUSY_POLL needs CAP_NET_ADMIN (root)");
         setsockopt(*socket_, SOL_SOCKET, SO_PREFER_BUSY_POLL, &one, sizeof one);
     }
-    bool next(Payload& payload) override { return recv(*socket_, &payload, sizeof payload, 0) == sizeof payload; }
+    bool next(Payload& payload) override {
+        return recv(*socket_, &payload, sizeof payload, 0) == sizeof payload;
+    }
     const char* remark() override {
         unsigned id = 0;
         socklen_t length = sizeof id;
-        if (!busy_poll_ || (getsockopt(*socket_, SOL_SOCKET, SO_INCOMING_NAPI_ID, &id, &length) == 0 && id != 0)) return "";
-        return "no NAPI device stands behind this path: SO_BUSY_POLL had nothing to poll and recv() slept";
+        if (!busy_poll_ ||
+            (getsockopt(*socket_, SOL_SOCKET, SO_INCOMING_NAPI_ID, &id, &length) == 0 && id != 0))
+            return "";
+        return "no NAPI device stands behind this path: SO_BUSY_POLL had nothing to poll and "
+               "recv() slept";
     }
 
   private:
@@ -65,14 +73,17 @@ class Blocking : public Receiver {
 
 class Epoll : public Receiver {
   public:
-    Epoll(uint32_t address, uint16_t port) : socket_(bound_socket(address, port)), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+    Epoll(uint32_t address, uint16_t port)
+        : socket_(bound_socket(address, port)), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
         epoll_event in{};
         in.events = EPOLLIN;
-        if (*epoll_ < 0 || epoll_ctl(*epoll_, EPOLL_CTL_ADD, *socket_, &in) != 0) skip_errno("epoll");
+        if (*epoll_ < 0 || epoll_ctl(*epoll_, EPOLL_CTL_ADD, *socket_, &in) != 0)
+            skip_errno("epoll");
     }
     bool next(Payload& payload) override {
         epoll_event ready;
-        return epoll_wait(*epoll_, &ready, 1, patience_s * 1000) == 1 && recv(*socket_, &payload, sizeof payload, MSG_DONTWAIT) == sizeof payload;
+        return epoll_wait(*epoll_, &ready, 1, patience_s * 1000) == 1 &&
+               recv(*socket_, &payload, sizeof payload, MSG_DONTWAIT) == sizeof payload;
     }
 
   private:
@@ -85,7 +96,8 @@ class Spin : public Receiver {
     bool next(Payload& payload) override {
         uint64_t give_up = monotonic_ns() + patience_s * 1'000'000'000ull;
         while (recv(*socket_, &payload, sizeof payload, MSG_DONTWAIT) != sizeof payload)
-            if (errno != EAGAIN || ((++tries_ & 0xFFF) == 0 && monotonic_ns() > give_up)) return false;
+            if (errno != EAGAIN || ((++tries_ & 0xFFF) == 0 && monotonic_ns() > give_up))
+                return false;
         return true;
     }
 
@@ -94,12 +106,14 @@ class Spin : public Receiver {
     unsigned tries_ = 0;
 };
 
-/// A receive ring in memory that the kernel fills (packet(7), PACKET_MMAP; TPACKET_V2): the status word of the
-/// next frame is watched, no system call is made.
+/// A receive ring in memory that the kernel fills (packet(7), PACKET_MMAP; TPACKET_V2): the status
+/// word of the next frame is watched, no system call is made.
 class PacketRing : public Receiver {
   public:
     PacketRing(uint32_t address, uint16_t port, const char* link)
-        : socket_(socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, htons(ETH_P_IP))), nobody_(bound_socket(address, port)), port_(port) {
+        : socket_(socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, htons(ETH_P_IP))),
+          nobody_(bound_socket(address, port)),
+          port_(port) {
         if (*socket_ < 0) skip_errno("AF_PACKET needs CAP_NET_RAW (root)");
         int version = TPACKET_V2;
         tpacket_req ring{};
@@ -115,7 +129,8 @@ class PacketRing : public Receiver {
             setsockopt(*socket_, SOL_PACKET, PACKET_RX_RING, &ring, sizeof ring) != 0 ||
             bind(*socket_, reinterpret_cast<sockaddr*>(&in), sizeof in) != 0)
             skip_errno("AF_PACKET's ring");
-        void* memory = mmap(nullptr, frames * frame_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, *socket_, 0);
+        void* memory = mmap(nullptr, frames * frame_bytes, PROT_READ | PROT_WRITE,
+                            MAP_SHARED | MAP_POPULATE, *socket_, 0);
         if (memory == MAP_FAILED) skip_errno("mapping AF_PACKET's ring");
         ring_ = static_cast<char*>(memory);
     }
@@ -125,7 +140,8 @@ class PacketRing : public Receiver {
         for (;;) {
             auto* frame = reinterpret_cast<tpacket2_hdr*>(ring_ + at_ * frame_bytes);
             std::atomic_ref<uint32_t> status(frame->tp_status);
-            for (unsigned tries = 0; (status.load(std::memory_order_acquire) & TP_STATUS_USER) == 0;)
+            for (unsigned tries = 0;
+                 (status.load(std::memory_order_acquire) & TP_STATUS_USER) == 0;)
                 if ((++tries & 0xFFF) == 0 && monotonic_ns() > give_up) return false;
             bool mine = read(reinterpret_cast<const char*>(frame), *frame, payload);
             status.store(TP_STATUS_KERNEL, std::memory_order_release);
@@ -141,11 +157,14 @@ class PacketRing : public Receiver {
     bool read(const char* bytes, const tpacket2_hdr& frame, Payload& payload) const {
         sockaddr_ll from;
         std::memcpy(&from, bytes + TPACKET_ALIGN(sizeof(tpacket2_hdr)), sizeof from);
-        if (from.sll_pkttype == PACKET_OUTGOING || frame.tp_snaplen < sizeof(iphdr) + sizeof(udphdr) + sizeof payload) return false;
+        if (from.sll_pkttype == PACKET_OUTGOING ||
+            frame.tp_snaplen < sizeof(iphdr) + sizeof(udphdr) + sizeof payload)
+            return false;
         iphdr ip;
         std::memcpy(&ip, bytes + frame.tp_net, sizeof ip);
         size_t head = ip.ihl * 4u;
-        if (ip.protocol != IPPROTO_UDP || frame.tp_snaplen < head + sizeof(udphdr) + sizeof payload) return false;
+        if (ip.protocol != IPPROTO_UDP || frame.tp_snaplen < head + sizeof(udphdr) + sizeof payload)
+            return false;
         udphdr udp;
         std::memcpy(&udp, bytes + frame.tp_net + head, sizeof udp);
         if (ntohs(udp.uh_dport) != port_) return false;
@@ -162,7 +181,8 @@ class PacketRing : public Receiver {
 
 }  // namespace
 
-std::unique_ptr<Receiver> Receiver::make(std::string_view wait, uint32_t address, uint16_t port, const char* link) {
+std::unique_ptr<Receiver> Receiver::make(std::string_view wait, uint32_t address, uint16_t port,
+                                         const char* link) {
     if (wait == "epoll") return std::make_unique<Epoll>(address, port);
     if (wait == "spin") return std::make_unique<Spin>(address, port);
     if (wait == "packet-ring") return std::make_unique<PacketRing>(address, port, link);
@@ -173,7 +193,8 @@ uint16_t free_port(uint32_t address) {
     File socket = bound_socket(address, 0);
     sockaddr_in in{};
     socklen_t length = sizeof in;
-    if (getsockname(*socket, reinterpret_cast<sockaddr*>(&in), &length) != 0) skip_errno("getsockname");
+    if (getsockname(*socket, reinterpret_cast<sockaddr*>(&in), &length) != 0)
+        skip_errno("getsockname");
     return ntohs(in.sin_port);
 }
 
@@ -181,7 +202,8 @@ File sender_to(uint32_t address, uint16_t port) {
     File file(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (*file < 0) skip_errno("a UDP socket");
     sockaddr_in in = address_of(address, port);
-    if (connect(*file, reinterpret_cast<sockaddr*>(&in), sizeof in) != 0) skip_errno("connecting a UDP socket");
+    if (connect(*file, reinterpret_cast<sockaddr*>(&in), sizeof in) != 0)
+        skip_errno("connecting a UDP socket");
     return file;
 }
 

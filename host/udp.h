@@ -12,8 +12,8 @@ namespace doorbell::host {
 /// How long a packet is waited for: longer than a loaded machine leaves the sender aside.
 inline constexpr int patience_s = 20;
 
-/// Waits for packets on UDP port `port` of `address` (host byte order), in the network namespace in which it
-/// was made.
+/// Waits for packets on UDP port `port` of `address` (host byte order), in the network namespace in
+/// which it was made.
 class Receiver {
   public:
     virtual ~Receiver() = default;
@@ -23,7 +23,8 @@ class Receiver {
     virtual const char* remark() { return ""; }
 
     /// `wait`: block, epoll, busy-poll, spin or packet-ring (on the interface `link`). Throws Skip.
-    static std::unique_ptr<Receiver> make(std::string_view wait, uint32_t address, uint16_t port, const char* link);
+    static std::unique_ptr<Receiver> make(std::string_view wait, uint32_t address, uint16_t port,
+                                          const char* link);
 };
 
 /// A port of `address` that nobody has, in the calling thread's namespace. Throws Skip.

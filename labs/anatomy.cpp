@@ -1,13 +1,12 @@
-// What happens between the doorbell and the resumed instruction? One interrupt, cut into stages by timestamps in
-// its handler, out of ring 0 and out of ring 3:
+// What happens between the doorbell and the resumed instruction? One interrupt, cut into stages by
+// timestamps in its handler, out of ring 0 and out of ring 3:
 //
-//     jolt              from the raise to the processor's answer: what the way of the event adds to INT n
-//     lookup            gate, stack, the first two pushes: the share that INT n pays too, measured beforehand
-//     save              the other registers that a C++ handler may use
-//     action            the handler's work: a count and a flag
-//     end-of-interrupt  the local APIC is told (for INT n there is nobody to tell)
-//     restore           the registers again
-//     resume            two pops, IRETQ and the interrupted code's next timestamp
+//     jolt              from the raise to the processor's answer: what the way of the event adds to
+//     INT n lookup            gate, stack, the first two pushes: the share that INT n pays too,
+//     measured beforehand save              the other registers that a C++ handler may use action
+//     the handler's work: a count and a flag end-of-interrupt  the local APIC is told (for INT n
+//     there is nobody to tell) restore           the registers again resume            two pops,
+//     IRETQ and the interrupted code's next timestamp
 //
 // Each stage holds the timestamp that ends it (four instructions: LFENCE, RDTSC, two stores).
 #include "firmware/cpu/descriptors.h"
@@ -22,7 +21,8 @@
 #include "labs/kit/traffic.h"
 
 extern "C" {
-// What a handler leaves behind, and what it needs. `fired` points to a word that ring 3 can read as well.
+// What a handler leaves behind, and what it needs. `fired` points to a word that ring 3 can read as
+// well.
 struct alignas(64) AnatomyEvent {
     uint64_t marks[5];  ///< known, saved, acted, end of interrupt, restored
     uint64_t end_of_interrupt;
@@ -93,17 +93,18 @@ namespace doorbell::labs {
 namespace {
 
 constexpr Case cases[] = {
-    "source=int ring=0",   "source=int ring=3",   "source=lapic ring=0", "source=lapic ring=3", "source=ipi ring=0",
-    "source=ipi ring=3",   "source=nic ring=0",   "source=nic ring=3",   "source=msi ring=0",   "source=msi ring=3",
-    "source=hpet ring=0",  "source=hpet ring=3",
+    "source=int ring=0", "source=int ring=3", "source=lapic ring=0", "source=lapic ring=3",
+    "source=ipi ring=0", "source=ipi ring=3", "source=nic ring=0",   "source=nic ring=3",
+    "source=msi ring=0", "source=msi ring=3", "source=hpet ring=0",  "source=hpet ring=3",
 };
 
-constexpr const char* stages[] = {"jolt", "lookup", "save", "action", "end-of-interrupt", "restore", "resume"};
+constexpr const char* stages[] = {"jolt",    "lookup", "save", "action", "end-of-interrupt",
+                                  "restore", "resume"};
 
 constexpr uint8_t event_vector = cpu::vector::first_free + 8;
 constexpr uint64_t spacing = 5000;  ///< TSC ticks from arming a timer to its deadline, at least
 constexpr uint64_t timer_is_late = 10 * spacing;
-constexpr uint64_t trials = 32;     ///< of INT n, for the lookup
+constexpr uint64_t trials = 32;  ///< of INT n, for the lookup
 /// Shorthand "self", level "assert", fixed delivery (SDM vol. 3A, "Interrupt Command Register").
 constexpr uint32_t self_command = 1 << 18 | 1 << 14 | event_vector;
 
@@ -113,7 +114,7 @@ enum class Source : uint32_t { interrupt_instruction, armed, self_ipi, self_ipi_
 struct Trial {
     Source source = Source::armed;
     uint64_t (*arm)(uint64_t delay) = nullptr;  ///< starts the timer; the deadline
-    bool (*valid)() = nullptr;                  ///< whether the event was the one that was armed; null: always
+    bool (*valid)() = nullptr;  ///< whether the event was the one that was armed; null: always
     const cpu::LocalApic* apic = nullptr;
     Bench* bench = nullptr;
     measure::Series* latency = nullptr;
@@ -130,18 +131,21 @@ Trial trial;
 /// Starts what will interrupt; for an armed timer, notes its deadline.
 [[maybe_unused, gnu::noinline]] uint64_t prepare() {
     *anatomy_event.fired = 0;
-    if (trial.source == Source::armed) trial.raised = trial.arm(spacing + trial.bench->random.below(spacing / 4));
+    if (trial.source == Source::armed)
+        trial.raised = trial.arm(spacing + trial.bench->random.below(spacing / 4));
     return 0;
 }
 
-/// The x2APIC is ring 0's alone: the interrupt is pending on the way back to ring 3, and taken there.
+/// The x2APIC is ring 0's alone: the interrupt is pending on the way back to ring 3, and taken
+/// there.
 [[maybe_unused, gnu::noinline]] uint64_t send_to_self() {
     trial.raised = measure::end() + to_the_store;
     (void)trial.apic->send_self(event_vector);
     return 0;
 }
 
-/// The event is over: `raised` as the raiser knows it (0: prepare() knows it), `resumed` the next timestamp.
+/// The event is over: `raised` as the raiser knows it (0: prepare() knows it), `resumed` the next
+/// timestamp.
 [[maybe_unused, gnu::noinline]] uint64_t collect(uint64_t raised, uint64_t resumed) {
     if (raised == 0) raised = trial.raised;
     if (trial.valid != nullptr && !trial.valid()) return 0;
@@ -160,7 +164,8 @@ Trial trial;
     return 0;
 }
 
-constexpr uint32_t prepare_call = kernel::call::fast_lab, send_call = prepare_call + 1, collect_call = prepare_call + 2;
+constexpr uint32_t prepare_call = kernel::call::fast_lab, send_call = prepare_call + 1,
+                   collect_call = prepare_call + 2;
 
 // The interrupted code, the same in ring 0 and ring 3.
 
@@ -213,30 +218,39 @@ struct Times {
 }
 
 template <bool user>
-[[gnu::always_inline]] inline void events(const volatile uint32_t* fired, uint64_t count, Source source, uint64_t command_register) {
+[[gnu::always_inline]] inline void events(const volatile uint32_t* fired, uint64_t count,
+                                          Source source, uint64_t command_register) {
     for (uint64_t i = 0; i < count; ++i) {
-        if constexpr (user) kernel::user::call(prepare_call);
-        else prepare();
+        if constexpr (user)
+            kernel::user::call(prepare_call);
+        else
+            prepare();
         Times times{0, 0};
         if (source == Source::interrupt_instruction) {
             times = by_instruction();
         } else {
             if (source == Source::self_ipi) times.raised = command(command_register);
             if (source == Source::self_ipi_by_kernel) {
-                if constexpr (user) kernel::user::call(send_call);
-                else send_to_self();
+                if constexpr (user)
+                    kernel::user::call(send_call);
+                else
+                    send_to_self();
             }
             times.resumed = until_fired(fired);
         }
-        if constexpr (user) kernel::user::call(collect_call, times.raised, times.resumed);
-        else collect(times.raised, times.resumed);
+        if constexpr (user)
+            kernel::user::call(collect_call, times.raised, times.resumed);
+        else
+            collect(times.raised, times.resumed);
     }
 }
 
-[[gnu::noinline]] void in_ring0(const volatile uint32_t* fired, uint64_t count, Source source, uint64_t command_register) {
+[[gnu::noinline]] void in_ring0(const volatile uint32_t* fired, uint64_t count, Source source,
+                                uint64_t command_register) {
     events<false>(fired, count, source, command_register);
 }
-DOORBELL_USER void in_ring3(const volatile uint32_t* fired, uint64_t count, Source source, uint64_t command_register) {
+DOORBELL_USER void in_ring3(const volatile uint32_t* fired, uint64_t count, Source source,
+                            uint64_t command_register) {
     events<true>(fired, count, source, command_register);
 }
 
@@ -251,7 +265,9 @@ class Ring {
         anatomy_event.fired = reinterpret_cast<volatile uint32_t*>(page);
         fired_ = page;
         const cpu::LocalApic& apic = *bench_.machine.apic.device;
-        if (!apic.x2()) command_register_ = apic.xapic().base() + static_cast<uint64_t>(cpu::ApicRegister::interrupt_command);
+        if (!apic.x2())
+            command_register_ =
+                apic.xapic().base() + static_cast<uint64_t>(cpu::ApicRegister::interrupt_command);
         if (!user_) return {};
         auto up = kernel_.start({});
         if (!up) return up;
@@ -263,9 +279,10 @@ class Ring {
         if (!apic.x2()) {
             // Ring 3 rings for itself: the APIC's page, behind the shared one, for this task alone.
             constexpr uint64_t at = kernel::shared_start + (1 << 20);
-            constexpr uint64_t flags =
-                cpu::PageFlags::writable | cpu::PageFlags::user | cpu::PageFlags::no_execute | cpu::PageFlags::uncached;
-            auto mapped = (*space)->tables.map(at, apic.xapic().base(), cpu::PageTables::page, flags);
+            constexpr uint64_t flags = cpu::PageFlags::writable | cpu::PageFlags::user |
+                                       cpu::PageFlags::no_execute | cpu::PageFlags::uncached;
+            auto mapped =
+                (*space)->tables.map(at, apic.xapic().base(), cpu::PageTables::page, flags);
             if (!mapped) return mapped;
             command_register_ = at + static_cast<uint64_t>(cpu::ApicRegister::interrupt_command);
         }
@@ -281,14 +298,16 @@ class Ring {
     Result<void> run(uint64_t count, Source source) {
         if (!user_) {
             cpu::enable_interrupts();
-            in_ring0(reinterpret_cast<const volatile uint32_t*>(fired_), count, source, command_register_);
+            in_ring0(reinterpret_cast<const volatile uint32_t*>(fired_), count, source,
+                     command_register_);
             cpu::disable_interrupts();
             return {};
         }
         kernel_.restart(*task_, reinterpret_cast<const void*>(in_ring3),
                         {fired_, count, static_cast<uint64_t>(source), command_register_});
         kernel_.run();
-        if (!task_->ended() || task_->ended_by != 0) return Error{"the task did not end by itself: signal", task_->ended_by};
+        if (!task_->ended() || task_->ended_by != 0)
+            return Error{"the task did not end by itself: signal", task_->ended_by};
         return {};
     }
 
@@ -300,7 +319,8 @@ class Ring {
     uint64_t fired_ = 0, command_register_ = 0;
 };
 
-/// One event, waited for until `late` ticks after its deadline, which `raise` gives: the measured loops have no end.
+/// One event, waited for until `late` ticks after its deadline, which `raise` gives: the measured
+/// loops have no end.
 [[gnu::noinline]] Result<void> try_once(uint64_t (*raise)(uint64_t), uint64_t late) {
     *anatomy_event.fired = 0;
     cpu::enable_interrupts();
@@ -321,12 +341,16 @@ class Ring {
     trial.entry = &bench.series("entry");
     bench.repeat([&](uint64_t count) {
         trial.missing = count;
-        // An event that was not the one that was armed is no sample. There is another try, but not for ever.
+        // An event that was not the one that was armed is no sample. There is another try, but not
+        // for ever.
         for (unsigned fruitless = 0; done && trial.missing != 0;) {
             uint64_t before = trial.missing;
             done = ring.run(trial.missing, trial.source);
             fruitless = trial.missing == before ? fruitless + 1 : 0;
-            if (done && fruitless == 8) done = Error{"the events that came were not the ones that were armed: samples missing", before};
+            if (done && fruitless == 8)
+                done =
+                    Error{"the events that came were not the ones that were armed: samples missing",
+                          before};
         }
     });
     return done;
@@ -362,10 +386,12 @@ Result<void> measure_source(Bench& bench, Ring& ring, std::string_view source) {
     cpu::set_gate(event_vector, apic.x2() ? anatomy_handler_x2apic : anatomy_handler_xapic);
     if (source == "ipi") {
         trial.source = apic.x2() ? Source::self_ipi_by_kernel : Source::self_ipi;
-        auto arrives = try_once([](uint64_t) {
-            (void)trial.apic->send_self(event_vector);
-            return measure::end();
-        }, timer_is_late);
+        auto arrives = try_once(
+            [](uint64_t) {
+                (void)trial.apic->send_self(event_vector);
+                return measure::end();
+            },
+            timer_is_late);
         return arrives ? record(bench, ring) : arrives;
     }
     trial.source = Source::armed;
@@ -384,7 +410,9 @@ Result<void> body(Bench& bench, const Case& which) {
     const cpu::LocalApic& apic = *bench.machine.apic.device;
     trial = {.source = Source::interrupt_instruction, .apic = &apic, .bench = &bench};
     anatomy_event = {};
-    if (!apic.x2()) anatomy_event.end_of_interrupt = apic.xapic().base() + static_cast<uint64_t>(cpu::ApicRegister::end_of_interrupt);
+    if (!apic.x2())
+        anatomy_event.end_of_interrupt =
+            apic.xapic().base() + static_cast<uint64_t>(cpu::ApicRegister::end_of_interrupt);
     Ring ring(bench, which.number("ring") == 3);
     auto done = ring.start();
     if (!done) return done;
@@ -400,15 +428,18 @@ Result<void> body(Bench& bench, const Case& which) {
 char because_buffer[300];
 
 Verdict user_costs_more(const Results& results) {
-    return below(results, "anatomy", {"source=lapic ring=0", "latency"}, {"source=lapic ring=3", "latency"}, 1,
-                 "this clock counts an interrupt as one instruction, whatever ring it comes out of", because_buffer);
+    return below(results, "anatomy", {"source=lapic ring=0", "latency"},
+                 {"source=lapic ring=3", "latency"}, 1,
+                 "this clock counts an interrupt as one instruction, whatever ring it comes out of",
+                 because_buffer);
 }
 
 Verdict short_entry(const Results& results) {
     const Summary* s = results.find("anatomy", "source=int ring=3", "entry");
     if (s == nullptr) return {Verdict::Holds::cannot_say, "the case was not run"};
     wire::Text text(because_buffer);
-    text << "min " << s->min << ", max " << s->max << " " << s->unit << " over " << s->count << " samples (" << s->evidence << ")";
+    text << "min " << s->min << ", max " << s->max << " " << s->unit << " over " << s->count
+         << " samples (" << s->evidence << ")";
     if (std::string_view(s->evidence) != "exact") {
         text << "; only a clock that counts instructions shows path lengths";
         return {Verdict::Holds::cannot_say, text.view()};
@@ -418,18 +449,22 @@ Verdict short_entry(const Results& results) {
 
 constexpr Claim claims[] = {
     {"an interrupt out of ring 3 costs more than one out of ring 0", in_image(user_costs_more)},
-    {"out of ring 3 it is at most 12 instructions to the handler's first timestamp", in_image(short_entry)},
+    {"out of ring 3 it is at most 12 instructions to the handler's first timestamp",
+     in_image(short_entry)},
 };
 
-constexpr const char* shown[] = {"instructions", "loads", "stores", "mmio_writes", "iretq", "branch_misses"};
+constexpr const char* shown[] = {"instructions", "loads", "stores",
+                                 "mmio_writes",  "iretq", "branch_misses"};
 
 }  // namespace
 
 extern const Lab anatomy_lab{
     .name = "anatomy",
     .question = "What happens between the doorbell and the resumed instruction?",
-    .needs = "a local APIC; a network card with MSI-X for source=nic; an HPET for source=hpet, one that can send "
-             "messages for source=msi",
+    .needs =
+        "a local APIC; a network card with MSI-X for source=nic; an HPET for source=hpet, one that "
+        "can send "
+        "messages for source=msi",
     .cases = cases,
     .settings = {},
     .claims = claims,

@@ -1,12 +1,14 @@
-// Why put 1000 notes in one bag? A task makes 1000 records, one after the other, and hands them to the kernel in
-// calls of `size`. The kernel checks the bag's address and enters the records into its ledger.
+// Why put 1000 notes in one bag? A task makes 1000 records, one after the other, and hands them to
+// the kernel in calls of `size`. The kernel checks the bag's address and enters the records into
+// its ledger.
 //
 //     total   1000 records made and deposited
 //     cost    a record's share of the depositing: total less the making alone, over 1000, rounded
 //     first   from the making of the first record until the call that carried it is back
 //
-// The same of a network card (`to=card`): 1000 records, a frame each, and one ring of the card's doorbell for `size` of
-// them; making them is no part of it. `doorbell run burst` asks more of the card.
+// The same of a network card (`to=card`): 1000 records, a frame each, and one ring of the card's
+// doorbell for `size` of them; making them is no part of it. `doorbell run burst` asks more of the
+// card.
 #include "firmware/kernel/kernel.h"
 #include "firmware/measure/timestamp.h"
 #include "labs/kit/bench.h"
@@ -18,7 +20,8 @@ namespace doorbell::labs {
 namespace {
 
 constexpr Case cases[] = {
-    "size=1", "size=2", "size=5", "size=10", "size=20", "size=50", "size=100", "size=200", "size=500", "size=1000",
+    "size=1",         "size=2",          "size=5",           "size=10",           "size=20",
+    "size=50",        "size=100",        "size=200",         "size=500",          "size=1000",
     "to=card size=1", "to=card size=10", "to=card size=100", "to=card size=1000",
 };
 
@@ -50,7 +53,8 @@ Ledger ledger;
 /// Enters `count` notes that lie at `user` in the calling task's memory; how many, or why not.
 [[maybe_unused]] uint64_t deposit(uint64_t user, uint64_t count) {
     if (count > records - ledger.used) return kernel::invalid;
-    uint64_t at = kernel_state.current->space->memory.at(user, count * sizeof(Note), kernel::Access::read);
+    uint64_t at =
+        kernel_state.current->space->memory.at(user, count * sizeof(Note), kernel::Access::read);
     if (at == 0) return kernel::bad_address;
     // volatile: no call of a library's copy, whose length would depend on who built the image.
     auto* from = reinterpret_cast<const volatile uint64_t*>(at);
@@ -66,7 +70,8 @@ Ledger ledger;
 // Ring 3: the depositor.
 
 /// Makes one bag of notes; the number of the next note.
-[[gnu::always_inline]] inline uint64_t make_bag(volatile Note* bag, uint64_t size, uint64_t number) {
+[[gnu::always_inline]] inline uint64_t make_bag(volatile Note* bag, uint64_t size,
+                                                uint64_t number) {
     for (uint64_t i = 0; i < size; ++i, ++number) {
         bag[i].number = number;
         bag[i].amount = number * 0x9E3779B97F4A7C15;
@@ -91,7 +96,8 @@ DOORBELL_USER uint64_t deposit_all(Day* days, uint64_t count, volatile Note* bag
         uint64_t first = measure::end();
         while (number < records) {
             number = make_bag(bag, size, number);
-            refused |= kernel::user::call(deposit_call, reinterpret_cast<uint64_t>(bag), size) - size;
+            refused |=
+                kernel::user::call(deposit_call, reinterpret_cast<uint64_t>(bag), size) - size;
         }
         days[i].total = measure::end() - start;
         days[i].first = first - start;
@@ -102,7 +108,8 @@ DOORBELL_USER uint64_t deposit_all(Day* days, uint64_t count, volatile Note* bag
 bool ledger_is_whole() {
     if (ledger.used != records) return false;
     for (uint64_t i = 0; i < records; ++i)
-        if (ledger.notes[i].number != i || ledger.notes[i].amount != i * 0x9E3779B97F4A7C15) return false;
+        if (ledger.notes[i].number != i || ledger.notes[i].amount != i * 0x9E3779B97F4A7C15)
+            return false;
     return true;
 }
 
@@ -110,7 +117,8 @@ Result<void> send_to_card(Bench& bench, uint32_t size) {
     auto pair = open_pair(bench, {}, {256, 1024});
     if (!pair) return pair.error();
     nic::Nic& nic = *pair->under_test;
-    if (nic.transmit_room() < size) return Error{"the card's transmit ring has less room than the bag", nic.transmit_room()};
+    if (nic.transmit_room() < size)
+        return Error{"the card's transmit ring has less room than the bag", nic.transmit_room()};
     auto frames = make_frames(bench, size, nic::shortest_frame, pair->sender().mac(), nic.mac());
     if (frames.empty()) return Error{"no memory for the frames"};
     measure::Series& cost = bench.series("cost");
@@ -122,13 +130,15 @@ Result<void> send_to_card(Bench& bench, uint32_t size) {
     bench.repeat([&](uint64_t count) {
         for (uint64_t day = 0; day < (count + 9) / 10 && outcome; ++day) {
             uint64_t whole = 0, until_first = 0;
-            // Bag by bag, since the ring need not hold them all: the card's sending is not the depositor's time.
+            // Bag by bag, since the ring need not hold them all: the card's sending is not the
+            // depositor's time.
             for (uint64_t sent = 0; sent < records; sent += size) {
                 uint64_t start = measure::begin();
                 uint32_t taken = nic.transmit(frames.data(), size);
                 uint64_t took = measure::end() - start;
                 if (taken != size || !patience.until(100, [&] { return nic.all_sent(); })) {
-                    outcome = why_missing(nic, nic, Error{"the card did not send a bag within 100 ms"});
+                    outcome =
+                        why_missing(nic, nic, Error{"the card did not send a bag within 100 ms"});
                     return;
                 }
                 whole += took - overhead;
@@ -149,13 +159,16 @@ Result<void> body(Bench& bench, const Case& which) {
     measure::Series& total = bench.series("total", {.less_overhead = true});
     measure::Series& first = bench.series("first", {.less_overhead = true});
     // A sample is a thousand records already.
-    uint64_t most = bench.samples() < 100 ? bench.samples() : bench.samples() / 10 < 100 ? 100 : bench.samples() / 10;
+    uint64_t most = bench.samples() < 100        ? bench.samples()
+                    : bench.samples() / 10 < 100 ? 100
+                                                 : bench.samples() / 10;
     kernel::Kernel kernel(bench.machine);
     auto up = kernel.start({});
     if (!up) return up;
     auto notes = bench.machine.arena.array<Note>(records);
     auto space = kernel.make_space(most * sizeof(Day) + size * sizeof(Note) + 65536);
-    if (!space || notes.empty()) return Error{"not enough memory for the ledger and the samples asked for"};
+    if (!space || notes.empty())
+        return Error{"not enough memory for the ledger and the samples asked for"};
     ledger = {notes.data(), 0};
     kernel.set_fast_call(open_call, open_ledger);
     kernel.set_fast_call(deposit_call, deposit);
@@ -168,11 +181,15 @@ Result<void> body(Bench& bench, const Case& which) {
     Result<void> done;
     bench.repeat([&](uint64_t wanted) {
         uint64_t count = wanted < most ? wanted : most;
-        kernel.restart(**task, reinterpret_cast<const void*>(deposit_all), {days, count, bag, size});
+        kernel.restart(**task, reinterpret_cast<const void*>(deposit_all),
+                       {days, count, bag, size});
         kernel.run();
-        if ((*task)->ended_by != 0) done = Error{"the task did not end by itself: signal", (*task)->ended_by};
-        else if ((*task)->exit_value != 0) done = Error{"the kernel refused a bag"};
-        else if (!ledger_is_whole()) done = Error{"the ledger does not hold every record once"};
+        if ((*task)->ended_by != 0)
+            done = Error{"the task did not end by itself: signal", (*task)->ended_by};
+        else if ((*task)->exit_value != 0)
+            done = Error{"the kernel refused a bag"};
+        else if (!ledger_is_whole())
+            done = Error{"the ledger does not hold every record once"};
         for (uint64_t i = 0; i < count; ++i) {
             uint64_t depositing = day[i].total > day[i].making ? day[i].total - day[i].making : 0;
             cost.record((depositing + records / 2) / records);
@@ -187,10 +204,12 @@ char because_buffer[300];
 
 Verdict bag_saves(const Results& results) {
     return below(results, "batch", {"size=1000", "cost"}, {"size=1", "cost"}, 10,
-                 "this clock counts a ring crossing as one instruction, and so the notes too cheap", because_buffer);
+                 "this clock counts a ring crossing as one instruction, and so the notes too cheap",
+                 because_buffer);
 }
 Verdict first_waits(const Results& results) {
-    return below(results, "batch", {"size=1", "first"}, {"size=1000", "first"}, 10, nullptr, because_buffer);
+    return below(results, "batch", {"size=1", "first"}, {"size=1000", "first"}, 10, nullptr,
+                 because_buffer);
 }
 Verdict hundred_is_enough(const Results& results) {
     const Summary* one = results.find("batch", "size=1", "cost");
@@ -199,20 +218,23 @@ Verdict hundred_is_enough(const Results& results) {
     if (one == nullptr || hundred == nullptr || thousand == nullptr)
         return {Verdict::Holds::cannot_say, "one of the three cases was not run"};
     wire::Text text(because_buffer);
-    text << "a record costs " << one->p50 << " alone, " << hundred->p50 << " in a bag of 100, " << thousand->p50 << " "
-         << one->unit << " in one of 1000 (" << one->evidence << ")";
+    text << "a record costs " << one->p50 << " alone, " << hundred->p50 << " in a bag of 100, "
+         << thousand->p50 << " " << one->unit << " in one of 1000 (" << one->evidence << ")";
     uint64_t saved = one->p50 > thousand->p50 ? one->p50 - thousand->p50 : 0;
     uint64_t still = hundred->p50 > thousand->p50 ? hundred->p50 - thousand->p50 : 0;
-    return {saved != 0 && still * 20 <= saved ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    return {saved != 0 && still * 20 <= saved ? Verdict::Holds::yes : Verdict::Holds::no,
+            text.view()};
 }
 
 constexpr Claim claims[] = {
     {"one bag of 1000 costs under a tenth of 1000 notes", in_image(bag_saves)},
-    {"the first record waits more than ten times as long in a bag of 1000 as alone", in_image(first_waits)},
+    {"the first record waits more than ten times as long in a bag of 1000 as alone",
+     in_image(first_waits)},
     {"a bag of 100 saves at least 95 % of what a bag of 1000 saves", in_image(hundred_is_enough)},
 };
 
-constexpr const char* shown[] = {"instructions", "syscall", "l1d_misses", "l2_misses", "branch_misses"};
+constexpr const char* shown[] = {"instructions", "syscall", "l1d_misses", "l2_misses",
+                                 "branch_misses"};
 
 }  // namespace
 

@@ -1,6 +1,6 @@
-// How many packets should be queued for one ring of the doorbell? `cost` is what one packet costs the processor, the
-// doorbell's store included; `first` is how long the first packet of the burst is held back by the others: from its
-// being ready to the store that sends it.
+// How many packets should be queued for one ring of the doorbell? `cost` is what one packet costs
+// the processor, the doorbell's store included; `first` is how long the first packet of the burst
+// is held back by the others: from its being ready to the store that sends it.
 #include "firmware/measure/timestamp.h"
 #include "firmware/wire/text.h"
 #include "labs/kit/bench.h"
@@ -12,12 +12,14 @@ namespace doorbell::labs {
 namespace {
 
 constexpr Case cases[] = {
-    "model=e1000e burst=1",       "model=e1000e burst=2",       "model=e1000e burst=4",      "model=e1000e burst=8",
-    "model=e1000e burst=16",      "model=e1000e burst=32",      "model=e1000e burst=64",     "model=e1000e burst=128",
-    "model=e1000e burst=256",     "model=e1000e burst=512",     "model=e1000e burst=1024",   "model=virtio-net burst=1",
-    "model=virtio-net burst=2",   "model=virtio-net burst=4",   "model=virtio-net burst=8",  "model=virtio-net burst=16",
-    "model=virtio-net burst=32",  "model=virtio-net burst=64",  "model=virtio-net burst=128", "model=virtio-net burst=256",
-    "model=virtio-net burst=512", "model=virtio-net burst=1024",
+    "model=e1000e burst=1",        "model=e1000e burst=2",       "model=e1000e burst=4",
+    "model=e1000e burst=8",        "model=e1000e burst=16",      "model=e1000e burst=32",
+    "model=e1000e burst=64",       "model=e1000e burst=128",     "model=e1000e burst=256",
+    "model=e1000e burst=512",      "model=e1000e burst=1024",    "model=virtio-net burst=1",
+    "model=virtio-net burst=2",    "model=virtio-net burst=4",   "model=virtio-net burst=8",
+    "model=virtio-net burst=16",   "model=virtio-net burst=32",  "model=virtio-net burst=64",
+    "model=virtio-net burst=128",  "model=virtio-net burst=256", "model=virtio-net burst=512",
+    "model=virtio-net burst=1024",
 };
 
 constexpr Setting settings[] = {
@@ -39,14 +41,16 @@ uint64_t drain(nic::Nic& nic, nic::FrameTally& tally) {
 
 Result<void> body(Bench& bench, const Case& which) {
     auto burst = static_cast<uint32_t>(which.number("burst"));
-    // In loopback every frame would come back to a receiver that does not listen; a card without a cable sends into
-    // the void as well, so loopback or not makes no difference there.
+    // In loopback every frame would come back to a receiver that does not listen; a card without a
+    // cable sends into the void as well, so loopback or not makes no difference there.
     auto pair = open_pair(bench, which["model"], {256, 2048});
     if (!pair) return pair.error();
     nic::Nic& nic = *pair->under_test;
-    if (nic.transmit_room() < burst) return Error{"the card's transmit ring has less room than the burst", nic.transmit_room()};
+    if (nic.transmit_room() < burst)
+        return Error{"the card's transmit ring has less room than the burst", nic.transmit_room()};
     nic::MacAddress to = pair->far_end ? pair->far_end->mac() : nic.mac();
-    auto frames = make_frames(bench, burst, static_cast<uint32_t>(bench.setting("length")), to, nic.mac());
+    auto frames =
+        make_frames(bench, burst, static_cast<uint32_t>(bench.setting("length")), to, nic.mac());
     if (frames.empty()) return Error{"no memory for the frames"};
     measure::Series& cost = bench.series("cost");
     measure::Series& first = bench.series("first", {.counted = true});
@@ -68,14 +72,19 @@ Result<void> body(Bench& bench, const Case& which) {
             cost.record((took + burst - 1) / burst);
             first.record(took);
             if (!patience.until(100, [&] { return nic.all_sent(); })) {
-                outcome = why_missing(nic, nic, Error{"the card did not send a burst within 100 ms"});
+                outcome =
+                    why_missing(nic, nic, Error{"the card did not send a burst within 100 ms"});
                 return;
             }
             // What was sent must arrive, all of it.
             uint64_t arrived = 0;
-            if (pair->far_end && !patience.until(100, [&] { return (arrived += drain(*pair->far_end, tally)) >= burst; }))
+            if (pair->far_end && !patience.until(100, [&] {
+                    return (arrived += drain(*pair->far_end, tally)) >= burst;
+                }))
                 outcome = why_missing(*pair->far_end, nic,
-                                      Error{"frames that were sent did not arrive at the cable's other end within 100 ms", burst - arrived});
+                                      Error{"frames that were sent did not arrive at the cable's "
+                                            "other end within 100 ms",
+                                            burst - arrived});
             if (!pair->far_end) drain(nic, tally);
         }
     });
@@ -86,30 +95,37 @@ Result<void> body(Bench& bench, const Case& which) {
 char because_buffer[300];
 
 Verdict batching_pays(const Results& results) {
-    return below(results, "burst", {"model=e1000e burst=32", "cost"}, {"model=e1000e burst=1", "cost"}, 2, nullptr, because_buffer);
+    return below(results, "burst", {"model=e1000e burst=32", "cost"},
+                 {"model=e1000e burst=1", "cost"}, 2, nullptr, because_buffer);
 }
 
 Verdict most_is_won_early(const Results& results) {
     const Summary* some = results.find("burst", "model=e1000e burst=32", "cost");
     const Summary* many = results.find("burst", "model=e1000e burst=1024", "cost");
-    if (some == nullptr || many == nullptr) return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
+    if (some == nullptr || many == nullptr)
+        return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
     wire::Text text(because_buffer);
-    text << "in bursts of 32 " << some->p50 << " " << some->unit << " a packet, of 1024 " << many->p50 << " (" << some->evidence << ")";
+    text << "in bursts of 32 " << some->p50 << " " << some->unit << " a packet, of 1024 "
+         << many->p50 << " (" << some->evidence << ")";
     return {many->p50 * 5 > some->p50 * 4 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
 }
 
 constexpr Claim claims[] = {
     {"a packet in a burst of 32 costs less than half of a packet alone", in_image(batching_pays)},
-    {"beyond 32 packets a doorbell, longer bursts save less than a fifth", in_image(most_is_won_early)},
+    {"beyond 32 packets a doorbell, longer bursts save less than a fifth",
+     in_image(most_is_won_early)},
 };
 
-constexpr const char* shown[] = {"instructions", "stores", "mmio_writes", "l1d_misses", "l2_misses", "llc_misses"};
+constexpr const char* shown[] = {"instructions", "stores",    "mmio_writes",
+                                 "l1d_misses",   "l2_misses", "llc_misses"};
 
 }  // namespace
 
 extern const Lab burst_lab{
     .name = "burst",
-    .question = "What does a packet cost to send, and how long is the first held back, when one doorbell serves a burst?",
+    .question =
+        "What does a packet cost to send, and how long is the first held back, when one doorbell "
+        "serves a burst?",
     .needs = "a network card (e1000e, virtio-net)",
     .cases = cases,
     .settings = settings,

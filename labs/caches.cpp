@@ -1,32 +1,35 @@
-// Is what counts here to be believed? Walks whose loads, stores and misses are known beforehand, so that a
-// counter can be held against them: for the cache model, and for a processor's own counters.
-#include "labs/kit/walks.h"
-
+// Is what counts here to be believed? Walks whose loads, stores and misses are known beforehand, so
+// that a counter can be held against them: for the cache model, and for a processor's own counters.
 #include "firmware/cpu/descriptors.h"
 #include "firmware/wire/text.h"
 #include "labs/kit/bench.h"
 #include "labs/kit/lab.h"
+#include "labs/kit/walks.h"
 
 DOORBELL_WALKS;
 
-// What hardware charges for besides misses. walk_memory: loads and stores over the border of a line and of a page, one
-// that is both, and a string. walk_events(memory, the local APIC's page): 2 port reads, 3 port writes, 4 MMIO reads, 3
-// MMIO writes, 5 INT n, 1 interrupt (of the processor to itself), 2 writes to CR3, 3 INVLPG; the handler's are 1 MMIO
-// write and 1 IRETQ each.
+// What hardware charges for besides misses. walk_memory: loads and stores over the border of a line
+// and of a page, one that is both, and a string. walk_events(memory, the local APIC's page): 2 port
+// reads, 3 port writes, 4 MMIO reads, 3 MMIO writes, 5 INT n, 1 interrupt (of the processor to
+// itself), 2 writes to CR3, 3 INVLPG; the handler's are 1 MMIO write and 1 IRETQ each.
 extern "C" {
 Walk walk_memory, walk_events;
 void event_handler();
 }
 DOORBELL_WALK("walk_memory",
               "movq 60(%rdi), %rax\n\tmovq %rax, 4092(%rdi)\n\tlock addq $1, 128(%rdi)\n\t"
-              "movq %rcx, %r11\n\tleaq 256(%rdi), %rsi\n\taddq $512, %rdi\n\tmovl $8, %ecx\n\trep movsb\n\tmovq %r11, %rcx\n\t");
+              "movq %rcx, %r11\n\tleaq 256(%rdi), %rsi\n\taddq $512, %rdi\n\tmovl $8, %ecx\n\trep "
+              "movsb\n\tmovq %r11, %rcx\n\t");
 DOORBELL_WALK("walk_events",
               ".rept 2\n\tinb $0x80, %al\n\t.endr\n\t.rept 3\n\toutb %al, $0x80\n\t.endr\n\t"
-              ".rept 4\n\tmovl 0x20(%rsi), %eax\n\t.endr\n\txorl %eax, %eax\n\t.rept 2\n\tmovl %eax, 0x80(%rsi)\n\t.endr\n\t"
+              ".rept 4\n\tmovl 0x20(%rsi), %eax\n\t.endr\n\txorl %eax, %eax\n\t.rept 2\n\tmovl "
+              "%eax, 0x80(%rsi)\n\t.endr\n\t"
               ".rept 5\n\tint $0x63\n\t.endr\n\t"
               "movl $0x40000 + 0x63, 0x300(%rsi)\n\tsti\n\tnop\n\tnop\n\tcli\n\t"
-              "movq %cr3, %rax\n\t.rept 2\n\tmovq %rax, %cr3\n\t.endr\n\t.rept 3\n\tinvlpg (%rdi)\n\t.endr\n\t");
-asm(".pushsection .text.walks, \"ax\"\nevent_handler:\n\tmovl $0, 0xB0(%rsi)\n\tiretq\n.popsection");
+              "movq %cr3, %rax\n\t.rept 2\n\tmovq %rax, %cr3\n\t.endr\n\t.rept 3\n\tinvlpg "
+              "(%rdi)\n\t.endr\n\t");
+asm(".pushsection .text.walks, \"ax\"\nevent_handler:\n\tmovl $0, "
+    "0xB0(%rsi)\n\tiretq\n.popsection");
 
 namespace doorbell::labs {
 namespace {
@@ -71,22 +74,26 @@ Plan plan_of(const Case& which, uint64_t memory) {
     return {walk_empty, 0, 0};
 }
 
-/// Takes what the walk will touch out of every cache: the model's, and the processor's (CLFLUSH, SDM vol. 2A).
+/// Takes what the walk will touch out of every cache: the model's, and the processor's (CLFLUSH,
+/// SDM vol. 2A).
 void make_cold(uint64_t memory, uint64_t bytes) {
     measure::Counters::forget();
-    for (uint64_t at = memory; at < memory + bytes; at += 64) asm volatile("clflush (%0)" : : "r"(at) : "memory");
+    for (uint64_t at = memory; at < memory + bytes; at += 64)
+        asm volatile("clflush (%0)" : : "r"(at) : "memory");
     asm volatile("mfence" : : : "memory");
 }
 
 Result<void> body(Bench& bench, const Case& which) {
     uint64_t memory = bench.machine.arena.take(room, room);
     if (memory == 0) return Error{"not enough memory for the walks", room};
-    for (uint64_t at = memory; at < memory + room; at += 64) *reinterpret_cast<volatile uint64_t*>(at) = 0;
+    for (uint64_t at = memory; at < memory + room; at += 64)
+        *reinterpret_cast<volatile uint64_t*>(at) = 0;
     if (which["walk"] == "chase") link_ring(reinterpret_cast<void*>(memory), which.number("bytes"));
     Plan plan = plan_of(which, memory);
     bool events = which["walk"] == "events";
     if (events) {
-        if (bench.machine.apic->x2()) return Error{"the local APIC is in x2APIC mode: it has no page to read and write"};
+        if (bench.machine.apic->x2())
+            return Error{"the local APIC is in x2APIC mode: it has no page to read and write"};
         plan = {walk_events, bench.machine.apic->xapic().base(), 0};
         cpu::set_gate(event_vector, event_handler);
     }
@@ -96,7 +103,8 @@ Result<void> body(Bench& bench, const Case& which) {
         for (uint64_t i = 0; i < samples; ++i) {
             if (cold) make_cold(memory, room);
             auto* start = reinterpret_cast<void*>(memory);
-            Walked walked = warm ? walk_twice(start, plan.second, plan.third, plan.walk) : plan.walk(start, plan.second, plan.third);
+            Walked walked = warm ? walk_twice(start, plan.second, plan.third, plan.walk)
+                                 : plan.walk(start, plan.second, plan.third);
             cost.record(walked.ended - walked.began);
         }
     });
@@ -106,36 +114,49 @@ Result<void> body(Bench& bench, const Case& which) {
 
 char because_buffer[200];
 
-/// Whether each sample of that case counted `want` of `counter`; more than that is allowed where hardware
-/// counts, which has prefetchers, other loads around, and lines that were taken away.
+/// Whether each sample of that case counted `want` of `counter`; more than that is allowed where
+/// hardware counts, which has prefetchers, other loads around, and lines that were taken away.
 Verdict counted(const Results& results, const char* which, const char* counter, uint64_t want) {
     const Summary* s = results.find("caches", which, "cost");
     if (s == nullptr) return {Verdict::Holds::cannot_say, "the case was not run"};
     const Figure* f = s->counter(counter);
     if (f == nullptr) return {Verdict::Holds::cannot_say, "nothing here counts that"};
     wire::Text text(because_buffer);
-    text << which << ": " << f->value << " " << counter << " in " << f->samples << " samples, " << want << " each expected (" << f->evidence << ")";
+    text << which << ": " << f->value << " " << counter << " in " << f->samples << " samples, "
+         << want << " each expected (" << f->evidence << ")";
     bool modelled = std::string_view(f->evidence) == "modelled";
     uint64_t expected = want * f->samples;
-    bool right = modelled ? f->value == expected : f->value >= expected - expected / 10 && f->value <= expected + expected / 10 + 10 * f->samples;
+    bool right = modelled ? f->value == expected
+                          : f->value >= expected - expected / 10 &&
+                                f->value <= expected + expected / 10 + 10 * f->samples;
     return {right ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
 }
 
 Verdict nothing_is_nothing(const Results& r) { return counted(r, "walk=empty", "instructions", 0); }
-Verdict instructions_are_counted(const Results& r) { return counted(r, "walk=stride step=64 state=cold", "instructions", 4 * count); }
-Verdict each_line_misses(const Results& r) { return counted(r, "walk=stride step=64 state=cold", "l1d_misses", count); }
-Verdict eight_share_a_line(const Results& r) { return counted(r, "walk=stride step=8 state=cold", "l1d_misses", count / 8); }
-Verdict small_ring_stays(const Results& r) { return counted(r, "walk=chase bytes=16384 state=warm", "l1d_misses", 0); }
+Verdict instructions_are_counted(const Results& r) {
+    return counted(r, "walk=stride step=64 state=cold", "instructions", 4 * count);
+}
+Verdict each_line_misses(const Results& r) {
+    return counted(r, "walk=stride step=64 state=cold", "l1d_misses", count);
+}
+Verdict eight_share_a_line(const Results& r) {
+    return counted(r, "walk=stride step=8 state=cold", "l1d_misses", count / 8);
+}
+Verdict small_ring_stays(const Results& r) {
+    return counted(r, "walk=chase bytes=16384 state=warm", "l1d_misses", 0);
+}
 
 constexpr Claim claims[] = {
     {"a walk of nothing counts no instruction", in_image(nothing_is_nothing)},
-    {"4096 loads in a loop of four instructions are 16384 instructions", in_image(instructions_are_counted)},
+    {"4096 loads in a loop of four instructions are 16384 instructions",
+     in_image(instructions_are_counted)},
     {"4096 cold loads 64 bytes apart miss 4096 times", in_image(each_line_misses)},
     {"4096 cold loads 8 bytes apart miss 512 times", in_image(eight_share_a_line)},
     {"a ring of 16 KiB that was just walked misses nowhere", in_image(small_ring_stays)},
 };
 
-constexpr const char* shown[] = {"instructions", "loads", "stores", "l1d_misses", "l2_misses", "llc_misses", "dtlb_misses", "branch_misses"};
+constexpr const char* shown[] = {"instructions", "loads",      "stores",      "l1d_misses",
+                                 "l2_misses",    "llc_misses", "dtlb_misses", "branch_misses"};
 
 }  // namespace
 

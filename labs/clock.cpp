@@ -1,6 +1,6 @@
-// What each way of telling the time costs and resolves. Two series a clock: `cost` is one reading, with the
-// timestamps around it taken off; `step` is the time from one change of the reading to the next as a program
-// that does nothing else sees it.
+// What each way of telling the time costs and resolves. Two series a clock: `cost` is one reading,
+// with the timestamps around it taken off; `step` is the time from one change of the reading to the
+// next as a program that does nothing else sees it.
 #include "firmware/cpu/descriptors.h"
 #include "firmware/measure/timestamp.h"
 #include "labs/kit/bench.h"
@@ -57,10 +57,12 @@ Result<void> measure_clock(Bench& bench, const Clock& clock) {
             cost.record(measure::end() - t);
             // To an edge, then to the next one.
             uint64_t last = now, next;
-            while ((next = clock()) == last) {}
+            while ((next = clock()) == last) {
+            }
             uint64_t first_edge = measure::end();
             last = clock();
-            while ((next = clock()) == last) {}
+            while ((next = clock()) == last) {
+            }
             step.record(measure::end() - first_edge);
         }
     });
@@ -73,7 +75,8 @@ Result<void> body(Bench& bench, const Case& which) {
     if (clock == "rdtsc") return measure_clock(bench, Rdtsc{});
     if (clock == "rdtsc-fenced") return measure_clock(bench, RdtscFenced{});
     if (clock == "rdtscp") {
-        if (!m.features.rdtscp) return Error{"this processor has no RDTSCP (CPUID 80000001H:EDX[27])"};
+        if (!m.features.rdtscp)
+            return Error{"this processor has no RDTSCP (CPUID 80000001H:EDX[27])"};
         return measure_clock(bench, Rdtscp{});
     }
     if (clock == "lapic") {
@@ -84,12 +87,15 @@ Result<void> body(Bench& bench, const Case& which) {
         m.apic->set_initial_count(0);
         return done;
     }
-    if (clock == "hpet") return m.hpet ? measure_clock(bench, HpetCounter{*m.hpet.device}) : m.hpet.absent;
-    if (clock == "pm-timer") return m.pm_timer ? measure_clock(bench, PmCounter{*m.pm_timer.device}) : m.pm_timer.absent;
+    if (clock == "hpet")
+        return m.hpet ? measure_clock(bench, HpetCounter{*m.hpet.device}) : m.hpet.absent;
+    if (clock == "pm-timer")
+        return m.pm_timer ? measure_clock(bench, PmCounter{*m.pm_timer.device}) : m.pm_timer.absent;
     return m.pit ? measure_clock(bench, PitCounter{*m.pit.device}) : m.pit.absent;
 }
 
-constexpr const char* shown[] = {"instructions", "loads", "mmio_reads", "mmio_writes", "port_reads", "port_writes"};
+constexpr const char* shown[] = {"instructions", "loads",      "mmio_reads",
+                                 "mmio_writes",  "port_reads", "port_writes"};
 
 }  // namespace
 

@@ -1,7 +1,8 @@
-// Packets from outside: the image answers ARP, ICMP echo and UDP echo, so that ping and the harness's own sender can
-// measure it. What the image knows itself: `service` runs from knowing that frames are there to the store of the
-// doorbell that sends their answers, in stages, one sample a burst; `cost` is a frame's share of it; `burst` says how many
-// frames there were at once. Every frame is counted by what became of it (firmware/nic/answer.h).
+// Packets from outside: the image answers ARP, ICMP echo and UDP echo, so that ping and the
+// harness's own sender can measure it. What the image knows itself: `service` runs from knowing
+// that frames are there to the store of the doorbell that sends their answers, in stages, one
+// sample a burst; `cost` is a frame's share of it; `burst` says how many frames there were at once.
+// Every frame is counted by what became of it (firmware/nic/answer.h).
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/measure/timestamp.h"
@@ -18,8 +19,9 @@ namespace {
 constexpr const char* stages[] = {"take", "answer", "ring"};
 
 constexpr Case cases[] = {
-    "model=virtio-net wait=poll", "model=virtio-net wait=irq", "model=virtio-net wait=irq-halt", "model=virtio-net wait=hybrid",
-    "model=e1000e wait=poll",     "model=e1000e wait=irq",     "model=e1000e wait=irq-halt",     "model=e1000e wait=hybrid",
+    "model=virtio-net wait=poll",   "model=virtio-net wait=irq", "model=virtio-net wait=irq-halt",
+    "model=virtio-net wait=hybrid", "model=e1000e wait=poll",    "model=e1000e wait=irq",
+    "model=e1000e wait=irq-halt",   "model=e1000e wait=hybrid",
 };
 
 // What the image needs, then what the harness's sender does.
@@ -28,10 +30,15 @@ constexpr Setting settings[] = {
     {"prefix", wire::outside_prefix, 8, 30, "bit", "how much of the address is the network's"},
     {"idle", 10, 1, 3600, "second", "a case ends when nothing has come for so long"},
     {"limit", 3600, 1, 86400, "second", "a case ends after so long, whatever comes"},
-    {"echoes", 0, 0, ~0ull, "packet", "a case ends after so many UDP echoes (0: only by the above, or a datagram \"stop\" to port 17474)"},
-    {"requests", 10000, 0, 10000000, "packet", "how many UDP echoes doorbell asks for in each case (0: none, others will send)"},
-    {"rate", 1000, 1, 1000000, "packet/s", "how many it sends a second, whether answers come or not"},
-    {"window", 0, 0, 1024, "packet", "instead of a rate: how many may be unanswered at once (0: the rate counts)"},
+    {"echoes", 0, 0, ~0ull, "packet",
+     "a case ends after so many UDP echoes (0: only by the above, or a datagram \"stop\" to port "
+     "17474)"},
+    {"requests", 10000, 0, 10000000, "packet",
+     "how many UDP echoes doorbell asks for in each case (0: none, others will send)"},
+    {"rate", 1000, 1, 1000000, "packet/s",
+     "how many it sends a second, whether answers come or not"},
+    {"window", 0, 0, 1024, "packet",
+     "instead of a rate: how many may be unanswered at once (0: the rate counts)"},
     {"payload", 18, 16, 1472, "byte", "what a request carries"},
 };
 
@@ -39,7 +46,10 @@ enum class Wait { poll, irq, halt, hybrid };
 
 Wait wait_of(const Case& which) {
     std::string_view word = which["wait"];
-    return word == "poll" ? Wait::poll : word == "irq" ? Wait::irq : word == "hybrid" ? Wait::hybrid : Wait::halt;
+    return word == "poll"     ? Wait::poll
+           : word == "irq"    ? Wait::irq
+           : word == "hybrid" ? Wait::hybrid
+                              : Wait::halt;
 }
 
 constexpr uint32_t most_at_once = 64, ring = 256;
@@ -57,7 +67,8 @@ const platform::Machine* tick_machine;
 void tick(cpu::Frame&) { tick_machine->apic->eoi(); }
 
 // What the tally holds behind the responder's own kinds, where the card tells.
-constexpr const char* card_names[] = {"card-missed", "card-runt", "card-over-long", "card-bad-check"};
+constexpr const char* card_names[] = {"card-missed", "card-runt", "card-over-long",
+                                      "card-bad-check"};
 constexpr unsigned tally_names = nic::fates + 4;
 
 /// Everything that answers in one case.
@@ -74,7 +85,7 @@ struct Server {
     uint64_t started, heard, told;  ///< ticks
     uint32_t held = 0;              ///< buffers that are not given back yet
     uint64_t frames = 0;
-    uint64_t early_stops = 0;       ///< came before the first echo: meant for the case before
+    uint64_t early_stops = 0;  ///< came before the first echo: meant for the case before
     bool echoed = false, over = false;
     bool recording = true;
     Result<void> outcome = {};
@@ -114,7 +125,8 @@ void Server::give_back() {
     held = 0;
 }
 
-/// Until frames are there: the tick of the first instruction that knows, or 0 when the case is over.
+/// Until frames are there: the tick of the first instruction that knows, or 0 when the case is
+/// over.
 uint64_t Server::await() {
     // The hybrid is told only of what comes after it found nothing.
     if (wait == Wait::hybrid && card.doorstep().someone()) return measure::end();
@@ -183,14 +195,17 @@ void Server::serve(uint64_t most) {
     auto counts = bench.machine.arena.array<uint64_t>(tally_names);
     auto names = bench.machine.arena.array<const char*>(tally_names);
     if (names.empty()) return Error{"no memory for the tally"};
-    for (unsigned i = 0; i < tally_names; ++i) names[i] = i < nic::fates ? nic::fate_names[i] : card_names[i - nic::fates];
+    for (unsigned i = 0; i < tally_names; ++i)
+        names[i] = i < nic::fates ? nic::fate_names[i] : card_names[i - nic::fates];
     uint64_t now = measure::end(), second = bench.machine.tsc.hz;
     auto* server = bench.machine.arena.make<Server>(
         bench, which, card,
-        nic::Responder(card.mac(), static_cast<uint32_t>(bench.setting("address")), static_cast<uint32_t>(bench.setting("prefix"))), wait_of(which),
-        bench.series("service", {.stages = stages}), bench.series("cost"), bench.series("burst", {.unit = "frame"}), counts,
-        nic::Patience(cpu::Tsc{}, second), second, bench.setting("idle") * second, bench.setting("limit") * second,
-        bench.setting("echoes"), now, now, now);
+        nic::Responder(card.mac(), static_cast<uint32_t>(bench.setting("address")),
+                       static_cast<uint32_t>(bench.setting("prefix"))),
+        wait_of(which), bench.series("service", {.stages = stages}), bench.series("cost"),
+        bench.series("burst", {.unit = "frame"}), counts, nic::Patience(cpu::Tsc{}, second), second,
+        bench.setting("idle") * second, bench.setting("limit") * second, bench.setting("echoes"),
+        now, now, now);
     if (server == nullptr) return Error{"no memory for the answers"};
     bool sleeps = server->wait == Wait::halt;
     if (server->wait != Wait::poll) cpu::enable_interrupts();
@@ -199,10 +214,12 @@ void Server::serve(uint64_t most) {
         cpu::set_handler(tick_vector, tick);
         bench.machine.apic->set_divide_1();
         bench.machine.apic->set_timer_mode(cpu::TimerMode::periodic, tick_vector, false);
-        bench.machine.apic->set_initial_count(static_cast<uint32_t>(bench.machine.apic_rate.hz(second) / ticks_a_second));
+        bench.machine.apic->set_initial_count(
+            static_cast<uint32_t>(bench.machine.apic_rate.hz(second) / ticks_a_second));
     }
     bench.alive(which, 0);
-    // Without raw samples, every burst there is is recorded; of these there are as many as were asked for.
+    // Without raw samples, every burst there is is recorded; of these there are as many as were
+    // asked for.
     bench.repeat([&](uint64_t count) {
         bool all = server->service.parts().raw.empty() && count == bench.samples();
         server->serve(all ? ~0ull : count);
@@ -219,21 +236,26 @@ void Server::serve(uint64_t most) {
     counts[nic::fates + 2] = card_counts.over_long;
     counts[nic::fates + 3] = card_counts.bad_check;
     bench.tally = {"frames", names, counts};
-    if (card_counts.missed != 0) server->service.flag("the card dropped frames: its ring was full (card-missed)");
+    if (card_counts.missed != 0)
+        server->service.flag("the card dropped frames: its ring was full (card-missed)");
     if (!server->outcome) return server->outcome;
-    if (server->frames == 0) return Error{"nothing came from outside until the case's time was over (idle)"};
+    if (server->frames == 0)
+        return Error{"nothing came from outside until the case's time was over (idle)"};
     return {};
 }
 
 [[gnu::cold]] Result<void> body(Bench& bench, const Case& which) {
-    constexpr Error no_outside{"no packets come from outside here: doorbell run echo --net udp:PORT, or tap:INTERFACE (live clock)"};
+    constexpr Error no_outside{
+        "no packets come from outside here: doorbell run echo --net udp:PORT, or tap:INTERFACE "
+        "(live clock)"};
     if (bench.exact()) return no_outside;
     if (bench.counters.in_pmu_pass()) return Error{"what comes from outside does not come again"};
     auto card = open_card(bench, which["model"], {ring, ring});
     if (!card) return card.error();
     nic::Nic& nic = **card;
     // On the exact clock's cable there is only a sender of the machine's own.
-    if (__builtin_memcmp(nic.mac().data(), wire::cable_prefix, sizeof wire::cable_prefix) == 0) return no_outside;
+    if (__builtin_memcmp(nic.mac().data(), wire::cable_prefix, sizeof wire::cable_prefix) == 0)
+        return no_outside;
     if (wait_of(which) == Wait::poll) return serve_case(bench, which, nic);
     auto ready = open_interrupt(bench, nic, nic::InterruptKind::msix);
     if (ready) ready = serve_case(bench, which, nic);
@@ -245,8 +267,12 @@ void Server::serve(uint64_t most) {
 
 extern const Lab echo_lab{
     .name = "echo",
-    .question = "When a packet comes from outside, how long until the answer is on its way, and what does the sender see of it?",
-    .needs = "the live clock; a network card (virtio-net, e1000e) joined to the outside: --net udp:PORT or tap:INTERFACE",
+    .question =
+        "When a packet comes from outside, how long until the answer is on its way, and what does "
+        "the sender see of it?",
+    .needs =
+        "the live clock; a network card (virtio-net, e1000e) joined to the outside: --net udp:PORT "
+        "or tap:INTERFACE",
     .cases = cases,
     .settings = settings,
     .claims = {},

@@ -1,13 +1,15 @@
-// What can ring 3 do to the kernel? Random programs, each against a kernel that is looked at afterwards: are its
-// registers, tables and code as they were, and does it still serve a task that means well?
+// What can ring 3 do to the kernel? Random programs, each against a kernel that is looked at
+// afterwards: are its registers, tables and code as they were, and does it still serve a task that
+// means well?
 //
-//     calls    system calls by number and arguments at random, through both gates, with flags at random
-//     jumps    into ring-3 code at any byte, into the kernel, into nothing, with registers at random
-//     stack    a stack that runs out, is elsewhere or is none, with and without a handler for SIGSEGV
-//     bytes    instructions of random bytes, every other one behind a privileged instruction
+//     calls    system calls by number and arguments at random, through both gates, with flags at
+//     random jumps    into ring-3 code at any byte, into the kernel, into nothing, with registers
+//     at random stack    a stack that runs out, is elsewhere or is none, with and without a handler
+//     for SIGSEGV bytes    instructions of random bytes, every other one behind a privileged
+//     instruction
 //
-// A task that does not end by itself is left after a few time slices. A failure that the kernel does not survive is
-// not in the numbers: the image panics, and the run is incomplete.
+// A task that does not end by itself is left after a few time slices. A failure that the kernel
+// does not survive is not in the numbers: the image panics, and the run is incomplete.
 #include "firmware/cpu/registers.h"
 #include "firmware/kernel/integrity.h"
 #include "firmware/kernel/kernel.h"
@@ -63,7 +65,8 @@ namespace {
 constexpr Case cases[] = {"try=calls", "try=jumps", "try=stack", "try=bytes"};
 
 constexpr Setting settings[] = {
-    {"attempts", 10000, 1, 100000000, "attempt", "random system calls; a fifth as many of each other kind"},
+    {"attempts", 10000, 1, 100000000, "attempt",
+     "random system calls; a fifth as many of each other kind"},
 };
 
 constexpr uint64_t slices = 3;  ///< that an attempt may take
@@ -74,17 +77,43 @@ struct Mailbox {
     uint64_t number, a, b, c, gate, flags;
 };
 
-/// Privileged or otherwise special: HLT, CLI, STI, CLTS, WRMSR, RDMSR, SWAPGS, MOV CR3, MOV DR7, LGDT, LIDT, LLDT,
-/// LTR, LMSW, IN, OUT, INVD, WBINVD, INVLPG, XSETBV, SYSRET, SYSEXIT, SYSENTER, IRETQ, INT 8, INT 0x40, INT 0x80,
-/// INT1, INT3, POPF, STD, STAC, RSM. First the length.
+/// Privileged or otherwise special: HLT, CLI, STI, CLTS, WRMSR, RDMSR, SWAPGS, MOV CR3, MOV DR7,
+/// LGDT, LIDT, LLDT, LTR, LMSW, IN, OUT, INVD, WBINVD, INVLPG, XSETBV, SYSRET, SYSEXIT, SYSENTER,
+/// IRETQ, INT 8, INT 0x40, INT 0x80, INT1, INT3, POPF, STD, STAC, RSM. First the length.
 constexpr uint8_t special[][4] = {
-    {1, 0xF4},             {1, 0xFA},             {1, 0xFB},             {2, 0x0F, 0x06},       {2, 0x0F, 0x30},
-    {2, 0x0F, 0x32},       {3, 0x0F, 0x01, 0xF8}, {3, 0x0F, 0x22, 0xD8}, {3, 0x0F, 0x23, 0xF8}, {3, 0x0F, 0x01, 0x10},
-    {3, 0x0F, 0x01, 0x18}, {3, 0x0F, 0x00, 0xD0}, {3, 0x0F, 0x00, 0xD8}, {3, 0x0F, 0x01, 0xF0}, {1, 0xEC},
-    {1, 0xEE},             {2, 0x0F, 0x08},       {2, 0x0F, 0x09},       {3, 0x0F, 0x01, 0x38}, {3, 0x0F, 0x01, 0xD1},
-    {3, 0x48, 0x0F, 0x07}, {2, 0x0F, 0x35},       {2, 0x0F, 0x34},       {2, 0x48, 0xCF},       {2, 0xCD, 0x08},
-    {2, 0xCD, 0x40},       {2, 0xCD, 0x80},       {1, 0xF1},             {1, 0xCC},             {1, 0x9D},
-    {1, 0xFD},             {3, 0x0F, 0x01, 0xCB}, {2, 0x0F, 0xAA},
+    {1, 0xF4},
+    {1, 0xFA},
+    {1, 0xFB},
+    {2, 0x0F, 0x06},
+    {2, 0x0F, 0x30},
+    {2, 0x0F, 0x32},
+    {3, 0x0F, 0x01, 0xF8},
+    {3, 0x0F, 0x22, 0xD8},
+    {3, 0x0F, 0x23, 0xF8},
+    {3, 0x0F, 0x01, 0x10},
+    {3, 0x0F, 0x01, 0x18},
+    {3, 0x0F, 0x00, 0xD0},
+    {3, 0x0F, 0x00, 0xD8},
+    {3, 0x0F, 0x01, 0xF0},
+    {1, 0xEC},
+    {1, 0xEE},
+    {2, 0x0F, 0x08},
+    {2, 0x0F, 0x09},
+    {3, 0x0F, 0x01, 0x38},
+    {3, 0x0F, 0x01, 0xD1},
+    {3, 0x48, 0x0F, 0x07},
+    {2, 0x0F, 0x35},
+    {2, 0x0F, 0x34},
+    {2, 0x48, 0xCF},
+    {2, 0xCD, 0x08},
+    {2, 0xCD, 0x40},
+    {2, 0xCD, 0x80},
+    {1, 0xF1},
+    {1, 0xCC},
+    {1, 0x9D},
+    {1, 0xFD},
+    {3, 0x0F, 0x01, 0xCB},
+    {2, 0x0F, 0xAA},
 };
 
 uint64_t address_of(const void* p) { return reinterpret_cast<uint64_t>(p); }
@@ -92,7 +121,8 @@ uint64_t address_of(void (*f)()) { return reinterpret_cast<uint64_t>(f); }
 
 class Attacker {
   public:
-    explicit Attacker(Bench& bench) : bench_(bench), random_(bench.random), kernel_(bench.machine) {}
+    explicit Attacker(Bench& bench)
+        : bench_(bench), random_(bench.random), kernel_(bench.machine) {}
 
     Result<void> start() {
         auto up = kernel_.start({.slice = bench_.machine.tsc.hz / 50000});
@@ -101,10 +131,12 @@ class Attacker {
         if (!space || !good_space) return Error{"not enough memory for two address spaces"};
         space_ = *space;
         auto task = kernel_.make_task(*space_, hostile_push, {});
-        auto good = kernel_.make_task(**good_space, reinterpret_cast<const void*>(hostile_good), {});
+        auto good =
+            kernel_.make_task(**good_space, reinterpret_cast<const void*>(hostile_good), {});
         mailbox_ = space_->take(sizeof(Mailbox));
         code_ = bench_.machine.arena.take(page, page);
-        if (!task || !good || mailbox_ == 0 || code_ == 0) return Error{"not enough memory for two tasks"};
+        if (!task || !good || mailbox_ == 0 || code_ == 0)
+            return Error{"not enough memory for two tasks"};
         task_ = *task;
         good_ = *good;
         // Ring 3 may run this page, and ring 0 writes it under its own address.
@@ -117,22 +149,29 @@ class Attacker {
     }
 
     void attempt(std::string_view kind) {
-        if (kind == "calls") call();
-        else if (kind == "jumps") jump();
-        else if (kind == "stack") exhaust();
-        else run_bytes();
+        if (kind == "calls")
+            call();
+        else if (kind == "jumps")
+            jump();
+        else if (kind == "stack")
+            exhaust();
+        else
+            run_bytes();
         kernel_.run(slices);
     }
     uint8_t ended_by() const { return task_->ended_by; }
     const char* broken() const { return before_.differs(); }
 
-    /// What takes too long to look at after each: the code, and a task that only wants to return 42.
+    /// What takes too long to look at after each: the code, and a task that only wants to
+    /// return 42.
     const char* still_serves() {
         if (sum_of_code() != code_sum_) return "the image's code";
         kernel_.restart(*task_, reinterpret_cast<const void*>(hostile_good), {});
         kernel_.restart(*good_, reinterpret_cast<const void*>(hostile_good), {});
         for (int i = 0; i < 4 && !good_->ended(); ++i) kernel_.run(slices);
-        return good_->ended() && good_->ended_by == 0 && good_->exit_value == 42 ? nullptr : "a good task was not served";
+        return good_->ended() && good_->ended_by == 0 && good_->exit_value == 42
+                   ? nullptr
+                   : "a good task was not served";
     }
 
   private:
@@ -140,33 +179,46 @@ class Attacker {
     uint64_t pick() {
         uint64_t r = random_.next();
         switch (r % 8) {
-            case 0: return r >> 8 & 63;
-            case 1: return random_.next();
-            case 2: return kernel::window_start + (r >> 8) % 65536;
-            case 3: return address_of(text_start) + (r >> 8) % 0x60000;
-            case 4: return kernel::user_half_end - (r >> 8) % 8192;
-            case 5: return kernel::user_half_end + (r >> 8) % 8192;
-            case 6: return 0 - (r >> 8) % 8192;
-            default: return address_of(user_text_start) + (r >> 8) % static_cast<uint64_t>(user_text_end - user_text_start);
+            case 0:
+                return r >> 8 & 63;
+            case 1:
+                return random_.next();
+            case 2:
+                return kernel::window_start + (r >> 8) % 65536;
+            case 3:
+                return address_of(text_start) + (r >> 8) % 0x60000;
+            case 4:
+                return kernel::user_half_end - (r >> 8) % 8192;
+            case 5:
+                return kernel::user_half_end + (r >> 8) % 8192;
+            case 6:
+                return 0 - (r >> 8) % 8192;
+            default:
+                return address_of(user_text_start) +
+                       (r >> 8) % static_cast<uint64_t>(user_text_end - user_text_start);
         }
     }
 
     void call() {
-        // A task that is still there goes on where it left: handlers and masks that it has set stay.
+        // A task that is still there goes on where it left: handlers and masks that it has set
+        // stay.
         if (task_->state != kernel::TaskState::ready || random_.below(16) == 0)
             kernel_.restart(*task_, reinterpret_cast<const void*>(hostile_call), {mailbox_});
         // Also numbers that look right to whoever reads half of the register.
         uint64_t number = random_.below(4) == 0 ? random_.next() : random_.below(40);
         if (random_.below(8) == 0) number = random_.next() << 32 | random_.below(40);
-        constexpr uint64_t flags = cpu::rflags::direction | cpu::rflags::alignment_check | cpu::rflags::nested | 0xD5;
+        constexpr uint64_t flags =
+            cpu::rflags::direction | cpu::rflags::alignment_check | cpu::rflags::nested | 0xD5;
         // AC would end the task at its first unaligned access; most attempts shall get further.
         uint64_t chosen = random_.below(4) == 0 ? random_.next() & flags : 0;
-        *space_->kernel<Mailbox>(mailbox_) = {number, pick(), pick(), pick(), random_.below(2), chosen | 2};
+        *space_->kernel<Mailbox>(mailbox_) = {number, pick(),           pick(),
+                                              pick(), random_.below(2), chosen | 2};
     }
 
     void shuffle_registers() {
         cpu::Frame& f = task_->frame;
-        for (uint64_t* r : {&f.rax, &f.rbx, &f.rcx, &f.rdx, &f.rsi, &f.rdi, &f.rbp, &f.r8, &f.r9, &f.r10, &f.r11, &f.r12, &f.r13, &f.r14, &f.r15})
+        for (uint64_t* r : {&f.rax, &f.rbx, &f.rcx, &f.rdx, &f.rsi, &f.rdi, &f.rbp, &f.r8, &f.r9,
+                            &f.r10, &f.r11, &f.r12, &f.r13, &f.r14, &f.r15})
             *r = pick();
         if (random_.below(2) == 0) f.rax = random_.below(40);
         if (random_.below(4) == 0) f.rsp = pick();
@@ -182,12 +234,16 @@ class Attacker {
 
     void exhaust() {
         void (*programs[])() = {hostile_push, hostile_recurse, hostile_call};
-        kernel_.restart(*task_, reinterpret_cast<const void*>(programs[random_.below(3)]), {mailbox_});
-        *space_->kernel<Mailbox>(mailbox_) = {random_.below(40), pick(), pick(), pick(), random_.below(2), 2};
+        kernel_.restart(*task_, reinterpret_cast<const void*>(programs[random_.below(3)]),
+                        {mailbox_});
+        *space_->kernel<Mailbox>(mailbox_) = {random_.below(40), pick(), pick(), pick(),
+                                              random_.below(2),  2};
         uint64_t where = random_.below(3);
         if (where == 0) task_->frame.rsp = pick();
         if (where == 1) task_->frame.rsp = task_->stack_top - page + random_.below(64);
-        if (random_.below(2) == 0) task_->signals.set_handler(kernel::sigsegv, random_.below(2) == 0 ? address_of(hostile_handler) : pick());
+        if (random_.below(2) == 0)
+            task_->signals.set_handler(
+                kernel::sigsegv, random_.below(2) == 0 ? address_of(hostile_handler) : pick());
     }
 
     void run_bytes() {
@@ -204,7 +260,8 @@ class Attacker {
 
     static uint64_t sum_of_code() {
         uint64_t sum = 0;
-        for (auto* word = reinterpret_cast<const volatile uint64_t*>(text_start); address_of(const_cast<const uint64_t*>(word)) < address_of(user_text_start); ++word)
+        for (auto* word = reinterpret_cast<const volatile uint64_t*>(text_start);
+             address_of(const_cast<const uint64_t*>(word)) < address_of(user_text_start); ++word)
             sum = (sum ^ *word) * 0x9E3779B97F4A7C15;
         return sum;
     }
@@ -236,7 +293,8 @@ Result<void> body(Bench& bench, const Case& which) {
             attacker.attempt(which["try"]);
             const char* broken = attacker.broken();
             ended.record(attacker.ended_by());
-            if (broken == nullptr && (i % 256 == 255 || i + 1 == count)) broken = attacker.still_serves();
+            if (broken == nullptr && (i % 256 == 255 || i + 1 == count))
+                broken = attacker.still_serves();
             intact.record(broken == nullptr);
             if (first_broken == nullptr) first_broken = broken;
         }
@@ -259,12 +317,14 @@ Verdict survives(const Results& results) {
         attempts += s->count;
     }
     wire::Text text(because_buffer);
-    text << attempts << " attempts, after each of which the kernel's registers and tables were as before";
+    text << attempts
+         << " attempts, after each of which the kernel's registers and tables were as before";
     return {Verdict::Holds::yes, text.view()};
 }
 
 constexpr Claim claims[] = {
-    {"whatever ring 3 does, the kernel stays as it was and serves the next task", in_image(survives)},
+    {"whatever ring 3 does, the kernel stays as it was and serves the next task",
+     in_image(survives)},
 };
 
 }  // namespace

@@ -1,7 +1,8 @@
-// What is delivered when more packets come than can be processed? After Mogul and Ramakrishnan, "Eliminating receive
-// livelock in an interrupt-driven kernel" (ACM TOCS 15(3), 1997). A packet costs two pieces of work: input, when it is
-// taken from the card, and delivery, later; between the two lies a queue. `delivered` is the share of what the
-// processor could deliver if it did nothing else; `wasted` is how many packets were worked on and then dropped.
+// What is delivered when more packets come than can be processed? After Mogul and Ramakrishnan,
+// "Eliminating receive livelock in an interrupt-driven kernel" (ACM TOCS 15(3), 1997). A packet
+// costs two pieces of work: input, when it is taken from the card, and delivery, later; between the
+// two lies a queue. `delivered` is the share of what the processor could deliver if it did nothing
+// else; `wasted` is how many packets were worked on and then dropped.
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/measure/timestamp.h"
@@ -14,25 +15,30 @@ namespace doorbell::labs {
 namespace {
 
 constexpr Case cases[] = {
-    "policy=irq load=0.1",    "policy=irq load=0.5",    "policy=irq load=0.9",    "policy=irq load=1",
-    "policy=irq load=1.5",    "policy=irq load=2",      "policy=irq load=3",      "policy=irq load=5",
-    "policy=irq load=10",     "policy=poll load=0.1",   "policy=poll load=0.5",   "policy=poll load=0.9",
-    "policy=poll load=1",     "policy=poll load=1.5",   "policy=poll load=2",     "policy=poll load=3",
-    "policy=poll load=5",     "policy=poll load=10",    "policy=quota load=0.1",  "policy=quota load=0.5",
-    "policy=quota load=0.9",  "policy=quota load=1",    "policy=quota load=1.5",  "policy=quota load=2",
-    "policy=quota load=3",    "policy=quota load=5",    "policy=quota load=10",   "policy=hybrid load=0.1",
-    "policy=hybrid load=0.5", "policy=hybrid load=0.9", "policy=hybrid load=1",   "policy=hybrid load=1.5",
-    "policy=hybrid load=2",   "policy=hybrid load=3",   "policy=hybrid load=5",   "policy=hybrid load=10",
+    "policy=irq load=0.1",    "policy=irq load=0.5",    "policy=irq load=0.9",
+    "policy=irq load=1",      "policy=irq load=1.5",    "policy=irq load=2",
+    "policy=irq load=3",      "policy=irq load=5",      "policy=irq load=10",
+    "policy=poll load=0.1",   "policy=poll load=0.5",   "policy=poll load=0.9",
+    "policy=poll load=1",     "policy=poll load=1.5",   "policy=poll load=2",
+    "policy=poll load=3",     "policy=poll load=5",     "policy=poll load=10",
+    "policy=quota load=0.1",  "policy=quota load=0.5",  "policy=quota load=0.9",
+    "policy=quota load=1",    "policy=quota load=1.5",  "policy=quota load=2",
+    "policy=quota load=3",    "policy=quota load=5",    "policy=quota load=10",
+    "policy=hybrid load=0.1", "policy=hybrid load=0.5", "policy=hybrid load=0.9",
+    "policy=hybrid load=1",   "policy=hybrid load=1.5", "policy=hybrid load=2",
+    "policy=hybrid load=3",   "policy=hybrid load=5",   "policy=hybrid load=10",
 };
 
 constexpr Setting settings[] = {
-    {"input-work", 8000, 100, 1000000, "step", "work on a packet when it is taken from the card, in steps of a loop"},
+    {"input-work", 8000, 100, 1000000, "step",
+     "work on a packet when it is taken from the card, in steps of a loop"},
     {"delivery-work", 12000, 100, 1000000, "step", "work on a packet when it is delivered"},
     {"queue", 32, 1, 1024, "packet", "how many packets the queue between the two holds"},
     {"quota", 4, 1, 32, "packet", "how many packets are taken at once where there is a quota"},
 };
 
-/// A sample lasts as long as the delivery of this many packets; where fewer come, until `fewest_packets` have come.
+/// A sample lasts as long as the delivery of this many packets; where fewer come, until
+/// `fewest_packets` have come.
 constexpr uint32_t window_packets = 40, fewest_packets = 10;
 /// Where there is nothing to do, this many steps pass before the next look.
 constexpr uint64_t idle_steps = 64;
@@ -66,7 +72,8 @@ struct Receiver {
     uint64_t arrived = 0, wasted = 0;
     nic::FrameTally tally;
 
-    /// Takes up to `most` packets: the work on input, then into the queue or away. A stranger is counted, no more.
+    /// Takes up to `most` packets: the work on input, then into the queue or away. A stranger is
+    /// counted, no more.
     uint32_t input(uint32_t most) {
         nic::Received frames[32];
         uint32_t n = nic->receive(frames, most < 32 ? most : 32);
@@ -98,8 +105,8 @@ struct Receiver {
 
 bool over(uint64_t deadline) { return static_cast<int64_t>(measure::end() - deadline) >= 0; }
 
-/// Interrupt per packet: input is done here, above everything but the clock of the outside world. That packets may come
-/// for ever does not keep it from ending with the sample.
+/// Interrupt per packet: input is done here, above everything but the clock of the outside world.
+/// That packets may come for ever does not keep it from ending with the sample.
 void interrupt_per_packet(cpu::Frame&) {
     cpu::enable_interrupts();
     do {
@@ -115,14 +122,16 @@ void interrupt_calls(cpu::Frame&) {
     receiver.apic->eoi();
 }
 
-/// One round of a policy's main loop; how many packets it delivered. `now_or_never` ends a round that would not end.
+/// One round of a policy's main loop; how many packets it delivered. `now_or_never` ends a round
+/// that would not end.
 using Round = uint32_t (*)(uint64_t deadline);
 
 uint32_t round_irq(uint64_t) { return receiver.deliver_one(); }
 
 /// Without a quota input goes on for as long as packets come.
 uint32_t round_poll(uint64_t deadline) {
-    while (receiver.input(1) != 0 && !over(deadline)) {}
+    while (receiver.input(1) != 0 && !over(deadline)) {
+    }
     uint32_t delivered = 0;
     while (!over(deadline) && receiver.deliver_one()) delivered += !over(deadline);
     return delivered;
@@ -155,8 +164,11 @@ Result<void> settle(const nic::Patience& patience, uint64_t expected) {
         return receiver.arrived >= expected && !receiver.nic->doorstep().someone();
     });
     receiver.queued = 0;
-    // A card that drops what its ring has no room for loses some under overload: that is no failure.
-    if (!all && receiver.arrived == 0) return why_missing(*receiver.nic, *receiver.sender, Error{"no packet arrived within 100 ms"});
+    // A card that drops what its ring has no room for loses some under overload: that is no
+    // failure.
+    if (!all && receiver.arrived == 0)
+        return why_missing(*receiver.nic, *receiver.sender,
+                           Error{"no packet arrived within 100 ms"});
     return {};
 }
 
@@ -192,21 +204,27 @@ Result<void> body(Bench& bench, const Case& which) {
     // What a packet costs when nothing disturbs: the measure of load and of what was delivered.
     constexpr uint32_t probe = 8;
     fresh();
-    if (sender.transmit(frames.data(), probe) != probe || !someone_within(nic, bench.machine.tsc.hz / 10))
-        return why_missing(nic, sender, Error{"a packet that was sent did not arrive within 100 ms"});
+    if (sender.transmit(frames.data(), probe) != probe ||
+        !someone_within(nic, bench.machine.tsc.hz / 10))
+        return why_missing(nic, sender,
+                           Error{"a packet that was sent did not arrive within 100 ms"});
     work(100000);  // the rest of them is right behind
     uint64_t start = measure::begin();
     uint32_t probed = 0;
     while (receiver.queued < probe && probed++ < 1000) (void)receiver.input(1);
-    while (receiver.deliver_one()) {}
+    while (receiver.deliver_one()) {
+    }
     uint64_t packet_cost = (measure::end() - start) / probe;
     cpu::disable_interrupts();
-    if (receiver.arrived != probe) return why_missing(nic, sender, Error{"not every packet that was sent arrived", receiver.arrived});
+    if (receiver.arrived != probe)
+        return why_missing(nic, sender,
+                           Error{"not every packet that was sent arrived", receiver.arrived});
 
     bool by_interrupt = policy == "irq" || policy == "hybrid";
     Result<void> outcome;
     if (by_interrupt)
-        outcome = open_interrupt(bench, nic, nic::InterruptKind::msix, policy == "irq" ? interrupt_per_packet : interrupt_calls);
+        outcome = open_interrupt(bench, nic, nic::InterruptKind::msix,
+                                 policy == "irq" ? interrupt_per_packet : interrupt_calls);
     Round round = policy == "irq"     ? round_irq
                   : policy == "poll"  ? round_poll
                   : policy == "quota" ? round_quota
@@ -221,16 +239,19 @@ Result<void> body(Bench& bench, const Case& which) {
             for (uint64_t i = 0; i < samples && outcome; ++i) {
                 fresh();
                 if (!patience.until(100, [&] { return sender.all_sent(); }))
-                    outcome = why_missing(sender, nic, Error{"the sender did not send within 100 ms"});
+                    outcome =
+                        why_missing(sender, nic, Error{"the sender did not send within 100 ms"});
                 if (outcome) outcome = metronome.load(sender, frames.first(packets));
                 if (!outcome) return;
                 // A stranger that came before may have had its interrupt already.
-                while (by_interrupt && !nic.arm() && receiver.tally.strangers() < most_rounds) (void)receiver.input(32);
+                while (by_interrupt && !nic.arm() && receiver.tally.strangers() < most_rounds)
+                    (void)receiver.input(32);
                 receiver.deadline = ~0ull >> 1;
                 cpu::enable_interrupts();
                 uint64_t period = metronome.start(packet_cost * 10 / load);
                 // From the first arrival, one period from here, to one period after the last.
-                uint64_t window = period * packets, deadline = measure::end() + period + window, done = 0;
+                uint64_t window = period * packets, deadline = measure::end() + period + window,
+                         done = 0;
                 receiver.deadline = deadline;
                 while (!over(deadline)) {
                     uint32_t n = round(deadline);
@@ -242,7 +263,8 @@ Result<void> body(Bench& bench, const Case& which) {
                 }
                 cpu::disable_interrupts();
                 metronome.stop();
-                delivered.record(static_cast<uint64_t>(static_cast<unsigned __int128>(done) * packet_cost * 1000000 / window));
+                delivered.record(static_cast<uint64_t>(static_cast<unsigned __int128>(done) *
+                                                       packet_cost * 1000000 / window));
                 wasted.record(receiver.wasted);
                 capacity.record(packet_cost);
                 cpu::enable_interrupts();
@@ -279,7 +301,8 @@ bool peak_and_ten(const Results& results, std::string_view policy, uint64_t& pea
 
 Verdict irq_collapses(const Results& results) {
     uint64_t peak, ten;
-    if (!peak_and_ten(results, "irq", peak, ten)) return {Verdict::Holds::cannot_say, "the cases were not run"};
+    if (!peak_and_ten(results, "irq", peak, ten))
+        return {Verdict::Holds::cannot_say, "the cases were not run"};
     wire::Text text(because_buffer);
     text << "peak " << peak << " ppm of capacity, at ten times the load " << ten;
     return {ten * 2 < peak ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
@@ -287,15 +310,18 @@ Verdict irq_collapses(const Results& results) {
 
 Verdict hybrid_holds(const Results& results) {
     uint64_t peak, ten;
-    if (!peak_and_ten(results, "hybrid", peak, ten)) return {Verdict::Holds::cannot_say, "the cases were not run"};
+    if (!peak_and_ten(results, "hybrid", peak, ten))
+        return {Verdict::Holds::cannot_say, "the cases were not run"};
     wire::Text text(because_buffer);
     text << "peak " << peak << " ppm of capacity, at ten times the load " << ten;
     return {ten * 100 >= peak * 95 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
 }
 
 constexpr Claim claims[] = {
-    {"an interrupt for every packet delivers less than half of its peak at ten times the load", in_image(irq_collapses)},
-    {"interrupt, then poll with a quota keeps 95 % of its peak at ten times the load", in_image(hybrid_holds)},
+    {"an interrupt for every packet delivers less than half of its peak at ten times the load",
+     in_image(irq_collapses)},
+    {"interrupt, then poll with a quota keeps 95 % of its peak at ten times the load",
+     in_image(hybrid_holds)},
 };
 
 }  // namespace

@@ -1,6 +1,6 @@
-// What does an interrupt that waits cost, and what does it save? A card may hold its interrupt back, so that one serves
-// many packets. `latency` is each packet's way from its arrival to the handler that takes it; `interrupts` is how many
-// interrupts came for a thousand packets.
+// What does an interrupt that waits cost, and what does it save? A card may hold its interrupt
+// back, so that one serves many packets. `latency` is each packet's way from its arrival to the
+// handler that takes it; `interrupts` is how many interrupts came for a thousand packets.
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/measure/timestamp.h"
@@ -14,8 +14,9 @@ namespace {
 
 // The interval in microseconds.
 constexpr Case cases[] = {
-    "model=e1000e interval=0",    "model=e1000e interval=130",  "model=e1000e interval=250",    "model=e1000e interval=500",
-    "model=e1000e interval=1000", "model=e1000e interval=2000", "model=virtio-net interval=130",
+    "model=e1000e interval=0",       "model=e1000e interval=130",  "model=e1000e interval=250",
+    "model=e1000e interval=500",     "model=e1000e interval=1000", "model=e1000e interval=2000",
+    "model=virtio-net interval=130",
 };
 
 constexpr Setting settings[] = {
@@ -44,7 +45,9 @@ void interrupt(cpu::Frame&) {
             // Behind receive(): a packet may come while the others are taken.
             uint64_t now = measure::end();
             for (uint32_t i = 0; i < n; ++i) {
-                if (watcher.tally.add(frames[i]) != nic::FrameKind::ours || watcher.taken >= watcher.most) continue;
+                if (watcher.tally.add(frames[i]) != nic::FrameKind::ours ||
+                    watcher.taken >= watcher.most)
+                    continue;
                 watcher.latency->record(now - watcher.arrivals[watcher.taken]);
                 watcher.taken = watcher.taken + 1;
             }
@@ -86,13 +89,19 @@ Result<void> body(Bench& bench, const Case& which) {
                 cpu::enable_interrupts();
                 metronome.start(period);
                 // All of them, and ten intervals more.
-                uint64_t start = measure::end(), limit = period * (now + 10) + bench.machine.tsc.hz / 100000 * (interval + 1000);
+                uint64_t start = measure::end(),
+                         limit = period * (now + 10) +
+                                 bench.machine.tsc.hz / 100000 * (interval + 1000);
                 while (watcher.taken < now && measure::end() - start < limit)
                     for (unsigned i = 0; i < 64; ++i) asm volatile("");
                 cpu::disable_interrupts();
                 metronome.stop();
                 if (watcher.taken < now)
-                    outcome = why_missing(nic, nic, Error{"packets did not arrive: their interrupt, or they themselves, got lost", now - watcher.taken});
+                    outcome = why_missing(
+                        nic, nic,
+                        Error{
+                            "packets did not arrive: their interrupt, or they themselves, got lost",
+                            now - watcher.taken});
                 if (!patience.until(100, [&] { return nic.all_sent(); }))
                     outcome = why_missing(nic, nic, Error{"the card did not send within 100 ms"});
                 interrupts.record(watcher.interrupts * 1000 / now);
@@ -104,23 +113,26 @@ Result<void> body(Bench& bench, const Case& which) {
     flag_strangers(bench, {&latency, &interrupts}, watcher.tally, nic.counts());
     if (bench.machine.features.tcg() && interval < emulators_floor_us)
         for (measure::Series* s : {&latency, &interrupts})
-            s->flag("unstable: the emulator's card keeps 128 us between two interrupts, whatever is asked for");
+            s->flag(
+                "unstable: the emulator's card keeps 128 us between two interrupts, whatever is "
+                "asked for");
     return outcome;
 }
 
 char because_buffer[300];
 
 Verdict waiting_saves(const Results& results) {
-    return below(results, "moderation", {"model=e1000e interval=1000", "interrupts"}, {"model=e1000e interval=130", "interrupts"}, 4, nullptr,
-                 because_buffer);
+    return below(results, "moderation", {"model=e1000e interval=1000", "interrupts"},
+                 {"model=e1000e interval=130", "interrupts"}, 4, nullptr, because_buffer);
 }
 Verdict waiting_costs(const Results& results) {
-    return below(results, "moderation", {"model=e1000e interval=130", "latency"}, {"model=e1000e interval=1000", "latency"}, 4, nullptr,
-                 because_buffer);
+    return below(results, "moderation", {"model=e1000e interval=130", "latency"},
+                 {"model=e1000e interval=1000", "latency"}, 4, nullptr, because_buffer);
 }
 
 constexpr Claim claims[] = {
-    {"an interval of 1000 us saves more than three quarters of the interrupts that 130 us needs", in_image(waiting_saves)},
+    {"an interval of 1000 us saves more than three quarters of the interrupts that 130 us needs",
+     in_image(waiting_saves)},
     {"and makes the median packet wait more than four times as long", in_image(waiting_costs)},
 };
 

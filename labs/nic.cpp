@@ -1,8 +1,9 @@
-// A packet arrives: how long until the program knows, by asking or by being told? The arrival is the tick of the
-// sender's doorbell plus the cable's delay; `latency` runs from there to the first timestamp of the code that knows,
-// `payload` to the last byte of the payload read, `path` to the buffer given back, in stages. Where the delay is not
-// known (a real cable, the card's loopback) it is inside all three, and `wire` says apart how much that is at most: the
-// same doorbell to the first look that sees the packet, by the tightest of polling. `cost` is what one look costs when
+// A packet arrives: how long until the program knows, by asking or by being told? The arrival is
+// the tick of the sender's doorbell plus the cable's delay; `latency` runs from there to the first
+// timestamp of the code that knows, `payload` to the last byte of the payload read, `path` to the
+// buffer given back, in stages. Where the delay is not known (a real cable, the card's loopback) it
+// is inside all three, and `wire` says apart how much that is at most: the same doorbell to the
+// first look that sees the packet, by the tightest of polling. `cost` is what one look costs when
 // nothing is there, and what a packet costs when many are.
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/registers.h"
@@ -16,8 +17,10 @@ namespace doorbell::labs {
 namespace {
 
 constexpr const char* poll_stages[] = {"notice", "descriptor", "payload", "recycle"};
-constexpr const char* interrupt_stages[] = {"entry", "end-of-interrupt", "resume", "descriptor", "payload", "recycle"};
-constexpr const char* hybrid_stages[] = {"entry", "end-of-interrupt", "resume", "descriptor", "payload", "recycle", "re-arm"};
+constexpr const char* interrupt_stages[] = {"entry",      "end-of-interrupt", "resume",
+                                            "descriptor", "payload",          "recycle"};
+constexpr const char* hybrid_stages[] = {"entry",   "end-of-interrupt", "resume", "descriptor",
+                                         "payload", "recycle",          "re-arm"};
 
 constexpr Case cases[] = {
     "model=e1000e wait=poll",
@@ -65,11 +68,13 @@ enum class Wait { poll, irq, halt, mwait, hybrid };
     return known;
 }
 
-/// Until the handler has run; see the timer lab for the order of STI, HLT and the timestamp in front of them.
+/// Until the handler has run; see the timer lab for the order of STI, HLT and the timestamp in
+/// front of them.
 template <bool halt>
 [[gnu::always_inline]] inline void await_handler() {
     if constexpr (!halt) {
-        while (nic_event.fired == 0) {}
+        while (nic_event.fired == 0) {
+        }
     } else {
         for (;;) {
             cpu::disable_interrupts();
@@ -85,7 +90,8 @@ template <bool halt>
     uint64_t sum = 0;
     auto* words = reinterpret_cast<const volatile uint64_t*>(frame.data);
     for (uint32_t i = 0; i < frame.length / 8; ++i) sum += words[i];
-    for (uint32_t i = frame.length & ~7u; i < frame.length; ++i) sum += static_cast<const volatile uint8_t*>(frame.data)[i];
+    for (uint32_t i = frame.length & ~7u; i < frame.length; ++i)
+        sum += static_cast<const volatile uint8_t*>(frame.data)[i];
     return sum;
 }
 
@@ -99,12 +105,17 @@ Result<void> prove_mwait(Bench& bench, Traffic& s) {
     cpu::enable_interrupts();
     (void)mwait_doorstep(s.card().doorstep());
     cpu::disable_interrupts();
-    if (rescue.came()) return Error{"the card's write to the monitored line does not end MWAIT here (an emulator's MWAIT is HLT)"};
+    if (rescue.came())
+        return Error{
+            "the card's write to the monitored line does not end MWAIT here (an emulator's MWAIT "
+            "is HLT)"};
     return s.catch_up();
 }
 
-/// What is unknown of the way from the doorbell to memory, seen by a poll that does nothing else. Interrupts are enabled.
-[[gnu::noinline]] Result<void> measure_wire(Traffic& s, const Rescue& rescue, measure::Series& wire, uint64_t count) {
+/// What is unknown of the way from the doorbell to memory, seen by a poll that does nothing else.
+/// Interrupts are enabled.
+[[gnu::noinline]] Result<void> measure_wire(Traffic& s, const Rescue& rescue, measure::Series& wire,
+                                            uint64_t count) {
     for (uint64_t i = 0; i < count;) {
         auto loaded = s.load(1);
         if (!loaded) return loaded;
@@ -143,10 +154,17 @@ struct Sampling {
     bool spurious = false;
     Result<void> outcome;
 
-    [[gnu::noinline]] Sampling(Bench& b, Traffic& traffic, std::span<const char* const> stages, bool interrupts)
-        : bench(b), s(traffic), by_interrupt(interrupts), latency(b.series("latency")), payload(b.series("payload")),
-          path(b.series("path", {.stages = stages})), wire(traffic.pair.delay == 0 ? &b.series("wire") : nullptr),
-          phases(wire != nullptr ? 1 : 64), batch(b.machine.arena.array<nic::Received>(b.setting("budget"))),
+    [[gnu::noinline]] Sampling(Bench& b, Traffic& traffic, std::span<const char* const> stages,
+                               bool interrupts)
+        : bench(b),
+          s(traffic),
+          by_interrupt(interrupts),
+          latency(b.series("latency")),
+          payload(b.series("payload")),
+          path(b.series("path", {.stages = stages})),
+          wire(traffic.pair.delay == 0 ? &b.series("wire") : nullptr),
+          phases(wire != nullptr ? 1 : 64),
+          batch(b.machine.arena.array<nic::Received>(b.setting("budget"))),
           rescue(b.machine, traffic.card()) {
         if (batch.empty()) outcome = Error{"no memory for the frames"};
     }
@@ -164,17 +182,19 @@ struct Sampling {
     [[gnu::noinline]] bool prepare() {
         if (!outcome) return false;
         outcome = s.load(1);
-        // QEMU's e1000e keeps 128 us between two interrupts; on its own cables packets come less often anyway.
+        // QEMU's e1000e keeps 128 us between two interrupts; on its own cables packets come less
+        // often anyway.
         if (wire != nullptr && by_interrupt && bench.machine.features.tcg())
             (void)someone_within(s.card(), bench.machine.tsc.hz / 1000000 * 150);
         (void)(by_interrupt ? s.arm() : s.take_all());
-        s.card().landing(1, static_cast<uint32_t>(s.frames[0].length), measure::Counters::device_wrote);
+        s.card().landing(1, static_cast<uint32_t>(s.frames[0].length),
+                         measure::Counters::device_wrote);
         rescue.wait_from_now();
         return static_cast<bool>(outcome);
     }
 
-    /// After an interrupt without a packet, which is still to come: whether to wait on. (QEMU's e1000e, once it has held
-    /// an interrupt back, repeats each one 128 us later.)
+    /// After an interrupt without a packet, which is still to come: whether to wait on. (QEMU's
+    /// e1000e, once it has held an interrupt back, repeats each one 128 us later.)
     [[gnu::noinline]] bool again() {
         spurious = true;
         nic_event.fired = 0;
@@ -197,9 +217,13 @@ struct Sampling {
         flag_strangers(bench, {&latency, &payload, &path}, s.tally, s.card().counts());
         for (measure::Series* series : {&latency, &payload, &path}) {
             if (s.pair.flag != nullptr) series->flag(s.pair.flag);
-            if (spurious) series->flag("interrupts without a packet came as well, and were waited through");
+            if (spurious)
+                series->flag("interrupts without a packet came as well, and were waited through");
             if (halts && !half_truth && bench.exact()) series->flag(halted_flag);
-            if (half_truth) series->flag("unstable: the emulator wakes a halted processor by the card's throttle timer, 128000 ns late");
+            if (half_truth)
+                series->flag(
+                    "unstable: the emulator wakes a halted processor by the card's throttle timer, "
+                    "128000 ns late");
         }
         return outcome;
     }
@@ -223,8 +247,8 @@ template <Wait wait>
             nic::Bell bell = sender.bell();
             uint64_t marks[8];
             marks[0] = ring_now(bell) + s.pair.delay;
-            // The wait begins at a phase that the seed chooses, so that none is favoured: three instructions a turn go
-            // through all phases of a look's four.
+            // The wait begins at a phase that the seed chooses, so that none is favoured: three
+            // instructions a turn go through all phases of a look's four.
             for (uint64_t n = bench.random.below(sampling.phases); n != 0; --n) asm volatile("nop");
             uint64_t sum;
             unsigned m;
@@ -260,14 +284,17 @@ template <Wait wait>
             marks[m++] = measure::end();
             bool ours = false, alone = taken == 1;
             if constexpr (wait == Wait::hybrid) {
-                // Until empty, then armed again: arm() tells of what came in between, so that no wake-up is lost.
+                // Until empty, then armed again: arm() tells of what came in between, so that no
+                // wake-up is lost.
                 while (!card.arm() && !sampling.rescue.came()) ours |= s.take_all(), alone = false;
                 marks[m++] = measure::end();
                 card.disarm();
             }
-            // One frame, the right one, by one interrupt: else something got into the sample. The buffer is the card's
-            // again, but last in its row; if it were overwritten already, this would be no sample either.
-            for (uint32_t f = 0; f < taken; ++f) ours |= s.expected(wait == Wait::hybrid ? batch[f] : frame);
+            // One frame, the right one, by one interrupt: else something got into the sample. The
+            // buffer is the card's again, but last in its row; if it were overwritten already, this
+            // would be no sample either.
+            for (uint32_t f = 0; f < taken; ++f)
+                ours |= s.expected(wait == Wait::hybrid ? batch[f] : frame);
             alone &= !by_interrupt || nic_event.fired == 1;
             if (!sampling.conclude(ours, alone)) continue;
             sampling.latency.record(marks[1] - marks[0]);
@@ -280,22 +307,27 @@ template <Wait wait>
 }
 
 Result<void> wait_case(Bench& bench, const Case& which) {
-    auto made = Traffic::open(bench, which["model"], 1, static_cast<uint32_t>(bench.setting("length")));
+    auto made =
+        Traffic::open(bench, which["model"], 1, static_cast<uint32_t>(bench.setting("length")));
     if (!made) return made.error();
     Traffic& s = *made;
     std::string_view wait = which["wait"];
     if (wait == "poll") return measure_wait<Wait::poll>(bench, s, false);
     if (wait == "mwait") {
-        if (!bench.machine.features.monitor) return Error{"this processor has no MONITOR/MWAIT (CPUID.01H:ECX[3])"};
+        if (!bench.machine.features.monitor)
+            return Error{"this processor has no MONITOR/MWAIT (CPUID.01H:ECX[3])"};
         auto wakes = prove_mwait(bench, s);
         return wakes ? measure_wait<Wait::mwait>(bench, s, false) : wakes;
     }
     std::string_view kind = which["kind"];
     auto ready = kind == "intx" ? open_intx(bench, s.card(), s.pair.sender(), s.frames[0])
-                                : open_interrupt(bench, s.card(), kind == "msi" ? nic::InterruptKind::msi : nic::InterruptKind::msix);
+                                : open_interrupt(bench, s.card(),
+                                                 kind == "msi" ? nic::InterruptKind::msi
+                                                               : nic::InterruptKind::msix);
     if (ready) ready = s.prove_interrupt(bench);
     if (ready) {
-        // QEMU warps a halted machine's clock to the throttle timer, which its e1000e starts before it interrupts.
+        // QEMU warps a halted machine's clock to the throttle timer, which its e1000e starts before
+        // it interrupts.
         bool half_truth = bench.exact() && which["model"] == "e1000e";
         if (wait == "irq") ready = measure_wait<Wait::irq>(bench, s, false);
         if (wait == "irq-halt") ready = measure_wait<Wait::halt>(bench, s, half_truth);
@@ -321,7 +353,8 @@ Result<void> empty_poll_case(Bench& bench, const Case& which) {
             uint32_t found, look = looks;
             uint64_t start = measure::begin();
             do {
-                // The memory may have changed: each look is a whole one, as in a program that does something between.
+                // The memory may have changed: each look is a whole one, as in a program that does
+                // something between.
                 asm volatile("" : : : "memory");
                 found = nic.receive(frames, at_once);
             } while (found == 0 && --look != 0);
@@ -329,7 +362,8 @@ Result<void> empty_poll_case(Bench& bench, const Case& which) {
             for (uint32_t f = 0; f < found; ++f) tally.add(frames[f]);
             nic.recycle(found);
             if (found != 0) {
-                if (++disturbed == most_rounds) outcome = Error{"packets keep coming: no look was in vain", tally.strangers()};
+                if (++disturbed == most_rounds)
+                    outcome = Error{"packets keep coming: no look was in vain", tally.strangers()};
                 continue;
             }
             cost.record((took + looks - 1) / looks);
@@ -342,7 +376,8 @@ Result<void> empty_poll_case(Bench& bench, const Case& which) {
 
 Result<void> receive_case(Bench& bench, const Case& which) {
     auto burst = static_cast<uint32_t>(which.number("burst"));
-    auto made = Traffic::open(bench, which["model"], burst, static_cast<uint32_t>(bench.setting("length")));
+    auto made =
+        Traffic::open(bench, which["model"], burst, static_cast<uint32_t>(bench.setting("length")));
     if (!made) return made.error();
     Traffic& s = *made;
     measure::Series& cost = bench.series("cost", {.counted = true});
@@ -361,14 +396,17 @@ Result<void> receive_case(Bench& bench, const Case& which) {
                 return;
             }
             // The rest of the burst is right behind the first.
-            for (uint64_t start = measure::end(); measure::end() - start < settle;) {}
-            s.card().landing(burst, static_cast<uint32_t>(s.frames[0].length), measure::Counters::device_wrote);
+            for (uint64_t start = measure::end(); measure::end() - start < settle;) {
+            }
+            s.card().landing(burst, static_cast<uint32_t>(s.frames[0].length),
+                             measure::Counters::device_wrote);
             uint64_t start = measure::begin();
             uint32_t n = s.card().receive(frames, burst);
             s.card().recycle(n);
             uint64_t took = measure::end() - start - overhead;
             bool whole = n == burst;
-            for (uint32_t f = 0; f < n; ++f) whole &= s.tally.add(frames[f]) == nic::FrameKind::ours;
+            for (uint32_t f = 0; f < n; ++f)
+                whole &= s.tally.add(frames[f]) == nic::FrameKind::ours;
             s.sequence += burst;
             if (!whole) {
                 (void)s.take_all();
@@ -392,35 +430,42 @@ Result<void> body(Bench& bench, const Case& which) {
 char because_buffer[300];
 
 Verdict polling_is_sooner(const Results& results) {
-    constexpr Which poll{"model=e1000e wait=poll", "latency"}, irq{"model=e1000e wait=irq", "latency"};
+    constexpr Which poll{"model=e1000e wait=poll", "latency"},
+        irq{"model=e1000e wait=irq", "latency"};
     for (const Which& w : {poll, irq})
         if (const Summary* s = results.find("nic", w.which, w.metric); s != nullptr && s->unstable)
             return {Verdict::Holds::cannot_say, "the instant of arrival is not exact here"};
-    return below(results, "nic", poll, irq, 1, "this clock counts an interrupt as one instruction", because_buffer);
+    return below(results, "nic", poll, irq, 1, "this clock counts an interrupt as one instruction",
+                 because_buffer);
 }
 Verdict looking_is_cheap(const Results& results) {
-    return below(results, "nic", {"model=e1000e op=empty-poll", "cost"}, {"model=e1000e op=receive burst=1", "cost"}, 5, nullptr,
-                 because_buffer);
+    return below(results, "nic", {"model=e1000e op=empty-poll", "cost"},
+                 {"model=e1000e op=receive burst=1", "cost"}, 5, nullptr, because_buffer);
 }
 Verdict bursts_pay(const Results& results) {
-    return below(results, "nic", {"model=e1000e op=receive burst=32", "cost"}, {"model=e1000e op=receive burst=1", "cost"}, 2, nullptr,
-                 because_buffer);
+    return below(results, "nic", {"model=e1000e op=receive burst=32", "cost"},
+                 {"model=e1000e op=receive burst=1", "cost"}, 2, nullptr, because_buffer);
 }
 
 constexpr Claim claims[] = {
     {"polling knows of a packet sooner than an interrupt does", in_image(polling_is_sooner)},
     {"looking in vain costs less than a fifth of taking a packet", in_image(looking_is_cheap)},
-    {"a packet taken in a burst of 32 costs less than half of a packet taken alone", in_image(bursts_pay)},
+    {"a packet taken in a burst of 32 costs less than half of a packet taken alone",
+     in_image(bursts_pay)},
 };
 
-constexpr const char* shown[] = {"instructions", "mmio_reads", "mmio_writes", "iretq", "l1d_misses", "llc_misses"};
+constexpr const char* shown[] = {"instructions", "mmio_reads", "mmio_writes",
+                                 "iretq",        "l1d_misses", "llc_misses"};
 
 }  // namespace
 
 extern const Lab nic_lab{
     .name = "nic",
-    .question = "When a packet arrives, how soon does the program know, by asking or by being told, and what does looking cost?",
-    .needs = "a network card (e1000e, virtio-net); a cable with a known delay, or the card's loopback",
+    .question =
+        "When a packet arrives, how soon does the program know, by asking or by being told, and "
+        "what does looking cost?",
+    .needs =
+        "a network card (e1000e, virtio-net); a cable with a known delay, or the card's loopback",
     .cases = cases,
     .settings = settings,
     .claims = claims,

@@ -1,6 +1,6 @@
-// A pizza was ordered, and there is work to do: go to the door every now and then, or wait for the bell? A job computes
-// digits of pi while packets come. `work` is the share of the job's speed that is left to it, `latency` is how long a
-// packet stood at the door.
+// A pizza was ordered, and there is work to do: go to the door every now and then, or wait for the
+// bell? A job computes digits of pi while packets come. `work` is the share of the job's speed that
+// is left to it, `latency` is how long a packet stood at the door.
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/measure/timestamp.h"
@@ -64,7 +64,8 @@ struct Door {
             // Behind receive(): a packet may come while the others are taken.
             uint64_t now = measure::end();
             for (uint32_t i = 0; i < n; ++i) {
-                // Packets come in the order in which they were sent, so this tells a stranger in a few instructions.
+                // Packets come in the order in which they were sent, so this tells a stranger in a
+                // few instructions.
                 if (taken >= most || !nic::begins_as(frames[i], sent[taken].data)) {
                     tally.add(frames[i]);
                     continue;
@@ -109,35 +110,48 @@ Result<void> body(Bench& bench, const Case& which) {
     auto frames = make_frames(bench, most_packets, nic::shortest_frame, nic.mac(), sender.mac());
     auto arrivals = bench.machine.arena.array<uint64_t>(most_packets);
     auto* job = bench.machine.arena.make<PiJob>();
-    if (frames.empty() || arrivals.empty() || job == nullptr) return Error{"no memory for the frames"};
+    if (frames.empty() || arrivals.empty() || job == nullptr)
+        return Error{"no memory for the frames"};
     measure::Series& work = bench.series("work", {.unit = "ppm"});
     // One for each packet of each stretch.
-    measure::Series& latency = bench.series("latency", {}, (bench.samples() / 400 + 1) * most_packets);
+    measure::Series& latency =
+        bench.series("latency", {}, (bench.samples() / 400 + 1) * most_packets);
     nic::Patience patience(cpu::Tsc{}, bench.machine.tsc.hz);
 
     bool by_interrupt = which["wait"] == "irq";
-    auto opened = by_interrupt ? open_interrupt(bench, nic, nic::InterruptKind::msix, bell) : Result<void>{};
+    auto opened =
+        by_interrupt ? open_interrupt(bench, nic, nic::InterruptKind::msix, bell) : Result<void>{};
     if (!opened) return opened;
     uint64_t every = which.number("every");
-    auto run = every == 16 ? run_job<16> : every == 256 ? run_job<256> : every == 4096 ? run_job<4096> : run_job<0>;
+    auto run = every == 16     ? run_job<16>
+               : every == 256  ? run_job<256>
+               : every == 4096 ? run_job<4096>
+                               : run_job<0>;
     uint64_t wanted = bench.machine.tsc.hz / which.number("rate");
     uint64_t in_window = short_window / wanted;
-    auto packets = static_cast<uint32_t>(in_window == 0 ? 1 : in_window > most_packets ? most_packets : in_window);
-    door = {&nic, &*bench.machine.apic.device, arrivals.data(), frames.data(), &latency, 0, packets, {}};
+    auto packets = static_cast<uint32_t>(in_window == 0             ? 1
+                                         : in_window > most_packets ? most_packets
+                                                                    : in_window);
+    door = {&nic, &*bench.machine.apic.device, arrivals.data(), frames.data(), &latency, 0, packets,
+            {}};
     Result<void> outcome;
     {
         Metronome metronome(bench.machine);
         bench.repeat([&](uint64_t count) {
-            // A sample is a whole stretch of the job: few of them say as much. A single packet is waited for once only.
+            // A sample is a whole stretch of the job: few of them say as much. A single packet is
+            // waited for once only.
             uint64_t samples = count < bench.samples() || packets == 1 ? 1 : (count + 399) / 400;
             // Warming up does not need the whole time until a rare packet.
-            uint64_t beat = count < bench.samples() && wanted > short_window ? short_window : wanted;
+            uint64_t beat =
+                count < bench.samples() && wanted > short_window ? short_window : wanted;
             for (uint64_t i = 0; i < samples; ++i) {
                 if (!patience.until(100, [&] { return sender.all_sent(); })) {
-                    outcome = why_missing(sender, nic, Error{"the sender did not send within 100 ms"});
+                    outcome =
+                        why_missing(sender, nic, Error{"the sender did not send within 100 ms"});
                     return;
                 }
-                // What the job does alone, with the same timer beating: the beats stand for the world outside.
+                // What the job does alone, with the same timer beating: the beats stand for the
+                // world outside.
                 metronome.load_nothing(~0u);
                 cpu::enable_interrupts();
                 uint64_t period = metronome.start(beat), start = measure::end();
@@ -150,7 +164,9 @@ Result<void> body(Bench& bench, const Case& which) {
                 outcome = metronome.load(sender, frames.first(packets), arrivals);
                 if (!outcome) return;
                 // A stranger that came before may have had its interrupt already.
-                for (uint32_t rounds = 0; by_interrupt && !nic.arm() && rounds < most_rounds; ++rounds) door.answer();
+                for (uint32_t rounds = 0; by_interrupt && !nic.arm() && rounds < most_rounds;
+                     ++rounds)
+                    door.answer();
                 cpu::enable_interrupts();
                 metronome.start(beat);
                 start = measure::end();
@@ -163,10 +179,13 @@ Result<void> body(Bench& bench, const Case& which) {
                 cpu::disable_interrupts();
                 metronome.stop();
                 if (door.taken < packets) {
-                    outcome = why_missing(nic, sender, Error{"packets that were sent did not arrive", packets - door.taken});
+                    outcome = why_missing(
+                        nic, sender,
+                        Error{"packets that were sent did not arrive", packets - door.taken});
                     return;
                 }
-                work.record(static_cast<uint64_t>(static_cast<unsigned __int128>(steps) * alone_took * 1000000 / alone / took));
+                work.record(static_cast<uint64_t>(static_cast<unsigned __int128>(steps) *
+                                                  alone_took * 1000000 / alone / took));
             }
         });
     }
@@ -177,8 +196,9 @@ Result<void> body(Bench& bench, const Case& which) {
 
 char because_buffer[240];
 
-/// The rate from which polling every 256th step leaves the job more than interrupts do. What either takes away grows by
-/// the packet, so between two rates that were tried the difference is a straight line.
+/// The rate from which polling every 256th step leaves the job more than interrupts do. What either
+/// takes away grows by the packet, so between two rates that were tried the difference is a
+/// straight line.
 Verdict polling_wins_somewhere(const Results& results) {
     wire::Text text(because_buffer);
     bool any = false, exact = false;
@@ -198,26 +218,34 @@ Verdict polling_wins_somewhere(const Results& results) {
                 lower_gap = irq->p50 - poll->p50;
                 continue;
             }
-            uint64_t crossover = lower_rate + (rate - lower_rate) * lower_gap / (lower_gap + poll->p50 - irq->p50);
-            text << "from about " << crossover << " packets a second on (at " << rate << " polling every 256th step leaves " << poll->p50
-                 << " ppm, interrupts " << irq->p50 << ")";
-            if (exact) text << "; this clock counts an interrupt as one instruction, so the true crossover is lower";
+            uint64_t crossover =
+                lower_rate + (rate - lower_rate) * lower_gap / (lower_gap + poll->p50 - irq->p50);
+            text << "from about " << crossover << " packets a second on (at " << rate
+                 << " polling every 256th step leaves " << poll->p50 << " ppm, interrupts "
+                 << irq->p50 << ")";
+            if (exact)
+                text << "; this clock counts an interrupt as one instruction, so the true "
+                        "crossover is lower";
             return {Verdict::Holds::yes, text.view()};
         }
     }
     if (!any) return {Verdict::Holds::cannot_say, "the cases were not run"};
-    return {exact ? Verdict::Holds::cannot_say : Verdict::Holds::no, "at none of the rates that were tried"};
+    return {exact ? Verdict::Holds::cannot_say : Verdict::Holds::no,
+            "at none of the rates that were tried"};
 }
 
 constexpr Claim claims[] = {
-    {"there is a rate of packets from which polling leaves the job more than interrupts do", in_image(polling_wins_somewhere)},
+    {"there is a rate of packets from which polling leaves the job more than interrupts do",
+     in_image(polling_wins_somewhere)},
 };
 
 }  // namespace
 
 extern const Lab pizza_lab{
     .name = "pizza",
-    .question = "Work to do, and packets to answer: look at the door every k-th step, or wait for the bell?",
+    .question =
+        "Work to do, and packets to answer: look at the door every k-th step, or wait for the "
+        "bell?",
     .needs = "an e1000e and the other end of its cable, or its loopback; MSI-X",
     .cases = cases,
     .settings = {},

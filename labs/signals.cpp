@@ -1,6 +1,7 @@
-// How does a process learn that it should stop? First how long it takes: from the tick at which a timer's
-// interrupt raises the signal to the first timestamp of the handler. Then what is left behind: a task commits
-// batches to a log in memory, and a signal is made to land at every instruction of that in turn.
+// How does a process learn that it should stop? First how long it takes: from the tick at which a
+// timer's interrupt raises the signal to the first timestamp of the handler. Then what is left
+// behind: a task commits batches to a log in memory, and a signal is made to land at every
+// instruction of that in turn.
 #include "firmware/kernel/kernel.h"
 #include "firmware/measure/timestamp.h"
 #include "labs/kit/bench.h"
@@ -13,16 +14,19 @@ namespace {
 using namespace kernel;
 
 constexpr Case cases[] = {
-    "signal=SIGTERM target=running", "signal=SIGTERM target=ready",   "signal=SIGTERM target=blocked",
-    "signal=SIGINT target=running",  "signal=SIGSEGV target=running", "signal=SIGPIPE target=running",
-    "signal=SIGKILL target=running", "signal=SIGTERM handler=stop",   "signal=SIGTERM handler=nested",
-    "signal=SIGTERM handler=none",   "signal=SIGINT handler=stop",    "signal=SIGINT handler=none",
-    "signal=SIGPIPE handler=stop",   "signal=SIGPIPE handler=none",   "signal=SIGSEGV handler=none",
-    "signal=SIGKILL handler=refused",
+    "signal=SIGTERM target=running", "signal=SIGTERM target=ready",
+    "signal=SIGTERM target=blocked", "signal=SIGINT target=running",
+    "signal=SIGSEGV target=running", "signal=SIGPIPE target=running",
+    "signal=SIGKILL target=running", "signal=SIGTERM handler=stop",
+    "signal=SIGTERM handler=nested", "signal=SIGTERM handler=none",
+    "signal=SIGINT handler=stop",    "signal=SIGINT handler=none",
+    "signal=SIGPIPE handler=stop",   "signal=SIGPIPE handler=none",
+    "signal=SIGSEGV handler=none",   "signal=SIGKILL handler=refused",
 };
 
 constexpr Setting settings[] = {
-    {"delay", 2000, 500, 1000000, "tick", "time from arming the timer to the signal, where latency is measured"},
+    {"delay", 2000, 500, 1000000, "tick",
+     "time from arming the timer to the signal, where latency is measured"},
 };
 
 constexpr unsigned batches = 3, records_in_batch = 8;
@@ -31,19 +35,19 @@ constexpr unsigned batches = 3, records_in_batch = 8;
 struct Entry {
     volatile uint64_t sequence;  ///< written first; 0: nothing here
     volatile uint64_t records[records_in_batch];
-    volatile uint64_t sum;       ///< written last
+    volatile uint64_t sum;  ///< written last
 };
 
 /// What tasks and kernel share, at a fixed address in ring 3: its global variables.
 struct Board {
-    volatile uint64_t known;      ///< first timestamp in a handler
+    volatile uint64_t known;  ///< first timestamp in a handler
     volatile uint64_t fired;
     volatile uint64_t stop;
     volatile uint64_t resume_at;  ///< where to go on after a fault
     volatile uint64_t deadline;
-    volatile uint64_t last;       ///< timestamp at the committer's end
+    volatile uint64_t last;  ///< timestamp at the committer's end
     const volatile uint64_t* volatile source;
-    volatile uint64_t holder;     ///< the log's lock: task id + 1, 0 when free
+    volatile uint64_t holder;  ///< the log's lock: task id + 1, 0 when free
     volatile uint64_t records[records_in_batch];
     Entry log[batches + 1];
 };
@@ -52,8 +56,8 @@ static_assert(sizeof(Board) <= 4096);
 constexpr uint64_t wild = 0x10;  ///< in the page that is never mapped
 
 // Calls of this lab.
-constexpr uint32_t arm_call = call::fast_lab, take_call = call::fast_lab + 1, ended_call = call::fast_lab + 2,
-                   publish_call = call::lab;
+constexpr uint32_t arm_call = call::fast_lab, take_call = call::fast_lab + 1,
+                   ended_call = call::fast_lab + 2, publish_call = call::lab;
 
 // ---- Ring 3 ----
 
@@ -74,9 +78,11 @@ DOORBELL_USER void spin_until_fired(uint64_t* out, uint64_t count, uint64_t dela
     user::call(call::yield);  // the target, if it is another task, takes its place first
     for (uint64_t i = 0; i < count; ++i) {
         board().fired = 0;
-        // The delay varies a little, so that the interrupt finds the loop below at each of its instructions.
+        // The delay varies a little, so that the interrupt finds the loop below at each of its
+        // instructions.
         uint64_t deadline = user::call(arm_call, delay + (i & 15));
-        while (board().fired == 0) {}
+        while (board().fired == 0) {
+        }
         out[i] = board().known - deadline;
     }
     user::call(call::leave);
@@ -161,15 +167,16 @@ DOORBELL_USER uint64_t commit_batches(uint64_t delay) {
     return 0;
 }
 
-DOORBELL_USER uint64_t set_handlers_and_commit(uint64_t delay, uint64_t signal, uint64_t handler, uint64_t inner) {
+DOORBELL_USER uint64_t set_handlers_and_commit(uint64_t delay, uint64_t signal, uint64_t handler,
+                                               uint64_t inner) {
     bool refused = handler != 0 && user::call(call::set_handler, signal, handler) != 0;
     if (refused != (handler != 0 && signal == sigkill)) return 1;
     if (inner != 0) user::call(call::set_handler, sigint, inner);
     return commit_batches(delay);
 }
 
-/// Another task finds the log as the first one left it: takes the lock from a holder that has ended, drops a
-/// torn batch, and commits one of its own in that place.
+/// Another task finds the log as the first one left it: takes the lock from a holder that has
+/// ended, drops a torn batch, and commits one of its own in that place.
 DOORBELL_USER uint64_t succeed() {
     Board& b = board();
     if (b.holder != 0 && user::call(ended_call, b.holder - 1) == 0) return 1;
@@ -228,7 +235,11 @@ Task* spoil_pointer(Task* running) {
 }
 
 constexpr uint8_t number_of(std::string_view name) {
-    return name == "SIGTERM" ? sigterm : name == "SIGINT" ? sigint : name == "SIGSEGV" ? sigsegv : name == "SIGPIPE" ? sigpipe : sigkill;
+    return name == "SIGTERM"   ? sigterm
+           : name == "SIGINT"  ? sigint
+           : name == "SIGSEGV" ? sigsegv
+           : name == "SIGPIPE" ? sigpipe
+                               : sigkill;
 }
 
 /// One address space with the board in it, and this lab's calls.
@@ -259,7 +270,9 @@ struct Stage {
 };
 
 template <class Function>
-const void* at(Function* function) { return reinterpret_cast<const void*>(function); }
+const void* at(Function* function) {
+    return reinterpret_cast<const void*>(function);
+}
 
 Result<void> measure_latency(Bench& bench, const Case& which) {
     uint8_t signal = number_of(which["signal"]);
@@ -289,18 +302,24 @@ Result<void> measure_latency(Bench& bench, const Case& which) {
                 kernel.restart(**first, at(target_victim), {delay + (i & 15)});
                 (void)kernel.run();
                 samples[i] = measure::end() - scene.board->deadline;
-                if ((*first)->ended_by != sigkill) done = Error{"the task was not ended by SIGKILL", (*first)->ended_by};
+                if ((*first)->ended_by != sigkill)
+                    done = Error{"the task was not ended by SIGKILL", (*first)->ended_by};
             }
         } else {
             if (alone) {
-                kernel.restart(**first, signal == sigsegv ? at(touch_wild) : signal == sigpipe ? at(write_broken_pipe) : at(target_self),
+                kernel.restart(**first,
+                               signal == sigsegv   ? at(touch_wild)
+                               : signal == sigpipe ? at(write_broken_pipe)
+                                                   : at(target_self),
                                {out, count, delay, signal});
             } else {
-                kernel.restart(**first, target == "ready" ? at(target_ready) : at(target_blocked), {signal});
+                kernel.restart(**first, target == "ready" ? at(target_ready) : at(target_blocked),
+                               {signal});
                 kernel.restart(**second, at(spin_until_fired), {out, count, delay});
             }
             (void)kernel.run();
-            if ((*first)->ended_by != 0 || (*second)->ended_by != 0) done = Error{"a task was ended by a signal", (*first)->ended_by};
+            if ((*first)->ended_by != 0 || (*second)->ended_by != 0)
+                done = Error{"a task was ended by a signal", (*first)->ended_by};
         }
         for (uint64_t i = 0; i < count; ++i) latency.record(samples[i]);
     });
@@ -336,16 +355,22 @@ Result<void> measure_landings(Bench& bench, const Case& which) {
     measure::Series& torn = bench.series("torn", {.unit = "batch"});
     measure::Series& lost = bench.series("lost", {.unit = "batch"});
     measure::Series& held = bench.series("held", {.unit = "lock"});
-    measure::Series* recovered = signal == sigkill ? &bench.series("recovered", {.unit = "log"}) : nullptr;
+    measure::Series* recovered =
+        signal == sigkill ? &bench.series("recovered", {.unit = "log"}) : nullptr;
     Stage stage(bench);
-    auto set = stage.set(bench, 65536, signal == sigpipe ? break_pipe : signal == sigsegv ? spoil_pointer : raise_signal);
+    auto set = stage.set(bench, 65536,
+                         signal == sigpipe   ? break_pipe
+                         : signal == sigsegv ? spoil_pointer
+                                             : raise_signal);
     if (!set) return set;
     Kernel& kernel = stage.kernel;
     auto task = kernel.make_task(*stage.space, set_handlers_and_commit, {});
     auto heir = kernel.make_task(*stage.space, succeed, {});
     if (!task || !heir) return Error{"not enough memory for two tasks"};
     kernel.retire(**heir);
-    uint64_t handler = how == "none" ? 0 : reinterpret_cast<uint64_t>(how == "nested" ? nesting_handler : stop_handler);
+    uint64_t handler = how == "none" ? 0
+                                     : reinterpret_cast<uint64_t>(how == "nested" ? nesting_handler
+                                                                                  : stop_handler);
     uint64_t inner = how == "nested" ? reinterpret_cast<uint64_t>(stop_handler) : 0;
     Board& b = *scene.board;
 
@@ -353,7 +378,8 @@ Result<void> measure_landings(Bench& bench, const Case& which) {
         auto* words = reinterpret_cast<volatile uint64_t*>(&b);
         for (unsigned i = 0; i < sizeof b / 8; ++i) words[i] = 0;
         for (unsigned k = 0; k < records_in_batch; ++k) b.records[k] = 100 + k;
-        b.source = reinterpret_cast<const volatile uint64_t*>(shared_start + offsetof(Board, records));
+        b.source =
+            reinterpret_cast<const volatile uint64_t*>(shared_start + offsetof(Board, records));
         scene.target = *task;
         scene.signal = signal;
         scene.pipe_broken = false;
@@ -362,11 +388,13 @@ Result<void> measure_landings(Bench& bench, const Case& which) {
         return kernel.run();
     };
 
-    // How long is the path? A run with an alarm that comes too late tells: from the arming to the last timestamp.
+    // How long is the path? A run with an alarm that comes too late tells: from the arming to the
+    // last timestamp.
     uint64_t far = bench.machine.tsc.hz / 10;
     (void)land(far);
     kernel.disarm_alarm();
-    if ((*task)->ended_by != 0 || (*task)->exit_value != 0 || look_at_log(b, batches).committed != batches)
+    if ((*task)->ended_by != 0 || (*task)->exit_value != 0 ||
+        look_at_log(b, batches).committed != batches)
         return Error{"the committer does not get through undisturbed: signal", (*task)->ended_by};
     uint64_t path = b.last - (scene.deadline - far);
 
@@ -384,18 +412,22 @@ Result<void> measure_landings(Bench& bench, const Case& which) {
             held.record(found.held);
             uint8_t by = (*task)->ended_by;
             bool caught = how == "stop" || how == "nested";
-            if (!(*task)->ended() || (by != 0 && (caught || by != signal))) done = Error{"the task did not end as it should: signal", by};
+            if (!(*task)->ended() || (by != 0 && (caught || by != signal)))
+                done = Error{"the task did not end as it should: signal", by};
             if (recovered == nullptr) continue;
             kernel.restart(**heir, at(succeed), {});
             (void)kernel.run();
             Found after = look_at_log(b, batches + 1);
-            recovered->record((*heir)->exit_value == 0 && (*heir)->ended_by == 0 && after.torn == 0 && after.held == 0 &&
+            recovered->record((*heir)->exit_value == 0 && (*heir)->ended_by == 0 &&
+                              after.torn == 0 && after.held == 0 &&
                               after.committed == found.committed + 1);
         }
     });
     bool every = bench.exact() && bench.samples() >= path;
     every_point = every_point && every;
-    if (!every) committed.flag("the signal landed at some points of the path only, not at every instruction");
+    if (!every)
+        committed.flag(
+            "the signal landed at some points of the path only, not at every instruction");
     return done;
 }
 
@@ -404,16 +436,21 @@ Result<void> body(Bench& bench, const Case& which) {
 }
 
 char because_buffer[300];
-constexpr const char* only_some = "the signal landed at some points only: ask for as many samples as the path has instructions, in the exact clock";
+constexpr const char* only_some =
+    "the signal landed at some points only: ask for as many samples as the path has instructions, "
+    "in the exact clock";
 
-/// Judges the torn and lost batches of a case. What was seen at some points proves that it can happen; that it
-/// never does takes every point.
-Verdict judge_losses(const Results& results, const char* which, bool (*as_claimed)(uint64_t torn, uint64_t lost), bool never) {
+/// Judges the torn and lost batches of a case. What was seen at some points proves that it can
+/// happen; that it never does takes every point.
+Verdict judge_losses(const Results& results, const char* which,
+                     bool (*as_claimed)(uint64_t torn, uint64_t lost), bool never) {
     const Summary* torn = results.find("signals", which, "torn");
     const Summary* lost = results.find("signals", which, "lost");
-    if (torn == nullptr || lost == nullptr) return {Verdict::Holds::cannot_say, "the case was not run"};
+    if (torn == nullptr || lost == nullptr)
+        return {Verdict::Holds::cannot_say, "the case was not run"};
     wire::Text text(because_buffer);
-    text << which << ": " << torn->count << " landings, " << torn->sum << " torn, " << lost->sum << " lost";
+    text << which << ": " << torn->count << " landings, " << torn->sum << " torn, " << lost->sum
+         << " lost";
     bool as_said = as_claimed(torn->sum, lost->sum);
     if (!every_point && as_said == never) {
         text << "; " << only_some;
@@ -423,26 +460,36 @@ Verdict judge_losses(const Results& results, const char* which, bool (*as_claime
 }
 
 Verdict handler_saves_all(const Results& results) {
-    return judge_losses(results, "signal=SIGTERM handler=stop", [](uint64_t torn, uint64_t lost) { return torn + lost == 0; }, true);
+    return judge_losses(
+        results, "signal=SIGTERM handler=stop",
+        [](uint64_t torn, uint64_t lost) { return torn + lost == 0; }, true);
 }
 
 Verdict default_can_lose(const Results& results) {
-    return judge_losses(results, "signal=SIGTERM handler=none", [](uint64_t torn, uint64_t lost) { return torn != 0 && lost != 0; }, false);
+    return judge_losses(
+        results, "signal=SIGTERM handler=none",
+        [](uint64_t torn, uint64_t lost) { return torn != 0 && lost != 0; }, false);
 }
 
 Verdict kill_can_tear(const Results& results) {
-    return judge_losses(results, "signal=SIGKILL handler=refused", [](uint64_t torn, uint64_t) { return torn != 0; }, false);
+    return judge_losses(
+        results, "signal=SIGKILL handler=refused",
+        [](uint64_t torn, uint64_t) { return torn != 0; }, false);
 }
 
 Verdict log_is_taken_over(const Results& results) {
     const Summary* held = results.find("signals", "signal=SIGKILL handler=refused", "held");
-    const Summary* recovered = results.find("signals", "signal=SIGKILL handler=refused", "recovered");
-    if (held == nullptr || recovered == nullptr) return {Verdict::Holds::cannot_say, "the case was not run"};
+    const Summary* recovered =
+        results.find("signals", "signal=SIGKILL handler=refused", "recovered");
+    if (held == nullptr || recovered == nullptr)
+        return {Verdict::Holds::cannot_say, "the case was not run"};
     wire::Text text(because_buffer);
-    text << "the task was killed " << held->sum << " times with the log in its hands; a successor could go on after "
-         << recovered->sum << " of " << recovered->count << " landings";
+    text << "the task was killed " << held->sum
+         << " times with the log in its hands; a successor could go on after " << recovered->sum
+         << " of " << recovered->count << " landings";
     if (recovered->sum != recovered->count) return {Verdict::Holds::no, text.view()};
-    if (every_point) return {held->sum != 0 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    if (every_point)
+        return {held->sum != 0 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
     text << "; " << only_some;
     return {Verdict::Holds::cannot_say, text.view()};
 }
@@ -456,10 +503,12 @@ Verdict wild_pointer_ends_task(const Results& results) {
 }
 
 constexpr Claim claims[] = {
-    {"SIGTERM with a handler: nothing is torn or lost, wherever it lands", in_image(handler_saves_all)},
+    {"SIGTERM with a handler: nothing is torn or lost, wherever it lands",
+     in_image(handler_saves_all)},
     {"SIGTERM without a handler can tear a batch and lose one", in_image(default_can_lose)},
     {"SIGKILL cannot be caught, and can tear a batch", in_image(kill_can_tear)},
-    {"a log whose holder was killed can be taken over, whatever it was doing", in_image(log_is_taken_over)},
+    {"a log whose holder was killed can be taken over, whatever it was doing",
+     in_image(log_is_taken_over)},
     {"a wild pointer ends the task, not the machine", in_image(wild_pointer_ends_task)},
 };
 
@@ -469,7 +518,8 @@ constexpr const char* shown[] = {"instructions", "syscall", "iretq", "l1d_misses
 
 extern const Lab signals_lab{
     .name = "signals",
-    .question = "How does a process learn that it should stop, how soon, and what becomes of its work?",
+    .question =
+        "How does a process learn that it should stop, how soon, and what becomes of its work?",
     .needs = "a local APIC timer",
     .cases = cases,
     .settings = settings,

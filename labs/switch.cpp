@@ -1,16 +1,17 @@
-// What does changing the driver cost? Directly: from the yield of one task to the first timestamp of the other.
-// Hidden: a task walks its working set, gives the processor to another that walks one of the same size, and
-// walks its own again; `refill` is how much longer that took than without the switch.
+// What does changing the driver cost? Directly: from the yield of one task to the first timestamp
+// of the other. Hidden: a task walks its working set, gives the processor to another that walks one
+// of the same size, and walks its own again; `refill` is how much longer that took than without the
+// switch.
 #include "firmware/kernel/kernel.h"
 #include "firmware/measure/timestamp.h"
 #include "labs/kit/bench.h"
 #include "labs/kit/compare.h"
 #include "labs/kit/lab.h"
 
-// Ring 3: uint64_t switch_relay(uint64_t* out, uint64_t count, uint64_t* stamp, uint64_t state). Two tasks run
-// it in turn; each writes the time of its yield to `stamp` and finds there, when it runs again, the other's.
-// `state`: 0 none, 1 SSE, 2 AVX: the registers are filled with ones (bit 8 clear) or zeros (set) beforehand, and
-// the result is 0 where they still hold that at the end.
+// Ring 3: uint64_t switch_relay(uint64_t* out, uint64_t count, uint64_t* stamp, uint64_t state).
+// Two tasks run it in turn; each writes the time of its yield to `stamp` and finds there, when it
+// runs again, the other's. `state`: 0 none, 1 SSE, 2 AVX: the registers are filled with ones (bit 8
+// clear) or zeros (set) beforehand, and the result is 0 where they still hold that at the end.
 extern "C" uint64_t switch_relay(uint64_t* out, uint64_t count, uint64_t* stamp, uint64_t state);
 asm(R"(
         .pushsection .user_text, "ax"
@@ -100,7 +101,8 @@ constexpr Case cases[] = {
 
 constexpr Setting settings[] = {
     {"lines", 1 << 18, 1 << 16, 1 << 28, "line",
-     "cache lines that a case with a working set walks over in all (16 times as many where the clock is live): the "
+     "cache lines that a case with a working set walks over in all (16 times as many where the "
+     "clock is live): the "
      "larger the set, the fewer samples, but 2 at least"},
 };
 
@@ -122,7 +124,8 @@ Result<void> relay(Bench& bench, const Case& which) {
     // One page that both can write; in one address space both get the same address of it.
     auto stamp_first = (*first)->share(stamp, 4096, true);
     auto stamp_second = *first == *second ? stamp_first : (*second)->share(stamp, 4096, true);
-    if (!stamp_first || !stamp_second) return Error{"the page between the tasks could not be mapped"};
+    if (!stamp_first || !stamp_second)
+        return Error{"the page between the tasks could not be mapped"};
     uint64_t out = (*first)->take(most * 8), unused = (*second)->take(most * 8);
     auto a = kernel.make_task(**first, switch_relay, {}, small_stack);
     auto b = kernel.make_task(**second, switch_relay, {}, small_stack);
@@ -174,12 +177,13 @@ DOORBELL_USER void walk_and_yield(Walks* out, uint64_t count, const void* chain,
     }
 }
 
-/// A ring of `lines` pointers, `stride` bytes apart, in an order that no prefetcher follows: a linear
-/// congruential generator of full period (Knuth, TAOCP vol. 2, section 3.2.1.2, theorem A).
+/// A ring of `lines` pointers, `stride` bytes apart, in an order that no prefetcher follows: a
+/// linear congruential generator of full period (Knuth, TAOCP vol. 2, section 3.2.1.2, theorem A).
 void make_chain(char* kernel_address, uint64_t user_address, uint64_t lines, uint64_t stride) {
     constexpr uint64_t a = 1664525, c = 1013904223;
     for (uint64_t i = 0; i < lines; ++i)
-        *reinterpret_cast<uint64_t*>(kernel_address + i * stride) = user_address + ((a * i + c) & (lines - 1)) * stride;
+        *reinterpret_cast<uint64_t*>(kernel_address + i * stride) =
+            user_address + ((a * i + c) & (lines - 1)) * stride;
 }
 
 Result<void> refill(Bench& bench, const Case& which) {
@@ -187,7 +191,8 @@ Result<void> refill(Bench& bench, const Case& which) {
     measure::Series& hidden = bench.series("refill");
     measure::Series& warm = bench.series("walk", {.less_overhead = true});
     measure::Series& after = bench.series("walk-after-switch", {.less_overhead = true});
-    // Instructions are the same in every walk: where they are what is counted, few walks are enough.
+    // Instructions are the same in every walk: where they are what is counted, few walks are
+    // enough.
     uint64_t limit = bench.setting("lines") * (bench.exact() ? 1 : 16) / lines;
     uint64_t most = limit < 2 ? 2 : limit < bench.samples() ? limit : bench.samples();
     kernel::Kernel kernel(bench.machine);
@@ -204,7 +209,8 @@ Result<void> refill(Bench& bench, const Case& which) {
         chain[i] = spaces[i]->take(bytes, 4096);
         out[i] = spaces[i]->take(most * sizeof(Walks));
         auto task = kernel.make_task(*spaces[i], walk_and_yield, {}, small_stack);
-        if (!task || chain[i] == 0 || out[i] == 0) return Error{"not enough memory for the working sets"};
+        if (!task || chain[i] == 0 || out[i] == 0)
+            return Error{"not enough memory for the working sets"};
         tasks[i] = *task;
         make_chain(spaces[i]->kernel<char>(chain[i]), chain[i], lines, stride);
     }
@@ -215,9 +221,11 @@ Result<void> refill(Bench& bench, const Case& which) {
     bench.repeat([&](uint64_t wanted) {
         uint64_t count = wanted < most ? wanted : most;
         for (unsigned i = 0; i < 2; ++i)
-            kernel.restart(*tasks[i], reinterpret_cast<const void*>(walk_and_yield), {out[i], count, chain[i], lines});
+            kernel.restart(*tasks[i], reinterpret_cast<const void*>(walk_and_yield),
+                           {out[i], count, chain[i], lines});
         kernel.run();
-        if (tasks[0]->ended_by != 0 || tasks[1]->ended_by != 0) done = Error{"a task did not end by itself"};
+        if (tasks[0]->ended_by != 0 || tasks[1]->ended_by != 0)
+            done = Error{"a task did not end by itself"};
         for (uint64_t i = 0; i < count; ++i) {
             warm.record(walks[i].warm);
             after.record(walks[i].after);
@@ -235,34 +243,45 @@ Result<void> body(Bench& bench, const Case& which) {
 char because_buffer[300];
 
 Verdict hidden_passes_direct(const Results& results) {
-    return below(results, "switch", {"state=registers space=other", "cost"}, {"set=65536 stride=64", "refill"}, 1,
+    return below(results, "switch", {"state=registers space=other", "cost"},
+                 {"set=65536 stride=64", "refill"}, 1,
                  "this clock knows no caches, and misses are no time", because_buffer);
 }
 Verdict hidden_is_small(const Results& results) {
-    return below_by_misses(results, "switch", {"set=4096 stride=64", "refill"}, {"set=262144 stride=64", "refill"}, 10, because_buffer,
+    return below_by_misses(results, "switch", {"set=4096 stride=64", "refill"},
+                           {"set=262144 stride=64", "refill"}, 10, because_buffer,
                            "walk-after-switch", "walk");
 }
 Verdict caches_are_cold(const Results& results) {
-    return below_by_misses(results, "switch", {"set=32768 stride=64", "walk"}, {"set=32768 stride=64", "walk-after-switch"}, 2, because_buffer);
+    return below_by_misses(results, "switch", {"set=32768 stride=64", "walk"},
+                           {"set=32768 stride=64", "walk-after-switch"}, 2, because_buffer);
 }
 Verdict space_costs(const Results& results) {
-    return below(results, "switch", {"state=registers space=same", "cost"}, {"state=registers space=other", "cost"}, 1,
+    return below(results, "switch", {"state=registers space=same", "cost"},
+                 {"state=registers space=other", "cost"}, 1,
                  "this clock counts a load of CR3 as one instruction", because_buffer);
 }
 Verdict state_costs(const Results& results) {
-    return below(results, "switch", {"state=registers space=same", "cost"}, {"state=full space=same", "cost"}, 1,
+    return below(results, "switch", {"state=registers space=same", "cost"},
+                 {"state=full space=same", "cost"}, 1,
                  "this clock counts XSAVE and XRSTOR as one instruction each", because_buffer);
 }
 
 constexpr Claim claims[] = {
-    {"after a switch the caches are cold: walking 32 KiB again costs more than twice what it costs without the switch", in_image(caches_are_cold)},
-    {"the hidden cost of a switch passes the direct cost when the working set passes L1 (64 KiB)", in_image(hidden_passes_direct)},
-    {"a working set of 4 KiB loses less than a tenth of what one of 256 KiB loses", in_image(hidden_is_small)},
+    {"after a switch the caches are cold: walking 32 KiB again costs more than twice what it costs "
+     "without the switch",
+     in_image(caches_are_cold)},
+    {"the hidden cost of a switch passes the direct cost when the working set passes L1 (64 KiB)",
+     in_image(hidden_passes_direct)},
+    {"a working set of 4 KiB loses less than a tenth of what one of 256 KiB loses",
+     in_image(hidden_is_small)},
     {"a switch to another address space costs more than one within it", in_image(space_costs)},
-    {"a switch that saves the FPU and AVX state costs more than one that does not", in_image(state_costs)},
+    {"a switch that saves the FPU and AVX state costs more than one that does not",
+     in_image(state_costs)},
 };
 
-constexpr const char* shown[] = {"cr3_writes", "l1i_misses", "l1d_misses", "l2_misses", "llc_misses", "dtlb_misses"};
+constexpr const char* shown[] = {"cr3_writes", "l1i_misses", "l1d_misses",
+                                 "l2_misses",  "llc_misses", "dtlb_misses"};
 
 }  // namespace
 

@@ -1,7 +1,7 @@
-// What does the teller's window cost? From the caller's last instruction to its next one: a function call,
-// SYSCALL and INT 0x80, in one address space and with a change to the kernel's own on the way in and back out.
-// Then what the call leaves behind: a kernel that touched `lines` cache lines of its own, and the caller's walk
-// over its own data before and after.
+// What does the teller's window cost? From the caller's last instruction to its next one: a
+// function call, SYSCALL and INT 0x80, in one address space and with a change to the kernel's own
+// on the way in and back out. Then what the call leaves behind: a kernel that touched `lines` cache
+// lines of its own, and the caller's walk over its own data before and after.
 #include "firmware/cpu/registers.h"
 #include "firmware/kernel/kernel.h"
 #include "firmware/measure/timestamp.h"
@@ -9,13 +9,14 @@
 #include "labs/kit/compare.h"
 #include "labs/kit/lab.h"
 
-// Ring 3: void syscall_time_GATE(uint64_t* out, uint64_t count). The timestamps are measure::begin() and end(),
-// written out so that nothing else stands between them.
+// Ring 3: void syscall_time_GATE(uint64_t* out, uint64_t count). The timestamps are
+// measure::begin() and end(), written out so that nothing else stands between them.
 extern "C" {
 void syscall_time_call(uint64_t* out, uint64_t count);
 void syscall_time_syscall(uint64_t* out, uint64_t count);
 void syscall_time_int(uint64_t* out, uint64_t count);
-// Ring 0: the same around a call in another address space; the third and fourth argument are CR3 there and here.
+// Ring 0: the same around a call in another address space; the third and fourth argument are CR3
+// there and here.
 void syscall_time_call_apart(uint64_t* out, uint64_t count, uint64_t there, uint64_t here);
 }
 asm(R"(
@@ -100,15 +101,16 @@ namespace doorbell::labs {
 namespace {
 
 constexpr Case cases[] = {
-    "gate=call space=same",          "gate=call space=other",    "gate=call space=other-pcid",
-    "gate=syscall space=same",       "gate=syscall space=other", "gate=syscall space=other-pcid",
-    "gate=int space=same",           "gate=int space=other",     "gate=int space=other-pcid",
-    "gate=syscall lines=1",          "gate=syscall lines=64",    "gate=syscall lines=512",
+    "gate=call space=same",    "gate=call space=other",    "gate=call space=other-pcid",
+    "gate=syscall space=same", "gate=syscall space=other", "gate=syscall space=other-pcid",
+    "gate=int space=same",     "gate=int space=other",     "gate=int space=other-pcid",
+    "gate=syscall lines=1",    "gate=syscall lines=64",    "gate=syscall lines=512",
     "gate=syscall lines=4096",
 };
 
 constexpr Setting settings[] = {
-    {"walk", 256, 1, 16384, "line", "cache lines that the caller walks over before and after a call (lines=...)"},
+    {"walk", 256, 1, 16384, "line",
+     "cache lines that the caller walks over before and after a call (lines=...)"},
 };
 
 constexpr uint64_t line = 64;
@@ -133,7 +135,8 @@ DOORBELL_USER uint64_t timed_walk(const volatile uint8_t* own, uint64_t lines) {
 }
 
 /// Ring 3: walks, calls a kernel that touches `touched` lines, walks again.
-DOORBELL_USER void walk_around_call(Walked* out, uint64_t count, const volatile uint8_t* own, uint64_t lines_and_touched) {
+DOORBELL_USER void walk_around_call(Walked* out, uint64_t count, const volatile uint8_t* own,
+                                    uint64_t lines_and_touched) {
     uint64_t lines = lines_and_touched & 0xFFFFFFFF, touched = lines_and_touched >> 32;
     for (uint64_t i = 0; i < count; ++i) {
         timed_walk(own, lines);  // whatever the last call left behind
@@ -174,7 +177,8 @@ Result<void> measure_touch(Bench& bench, const Case& which) {
     bench.stored_at(after, &samples->after, most, sizeof(Walked));
     Result<void> done;
     bench.repeat([&](uint64_t count) {
-        kernel.restart(**task, reinterpret_cast<const void*>(walk_around_call), {out, count, own, walk | which.number("lines") << 32});
+        kernel.restart(**task, reinterpret_cast<const void*>(walk_around_call),
+                       {out, count, own, walk | which.number("lines") << 32});
         if (auto ran = run_task(kernel, **task); !ran) done = ran;
         for (uint64_t i = 0; i < count; ++i) {
             before.record(samples[i].before);
@@ -195,7 +199,9 @@ Result<void> measure_gate(Bench& bench, const Case& which) {
     auto space = kernel.make_space(most * 8 + 65536);
     if (!space) return space.error();
     uint64_t out = (*space)->take(most * 8);
-    auto* program = gate == "call" ? syscall_time_call : gate == "syscall" ? syscall_time_syscall : syscall_time_int;
+    auto* program = gate == "call"      ? syscall_time_call
+                    : gate == "syscall" ? syscall_time_syscall
+                                        : syscall_time_int;
     auto task = kernel.make_task(**space, program, {out, 0});
     if (!task) return task.error();
     uint64_t* samples = (*space)->kernel<uint64_t>(out);
@@ -222,35 +228,40 @@ char because_buffer[300];
 constexpr const char* crossing_is_one = "this clock counts a ring crossing as one instruction";
 
 Verdict syscall_below_int(const Results& results) {
-    return below(results, "syscall", {"gate=syscall space=same", "cost"}, {"gate=int space=same", "cost"}, 1,
-                 crossing_is_one, because_buffer);
+    return below(results, "syscall", {"gate=syscall space=same", "cost"},
+                 {"gate=int space=same", "cost"}, 1, crossing_is_one, because_buffer);
 }
 Verdict call_below_syscall(const Results& results) {
-    return below(results, "syscall", {"gate=call space=same", "cost"}, {"gate=syscall space=same", "cost"}, 10,
-                 crossing_is_one, because_buffer);
+    return below(results, "syscall", {"gate=call space=same", "cost"},
+                 {"gate=syscall space=same", "cost"}, 10, crossing_is_one, because_buffer);
 }
 Verdict space_costs(const Results& results) {
-    return below(results, "syscall", {"gate=syscall space=same", "cost"}, {"gate=syscall space=other", "cost"}, 1,
+    return below(results, "syscall", {"gate=syscall space=same", "cost"},
+                 {"gate=syscall space=other", "cost"}, 1,
                  "this clock counts a load of CR3 as one instruction", because_buffer);
 }
 Verdict caller_pays_later(const Results& results) {
-    return below_by_misses(results, "syscall", {"gate=syscall lines=4096", "before"}, {"gate=syscall lines=4096", "after"}, 1, because_buffer);
+    return below_by_misses(results, "syscall", {"gate=syscall lines=4096", "before"},
+                           {"gate=syscall lines=4096", "after"}, 1, because_buffer);
 }
 
 constexpr Claim claims[] = {
     {"SYSCALL is cheaper than INT", in_image(syscall_below_int)},
     {"a function call costs less than a tenth of a system call", in_image(call_below_syscall)},
     {"a kernel in an address space of its own costs more", in_image(space_costs)},
-    {"the caller pays again after the call: its own data has gone cold", in_image(caller_pays_later)},
+    {"the caller pays again after the call: its own data has gone cold",
+     in_image(caller_pays_later)},
 };
 
-constexpr const char* shown[] = {"instructions", "syscall", "int", "cr3_writes", "l1d_misses", "l2_misses", "dtlb_misses"};
+constexpr const char* shown[] = {"instructions", "syscall",   "int",        "cr3_writes",
+                                 "l1d_misses",   "l2_misses", "dtlb_misses"};
 
 }  // namespace
 
 extern const Lab syscall_lab{
     .name = "syscall",
-    .question = "What does it cost to ask the kernel for nothing, and what does asking leave behind?",
+    .question =
+        "What does it cost to ask the kernel for nothing, and what does asking leave behind?",
     .needs = "PCID for space=other-pcid",
     .cases = cases,
     .settings = settings,

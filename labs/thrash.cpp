@@ -1,6 +1,7 @@
-// What do 5,000 threads on one core do? Each of `tasks` jobs walks a working set of its own. With policy=tasks every
-// job is a task, all of them runnable at once and preempted at the end of each time slice; with policy=pool a few
-// tasks take the jobs one after the other. All jobs are there at time 0.
+// What do 5,000 threads on one core do? Each of `tasks` jobs walks a working set of its own. With
+// policy=tasks every job is a task, all of them runnable at once and preempted at the end of each
+// time slice; with policy=pool a few tasks take the jobs one after the other. All jobs are there at
+// time 0.
 //
 //     total     until the last job is done
 //     job       from time 0 until a job is done
@@ -21,9 +22,9 @@ namespace doorbell::labs {
 namespace {
 
 constexpr Case cases[] = {
-    "tasks=1 policy=tasks",    "tasks=10 policy=tasks",  "tasks=100 policy=tasks", "tasks=1000 policy=tasks",
-    "tasks=5000 policy=tasks", "tasks=10 policy=pool",   "tasks=100 policy=pool",  "tasks=1000 policy=pool",
-    "tasks=5000 policy=pool",
+    "tasks=1 policy=tasks",    "tasks=10 policy=tasks",   "tasks=100 policy=tasks",
+    "tasks=1000 policy=tasks", "tasks=5000 policy=tasks", "tasks=10 policy=pool",
+    "tasks=100 policy=pool",   "tasks=1000 policy=pool",  "tasks=5000 policy=pool",
 };
 
 constexpr Setting settings[] = {
@@ -85,13 +86,20 @@ Result<void> body(Bench& bench, const Case& which) {
     auto up = kernel.start({.slice = slice, .most_tasks = tasks});
     if (!up) return up;
     constexpr uint64_t page = cpu::PageTables::page;
-    auto space = kernel.make_space(jobs * (set_bytes + sizeof(Times)) + tasks * (stack_bytes + page) + 16 * page);
+    auto space = kernel.make_space(jobs * (set_bytes + sizeof(Times)) +
+                                   tasks * (stack_bytes + page) + 16 * page);
     if (!space) return space.error();
-    uint64_t board_at = (*space)->take(sizeof(Board)), times_at = (*space)->take(jobs * sizeof(Times));
+    uint64_t board_at = (*space)->take(sizeof(Board)),
+             times_at = (*space)->take(jobs * sizeof(Times));
     uint64_t sets_at = (*space)->take(jobs * set_bytes);
-    if (board_at == 0 || times_at == 0 || sets_at == 0) return Error{"not enough memory for the working sets"};
+    if (board_at == 0 || times_at == 0 || sets_at == 0)
+        return Error{"not enough memory for the working sets"};
     Board& board = *(*space)->kernel<Board>(board_at);
-    board = {0, jobs, set_bytes, bench.setting("rounds"), reinterpret_cast<const volatile uint8_t*>(sets_at),
+    board = {0,
+             jobs,
+             set_bytes,
+             bench.setting("rounds"),
+             reinterpret_cast<const volatile uint8_t*>(sets_at),
              reinterpret_cast<Times*>(times_at)};
     const Times* times = (*space)->kernel<Times>(times_at);
 
@@ -101,10 +109,12 @@ Result<void> body(Bench& bench, const Case& which) {
     kernel.run();
     kernel.restart(**first, reinterpret_cast<const void*>(thrash_one_job), {board_at, 0});
     kernel.run();
-    if ((*first)->ended_by != 0) return Error{"a job did not end by itself: signal", (*first)->ended_by};
+    if ((*first)->ended_by != 0)
+        return Error{"a job did not end by itself: signal", (*first)->ended_by};
     uint64_t alone = times[0].done - times[0].start;
 
-    const void* program = pool ? reinterpret_cast<const void*>(thrash_worker) : reinterpret_cast<const void*>(thrash_one_job);
+    const void* program = pool ? reinterpret_cast<const void*>(thrash_worker)
+                               : reinterpret_cast<const void*>(thrash_one_job);
     kernel.restart(**first, program, {board_at, 0});
     for (uint64_t i = 1; i < tasks; ++i) {
         auto task = kernel.make_task(**space, program, {board_at, i}, stack_bytes);
@@ -120,16 +130,19 @@ Result<void> body(Bench& bench, const Case& which) {
         kernel.run();
         uint64_t took = measure::end() - start, last = 0;
         for (const kernel::Task* task : kernel.tasks())
-            if (!task->ended() || task->ended_by != 0) done = Error{"a task did not end by itself: signal", task->ended_by};
+            if (!task->ended() || task->ended_by != 0)
+                done = Error{"a task did not end by itself: signal", task->ended_by};
         for (uint64_t i = 0; i < jobs; ++i) {
-            if (times[i].start < start || times[i].done < times[i].start) done = Error{"a job was not done"};
+            if (times[i].start < start || times[i].done < times[i].start)
+                done = Error{"a job was not done"};
             job.record(times[i].done - start);
             service.record(times[i].done - times[i].start);
             if (times[i].done > last) last = times[i].done;
         }
         if (last - start > took) done = Error{"a job was done after the last"};
         total.record(last - start);
-        work.record(static_cast<uint64_t>(static_cast<unsigned __int128>(alone) * jobs * 1000000 / (last - start)));
+        work.record(static_cast<uint64_t>(static_cast<unsigned __int128>(alone) * jobs * 1000000 /
+                                          (last - start)));
         switches.record(kernel_state.switches - switches_before);
         memory.record(bench.machine.arena.mark() - before);
     });
@@ -142,10 +155,12 @@ Verdict pool_keeps_work(const Results& results) {
     const Summary* tasks = results.find("thrash", "tasks=5000 policy=tasks", "work");
     const Summary* pool = results.find("thrash", "tasks=5000 policy=pool", "work");
     const Summary* few = results.find("thrash", "tasks=10 policy=pool", "work");
-    if (tasks == nullptr || pool == nullptr || few == nullptr) return {Verdict::Holds::cannot_say, "one of the three cases was not run"};
+    if (tasks == nullptr || pool == nullptr || few == nullptr)
+        return {Verdict::Holds::cannot_say, "one of the three cases was not run"};
     wire::Text text(because_buffer);
-    text << "work done of what a job alone gets done: 5000 tasks " << tasks->p50 << ", 5000 jobs by the pool " << pool->p50
-         << ", 10 jobs by the pool " << few->p50 << " ppm (" << tasks->evidence << ")";
+    text << "work done of what a job alone gets done: 5000 tasks " << tasks->p50
+         << ", 5000 jobs by the pool " << pool->p50 << ", 10 jobs by the pool " << few->p50
+         << " ppm (" << tasks->evidence << ")";
     if (std::string_view(tasks->evidence) == "exact") {
         text << "; this clock knows no caches, and misses are no time";
         return {Verdict::Holds::cannot_say, text.view()};
@@ -155,26 +170,32 @@ Verdict pool_keeps_work(const Results& results) {
 }
 
 Verdict pool_misses_less(const Results& results) {
-    return below_by_misses(results, "thrash", {"tasks=5000 policy=pool", "total"}, {"tasks=5000 policy=tasks", "total"}, 1, because_buffer);
+    return below_by_misses(results, "thrash", {"tasks=5000 policy=pool", "total"},
+                           {"tasks=5000 policy=tasks", "total"}, 1, because_buffer);
 }
 
 Verdict half_sooner(const Results& results) {
-    return below(results, "thrash", {"tasks=5000 policy=pool", "job"}, {"tasks=5000 policy=tasks", "job"}, 1, nullptr, because_buffer);
+    return below(results, "thrash", {"tasks=5000 policy=pool", "job"},
+                 {"tasks=5000 policy=tasks", "job"}, 1, nullptr, because_buffer);
 }
 
 Verdict service_is_short(const Results& results) {
-    return below(results, "thrash", {"tasks=5000 policy=pool", "service"}, {"tasks=5000 policy=tasks", "service"}, 100, nullptr,
-                 because_buffer);
+    return below(results, "thrash", {"tasks=5000 policy=pool", "service"},
+                 {"tasks=5000 policy=tasks", "service"}, 100, nullptr, because_buffer);
 }
 
 constexpr Claim claims[] = {
     {"a pool keeps its throughput where 5,000 tasks lose it", in_image(pool_keeps_work)},
-    {"caches serve a pool better than 5,000 tasks that do the same work", in_image(pool_misses_less)},
+    {"caches serve a pool better than 5,000 tasks that do the same work",
+     in_image(pool_misses_less)},
     {"half of 5,000 jobs are done sooner by a pool than by 5,000 tasks", in_image(half_sooner)},
-    {"a job that a pool has begun is done in under a hundredth of the time that one of 5,000 tasks takes", in_image(service_is_short)},
+    {"a job that a pool has begun is done in under a hundredth of the time that one of 5,000 tasks "
+     "takes",
+     in_image(service_is_short)},
 };
 
-constexpr const char* shown[] = {"interrupts", "l1d_misses", "l2_misses", "llc_misses", "dtlb_misses"};
+constexpr const char* shown[] = {"interrupts", "l1d_misses", "l2_misses", "llc_misses",
+                                 "dtlb_misses"};
 
 }  // namespace
 

@@ -1,6 +1,7 @@
-// When a timer's deadline passes, how soon does the program know? The deadline is the tick of the arming store
-// plus the count; `latency` runs from there to the first timestamp of the code that now knows. For interrupts
-// `round-trip` goes on to the interrupted code's next timestamp, in stages.
+// When a timer's deadline passes, how soon does the program know? The deadline is the tick of the
+// arming store plus the count; `latency` runs from there to the first timestamp of the code that
+// now knows. For interrupts `round-trip` goes on to the interrupted code's next timestamp, in
+// stages.
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/measure/timestamp.h"
@@ -9,12 +10,13 @@
 #include "labs/kit/lab.h"
 #include "labs/kit/timers.h"
 
-// What the handler leaves behind, in one cache line; the handler itself, for either way of ending an interrupt.
-// The first timestamp stands as early as it can: two registers must be saved for RDTSC.
+// What the handler leaves behind, in one cache line; the handler itself, for either way of ending
+// an interrupt. The first timestamp stands as early as it can: two registers must be saved for
+// RDTSC.
 extern "C" {
 struct alignas(64) TimerEvent {
-    uint64_t known;    ///< first timestamp in the handler
-    uint64_t handled;  ///< after the end of interrupt
+    uint64_t known;             ///< first timestamp in the handler
+    uint64_t handled;           ///< after the end of interrupt
     uint64_t end_of_interrupt;  ///< address of the xAPIC's EOI register
     volatile uint32_t fired;
 };
@@ -92,16 +94,19 @@ constexpr Case cases[] = {
 
 constexpr Setting settings[] = {
     {"spacing", 5000, 2000, 40000000, "tick",
-     "shortest time from arming to the deadline; up to a quarter of it is added by seed, so that no phase is favoured"},
+     "shortest time from arming to the deadline; up to a quarter of it is added by seed, so that "
+     "no phase is favoured"},
 };
 
 class DeadlineTimer {
   public:
     explicit DeadlineTimer(Bench& bench, uint8_t) : apic_(*bench.machine.apic.device) {}
     Result<void> open(bool interrupts) {
-        if (!apic_.has_deadline()) return Error{"this processor has no TSC-deadline timer (CPUID.01H:ECX[24])"};
+        if (!apic_.has_deadline())
+            return Error{"this processor has no TSC-deadline timer (CPUID.01H:ECX[24])"};
         apic_.set_timer_mode(cpu::TimerMode::tsc_deadline, timer_vector, !interrupts);
-        // SDM vol. 3A, "TSC-Deadline Mode": the MSR write must not pass the LVT write in xAPIC mode.
+        // SDM vol. 3A, "TSC-Deadline Mode": the MSR write must not pass the LVT write in xAPIC
+        // mode.
         asm volatile("mfence" : : : "memory");
         return {};
     }
@@ -117,7 +122,8 @@ class DeadlineTimer {
     /// SDM vol. 3A, "TSC-Deadline Mode": the MSR reads 0 once the deadline has passed.
     bool passed() const { return cpu::Msrs{}.read(cpu::msr_tsc_deadline) == 0; }
     void wait_by_poll() const {
-        while (!passed()) {}
+        while (!passed()) {
+        }
     }
 
   private:
@@ -127,7 +133,8 @@ class DeadlineTimer {
 class PitTimer {
   public:
     explicit PitTimer(Bench& bench, uint8_t) : machine_(bench.machine) {
-        auto scaled = static_cast<unsigned __int128>(machine_.tsc.hz) * platform::Pit::hz_denominator;
+        auto scaled =
+            static_cast<unsigned __int128>(machine_.tsc.hz) * platform::Pit::hz_denominator;
         rate_ = static_cast<uint64_t>((scaled << 32) / platform::Pit::hz_numerator);
     }
     Result<void> open(bool interrupts) {
@@ -138,8 +145,9 @@ class PitTimer {
         (void)machine_.route_isa(0, timer_vector, true);
         machine_.pit->stop();
     }
-    /// The counter takes the count at its first input clock after the second byte, which is up to one clock
-    /// (838 ns) away and counted as latency: the chip does not tell where in its period it is.
+    /// The counter takes the count at its first input clock after the second byte, which is up to
+    /// one clock (838 ns) away and counted as latency: the chip does not tell where in its period
+    /// it is.
     uint64_t arm(uint64_t delay) const {
         uint64_t count = counts_in(delay, rate_);
         if (count > 0xFFFF) count = 0xFFFF;
@@ -155,7 +163,8 @@ class PitTimer {
     }
     bool passed() const { return machine_.pit->expired(); }
     void wait_by_poll() const {
-        while (!passed()) {}
+        while (!passed()) {
+        }
     }
 
   private:
@@ -163,8 +172,9 @@ class PitTimer {
     uint64_t rate_ = 1;
 };
 
-/// Waits for the deadline with the TSC alone. Compares the low halves, which is right for deadlines less than
-/// 2^31 ticks away (the largest spacing sees to that) and makes the loop three instructions.
+/// Waits for the deadline with the TSC alone. Compares the low halves, which is right for deadlines
+/// less than 2^31 ticks away (the largest spacing sees to that) and makes the loop three
+/// instructions.
 [[gnu::always_inline]] inline uint64_t spin_on_tsc(uint64_t deadline) {
     uint32_t low, high;
     asm volatile(
@@ -182,33 +192,41 @@ class PitTimer {
 
 enum class Idle { busy, halt, mwait };
 
-/// Until the handler has run. STI lets an interrupt through only after the next instruction, so that none can
-/// come between the look at `fired` and HLT. The RDTSC in front serves QEMU's instruction clock: HLT there
-/// resumes from the clock's last reading, and a stale one would make the wake-up late.
+/// Until the handler has run. STI lets an interrupt through only after the next instruction, so
+/// that none can come between the look at `fired` and HLT. The RDTSC in front serves QEMU's
+/// instruction clock: HLT there resumes from the clock's last reading, and a stale one would make
+/// the wake-up late.
 template <Idle idle>
 [[gnu::always_inline]] inline void await_handler() {
     if constexpr (idle == Idle::busy) {
-        while (timer_event.fired == 0) {}
+        while (timer_event.fired == 0) {
+        }
     } else {
         for (;;) {
             cpu::disable_interrupts();
             if constexpr (idle == Idle::mwait)
                 asm volatile("monitor" : : "a"(&timer_event), "c"(0), "d"(0) : "memory");
             if (timer_event.fired != 0) break;
-            if constexpr (idle == Idle::halt) asm volatile("rdtsc\n\tsti\n\thlt" : : : "rax", "rdx", "memory");
-            else asm volatile("rdtsc\n\txorl %%eax, %%eax\n\tsti\n\tmwait" : : "c"(0) : "rax", "rdx", "memory");
+            if constexpr (idle == Idle::halt)
+                asm volatile("rdtsc\n\tsti\n\thlt" : : : "rax", "rdx", "memory");
+            else
+                asm volatile("rdtsc\n\txorl %%eax, %%eax\n\tsti\n\tmwait"
+                             :
+                             : "c"(0)
+                             : "rax", "rdx", "memory");
         }
         cpu::enable_interrupts();
     }
 }
 
-/// One event, waited for with an end in sight: the measured loops have none, so this shows beforehand that it is
-/// known of. Ten spacings after the deadline it is given up.
+/// One event, waited for with an end in sight: the measured loops have none, so this shows
+/// beforehand that it is known of. Ten spacings after the deadline it is given up.
 template <class Source, class Condition>
 Result<void> try_once(Source& source, uint64_t spacing, const char* otherwise, Condition&& known) {
     uint64_t deadline = source.arm(spacing);
     while (!known())
-        if (static_cast<int64_t>(measure::end() - deadline) > static_cast<int64_t>(10 * spacing)) return Error{otherwise};
+        if (static_cast<int64_t>(measure::end() - deadline) > static_cast<int64_t>(10 * spacing))
+            return Error{otherwise};
     return {};
 }
 
@@ -217,27 +235,33 @@ Result<void> by_interrupt(Bench& bench, Source& source) {
     measure::Series& latency = bench.series("latency");
     measure::Series& round_trip = bench.series("round-trip", {.stages = interrupt_stages});
     bool x2 = bench.machine.apic->x2();
-    timer_event.end_of_interrupt = x2 ? 0 : bench.machine.apic->xapic().base() + static_cast<uint64_t>(cpu::ApicRegister::end_of_interrupt);
+    timer_event.end_of_interrupt =
+        x2 ? 0
+           : bench.machine.apic->xapic().base() +
+                 static_cast<uint64_t>(cpu::ApicRegister::end_of_interrupt);
     cpu::set_gate(timer_vector, x2 ? timer_interrupt_x2apic : timer_interrupt_xapic);
     uint64_t spacing = bench.setting("spacing");
     cpu::enable_interrupts();
     timer_event.fired = 0;
-    auto arrives = try_once(source, spacing, "the timer's interrupt did not arrive: tried once, waited ten times the spacing",
-                            [] { return timer_event.fired != 0; });
-    if (arrives) bench.repeat([&](uint64_t count) {
-        for (uint64_t i = 0; i < count; ++i) {
-            uint64_t delay = spacing + bench.random.below(spacing / 4);
-            timer_event.fired = 0;
-            uint64_t marks[4];
-            marks[0] = source.arm(delay);
-            await_handler<idle>();
-            marks[3] = measure::end();
-            marks[1] = timer_event.known;
-            marks[2] = timer_event.handled;
-            latency.record(marks[1] - marks[0]);
-            round_trip.record_path(marks);
-        }
-    });
+    auto arrives =
+        try_once(source, spacing,
+                 "the timer's interrupt did not arrive: tried once, waited ten times the spacing",
+                 [] { return timer_event.fired != 0; });
+    if (arrives)
+        bench.repeat([&](uint64_t count) {
+            for (uint64_t i = 0; i < count; ++i) {
+                uint64_t delay = spacing + bench.random.below(spacing / 4);
+                timer_event.fired = 0;
+                uint64_t marks[4];
+                marks[0] = source.arm(delay);
+                await_handler<idle>();
+                marks[3] = measure::end();
+                marks[1] = timer_event.known;
+                marks[2] = timer_event.handled;
+                latency.record(marks[1] - marks[0]);
+                round_trip.record_path(marks);
+            }
+        });
     cpu::disable_interrupts();
     cpu::reset_gate(timer_vector);
     return arrives;
@@ -247,15 +271,18 @@ template <class Source>
 Result<void> by_poll(Bench& bench, Source& source) {
     measure::Series& latency = bench.series("latency");
     uint64_t spacing = bench.setting("spacing");
-    auto tells = try_once(source, spacing, "the timer does not say that its deadline has passed: tried once, waited ten times the spacing",
+    auto tells = try_once(source, spacing,
+                          "the timer does not say that its deadline has passed: tried once, waited "
+                          "ten times the spacing",
                           [&] { return source.passed(); });
-    if (tells) bench.repeat([&](uint64_t count) {
-        for (uint64_t i = 0; i < count; ++i) {
-            uint64_t deadline = source.arm(spacing + bench.random.below(spacing / 4));
-            source.wait_by_poll();
-            latency.record(measure::end() - deadline);
-        }
-    });
+    if (tells)
+        bench.repeat([&](uint64_t count) {
+            for (uint64_t i = 0; i < count; ++i) {
+                uint64_t deadline = source.arm(spacing + bench.random.below(spacing / 4));
+                source.wait_by_poll();
+                latency.record(measure::end() - deadline);
+            }
+        });
     return tells;
 }
 
@@ -302,14 +329,16 @@ Result<void> body(Bench& bench, const Case& which) {
 
 char because_buffer[200];
 
-/// Compares two medians: yes where the first is below the second. Where the clock counts instructions, the
-/// price of an interrupt is not in the numbers, and nothing can be said.
+/// Compares two medians: yes where the first is below the second. Where the clock counts
+/// instructions, the price of an interrupt is not in the numbers, and nothing can be said.
 Verdict first_is_sooner(const Results& results, const char* first, const char* second) {
     const Summary* a = results.find("timer", first, "latency");
     const Summary* b = results.find("timer", second, "latency");
-    if (a == nullptr || b == nullptr) return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
+    if (a == nullptr || b == nullptr)
+        return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
     wire::Text text(because_buffer);
-    text << first << ": p50 " << a->p50 << " " << a->unit << "; " << second << ": p50 " << b->p50 << " " << b->unit << " (" << a->evidence << ")";
+    text << first << ": p50 " << a->p50 << " " << a->unit << "; " << second << ": p50 " << b->p50
+         << " " << b->unit << " (" << a->evidence << ")";
     if (std::string_view(a->evidence) == "exact") {
         text << "; this clock counts an interrupt as one instruction";
         return {Verdict::Holds::cannot_say, text.view()};
@@ -329,7 +358,8 @@ Verdict interrupt_is_steady(const Results& results) {
     const Summary* irq = results.find("timer", "source=lapic wait=irq", "latency");
     if (irq == nullptr) return {Verdict::Holds::cannot_say, "the case was not run"};
     wire::Text text(because_buffer);
-    text << "min " << irq->min << ", max " << irq->max << " " << irq->unit << " over " << irq->count << " samples (" << irq->evidence << ")";
+    text << "min " << irq->min << ", max " << irq->max << " " << irq->unit << " over " << irq->count
+         << " samples (" << irq->evidence << ")";
     if (std::string_view(irq->evidence) != "exact") {
         text << "; only a clock that counts instructions shows path lengths";
         return {Verdict::Holds::cannot_say, text.view()};
@@ -340,17 +370,22 @@ Verdict interrupt_is_steady(const Results& results) {
 constexpr Claim claims[] = {
     {"spinning on the TSC knows sooner than a busy interrupt", in_image(polling_is_sooner)},
     {"an interrupt reaches a busy processor sooner than a halted one", in_image(busy_is_sooner)},
-    {"the path from deadline to handler has the same length every time", in_image(interrupt_is_steady)},
+    {"the path from deadline to handler has the same length every time",
+     in_image(interrupt_is_steady)},
 };
 
-constexpr const char* shown[] = {"instructions", "iretq", "mmio_writes", "l1i_misses", "l1d_misses", "branch_misses"};
+constexpr const char* shown[] = {"instructions", "iretq",      "mmio_writes",
+                                 "l1i_misses",   "l1d_misses", "branch_misses"};
 
 }  // namespace
 
 extern const Lab timer_lab{
     .name = "timer",
-    .question = "When a timer's deadline passes, how soon does the program know, by asking or by being told?",
-    .needs = "a local APIC; HPET, PIT, MONITOR/MWAIT and the TSC-deadline timer where there are any",
+    .question =
+        "When a timer's deadline passes, how soon does the program know, by asking or by being "
+        "told?",
+    .needs =
+        "a local APIC; HPET, PIT, MONITOR/MWAIT and the TSC-deadline timer where there are any",
     .cases = cases,
     .settings = settings,
     .claims = claims,

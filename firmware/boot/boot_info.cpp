@@ -21,7 +21,13 @@ struct PvhMemoryEntry {
 struct Tag {
     uint32_t type, size;
 };
-enum TagType : uint32_t { tag_end = 0, tag_command_line = 1, tag_memory_map = 6, tag_acpi_old = 14, tag_acpi_new = 15 };
+enum TagType : uint32_t {
+    tag_end = 0,
+    tag_command_line = 1,
+    tag_memory_map = 6,
+    tag_acpi_old = 14,
+    tag_acpi_new = 15
+};
 struct MemoryMapTag {
     Tag tag;
     uint32_t entry_size, entry_version;
@@ -84,7 +90,8 @@ void read_multiboot2(uint64_t information, uint32_t total, BootInfo& into) {
             case tag_memory_map: {
                 auto* map = at<MemoryMapTag>(place);
                 if (tag->size < sizeof *map || map->entry_size < sizeof(MemoryMapEntry)) break;
-                for (uint64_t o = sizeof *map; o + map->entry_size <= tag->size; o += map->entry_size) {
+                for (uint64_t o = sizeof *map; o + map->entry_size <= tag->size;
+                     o += map->entry_size) {
                     auto* entry = at<MemoryMapEntry>(place + o);
                     add_region(into, entry->base, entry->length, entry->type);
                 }
@@ -94,7 +101,8 @@ void read_multiboot2(uint64_t information, uint32_t total, BootInfo& into) {
             case tag_acpi_new:  // a newer RSDP, where both are there, comes second and wins
                 if (body > sizeof into.rsdp_copy) body = sizeof into.rsdp_copy;
                 if (body < into.rsdp_copy_length) break;
-                for (uint32_t i = 0; i < body; ++i) into.rsdp_copy[i] = at<uint8_t>(place + sizeof(Tag))[i];
+                for (uint32_t i = 0; i < body; ++i)
+                    into.rsdp_copy[i] = at<uint8_t>(place + sizeof(Tag))[i];
                 into.rsdp_copy_length = body;
                 break;
         }
@@ -109,8 +117,8 @@ bool read_boot_info(uint64_t information, BootInfo& into) {
         read_pvh(*at<PvhStartInfo>(information), into);
         return true;
     }
-    // Multiboot2 information: total size, reserved (0), tags. A loader that hands over nothing sensible is
-    // told by a size that no loader would use.
+    // Multiboot2 information: total size, reserved (0), tags. A loader that hands over nothing
+    // sensible is told by a size that no loader would use.
     uint32_t total = at<uint32_t>(information)[0];
     if (at<uint32_t>(information)[1] != 0 || total < 16 || total > (1u << 20)) return false;
     read_multiboot2(information, total, into);

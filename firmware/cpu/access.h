@@ -1,7 +1,8 @@
-// The only ways by which firmware reaches hardware: memory-mapped registers, I/O ports, model-specific
-// registers, CPUID and the time-stamp counter. Every driver is handed the ones it may use. In the image they
-// are single instructions; in a hosted build (unit tests on Linux) each forwards to an object the test owns,
-// which is expected to fail the test on a register that it does not know.
+// The only ways by which firmware reaches hardware: memory-mapped registers, I/O ports,
+// model-specific registers, CPUID and the time-stamp counter. Every driver is handed the ones it
+// may use. In the image they are single instructions; in a hosted build (unit tests on Linux) each
+// forwards to an object the test owns, which is expected to fail the test on a register that it
+// does not know.
 #pragma once
 #include <cstdint>
 
@@ -60,7 +61,8 @@ class Ports {
     FakeSpace* space_ = nullptr;
 };
 
-/// Model-specific registers (RDMSR/WRMSR). Touch one only where CPUID or the model says that it exists.
+/// Model-specific registers (RDMSR/WRMSR). Touch one only where CPUID or the model says that it
+/// exists.
 class Msrs {
   public:
     constexpr Msrs() = default;
@@ -78,14 +80,17 @@ class Cpuid {
     using Fake = CpuidRegisters (*)(void* context, uint32_t leaf, uint32_t subleaf);
     constexpr Cpuid() = default;
     constexpr Cpuid(Fake fake, void* context) : fake_(fake), context_(context) {}
-    CpuidRegisters operator()(uint32_t leaf, uint32_t subleaf = 0) const { return fake_(context_, leaf, subleaf); }
+    CpuidRegisters operator()(uint32_t leaf, uint32_t subleaf = 0) const {
+        return fake_(context_, leaf, subleaf);
+    }
 
   private:
     Fake fake_ = nullptr;
     void* context_ = nullptr;
 };
 
-/// The time-stamp counter, by a function the test supplies (which usually also moves its fake devices on).
+/// The time-stamp counter, by a function the test supplies (which usually also moves its fake
+/// devices on).
 class Tsc {
   public:
     using Fake = uint64_t (*)(void* context);
@@ -117,7 +122,9 @@ class Mmio {
 
   private:
     template <class T>
-    volatile T* pointer(uint64_t o) const { return reinterpret_cast<volatile T*>(base_ + o); }
+    volatile T* pointer(uint64_t o) const {
+        return reinterpret_cast<volatile T*>(base_ + o);
+    }
     uint64_t base_ = 0;
 };
 
@@ -138,9 +145,15 @@ class Ports {
         asm volatile("inl %1, %0" : "=a"(v) : "Nd"(p));
         return v;
     }
-    static void out8(uint16_t p, uint8_t v) { asm volatile("outb %0, %1" : : "a"(v), "Nd"(p) : "memory"); }
-    static void out16(uint16_t p, uint16_t v) { asm volatile("outw %0, %1" : : "a"(v), "Nd"(p) : "memory"); }
-    static void out32(uint16_t p, uint32_t v) { asm volatile("outl %0, %1" : : "a"(v), "Nd"(p) : "memory"); }
+    static void out8(uint16_t p, uint8_t v) {
+        asm volatile("outb %0, %1" : : "a"(v), "Nd"(p) : "memory");
+    }
+    static void out16(uint16_t p, uint16_t v) {
+        asm volatile("outw %0, %1" : : "a"(v), "Nd"(p) : "memory");
+    }
+    static void out32(uint16_t p, uint32_t v) {
+        asm volatile("outl %0, %1" : : "a"(v), "Nd"(p) : "memory");
+    }
 };
 
 class Msrs {
@@ -153,7 +166,8 @@ class Msrs {
     static void write(uint32_t msr, uint64_t value) {
         asm volatile("wrmsr"
                      :
-                     : "c"(msr), "a"(static_cast<uint32_t>(value)), "d"(static_cast<uint32_t>(value >> 32))
+                     : "c"(msr), "a"(static_cast<uint32_t>(value)),
+                       "d"(static_cast<uint32_t>(value >> 32))
                      : "memory");
     }
 };
@@ -162,7 +176,9 @@ class Cpuid {
   public:
     CpuidRegisters operator()(uint32_t leaf, uint32_t subleaf = 0) const {
         CpuidRegisters r;
-        asm volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(subleaf));
+        asm volatile("cpuid"
+                     : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+                     : "a"(leaf), "c"(subleaf));
         return r;
     }
 };

@@ -35,7 +35,8 @@ Result<LocalApic> LocalApic::bring_up(Cpuid cpuid, Msrs msrs, Mmio xapic_page, A
     uint64_t base = msrs.read(msr_apic_base);
     if ((base & base_enable) == 0) msrs.write(msr_apic_base, base |= base_enable);
     bool can_x2 = (features.ecx & 1u << 21) != 0;
-    // Back from x2APIC to xAPIC leads only through "disabled", and may be locked: firmware's choice stays.
+    // Back from x2APIC to xAPIC leads only through "disabled", and may be locked: firmware's choice
+    // stays.
     if ((base & base_x2_enable) == 0 && can_x2 && wanted == ApicMode::x2apic)
         msrs.write(msr_apic_base, base |= base_x2_enable);
     apic.x2_ = (base & base_x2_enable) != 0;
@@ -68,7 +69,8 @@ void LocalApic::mask_all() const {
 void LocalApic::enable(uint8_t spurious_vector) const {
     write(ApicRegister::task_priority, 0);
     write(ApicRegister::spurious_vector, software_enable | spurious_vector);
-    // An interrupt in service holds back all of its priority and below. One EOI ends one; there are 256.
+    // An interrupt in service holds back all of its priority and below. One EOI ends one; there are
+    // 256.
     for (unsigned i = 0; i < 256; ++i) {
         uint32_t any = 0;
         for (unsigned n = 0; n < 8; ++n) any |= read(next(ApicRegister::in_service, n));
@@ -86,15 +88,18 @@ void LocalApic::disable() const {
 
 void LocalApic::set_timer_mode(TimerMode mode, uint8_t vector, bool masked) const {
     set_initial_count(0);
-    write(ApicRegister::lvt_timer, static_cast<uint32_t>(mode) << 17 | (masked ? lvt_masked : 0) | vector);
-    // The store to the LVT must have arrived before the deadline's MSR is written (SDM, "TSC-Deadline Mode").
+    write(ApicRegister::lvt_timer,
+          static_cast<uint32_t>(mode) << 17 | (masked ? lvt_masked : 0) | vector);
+    // The store to the LVT must have arrived before the deadline's MSR is written (SDM,
+    // "TSC-Deadline Mode").
     if (mode == TimerMode::tsc_deadline && !x2_) asm volatile("mfence" ::: "memory");
 }
 
 Result<void> LocalApic::wait_for_idle() const {
     for (unsigned i = 0; i < most_reads; ++i)
         if ((read(ApicRegister::interrupt_command) & command_pending) == 0) return {};
-    return Error{"waited for the local APIC to send an interrupt", read(ApicRegister::interrupt_command)};
+    return Error{"waited for the local APIC to send an interrupt",
+                 read(ApicRegister::interrupt_command)};
 }
 
 Result<void> LocalApic::send_self(uint8_t vector) const {

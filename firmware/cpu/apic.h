@@ -8,8 +8,8 @@
 
 namespace doorbell::cpu {
 
-/// Registers by their xAPIC offset, in the SDM's order (table "Local APIC Register Address Map"). The
-/// x2APIC's MSR is 0x800 + offset / 16.
+/// Registers by their xAPIC offset, in the SDM's order (table "Local APIC Register Address Map").
+/// The x2APIC's MSR is 0x800 + offset / 16.
 enum class ApicRegister : uint16_t {
     id = 0x020,
     version = 0x030,
@@ -50,9 +50,9 @@ class LocalApic {
     static uint64_t page_address(Cpuid cpuid, Msrs msrs);
 
     LocalApic() = default;
-    /// Globally enables the APIC, in x2APIC mode where CPUID names it and `wanted` allows it (an APIC that
-    /// firmware left in x2APIC mode stays there), with every LVT entry masked. Error: no APIC, or its page
-    /// lies elsewhere.
+    /// Globally enables the APIC, in x2APIC mode where CPUID names it and `wanted` allows it (an
+    /// APIC that firmware left in x2APIC mode stays there), with every LVT entry masked. Error: no
+    /// APIC, or its page lies elsewhere.
     static Result<LocalApic> bring_up(Cpuid cpuid, Msrs msrs, Mmio xapic_page,
                                       ApicMode wanted = ApicMode::x2apic);
 
@@ -62,8 +62,8 @@ class LocalApic {
     uint32_t id() const;
     uint32_t version() const { return read(ApicRegister::version); }
 
-    /// Software-enables the APIC: everything may come, and interrupts that firmware left in service are
-    /// ended.
+    /// Software-enables the APIC: everything may come, and interrupts that firmware left in service
+    /// are ended.
     void enable(uint8_t spurious_vector) const;
     /// Masks the LVT and software-disables the APIC.
     void disable() const;
@@ -73,7 +73,8 @@ class LocalApic {
     // The timer.
     /// One count per tick of the timer's clock.
     void set_divide_1() const { write(ApicRegister::divide_configuration, 0b1011); }
-    /// Stops the timer and sets its LVT entry. For TimerMode::tsc_deadline ask has_deadline() first.
+    /// Stops the timer and sets its LVT entry. For TimerMode::tsc_deadline ask has_deadline()
+    /// first.
     void set_timer_mode(TimerMode mode, uint8_t vector, bool masked) const;
     /// set_timer_mode(one_shot, vector, unmasked) and the count.
     void arm_one_shot(uint8_t vector, uint32_t count) const {
@@ -86,8 +87,8 @@ class LocalApic {
     /// In TSC-deadline mode: the interrupt comes when the TSC reaches `tsc`; 0 disarms.
     void arm_deadline(uint64_t tsc) const { msrs_.write(msr_tsc_deadline, tsc); }
 
-    /// A fixed interrupt to this processor. Error: the last command is still being sent after the bound
-    /// (xAPIC only).
+    /// A fixed interrupt to this processor. Error: the last command is still being sent after the
+    /// bound (xAPIC only).
     Result<void> send_self(uint8_t vector) const;
     /// A fixed interrupt to the processor with this APIC id, physical destination. Errors as above.
     Result<void> send(uint32_t apic_id, uint8_t vector) const;

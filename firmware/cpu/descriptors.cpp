@@ -57,14 +57,20 @@ void write_gate(uint8_t vector, uint64_t entry, unsigned dpl, Ist ist) {
                    0};
 }
 
-uint64_t stub(uint8_t vector) { return reinterpret_cast<uint64_t>(interrupt_stubs) + vector * interrupt_stub_size; }
+uint64_t stub(uint8_t vector) {
+    return reinterpret_cast<uint64_t>(interrupt_stubs) + vector * interrupt_stub_size;
+}
 
 Ist ist_of(uint8_t v) {
     switch (v) {
-        case vector::double_fault: return Ist::double_fault;
-        case vector::nmi: return Ist::nmi;
-        case vector::machine_check: return Ist::machine_check;
-        default: return Ist::none;
+        case vector::double_fault:
+            return Ist::double_fault;
+        case vector::nmi:
+            return Ist::nmi;
+        case vector::machine_check:
+            return Ist::machine_check;
+        default:
+            return Ist::none;
     }
 }
 
@@ -84,7 +90,8 @@ void load_descriptors(Handler otherwise) {
 
     uint64_t base = reinterpret_cast<uint64_t>(&task_state);
     constexpr uint64_t available_tss = 0x89;
-    gdt[selector::tss / 8] = (sizeof task_state - 1) | (base & 0xFFFFFF) << 16 | available_tss << 40 | (base >> 24 & 0xFF) << 56;
+    gdt[selector::tss / 8] = (sizeof task_state - 1) | (base & 0xFFFFFF) << 16 |
+                             available_tss << 40 | (base >> 24 & 0xFF) << 56;
     gdt[selector::tss / 8 + 1] = base >> 32;
 
     for (unsigned v = 0; v < 256; ++v) {
@@ -109,7 +116,8 @@ void load_descriptors(Handler otherwise) {
         "movl %4, %%eax\n\t"
         "ltr %%ax"
         :
-        : "m"(gdt_pointer), "m"(idt_pointer), "i"(selector::kernel_code), "i"(selector::kernel_data), "i"(selector::tss)
+        : "m"(gdt_pointer), "m"(idt_pointer), "i"(selector::kernel_code),
+          "i"(selector::kernel_data), "i"(selector::tss)
         : "rax", "memory");
 }
 
@@ -128,7 +136,9 @@ void step_over(Frame& frame) {
 }
 }  // namespace
 
-FaultGuard::FaultGuard() : protection_(set_handler(vector::general_protection, step_over)), opcode_(set_handler(vector::invalid_opcode, step_over)) {
+FaultGuard::FaultGuard()
+    : protection_(set_handler(vector::general_protection, step_over)),
+      opcode_(set_handler(vector::invalid_opcode, step_over)) {
     stepped_over = false;
 }
 
@@ -143,7 +153,9 @@ void set_gate(uint8_t vector, void (*entry)(), unsigned dpl, Ist ist) {
     write_gate(vector, reinterpret_cast<uint64_t>(entry), dpl, ist);
 }
 
-void reset_gate(uint8_t vector, unsigned dpl) { write_gate(vector, stub(vector), dpl, ist_of(vector)); }
+void reset_gate(uint8_t vector, unsigned dpl) {
+    write_gate(vector, stub(vector), dpl, ist_of(vector));
+}
 
 void set_kernel_stack(uint64_t top) { task_state.rsp[0] = top; }
 

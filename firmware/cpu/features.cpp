@@ -85,7 +85,8 @@ Features Features::read(Cpuid cpuid) {
         for (int i = 0; from[i] != 0; ++i) f.brand[i] = from[i];
     }
     if (f.max_extended_leaf >= 0x80000007) f.invariant_tsc = bit(cpuid(0x80000007).edx, 8);
-    if (f.max_extended_leaf >= 0x80000008) f.physical_bits = static_cast<uint8_t>(cpuid(0x80000008).eax);
+    if (f.max_extended_leaf >= 0x80000008)
+        f.physical_bits = static_cast<uint8_t>(cpuid(0x80000008).eax);
     if (f.max_extended_leaf >= 0x80000021) f.lfence_serializing = bit(cpuid(0x80000021).eax, 2);
     return f;
 }

@@ -8,25 +8,30 @@
 namespace doorbell::cpu {
 
 struct Features {
-    char vendor[13] = {};       ///< "GenuineIntel", "AuthenticAMD"
-    char brand[49] = {};        ///< leaves 80000002h to 80000004h, leading blanks removed; "" where absent
-    char hypervisor[13] = {};   ///< leaf 40000000h; "" on bare metal
+    char vendor[13] = {};  ///< "GenuineIntel", "AuthenticAMD"
+    char brand[49] =
+        {};  ///< leaves 80000002h to 80000004h, leading blanks removed; "" where absent
+    char hypervisor[13] = {};  ///< leaf 40000000h; "" on bare metal
     uint32_t max_leaf = 0, max_extended_leaf = 0, max_hypervisor_leaf = 0;
     uint32_t family = 0, model = 0, stepping = 0;  ///< display family and model
-    uint8_t apic_id = 0;        ///< initial xAPIC id
+    uint8_t apic_id = 0;                           ///< initial xAPIC id
     uint8_t physical_bits = 36;
 
     bool hypervisor_present = false;
     bool rdtscp = false, invariant_tsc = false, tsc_deadline = false, x2apic = false;
     bool monitor = false, mwait_interrupt_break = false;
-    bool pcid = false, invpcid = false, smep = false, smap = false, umip = false, fsgsbase = false, la57 = false;
+    bool pcid = false, invpcid = false, smep = false, smap = false, umip = false, fsgsbase = false,
+         la57 = false;
     bool no_execute = false, gigabyte_pages = false, global_pages = false;
     bool xsave = false, xsaveopt = false, avx = false, avx512f = false, pat = false, mtrr = false;
     bool lfence_serializing = false;  ///< AMD only: CPUID Fn8000_0021_EAX[2]
     uint32_t monitor_line = 64;       ///< largest monitor line, bytes
 
     bool intel() const { return std::string_view(vendor) == "GenuineIntel"; }
-    bool amd() const { return std::string_view(vendor) == "AuthenticAMD" || std::string_view(vendor) == "HygonGenuine"; }
+    bool amd() const {
+        return std::string_view(vendor) == "AuthenticAMD" ||
+               std::string_view(vendor) == "HygonGenuine";
+    }
     /// QEMU's own emulation, as opposed to hardware or KVM.
     bool tcg() const { return std::string_view(hypervisor) == "TCGTCGTCGTCG"; }
 

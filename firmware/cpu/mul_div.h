@@ -1,5 +1,5 @@
-// Multiply, then divide, with 128 bits between: what frequency arithmetic needs. By instructions, because the
-// compiler's way is a library call.
+// Multiply, then divide, with 128 bits between: what frequency arithmetic needs. By instructions,
+// because the compiler's way is a library call.
 #pragma once
 #include <cstdint>
 

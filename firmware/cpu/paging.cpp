@@ -5,7 +5,9 @@ namespace {
 
 // Level 0 is the page table (4 KiB pages), 3 the PML4.
 constexpr unsigned shift_of(unsigned level) { return 12 + 9 * level; }
-constexpr uint64_t index_of(uint64_t address, unsigned level) { return address >> shift_of(level) & 511; }
+constexpr uint64_t index_of(uint64_t address, unsigned level) {
+    return address >> shift_of(level) & 511;
+}
 uint64_t* table_at(uint64_t physical) { return reinterpret_cast<uint64_t*>(physical); }
 
 }  // namespace
@@ -40,15 +42,18 @@ Result<uint64_t*> PageTables::slot(uint64_t address, unsigned level) {
     return &table[index_of(address, level)];
 }
 
-Result<void> PageTables::set(uint64_t virtual_start, uint64_t physical_start, uint64_t bytes, uint64_t flags) {
+Result<void> PageTables::set(uint64_t virtual_start, uint64_t physical_start, uint64_t bytes,
+                             uint64_t flags) {
     if (((virtual_start | physical_start | bytes) & (page - 1)) != 0)
         return Error{"mapping is not on a page boundary", virtual_start | physical_start | bytes};
     if (!no_execute_) flags &= ~PageFlags::no_execute;
     for (uint64_t done = 0; done < bytes;) {
         uint64_t v = virtual_start + done, p = physical_start + done, left = bytes - done;
         unsigned level = 0;
-        if (((v | p) & (huge_page - 1)) == 0 && left >= huge_page && huge_) level = 2;
-        else if (((v | p) & (large_page - 1)) == 0 && left >= large_page) level = 1;
+        if (((v | p) & (huge_page - 1)) == 0 && left >= huge_page && huge_)
+            level = 2;
+        else if (((v | p) & (large_page - 1)) == 0 && left >= large_page)
+            level = 1;
         auto entry = slot(v, level);
         if (!entry) return entry.error();
         **entry = flags == 0 ? 0 : p | flags | (level > 0 ? PageFlags::large : 0);
@@ -57,7 +62,8 @@ Result<void> PageTables::set(uint64_t virtual_start, uint64_t physical_start, ui
     return {};
 }
 
-Result<void> PageTables::map(uint64_t virtual_start, uint64_t physical_start, uint64_t bytes, uint64_t flags) {
+Result<void> PageTables::map(uint64_t virtual_start, uint64_t physical_start, uint64_t bytes,
+                             uint64_t flags) {
     return set(virtual_start, physical_start, bytes, flags | PageFlags::present);
 }
 

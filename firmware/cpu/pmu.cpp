@@ -4,29 +4,33 @@ namespace doorbell::cpu {
 namespace {
 
 // SDM vol. 4, table 2-2 (architectural MSRs).
-constexpr uint32_t ia32_pmc0 = 0xC1, ia32_perfevtsel0 = 0x186, ia32_fixed_ctr0 = 0x309, ia32_fixed_ctr_ctrl = 0x38D,
-                   ia32_perf_global_status = 0x38E, ia32_perf_global_ctrl = 0x38F, ia32_perf_global_ovf_ctrl = 0x390;
+constexpr uint32_t ia32_pmc0 = 0xC1, ia32_perfevtsel0 = 0x186, ia32_fixed_ctr0 = 0x309,
+                   ia32_fixed_ctr_ctrl = 0x38D, ia32_perf_global_status = 0x38E,
+                   ia32_perf_global_ctrl = 0x38F, ia32_perf_global_ovf_ctrl = 0x390;
 // APM vol. 2, 13.2.1, and appendix A.
-constexpr uint32_t perf_legacy_ctl0 = 0xC0010000, perf_legacy_ctr0 = 0xC0010004, perf_ctl0 = 0xC0010200,
-                   perf_cntr_global_status = 0xC0000300, perf_cntr_global_ctl = 0xC0000301,
-                   perf_cntr_global_status_clr = 0xC0000302;
+constexpr uint32_t perf_legacy_ctl0 = 0xC0010000, perf_legacy_ctr0 = 0xC0010004,
+                   perf_ctl0 = 0xC0010200, perf_cntr_global_status = 0xC0000300,
+                   perf_cntr_global_ctl = 0xC0000301, perf_cntr_global_status_clr = 0xC0000302;
 
 constexpr uint64_t user = 1 << 16, kernel = 1 << 17, enable = 1 << 22;
-/// What every event select has; the bits that may differ when read back (reserved ones of later versions).
+/// What every event select has; the bits that may differ when read back (reserved ones of later
+/// versions).
 constexpr uint64_t select_mask = 0xFF | 0xFF00 | user | kernel | enable;
 constexpr uint64_t amd_high_event = 0xFull << 32;
 constexpr uint32_t rdpmc_fixed = 1u << 30;
-/// Left set by somebody before (a firmware, a kernel before kexec), it keeps every counter from counting: CTR_Frz
-/// of IA32_PERF_GLOBAL_STATUS (SDM 20.2.4, version 4), PMCF of PerfCntrGlobalStatus (APM vol. 2, 13.2.1).
+/// Left set by somebody before (a firmware, a kernel before kexec), it keeps every counter from
+/// counting: CTR_Frz of IA32_PERF_GLOBAL_STATUS (SDM 20.2.4, version 4), PMCF of
+/// PerfCntrGlobalStatus (APM vol. 2, 13.2.1).
 constexpr uint64_t counters_frozen = 1ull << 59;
-/// Many events count on the first four counters only, on whatever has more (the maker's event lists, "Counter"; AMD's
-/// RDPMC numbers the core's counters 0 to 5, then comes another unit).
+/// Many events count on the first four counters only, on whatever has more (the maker's event
+/// lists, "Counter"; AMD's RDPMC numbers the core's counters 0 to 5, then comes another unit).
 constexpr unsigned intel_usable = 4, amd_usable = 6;
 
 constexpr uint64_t low_bits(unsigned n) { return n >= 64 ? ~0ull : (1ull << n) - 1; }
 
 constexpr const char* unwritable =
-    "advertised but does not count: a performance monitoring register did not take what was written";
+    "advertised but does not count: a performance monitoring register did not take what was "
+    "written";
 
 }  // namespace
 
@@ -44,7 +48,8 @@ Result<Pmu> Pmu::find(Cpuid cpuid, Msrs msrs, const Features& f) {
     Pmu pmu;
     pmu.msrs_ = msrs;
     if (f.amd()) {
-        if (f.family < 0x17) return Error{"AMD processors before Zen (family 17h) are not known here", f.family};
+        if (f.family < 0x17)
+            return Error{"AMD processors before Zen (family 17h) are not known here", f.family};
         pmu.amd_ = true;
         // Core performance counter extensions: CPUID Fn8000_0001_ECX[23].
         pmu.extended_ = f.max_extended_leaf >= 0x80000001 && (cpuid(0x80000001).ecx >> 23 & 1) != 0;
@@ -58,23 +63,28 @@ Result<Pmu> Pmu::find(Cpuid cpuid, Msrs msrs, const Features& f) {
         }
         if (const PmuTable* table = amd_events(f.family, f.model)) pmu.add(*table);
         if (pmu.count_ > amd_usable) pmu.count_ = amd_usable;
-        if (pmu.event_count_ == 0) return Error{"no events are known for this AMD family", f.family << 8 | f.model};
+        if (pmu.event_count_ == 0)
+            return Error{"no events are known for this AMD family", f.family << 8 | f.model};
         return pmu;
     }
     if (!f.intel()) return Error{"neither an Intel nor an AMD processor"};
-    if (f.max_leaf < 0xA) return Error{"CPUID has no leaf 0AH: no architectural performance monitoring"};
+    if (f.max_leaf < 0xA)
+        return Error{"CPUID has no leaf 0AH: no architectural performance monitoring"};
     CpuidRegisters r = cpuid(0xA);
     pmu.version_ = r.eax & 0xFF;
     pmu.count_ = r.eax >> 8 & 0xFF;
-    if (pmu.version_ == 0 || pmu.count_ == 0) return Error{"CPUID.0AH says that there is no performance monitoring", r.eax};
+    if (pmu.version_ == 0 || pmu.count_ == 0)
+        return Error{"CPUID.0AH says that there is no performance monitoring", r.eax};
     if (pmu.count_ > intel_usable) pmu.count_ = intel_usable;
     pmu.mask_ = low_bits(r.eax >> 16 & 0xFF);
     pmu.global_ = pmu.version_ >= 2;
     pmu.table_ = "architectural events only";
     if (pmu.version_ >= 2) {
-        // Version 5 may leave some fixed counters out: ECX is a bitmap beside EDX[4:0] (SDM 20.2.5).
+        // Version 5 may leave some fixed counters out: ECX is a bitmap beside EDX[4:0]
+        // (SDM 20.2.5).
         pmu.fixed_count_ = r.edx & 31;
-        pmu.fixed_mask_ = static_cast<uint32_t>(low_bits(pmu.fixed_count_)) | (pmu.version_ >= 5 ? r.ecx : 0);
+        pmu.fixed_mask_ =
+            static_cast<uint32_t>(low_bits(pmu.fixed_count_)) | (pmu.version_ >= 5 ? r.ecx : 0);
         pmu.fixed_width_mask_ = low_bits(r.edx >> 5 & 0xFF);
     }
     // A set bit in EBX, or an index at or beyond EAX[31:24], means: not available.
@@ -106,10 +116,12 @@ Result<void> Pmu::select(unsigned i, const PmuEvent& e) const {
     uint64_t value = (e.event & 0xFF) | uint64_t{e.umask} << 8 | user | kernel | enable;
     if (!amd_) return write(ia32_perfevtsel0 + i, value, select_mask, unwritable);
     value |= uint64_t{static_cast<uint16_t>(e.event >> 8 & 15)} << 32;
-    return write(extended_ ? perf_ctl0 + 2 * i : perf_legacy_ctl0 + i, value, select_mask | amd_high_event, unwritable);
+    return write(extended_ ? perf_ctl0 + 2 * i : perf_legacy_ctl0 + i, value,
+                 select_mask | amd_high_event, unwritable);
 }
 
-Result<unsigned> Pmu::program(std::span<const PmuEvent* const> wanted, std::span<PmuCounter> counters) {
+Result<unsigned> Pmu::program(std::span<const PmuEvent* const> wanted,
+                              std::span<PmuCounter> counters) {
     stop();
     running_count_ = 0;
     enabled_ = fixed_control_ = 0;
@@ -127,7 +139,9 @@ Result<unsigned> Pmu::program(std::span<const PmuEvent* const> wanted, std::span
         } else {
             if (next == count_) break;
             c.rdpmc = next;
-            c.msr = !amd_ ? ia32_pmc0 + next : extended_ ? perf_ctl0 + 2 * next + 1 : perf_legacy_ctr0 + next;
+            c.msr = !amd_       ? ia32_pmc0 + next
+                    : extended_ ? perf_ctl0 + 2 * next + 1
+                                : perf_legacy_ctr0 + next;
             c.mask = mask_;
             enabled_ |= 1ull << next;
             auto selected = select(next, *e);
@@ -142,26 +156,32 @@ Result<unsigned> Pmu::program(std::span<const PmuEvent* const> wanted, std::span
 }
 
 Result<void> Pmu::start() const {
-    // A write to IA32_PMCx is sign-extended from bit 31 (SDM 20.2.1) unless IA32_PERF_CAPABILITIES has FW_WRITE and
-    // it goes to IA32_A_PMCx (20.2.8); 0 is 0 either way, so there is one way here.
+    // A write to IA32_PMCx is sign-extended from bit 31 (SDM 20.2.1) unless IA32_PERF_CAPABILITIES
+    // has FW_WRITE and it goes to IA32_A_PMCx (20.2.8); 0 is 0 either way, so there is one way
+    // here.
     for (unsigned i = 0; i < running_count_; ++i) msrs_.write(running_[i].msr, 0);
     if (fixed_control_ != 0) {
         auto done = write(ia32_fixed_ctr_ctrl, fixed_control_, fixed_control_, unwritable);
         if (!done) return done;
     }
     if (!global_) return {};
-    // Overflow bits that are left from before are taken away, and with them a freeze; where there is none the bit is
-    // reserved.
-    uint64_t frozen = msrs_.read(amd_ ? perf_cntr_global_status : ia32_perf_global_status) & counters_frozen;
+    // Overflow bits that are left from before are taken away, and with them a freeze; where there
+    // is none the bit is reserved.
+    uint64_t frozen =
+        msrs_.read(amd_ ? perf_cntr_global_status : ia32_perf_global_status) & counters_frozen;
     msrs_.write(amd_ ? perf_cntr_global_status_clr : ia32_perf_global_ovf_ctrl, enabled_ | frozen);
-    return write(amd_ ? perf_cntr_global_ctl : ia32_perf_global_ctrl, enabled_, enabled_, unwritable);
+    return write(amd_ ? perf_cntr_global_ctl : ia32_perf_global_ctrl, enabled_, enabled_,
+                 unwritable);
 }
 
 void Pmu::stop() const {
     if (global_) msrs_.write(amd_ ? perf_cntr_global_ctl : ia32_perf_global_ctrl, 0);
     if (fixed_mask_ != 0) msrs_.write(ia32_fixed_ctr_ctrl, 0);
     for (unsigned i = 0; i < count_; ++i)
-        msrs_.write(!amd_ ? ia32_perfevtsel0 + i : extended_ ? perf_ctl0 + 2 * i : perf_legacy_ctl0 + i, 0);
+        msrs_.write(!amd_       ? ia32_perfevtsel0 + i
+                    : extended_ ? perf_ctl0 + 2 * i
+                                : perf_legacy_ctl0 + i,
+                    0);
 }
 
 }  // namespace doorbell::cpu

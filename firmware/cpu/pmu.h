@@ -1,7 +1,7 @@
-// The processor's performance monitoring unit: Intel's architectural performance monitoring, versions 1 to 5 (SDM
-// vol. 3B, "Performance Monitoring", 20.2), and AMD's core counters (APM vol. 2, 13.2 "Performance Monitoring
-// Counters"; the family's PPR for the events). Registers are programmed and read back here; measured code reads
-// with RDPMC, by the index that program() gives.
+// The processor's performance monitoring unit: Intel's architectural performance monitoring,
+// versions 1 to 5 (SDM vol. 3B, "Performance Monitoring", 20.2), and AMD's core counters (APM vol.
+// 2, 13.2 "Performance Monitoring Counters"; the family's PPR for the events). Registers are
+// programmed and read back here; measured code reads with RDPMC, by the index that program() gives.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -22,7 +22,7 @@ struct PmuEvent {
     uint16_t event;       ///< event select; AMD's has 12 bits
     uint8_t umask;
     Proof proof;
-    const char* where;    ///< manual and table
+    const char* where;  ///< manual and table
 };
 
 /// The events of one microarchitecture.
@@ -32,7 +32,8 @@ struct PmuTable {
     std::span<const PmuEvent> shared = {};  ///< with other microarchitectures
 };
 
-/// The events that every architectural PMU may have, in the order of CPUID.0AH:EBX (SDM table 20-1).
+/// The events that every architectural PMU may have, in the order of CPUID.0AH:EBX (SDM table
+/// 20-1).
 std::span<const PmuEvent> architectural_events();
 /// The rest, by microarchitecture; null where the processor is not known.
 const PmuTable* intel_events(uint32_t family, uint32_t model);
@@ -55,20 +56,25 @@ class Pmu {
     /// Looks at CPUID and the model. Error: no PMU, with what CPUID says.
     static Result<Pmu> find(Cpuid cpuid, Msrs msrs, const Features& features);
 
-    unsigned version() const { return version_; }      ///< of the architectural PMU; 0 on AMD
+    unsigned version() const { return version_; }  ///< of the architectural PMU; 0 on AMD
     unsigned programmable() const { return count_; }
     unsigned fixed() const { return fixed_count_; }
     const char* table() const { return table_; }
-    /// What can be counted here; an architectural event that CPUID calls unavailable is not among them.
+    /// What can be counted here; an architectural event that CPUID calls unavailable is not among
+    /// them.
     std::span<const PmuEvent* const> events() const { return {events_, event_count_}; }
 
-    /// Stops all counters and programs as many of `wanted` as there are counters for; `counters` gets them. How
-    /// many were taken: the rest need another turn. Error: a register did not take what was written.
-    Result<unsigned> program(std::span<const PmuEvent* const> wanted, std::span<PmuCounter> counters);
+    /// Stops all counters and programs as many of `wanted` as there are counters for; `counters`
+    /// gets them. How many were taken: the rest need another turn. Error: a register did not take
+    /// what was written.
+    Result<unsigned> program(std::span<const PmuEvent* const> wanted,
+                             std::span<PmuCounter> counters);
     /// Lets them count, from 0.
     Result<void> start() const;
     void stop() const;
-    uint64_t read(const PmuCounter& counter) const { return msrs_.read(counter.msr) & counter.mask; }
+    uint64_t read(const PmuCounter& counter) const {
+        return msrs_.read(counter.msr) & counter.mask;
+    }
 
   private:
     void add(const PmuEvent& event);
@@ -85,7 +91,7 @@ class Pmu {
     const char* table_ = nullptr;
     const PmuEvent* events_[most_events] = {};
     unsigned event_count_ = 0;
-    uint64_t enabled_ = 0;        ///< for the global control
+    uint64_t enabled_ = 0;  ///< for the global control
     uint64_t fixed_control_ = 0;
     PmuCounter running_[most_counters];
     unsigned running_count_ = 0;

@@ -1,4 +1,5 @@
-// Intel's events, as the SDM's and the maker's event lists (perfmon-events.intel.com) name and number them.
+// Intel's events, as the SDM's and the maker's event lists (perfmon-events.intel.com) name and
+// number them.
 #include "firmware/cpu/pmu.h"
 
 namespace doorbell::cpu {
@@ -34,7 +35,8 @@ constexpr PmuEvent skylake[] = {
 constexpr const char* ice_lake_list = "perfmon-events.intel.com, Ice Lake core events";
 constexpr PmuEvent ice_lake[] = {
     {"l1d_misses", "L1D.REPLACEMENT", 0x51, 0x01, Proof::lines, ice_lake_list},
-    {"l2_misses", "L2_LINES_IN.ALL", 0xF1, 0x1F, Proof::lines, ice_lake_list},  // L2_RQSTS.MISS does not count here
+    {"l2_misses", "L2_LINES_IN.ALL", 0xF1, 0x1F, Proof::lines,
+     ice_lake_list},  // L2_RQSTS.MISS does not count here
     {"dtlb_walks", "DTLB_LOAD_MISSES.WALK_COMPLETED", 0x08, 0x0E, Proof::pages, ice_lake_list},
 };
 
@@ -45,7 +47,10 @@ constexpr PmuEvent golden_cove[] = {
     {"dtlb_walks", "DTLB_LOAD_MISSES.WALK_COMPLETED", 0x12, 0x0E, Proof::pages, golden_cove_list},
 };
 
-constexpr PmuTable tables[] = {{"Haswell/Broadwell", haswell}, {"Skylake", skylake}, {"Ice Lake", ice_lake}, {"Golden Cove", golden_cove}};
+constexpr PmuTable tables[] = {{"Haswell/Broadwell", haswell},
+                               {"Skylake", skylake},
+                               {"Ice Lake", ice_lake},
+                               {"Golden Cove", golden_cove}};
 
 struct Model {
     uint8_t model, table;
@@ -53,9 +58,9 @@ struct Model {
 // Display models of family 06H (SDM vol. 4, table 2-1).
 constexpr Model models[] = {
     {0x3C, 0}, {0x3F, 0}, {0x45, 0}, {0x46, 0}, {0x3D, 0}, {0x47, 0}, {0x4F, 0}, {0x56, 0},
-    {0x4E, 1}, {0x5E, 1}, {0x55, 1}, {0x8E, 1}, {0x9E, 1}, {0xA5, 1}, {0xA6, 1},
-    {0x7D, 2}, {0x7E, 2}, {0x6A, 2}, {0x6C, 2}, {0x8C, 2}, {0x8D, 2}, {0xA7, 2},
-    {0x97, 3}, {0x9A, 3}, {0xB7, 3}, {0xBA, 3}, {0xBF, 3}, {0x8F, 3}, {0xCF, 3},
+    {0x4E, 1}, {0x5E, 1}, {0x55, 1}, {0x8E, 1}, {0x9E, 1}, {0xA5, 1}, {0xA6, 1}, {0x7D, 2},
+    {0x7E, 2}, {0x6A, 2}, {0x6C, 2}, {0x8C, 2}, {0x8D, 2}, {0xA7, 2}, {0x97, 3}, {0x9A, 3},
+    {0xB7, 3}, {0xBA, 3}, {0xBF, 3}, {0x8F, 3}, {0xCF, 3},
 };
 
 }  // namespace

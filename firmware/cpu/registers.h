@@ -1,5 +1,5 @@
-// Control registers, flags and the single instructions around them (SDM vol. 3A, "System Architecture
-// Overview"; vol. 2 for each instruction). Image only.
+// Control registers, flags and the single instructions around them (SDM vol. 3A, "System
+// Architecture Overview"; vol. 2 for each instruction). Image only.
 #pragma once
 #include <cstdint>
 
@@ -10,10 +10,10 @@ inline constexpr uint64_t monitor_coprocessor = 1 << 1, emulation = 1 << 2, task
                           write_protect = 1 << 16;
 }
 namespace cr4 {
-inline constexpr uint64_t time_stamp_disable = 1 << 2, page_size_extensions = 1 << 4, page_global = 1 << 7,
-                          performance_counter_enable = 1 << 8, osfxsr = 1 << 9, osxmmexcpt = 1 << 10,
-                          umip = 1 << 11, fsgsbase = 1 << 16, pcid = 1 << 17, osxsave = 1 << 18,
-                          smep = 1 << 20, smap = 1 << 21;
+inline constexpr uint64_t time_stamp_disable = 1 << 2, page_size_extensions = 1 << 4,
+                          page_global = 1 << 7, performance_counter_enable = 1 << 8,
+                          osfxsr = 1 << 9, osxmmexcpt = 1 << 10, umip = 1 << 11, fsgsbase = 1 << 16,
+                          pcid = 1 << 17, osxsave = 1 << 18, smep = 1 << 20, smap = 1 << 21;
 }
 namespace rflags {
 inline constexpr uint64_t carry = 1 << 0, fixed = 1 << 1, trap = 1 << 8, interrupt = 1 << 9,
@@ -21,16 +21,38 @@ inline constexpr uint64_t carry = 1 << 0, fixed = 1 << 1, trap = 1 << 8, interru
                           alignment_check = 1 << 18;
 }
 
-inline uint64_t read_cr0() { uint64_t v; asm volatile("mov %%cr0, %0" : "=r"(v)); return v; }
-inline uint64_t read_cr2() { uint64_t v; asm volatile("mov %%cr2, %0" : "=r"(v)); return v; }
-inline uint64_t read_cr3() { uint64_t v; asm volatile("mov %%cr3, %0" : "=r"(v)); return v; }
-inline uint64_t read_cr4() { uint64_t v; asm volatile("mov %%cr4, %0" : "=r"(v)); return v; }
+inline uint64_t read_cr0() {
+    uint64_t v;
+    asm volatile("mov %%cr0, %0" : "=r"(v));
+    return v;
+}
+inline uint64_t read_cr2() {
+    uint64_t v;
+    asm volatile("mov %%cr2, %0" : "=r"(v));
+    return v;
+}
+inline uint64_t read_cr3() {
+    uint64_t v;
+    asm volatile("mov %%cr3, %0" : "=r"(v));
+    return v;
+}
+inline uint64_t read_cr4() {
+    uint64_t v;
+    asm volatile("mov %%cr4, %0" : "=r"(v));
+    return v;
+}
 inline void write_cr0(uint64_t v) { asm volatile("mov %0, %%cr0" : : "r"(v) : "memory"); }
 inline void write_cr3(uint64_t v) { asm volatile("mov %0, %%cr3" : : "r"(v) : "memory"); }
 inline void write_cr4(uint64_t v) { asm volatile("mov %0, %%cr4" : : "r"(v) : "memory"); }
-inline void invalidate_page(uint64_t address) { asm volatile("invlpg (%0)" : : "r"(address) : "memory"); }
+inline void invalidate_page(uint64_t address) {
+    asm volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
 
-inline uint64_t read_rflags() { uint64_t v; asm volatile("pushfq\n\tpopq %0" : "=r"(v) : : "memory"); return v; }
+inline uint64_t read_rflags() {
+    uint64_t v;
+    asm volatile("pushfq\n\tpopq %0" : "=r"(v) : : "memory");
+    return v;
+}
 inline void enable_interrupts() { asm volatile("sti" : : : "memory"); }
 inline void disable_interrupts() { asm volatile("cli" : : : "memory"); }
 /// Halts for good: interrupts off, so that only an NMI or a reset ends it.

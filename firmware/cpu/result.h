@@ -1,12 +1,14 @@
-// Errors are values: a function that can fail returns a Result and says in one sentence what went wrong.
+// Errors are values: a function that can fail returns a Result and says in one sentence what went
+// wrong.
 #pragma once
 #include <cstdint>
 #include <utility>
 
 namespace doorbell {
 
-/// Why something could not be done. `what` is a string literal (never freed), `value` the number that goes
-/// with it (a register's content, an address, a length), printed in hexadecimal where it is not 0.
+/// Why something could not be done. `what` is a string literal (never freed), `value` the number
+/// that goes with it (a register's content, an address, a length), printed in hexadecimal where it
+/// is not 0.
 struct Error {
     const char* what;
     uint64_t value = 0;

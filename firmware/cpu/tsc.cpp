@@ -5,8 +5,8 @@
 namespace doorbell::cpu {
 namespace {
 
-// Reads within which a reference must have moved. The slowest ticks every 0.84 us, and a read takes about as
-// long on a machine, 10 to 30 instructions in an instruction clock.
+// Reads within which a reference must have moved. The slowest ticks every 0.84 us, and a read takes
+// about as long on a machine, 10 to 30 instructions in an instruction clock.
 constexpr unsigned most_reads = 10000;
 // Looks at a reference while a window passes, each after about 2000 instructions.
 constexpr unsigned most_looks = 5000000;
@@ -20,8 +20,9 @@ struct Sample {
     uint64_t width() const { return after - before; }
 };
 
-/// One end of a window. `read`: the shortest read. `edge`: the shortest span within which the counter became
-/// edge.value, from before the last read of another value until after the first read of this one.
+/// One end of a window. `read`: the shortest read. `edge`: the shortest span within which the
+/// counter became edge.value, from before the last read of another value until after the first read
+/// of this one.
 struct End {
     Sample read, edge;
 };
@@ -31,7 +32,8 @@ struct Rate {
     uint64_t low = 0, high = 0, point = 0;
 };
 
-// Not inlined: in an instruction clock both ends of a window must read in the same number of instructions.
+// Not inlined: in an instruction clock both ends of a window must read in the same number of
+// instructions.
 [[gnu::noinline]] Sample take(Tsc tsc, const ReferenceCounter& counter) {
     Sample s;
     s.before = tsc();
@@ -66,8 +68,8 @@ void spin() {
 
 /// Looks at one end, waits until done() without busying the device, looks at the other end.
 template <class Done>
-Result<Rate> window(Tsc tsc, const ReferenceCounter& counter, uint64_t numerator, uint64_t denominator,
-                    Done done) {
+Result<Rate> window(Tsc tsc, const ReferenceCounter& counter, uint64_t numerator,
+                    uint64_t denominator, Done done) {
     Result<End> start = look(tsc, counter);
     if (!start) return start.error();
     uint64_t last = start->read.value, passed = 0;
@@ -118,8 +120,8 @@ bool is_intel(Cpuid cpuid) {
     return r.ebx == 0x756E6547 && r.edx == 0x49656E69 && r.ecx == 0x6C65746E;  // "GenuineIntel"
 }
 
-/// The crystal of processors that have CPUID 15h without it (SDM vol. 3B, table "Nominal Core Crystal Clock
-/// Frequency"); 0 where the table has none.
+/// The crystal of processors that have CPUID 15h without it (SDM vol. 3B, table "Nominal Core
+/// Crystal Clock Frequency"); 0 where the table has none.
 uint64_t crystal_by_model(Cpuid cpuid) {
     if (!is_intel(cpuid)) return 0;
     uint32_t signature = cpuid(1).eax;
@@ -153,8 +155,8 @@ uint64_t crystal_hz(Cpuid cpuid) {
     if (r.eax == 0 || r.ebx == 0) return 0;
     if (r.ecx != 0) return mul_div(r.ecx, r.ebx, r.eax);
     uint64_t hz = mul_div(crystal_by_model(cpuid), r.ebx, r.eax);
-    // The table is by model, and some models were built with two crystals: the base frequency tells them
-    // apart.
+    // The table is by model, and some models were built with two crystals: the base frequency tells
+    // them apart.
     uint64_t base = base_hz(cpuid);
     return base != 0 && distance(hz, base) > base / 100 ? 0 : hz;
 }
@@ -163,8 +165,9 @@ uint64_t crystal_hz(Cpuid cpuid) {
 uint64_t hypervisor_hz(Cpuid cpuid) {
     if ((cpuid(1).ecx & 1u << 31) == 0) return 0;
     CpuidRegisters r = cpuid(0x40000000);
-    bool vmware = r.ebx == 0x61774D56 && r.ecx == 0x4D566572 && r.edx == 0x65726177;  // "VMwareVMware"
-    bool kvm = r.ebx == 0x4B4D564B && r.ecx == 0x564B4D56 && r.edx == 0x0000004D;     // "KVMKVMKVM"
+    bool vmware =
+        r.ebx == 0x61774D56 && r.ecx == 0x4D566572 && r.edx == 0x65726177;         // "VMwareVMware"
+    bool kvm = r.ebx == 0x4B4D564B && r.ecx == 0x564B4D56 && r.edx == 0x0000004D;  // "KVMKVMKVM"
     // Other hypervisors mean other things by this leaf.
     if ((!vmware && !kvm) || r.eax < 0x40000010) return 0;
     return uint64_t{cpuid(0x40000010).eax} * 1000;
@@ -175,14 +178,16 @@ uint64_t hypervisor_hz(Cpuid cpuid) {
 namespace {
 
 /// Two windows that agree, of `ticks` of the reference each.
-Result<Frequency> agreed(Tsc tsc, const ReferenceCounter& reference, uint64_t ticks, unsigned windows) {
+Result<Frequency> agreed(Tsc tsc, const ReferenceCounter& reference, uint64_t ticks,
+                         unsigned windows) {
     auto done = [&](uint64_t passed, uint64_t) { return passed >= ticks; };
     Rate seen[most_windows];
     unsigned count = 0;
     Error error{"no two windows of the TSC's measurement agree"};
     if (windows > most_windows) windows = most_windows;
     for (unsigned i = 0; i < windows; ++i) {
-        Result<Rate> now = window(tsc, reference, reference.hz_numerator, reference.hz_denominator, done);
+        Result<Rate> now =
+            window(tsc, reference, reference.hz_numerator, reference.hz_denominator, done);
         if (!now) {
             error = now.error();
             continue;
@@ -228,15 +233,16 @@ Result<TscClock> establish(Cpuid cpuid, Tsc tsc, std::span<const ReferenceCounte
             clock.check_source = name;
             uint64_t ppm = mul_div(distance(check, clock.hz), 1000000, clock.hz);
             constexpr uint64_t most = INT64_MAX;
-            clock.check_ppm = static_cast<int64_t>(ppm < most ? ppm : most) * (check < clock.hz ? -1 : 1);
+            clock.check_ppm =
+                static_cast<int64_t>(ppm < most ? ppm : most) * (check < clock.hz ? -1 : 1);
             clock.disagrees = distance(check, clock.hz) > clock.hz / 1000;
         }
     };
     auto enumerated = [&](const char* name, uint64_t hz) {
         if (hz != 0) take_source(name, {hz, hz, hz});
     };
-    // Two enumerated sources come from the same hand: only one of them is taken before the measurements, so
-    // that a measurement checks it.
+    // Two enumerated sources come from the same hand: only one of them is taken before the
+    // measurements, so that a measurement checks it.
     if (uint64_t hz = crystal_hz(cpuid))
         enumerated("cpuid-15h", hz);
     else
@@ -260,7 +266,8 @@ Result<TimerRate> measure_apic_timer(const LocalApic& apic, Tsc tsc, uint64_t ti
     // Counts down; turned round here.
     ReferenceCounter counter{"lapic",
                              [](void* self) -> uint64_t {
-                                 return 0xFFFFFFFF - static_cast<const LocalApic*>(self)->current_count();
+                                 return 0xFFFFFFFF -
+                                        static_cast<const LocalApic*>(self)->current_count();
                              },
                              const_cast<LocalApic*>(&apic),
                              1,

@@ -1,6 +1,6 @@
-// How fast the time-stamp counter runs, from what the processor says or from a measurement, checked against a
-// second source; and how fast the local APIC's timer runs beside it. Source: Intel SDM vol. 3B, "Time-Stamp
-// Counter" and "Determining the Processor Base Frequency"; vol. 2A, CPUID.
+// How fast the time-stamp counter runs, from what the processor says or from a measurement, checked
+// against a second source; and how fast the local APIC's timer runs beside it. Source: Intel SDM
+// vol. 3B, "Time-Stamp Counter" and "Determining the Processor Base Frequency"; vol. 2A, CPUID.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -23,8 +23,9 @@ struct ReferenceCounter {
 
 /// How long to measure.
 struct Calibration {
-    uint32_t window_us = 10000;   ///< the first window
-    uint32_t longest_us = 80000;  ///< windows grow up to this while the bounds are wider than wide_ppm
+    uint32_t window_us = 10000;  ///< the first window
+    uint32_t longest_us =
+        80000;  ///< windows grow up to this while the bounds are wider than wide_ppm
     uint32_t wide_ppm = 50;
     unsigned windows = 3;  ///< the most of one length that are tried until two agree
 };
@@ -34,15 +35,16 @@ struct Frequency {
     uint64_t hz = 0, low = 0, high = 0;
 };
 
-/// Measures the TSC against one reference: the bounds come from reads of the TSC on either side of each read
-/// of the reference, and hz is the roundest number between them (the measurement cannot tell it from the
-/// others). Error: the reference or the TSC stands still, or no two windows agree.
-Result<Frequency> measure_tsc(Tsc tsc, const ReferenceCounter& reference, const Calibration& how = {});
+/// Measures the TSC against one reference: the bounds come from reads of the TSC on either side of
+/// each read of the reference, and hz is the roundest number between them (the measurement cannot
+/// tell it from the others). Error: the reference or the TSC stands still, or no two windows agree.
+Result<Frequency> measure_tsc(Tsc tsc, const ReferenceCounter& reference,
+                              const Calibration& how = {});
 
 struct TscClock {
     uint64_t hz = 0;
-    uint64_t hz_low = 0, hz_high = 0;    ///< bounds of a measurement; both hz where it was enumerated
-    const char* source = "";             ///< "cpuid-15h", "hypervisor", a reference's name, or "cpuid-16h"
+    uint64_t hz_low = 0, hz_high = 0;  ///< bounds of a measurement; both hz where it was enumerated
+    const char* source = "";  ///< "cpuid-15h", "hypervisor", a reference's name, or "cpuid-16h"
     const char* check_source = nullptr;  ///< null: there was no second source
     int64_t check_ppm = 0;               ///< second source against hz, in parts per million
     bool disagrees = false;              ///< by more than 1000 ppm: a flag on the whole run
@@ -50,13 +52,14 @@ struct TscClock {
     Error fault{nullptr, 0};             ///< the first reference that could not be used, if any
 };
 
-/// Finds the TSC's frequency: CPUID 15h, a hypervisor's leaf 0x40000010, the first reference that works, or
-/// CPUID 16h, in that order; and checks it against the next source that works. References in order of
-/// preference. Error: none of them says anything.
+/// Finds the TSC's frequency: CPUID 15h, a hypervisor's leaf 0x40000010, the first reference that
+/// works, or CPUID 16h, in that order; and checks it against the next source that works. References
+/// in order of preference. Error: none of them says anything.
 Result<TscClock> establish(Cpuid cpuid, Tsc tsc, std::span<const ReferenceCounter> references,
                            const Calibration& how = {});
 
-/// How many TSC ticks one count of the local APIC's timer (divided by 1) lasts, as 32.32 fixed point.
+/// How many TSC ticks one count of the local APIC's timer (divided by 1) lasts, as 32.32 fixed
+/// point.
 struct TimerRate {
     uint64_t tsc_per_count_32_32 = 0;
     uint64_t low_32_32 = 0, high_32_32 = 0;  ///< certain bounds
@@ -66,9 +69,9 @@ struct TimerRate {
     uint64_t ticks(uint32_t counts) const;
 };
 
-/// Measures it with the timer masked, over about `window` TSC ticks. The timer is stopped afterwards. Error:
-/// it stands still or ran out. With a timer that follows the TSC exactly (QEMU's instruction clock) the rate
-/// is exact.
+/// Measures it with the timer masked, over about `window` TSC ticks. The timer is stopped
+/// afterwards. Error: it stands still or ran out. With a timer that follows the TSC exactly (QEMU's
+/// instruction clock) the rate is exact.
 Result<TimerRate> measure_apic_timer(const LocalApic& apic, Tsc tsc, uint64_t window);
 
 }  // namespace doorbell::cpu

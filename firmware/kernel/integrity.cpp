@@ -33,7 +33,8 @@ struct [[gnu::packed]] TablePointer {
 
 /// Of a table's words; only equality matters.
 uint64_t sum_of(const TablePointer& table) {
-    std::span<const volatile uint64_t> words(reinterpret_cast<const volatile uint64_t*>(table.base), (table.limit + 1u) / 8);
+    std::span<const volatile uint64_t> words(reinterpret_cast<const volatile uint64_t*>(table.base),
+                                             (table.limit + 1u) / 8);
     uint64_t sum = 0;
     for (const volatile uint64_t& word : words) sum = (sum ^ word) * 0x9E3779B97F4A7C15;
     return sum;
@@ -67,7 +68,8 @@ Integrity Integrity::take() {
                          flags & cpu::rflags::direction,
                          flags & cpu::rflags::alignment_check,
                          reinterpret_cast<uint64_t>(kernel_state.current)};
-    static_assert(sizeof values / sizeof *values == sizeof names / sizeof *names && sizeof values <= sizeof now.values_);
+    static_assert(sizeof values / sizeof *values == sizeof names / sizeof *names &&
+                  sizeof values <= sizeof now.values_);
     unsigned i = 0;
     for (uint64_t value : values) now.values_[i++] = value;
     return now;

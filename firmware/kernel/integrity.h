@@ -1,5 +1,5 @@
-// What must be as it was after anything that ring 3 did: the registers and tables that only ring 0 may change.
-// Image only.
+// What must be as it was after anything that ring 3 did: the registers and tables that only ring 0
+// may change. Image only.
 #pragma once
 #include <cstdint>
 

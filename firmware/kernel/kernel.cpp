@@ -47,15 +47,20 @@ namespace {
 
 using State_ = State;
 static_assert(offsetof(State_, current) == STATE_CURRENT && offsetof(State_, stack) == STATE_STACK);
-static_assert(offsetof(State_, user_rsp) == STATE_USER_RSP && offsetof(State_, loaded_space) == STATE_LOADED_SPACE);
-static_assert(offsetof(State_, ticks_left) == STATE_TICKS_LEFT && offsetof(State_, switches) == STATE_SWITCHES);
-static_assert(offsetof(State_, end_of_interrupt) == STATE_END_OF_INTERRUPT && offsetof(State_, kernel_space) == STATE_KERNEL_SPACE);
-static_assert(offsetof(State_, change) == STATE_CHANGE && offsetof(State_, resume_all) == STATE_RESUME_ALL);
+static_assert(offsetof(State_, user_rsp) == STATE_USER_RSP &&
+              offsetof(State_, loaded_space) == STATE_LOADED_SPACE);
+static_assert(offsetof(State_, ticks_left) == STATE_TICKS_LEFT &&
+              offsetof(State_, switches) == STATE_SWITCHES);
+static_assert(offsetof(State_, end_of_interrupt) == STATE_END_OF_INTERRUPT &&
+              offsetof(State_, kernel_space) == STATE_KERNEL_SPACE);
+static_assert(offsetof(State_, change) == STATE_CHANGE &&
+              offsetof(State_, resume_all) == STATE_RESUME_ALL);
 static_assert(call::yield == CALL_YIELD && call::lab_last + 1 == ALL_CALLS);
 static_assert(cpu::selector::user_code == USER_CODE && cpu::selector::user_data == USER_DATA);
 
 // SDM vol. 4, IA-32 architectural MSRs.
-constexpr uint32_t msr_efer = 0xC0000080, msr_star = 0xC0000081, msr_lstar = 0xC0000082, msr_fmask = 0xC0000084;
+constexpr uint32_t msr_efer = 0xC0000080, msr_star = 0xC0000081, msr_lstar = 0xC0000082,
+                   msr_fmask = 0xC0000084;
 constexpr uint64_t efer_system_call = 1;
 /// CR3 bit 63: keep what the TLB knows of this PCID (SDM vol. 3A, "Process-Context Identifiers").
 constexpr uint64_t keep_tlb = 1ull << 63;
@@ -66,15 +71,33 @@ uint64_t address_of(void (*function)()) { return reinterpret_cast<uint64_t>(func
 
 auto alarm_gate(bool x2) { return x2 ? kernel_alarm_x2apic : kernel_alarm_xapic; }
 
-/// Which signal an exception is to the task that caused it; 0 for those that are the machine's own trouble.
+/// Which signal an exception is to the task that caused it; 0 for those that are the machine's own
+/// trouble.
 uint8_t signal_of(uint64_t vector) {
     switch (vector) {
-        case 0: case 16: case 19: return sigfpe;
-        case 1: case 3: return sigtrap;
-        case 4: case 5: case 7: case 10: case 11: case 12: case 13: case 14: case 21: return sigsegv;
-        case 6: return sigill;
-        case 17: return sigbus;
-        default: return 0;
+        case 0:
+        case 16:
+        case 19:
+            return sigfpe;
+        case 1:
+        case 3:
+            return sigtrap;
+        case 4:
+        case 5:
+        case 7:
+        case 10:
+        case 11:
+        case 12:
+        case 13:
+        case 14:
+        case 21:
+            return sigsegv;
+        case 6:
+            return sigill;
+        case 17:
+            return sigbus;
+        default:
+            return 0;
     }
 }
 
@@ -88,9 +111,11 @@ Kernel* Kernel::active() { return active_kernel; }
 
 Result<void> Kernel::enable_extended_state() {
     if (!machine_.features.xsave) return {};
-    cpu::write_cr0((cpu::read_cr0() | cpu::cr0::monitor_coprocessor) & ~(cpu::cr0::emulation | cpu::cr0::task_switched));
+    cpu::write_cr0((cpu::read_cr0() | cpu::cr0::monitor_coprocessor) &
+                   ~(cpu::cr0::emulation | cpu::cr0::task_switched));
     cpu::write_cr4(cpu::read_cr4() | cpu::cr4::osfxsr | cpu::cr4::osxmmexcpt | cpu::cr4::osxsave);
-    // x87, SSE, AVX and AVX-512: what there is of them (SDM vol. 1, "Enabling the XSAVE Feature Set").
+    // x87, SSE, AVX and AVX-512: what there is of them (SDM vol. 1, "Enabling the XSAVE Feature
+    // Set").
     constexpr uint32_t wanted = 0xE7;
     uint32_t low = cpu::Cpuid{}(0xD, 0).eax & wanted;
     asm volatile("xsetbv" : : "c"(0), "a"(low), "d"(0) : "memory");
@@ -101,15 +126,18 @@ Result<void> Kernel::enable_extended_state() {
 Result<uint64_t> Kernel::extended_area() {
     uint64_t at = machine_.arena.take(extended_bytes_, 64);
     if (at == 0) return Error{"not enough memory for a task's extended state"};
-    for (uint64_t i = 0; i < extended_bytes_ / 4; ++i) reinterpret_cast<volatile uint32_t*>(at)[i] = 0;
-    // Everything in its initial configuration, except that MXCSR is always loaded: all exceptions masked.
+    for (uint64_t i = 0; i < extended_bytes_ / 4; ++i)
+        reinterpret_cast<volatile uint32_t*>(at)[i] = 0;
+    // Everything in its initial configuration, except that MXCSR is always loaded: all exceptions
+    // masked.
     reinterpret_cast<volatile uint32_t*>(at)[6] = 0x1F80;
     return at;
 }
 
 Result<void> Kernel::start(const Options& options) {
     const cpu::Features& f = machine_.features;
-    if (options.extended_state && !f.xsave) return Error{"this processor has no XSAVE (CPUID.01H:ECX[26])"};
+    if (options.extended_state && !f.xsave)
+        return Error{"this processor has no XSAVE (CPUID.01H:ECX[26])"};
     if (options.pcid && !f.pcid) return Error{"this processor has no PCID (CPUID.01H:ECX[17])"};
     options_ = options;
     tasks_ = machine_.arena.array<Task*>(options.most_tasks).data();
@@ -132,25 +160,33 @@ Result<void> Kernel::start(const Options& options) {
     kernel_state.loaded_space = machine_.tables.root();
     kernel_state.kernel_space = machine_.tables.root() | (options.pcid ? keep_tlb : 0);
     if (!machine_.apic->x2())
-        kernel_state.end_of_interrupt =
-            machine_.apic->xapic().base() + static_cast<uint64_t>(cpu::ApicRegister::end_of_interrupt);
+        kernel_state.end_of_interrupt = machine_.apic->xapic().base() +
+                                        static_cast<uint64_t>(cpu::ApicRegister::end_of_interrupt);
     kernel_state.change = options.extended_state ? kernel_change_full : kernel_change_registers;
-    kernel_state.resume_all = options.extended_state ? kernel_resume_all_full : kernel_resume_all_registers;
+    kernel_state.resume_all =
+        options.extended_state ? kernel_resume_all_full : kernel_resume_all_registers;
     for (auto& entry : kernel_fast_calls) entry = kernel_null_call;
     for (auto& entry : kernel_slow_calls) entry = kernel_call_by_syscall;
-    kernel_slow_calls[CALL_YIELD - FAST_CALLS] = options.extended_state ? kernel_yield_full : kernel_yield_registers;
+    kernel_slow_calls[CALL_YIELD - FAST_CALLS] =
+        options.extended_state ? kernel_yield_full : kernel_yield_registers;
 
     cpu::Msrs msrs;
-    msrs.write(msr_star, uint64_t{cpu::selector::kernel_code} << 32 | uint64_t{cpu::selector::sysret_base} << 48);
-    msrs.write(msr_lstar, address_of(options.apart ? kernel_syscall_entry_apart : kernel_syscall_entry));
-    // In the kernel: no interrupts, no single steps, strings upwards, and nothing that ring 3 set stays.
-    msrs.write(msr_fmask, cpu::rflags::interrupt | cpu::rflags::trap | cpu::rflags::direction | cpu::rflags::iopl3 |
-                              cpu::rflags::nested | cpu::rflags::alignment_check);
+    msrs.write(msr_star, uint64_t{cpu::selector::kernel_code} << 32 |
+                             uint64_t{cpu::selector::sysret_base} << 48);
+    msrs.write(msr_lstar,
+               address_of(options.apart ? kernel_syscall_entry_apart : kernel_syscall_entry));
+    // In the kernel: no interrupts, no single steps, strings upwards, and nothing that ring 3 set
+    // stays.
+    msrs.write(msr_fmask, cpu::rflags::interrupt | cpu::rflags::trap | cpu::rflags::direction |
+                              cpu::rflags::iopl3 | cpu::rflags::nested |
+                              cpu::rflags::alignment_check);
     msrs.write(msr_efer, msrs.read(msr_efer) | efer_system_call);
-    cpu::set_gate(cpu::vector::system_call, options.apart ? kernel_int_entry_apart : kernel_int_entry, 3);
+    cpu::set_gate(cpu::vector::system_call,
+                  options.apart ? kernel_int_entry_apart : kernel_int_entry, 3);
     bool x2 = machine_.apic->x2(), full = options.extended_state;
-    cpu::set_gate(tick_vector, full ? (x2 ? kernel_tick_full_x2apic : kernel_tick_full_xapic)
-                                    : (x2 ? kernel_tick_registers_x2apic : kernel_tick_registers_xapic));
+    cpu::set_gate(tick_vector,
+                  full ? (x2 ? kernel_tick_full_x2apic : kernel_tick_full_xapic)
+                       : (x2 ? kernel_tick_registers_x2apic : kernel_tick_registers_xapic));
     cpu::set_gate(alarm_vector, alarm_gate(x2));
     for (uint8_t v = 0; v < 32; ++v)
         if (signal_of(v) != 0) before_[v] = cpu::set_handler(v, on_trap);
@@ -212,8 +248,8 @@ Result<Space*> Kernel::make_space(uint64_t bytes) {
     return Space::make(machine_, bytes, bits);
 }
 
-Result<Task*> Kernel::make_task(Space& space, const void* entry, std::initializer_list<uint64_t> arguments,
-                                uint64_t stack_bytes) {
+Result<Task*> Kernel::make_task(Space& space, const void* entry,
+                                std::initializer_list<uint64_t> arguments, uint64_t stack_bytes) {
     if (count_ == options_.most_tasks) return Error{"more tasks than the kernel was started for"};
     Task* task = machine_.arena.make<Task>();
     uint64_t stack = space.take_stack(stack_bytes);
@@ -262,13 +298,15 @@ Left Kernel::run(uint64_t slices) {
     if (first == nullptr) return Left::nothing_ready;
     kernel_state.ticks_left = slices;
     if (options_.slice != 0) {
-        auto count = (static_cast<unsigned __int128>(options_.slice) << 32) / machine_.apic_rate.tsc_per_count_32_32;
+        auto count = (static_cast<unsigned __int128>(options_.slice) << 32) /
+                     machine_.apic_rate.tsc_per_count_32_32;
         machine_.apic->set_divide_1();
         machine_.apic->set_timer_mode(cpu::TimerMode::periodic, tick_vector, false);
         machine_.apic->set_initial_count(count == 0 ? 1 : static_cast<uint32_t>(count));
     }
     auto why = static_cast<Left>(kernel_enter(first));
-    if (options_.slice != 0) machine_.apic->set_timer_mode(cpu::TimerMode::periodic, tick_vector, true);
+    if (options_.slice != 0)
+        machine_.apic->set_timer_mode(cpu::TimerMode::periodic, tick_vector, true);
     kernel_state.current = nullptr;
     kernel_state.loaded_space = machine_.tables.root();
     cpu::write_cr3(machine_.tables.root());
@@ -293,7 +331,8 @@ uint64_t Kernel::arm_alarm(uint64_t ticks) const {
     uint64_t rate = machine_.apic_rate.tsc_per_count_32_32;
     auto count = static_cast<uint32_t>((static_cast<unsigned __int128>(ticks) << 32) / rate);
     if (count == 0) count = 1;
-    uint64_t due = static_cast<uint64_t>((static_cast<unsigned __int128>(count) * rate + (1ull << 31)) >> 32);
+    uint64_t due =
+        static_cast<uint64_t>((static_cast<unsigned __int128>(count) * rate + (1ull << 31)) >> 32);
     const cpu::LocalApic& apic = *machine_.apic.device;
     uint32_t low, high;
     if (apic.x2()) {
@@ -303,7 +342,8 @@ uint64_t Kernel::arm_alarm(uint64_t ticks) const {
         // The store stands right behind the timestamp, and is one instruction younger.
         asm volatile("lfence\n\trdtsc\n\tmovl %2, (%3)"
                      : "=&a"(low), "=&d"(high)
-                     : "r"(count), "r"(apic.xapic().base() + static_cast<uint64_t>(cpu::ApicRegister::initial_count))
+                     : "r"(count), "r"(apic.xapic().base() +
+                                       static_cast<uint64_t>(cpu::ApicRegister::initial_count))
                      : "memory");
     }
     return (uint64_t{high} << 32 | low) + 1 + due;
@@ -348,8 +388,10 @@ Task* Kernel::deliver(Task& task) {
     task.resume = kernel_state.resume_all;
     Delivery delivery = task.signals.take();
     if (delivery.kind == Delivery::Kind::none) return &task;
-    if (delivery.kind == Delivery::Kind::end) [[unlikely]] return end(task, delivery.signal);
-    // A stack that cannot take the handler's frame: as for any other fault there, nothing is left to catch it.
+    if (delivery.kind == Delivery::Kind::end) [[unlikely]]
+        return end(task, delivery.signal);
+    // A stack that cannot take the handler's frame: as for any other fault there, nothing is left
+    // to catch it.
     if (!push_signal(task.frame, task.space->memory, delivery, task.signal_return)) [[unlikely]]
         return end(task, sigsegv);
     // The next one, if there is one, interrupts this one's handler at its first instruction.
@@ -364,7 +406,8 @@ Task* Kernel::raise(Task& target, uint8_t signal) {
     if (!target.signals.due()) return running;
     if (&target == running) return deliver(target);
     wake(target);
-    // Its frame is whole enough: what a yield did not save, the caller of a system call does not expect back.
+    // Its frame is whole enough: what a yield did not save, the caller of a system call does not
+    // expect back.
     target.resume = kernel_resume_signal;
     return &target;
 }
@@ -375,16 +418,22 @@ Task* Kernel::call(Task& task) {
     uint64_t number = f.rax, a = f.rdi, b = f.rsi;
     f.rax = 0;
     switch (number) {
-        case call::yield: return task.next;
-        case call::exit: task.exit_value = a; return end(task, 0);
+        case call::yield:
+            return task.next;
+        case call::exit:
+            task.exit_value = a;
+            return end(task, 0);
         case call::pause:
             f.rax = interrupted;
             if (task.signals.due()) return deliver(task);
             return block(task);
         case call::raise:
-            if (a >= count_ || tasks_[a]->ended()) f.rax = no_such_task;
-            else if (!Signals::exists(b)) f.rax = invalid;
-            else return raise(*tasks_[a], static_cast<uint8_t>(b));
+            if (a >= count_ || tasks_[a]->ended())
+                f.rax = no_such_task;
+            else if (!Signals::exists(b))
+                f.rax = invalid;
+            else
+                return raise(*tasks_[a], static_cast<uint8_t>(b));
             return &task;
         case call::signal_return:
             if (pop_signal(f, task.space->memory, task.signals)) return deliver(task);
@@ -400,9 +449,11 @@ Task* Kernel::call(Task& task) {
             if (options_.extended_state)
                 asm volatile("xsave64 (%0)" : : "r"(task.extended), "a"(~0u), "d"(~0u) : "memory");
             kernel_leave(static_cast<uint64_t>(Left::asked));
-        default: break;
+        default:
+            break;
     }
-    if (number >= call::lab && number <= call::lab_last && lab_calls_[number - call::lab] != nullptr)
+    if (number >= call::lab && number <= call::lab_last &&
+        lab_calls_[number - call::lab] != nullptr)
         return lab_calls_[number - call::lab](*this, task);
     f.rax = no_such_call;
     return &task;

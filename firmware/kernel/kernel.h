@@ -1,24 +1,28 @@
-// The image's kernel: tasks in ring 3, with system calls, a scheduler, signals and address spaces. One at a
-// time, made by a lab's case and gone with it. Image only.
+// The image's kernel: tasks in ring 3, with system calls, a scheduler, signals and address spaces.
+// One at a time, made by a lab's case and gone with it. Image only.
 //
 // How a lab makes a task:
 //
-//     DOORBELL_USER uint64_t program(uint64_t a, uint64_t b) { ... user::call(kernel::call::yield); return 0; }
+//     DOORBELL_USER uint64_t program(uint64_t a, uint64_t b) { ... user::call(kernel::call::yield);
+//     return 0; }
 //
 //     kernel::Kernel kernel(bench.machine);
-//     auto up = kernel.start({.slice = 0});                      // gates, SMEP/SMAP/UMIP, call table
-//     auto space = kernel.make_space(1 << 20);                   // 1 MiB of memory for its tasks
-//     uint64_t buffer = (*space)->take(8 * samples);             // address in ring 3 ...
-//     auto task = kernel.make_task(**space, program, {buffer});  // stack of its own; arguments in RDI, RSI, ...
-//     auto left = kernel.run();                                  // until nobody can run any more
-//     (*space)->kernel<uint64_t>(buffer)[0];                     // ... and the same memory in ring 0
-//     // (*task)->ended_by: the signal that ended it, 0 where `program` returned; ->exit_value what it returned
+//     auto up = kernel.start({.slice = 0});                      // gates, SMEP/SMAP/UMIP, call
+//     table auto space = kernel.make_space(1 << 20);                   // 1 MiB of memory for its
+//     tasks uint64_t buffer = (*space)->take(8 * samples);             // address in ring 3 ...
+//     auto task = kernel.make_task(**space, program, {buffer});  // stack of its own; arguments in
+//     RDI, RSI, ... auto left = kernel.run();                                  // until nobody can
+//     run any more
+//     (*space)->kernel<uint64_t>(buffer)[0];                     // ... and the same memory in ring
+//     0
+//     // (*task)->ended_by: the signal that ended it, 0 where `program` returned; ->exit_value what
+//     it returned
 //
-// Ring-3 code (see user.h) may not touch the image's data nor call what is not DOORBELL_USER. Its caller-saved
-// registers do not survive a system call. The kernel is not interrupted: run() is entered and left with
-// interrupts off, and ring 3 runs with them on. A lab that sets gates of its own (cpu::set_gate) finds the stack
-// of an interrupt out of ring 3 in the running task's frame: room for 17 words, not for a call into C++ (load
-// kernel_state.stack first).
+// Ring-3 code (see user.h) may not touch the image's data nor call what is not DOORBELL_USER. Its
+// caller-saved registers do not survive a system call. The kernel is not interrupted: run() is
+// entered and left with interrupts off, and ring 3 runs with them on. A lab that sets gates of its
+// own (cpu::set_gate) finds the stack of an interrupt out of ring 3 in the running task's frame:
+// room for 17 words, not for a call into C++ (load kernel_state.stack first).
 //
 // A ring-3 fault never ends the image: the task gets SIGSEGV, SIGILL, SIGFPE, SIGTRAP or SIGBUS.
 #pragma once
@@ -37,10 +41,10 @@ namespace doorbell::kernel {
 
 /// What gates.S keeps; a lab may read it after run().
 struct State {
-    Task* current;              ///< who runs
-    uint64_t stack;             ///< of the kernel
+    Task* current;   ///< who runs
+    uint64_t stack;  ///< of the kernel
     uint64_t user_rsp;
-    uint64_t loaded_space;      ///< what CR3 was last loaded with for a task
+    uint64_t loaded_space;  ///< what CR3 was last loaded with for a task
     uint64_t ticks_left;
     uint64_t switches;          ///< from one task to another (or itself), since start()
     uint64_t end_of_interrupt;  ///< address of the xAPIC's EOI register
@@ -62,9 +66,10 @@ enum class Left : uint64_t {
 struct Options {
     bool extended_state = false;  ///< XSAVE/XRSTOR at every switch
     bool pcid = false;            ///< tag address spaces (CR4.PCIDE)
-    bool apart = false;           ///< fast calls run in the image's own address space: CR3 changes twice
-    bool idle = false;            ///< an idle task spins in ring 3 where nobody is ready; without it run() ends
-    uint64_t slice = 0;           ///< TSC ticks a time slice; 0: no preemption
+    bool apart = false;  ///< fast calls run in the image's own address space: CR3 changes twice
+    bool idle =
+        false;  ///< an idle task spins in ring 3 where nobody is ready; without it run() ends
+    uint64_t slice = 0;  ///< TSC ticks a time slice; 0: no preemption
     uint64_t most_tasks = 16;
 };
 
@@ -79,13 +84,14 @@ class Kernel {
     void stop();
 
     Result<Space*> make_space(uint64_t bytes);
-    /// A ready task in `space` that starts at `entry` (ring-3 code, returns its exit value) with up to four
-    /// arguments, on a stack of `stack_bytes` from the window.
-    Result<Task*> make_task(Space& space, const void* entry, std::initializer_list<uint64_t> arguments,
-                            uint64_t stack_bytes = 4096);
+    /// A ready task in `space` that starts at `entry` (ring-3 code, returns its exit value) with up
+    /// to four arguments, on a stack of `stack_bytes` from the window.
+    Result<Task*> make_task(Space& space, const void* entry,
+                            std::initializer_list<uint64_t> arguments, uint64_t stack_bytes = 4096);
     template <class Function>
         requires std::is_function_v<Function>
-    Result<Task*> make_task(Space& space, Function* entry, std::initializer_list<uint64_t> arguments,
+    Result<Task*> make_task(Space& space, Function* entry,
+                            std::initializer_list<uint64_t> arguments,
                             uint64_t stack_bytes = 4096) {
         return make_task(space, reinterpret_cast<const void*>(entry), arguments, stack_bytes);
     }
@@ -95,30 +101,32 @@ class Kernel {
     /// Ends a task that does not run now; restart() brings it back.
     void retire(Task& task);
 
-    /// Runs tasks until none can, or one asks to leave, or `slices` time slices have passed (slice != 0).
+    /// Runs tasks until none can, or one asks to leave, or `slices` time slices have passed (slice
+    /// != 0).
     Left run(uint64_t slices = ~0ull);
 
-    /// Call numbers below FAST_CALLS: `function` runs in ring 0 with the call's RDI, RSI, RDX as arguments and
-    /// must come back soon. It may look at current() but not block, end or signal it.
+    /// Call numbers below FAST_CALLS: `function` runs in ring 0 with the call's RDI, RSI, RDX as
+    /// arguments and must come back soon. It may look at current() but not block, end or signal it.
     template <class Function>
     void set_fast_call(unsigned number, Function* function) {
         set_fast(number, reinterpret_cast<void (*)()>(function));
     }
-    /// Call numbers call::lab to call::lab_last: `function` sees the task's whole frame, puts its result into
-    /// frame.rax and says who runs next (usually `&task`).
+    /// Call numbers call::lab to call::lab_last: `function` sees the task's whole frame, puts its
+    /// result into frame.rax and says who runs next (usually `&task`).
     using LabCall = Task* (*)(Kernel& kernel, Task& task);
     void set_call(unsigned number, LabCall function);
-    /// Who hears of an interrupt at alarm_vector (the LAPIC timer armed by arm_alarm()): says who runs next.
+    /// Who hears of an interrupt at alarm_vector (the LAPIC timer armed by arm_alarm()): says who
+    /// runs next.
     using Alarm = Task* (*)(Task* running);
     void set_alarm(Alarm alarm);
-    /// One-shot, `ticks` TSC ticks from now (rounded to the timer's); the TSC at which it is due. Only without
-    /// a time slice.
+    /// One-shot, `ticks` TSC ticks from now (rounded to the timer's); the TSC at which it is due.
+    /// Only without a time slice.
     uint64_t arm_alarm(uint64_t ticks) const;
     /// Stops the alarm, and takes one that came when no task ran any more. Not for tasks' calls.
     void disarm_alarm() const;
 
-    /// Raises a signal and says who runs next: the target, where it can now take it ("who is told goes first"),
-    /// otherwise whoever runs now. For LabCall and Alarm.
+    /// Raises a signal and says who runs next: the target, where it can now take it ("who is told
+    /// goes first"), otherwise whoever runs now. For LabCall and Alarm.
     Task* raise(Task& target, uint8_t signal);
     /// Takes the running task out of the ring until a signal or wake() comes; who runs next.
     Task* block(Task& running);

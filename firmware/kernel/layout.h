@@ -32,8 +32,8 @@
 #define STATE_CHANGE 64
 #define STATE_RESUME_ALL 72
 
-// System calls by number: those below FAST_CALLS are plain functions, called on the kernel's stack; those from
-// there to LAST_CALL are entries that end in a task of their own choice.
+// System calls by number: those below FAST_CALLS are plain functions, called on the kernel's stack;
+// those from there to LAST_CALL are entries that end in a task of their own choice.
 #define FAST_CALLS 16
 #define ALL_CALLS 32
 #define CALL_YIELD 16

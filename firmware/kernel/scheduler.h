@@ -1,5 +1,5 @@
-// Who runs next: the ready tasks stand in a ring, the running one among them, and the turn goes round. Pure
-// logic on any type with `next` and `previous`; gates.S follows `next` itself.
+// Who runs next: the ready tasks stand in a ring, the running one among them, and the turn goes
+// round. Pure logic on any type with `next` and `previous`; gates.S follows `next` itself.
 #pragma once
 #include <cstddef>
 
@@ -16,8 +16,8 @@ class Scheduler {
     T* idle() const { return idle_; }
     size_t ready() const { return ready_; }
 
-    /// Makes `task` ready: it gets its turn after everyone who is ready now. `running` is the task that holds
-    /// the processor, or null before the first.
+    /// Makes `task` ready: it gets its turn after everyone who is ready now. `running` is the task
+    /// that holds the processor, or null before the first.
     void add(T& task, T* running) {
         T* place = ready_ == 0 ? nullptr : running_or_first(running);
         if (place == nullptr) {
@@ -32,8 +32,8 @@ class Scheduler {
         ++ready_;
     }
 
-    /// Takes `task` out of the ring: it waits, or has ended. Returns who is next: the one behind it, the idle
-    /// task, or null where there is neither.
+    /// Takes `task` out of the ring: it waits, or has ended. Returns who is next: the one behind
+    /// it, the idle task, or null where there is neither.
     T* remove(T& task) {
         --ready_;
         T* next = task.next;
@@ -49,7 +49,9 @@ class Scheduler {
     T* first() const { return first_ != nullptr ? first_ : idle_; }
 
   private:
-    T* running_or_first(T* running) const { return running == nullptr || running == idle_ ? first_ : running; }
+    T* running_or_first(T* running) const {
+        return running == nullptr || running == idle_ ? first_ : running;
+    }
 
     T* first_ = nullptr;
     T* idle_ = nullptr;

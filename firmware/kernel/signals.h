@@ -1,5 +1,6 @@
-// The rules of signals, for one task: what is pending, what is held back, who catches what. Names and numbers are
-// those of POSIX and Linux x86-64 (POSIX.1-2017, "Signal Concepts"; signal(7)). Pure logic: runs in unit tests.
+// The rules of signals, for one task: what is pending, what is held back, who catches what. Names
+// and numbers are those of POSIX and Linux x86-64 (POSIX.1-2017, "Signal Concepts"; signal(7)).
+// Pure logic: runs in unit tests.
 #pragma once
 #include <bit>
 #include <cstddef>
@@ -42,8 +43,8 @@ struct Delivery {
 
 class Signals {
   public:
-    /// False: no such signal, one that cannot be caught (SIGKILL), or an address that ring 3 cannot have: IRETQ
-    /// to one that is not canonical would fault in the kernel.
+    /// False: no such signal, one that cannot be caught (SIGKILL), or an address that ring 3 cannot
+    /// have: IRETQ to one that is not canonical would fault in the kernel.
     bool set_handler(uint64_t signal, uint64_t handler) {
         if (!exists(signal) || signal == sigkill || handler >= user_half_end) return false;
         handlers_[signal] = handler;
@@ -57,7 +58,8 @@ class Signals {
     void set_mask(uint32_t mask) { masked_ = mask & ~bit(sigkill) & ~1u; }
     uint32_t pending() const { return pending_; }
 
-    /// Makes the signal pending, where the task does not ignore it; one that is pending already stays one.
+    /// Makes the signal pending, where the task does not ignore it; one that is pending already
+    /// stays one.
     void raise(uint8_t signal) {
         if (!ignored(signal)) pending_ |= bit(signal);
     }
@@ -72,15 +74,17 @@ class Signals {
     /// Whether anything is to be delivered.
     bool due() const { return (pending_ & ~masked_) != 0; }
 
-    /// Takes the next signal to deliver: SIGKILL before all, then the lowest. While its handler runs the
-    /// signal itself is held back, until the mask is restored.
+    /// Takes the next signal to deliver: SIGKILL before all, then the lowest. While its handler
+    /// runs the signal itself is held back, until the mask is restored.
     Delivery take() {
         uint32_t due = pending_ & ~masked_;
         if (due == 0) return {};
-        auto signal = static_cast<uint8_t>(__builtin_expect((due & bit(sigkill)) != 0, 0) ? +sigkill : std::countr_zero(due));
+        auto signal = static_cast<uint8_t>(
+            __builtin_expect((due & bit(sigkill)) != 0, 0) ? +sigkill : std::countr_zero(due));
         pending_ &= ~bit(signal);
         uint64_t handler = handlers_[signal];
-        if (handler <= signal_ignore) [[unlikely]] return {Delivery::Kind::end, signal, 0, masked_};
+        if (handler <= signal_ignore) [[unlikely]]
+            return {Delivery::Kind::end, signal, 0, masked_};
         Delivery delivery{Delivery::Kind::handle, signal, handler, masked_};
         masked_ |= bit(signal);
         return delivery;
@@ -90,16 +94,19 @@ class Signals {
 
   private:
     bool ignored(uint8_t signal) const {
-        return handlers_[signal] == signal_ignore || (signal == sigchld && handlers_[signal] == signal_default);
+        return handlers_[signal] == signal_ignore ||
+               (signal == sigchld && handlers_[signal] == signal_default);
     }
 
     uint32_t pending_ = 0, masked_ = 0;
     uint64_t handlers_[most_signals] = {};
 };
 
-/// Copies what a signal interrupts and its return restores: not the vector and error code, nor the segments,
-/// which ring 3 has no choice of. Word by word: the compiler would call memcpy, which counts every byte.
-[[gnu::always_inline]] inline void copy_registers(cpu::Frame& to_frame, const cpu::Frame& from_frame) {
+/// Copies what a signal interrupts and its return restores: not the vector and error code, nor the
+/// segments, which ring 3 has no choice of. Word by word: the compiler would call memcpy, which
+/// counts every byte.
+[[gnu::always_inline]] inline void copy_registers(cpu::Frame& to_frame,
+                                                  const cpu::Frame& from_frame) {
     auto* to = reinterpret_cast<volatile uint64_t*>(&to_frame);
     auto* from = reinterpret_cast<const uint64_t*>(&from_frame);
     constexpr unsigned general = offsetof(cpu::Frame, vector) / 8;
@@ -110,8 +117,8 @@ class Signals {
     to_frame.rsp = from_frame.rsp;
 }
 
-/// What lies on the task's stack while a handler runs, at the handler's RSP: a return address that leads to the
-/// signal-return call, and all that the call needs to resume the interrupted code.
+/// What lies on the task's stack while a handler runs, at the handler's RSP: a return address that
+/// leads to the signal-return call, and all that the call needs to resume the interrupted code.
 struct SignalFrame {
     uint64_t return_address;
     uint64_t signal;
@@ -119,12 +126,14 @@ struct SignalFrame {
     cpu::Frame interrupted;  ///< vector, error code, cs and ss are not filled in
 };
 
-/// RFLAGS that ring 3 may have: the arithmetic flags, TF, DF, RF, AC and ID. IF is always on there, IOPL 0.
+/// RFLAGS that ring 3 may have: the arithmetic flags, TF, DF, RF, AC and ID. IF is always on there,
+/// IOPL 0.
 inline constexpr uint64_t user_flags = 0x250DD5, user_flags_always = 0x202;
 
-/// Turns `frame` towards the handler: SignalFrame on the stack, RDI = signal, RSI = address of the interrupted
-/// registers. False, and nothing changed, where the stack is not the task's to write.
-inline bool push_signal(cpu::Frame& frame, const UserMemory& memory, const Delivery& delivery, uint64_t return_address) {
+/// Turns `frame` towards the handler: SignalFrame on the stack, RDI = signal, RSI = address of the
+/// interrupted registers. False, and nothing changed, where the stack is not the task's to write.
+inline bool push_signal(cpu::Frame& frame, const UserMemory& memory, const Delivery& delivery,
+                        uint64_t return_address) {
     // As after a CALL: RSP + 8 is a multiple of 16 (System V ABI, "The Stack Frame").
     uint64_t at = ((frame.rsp - sizeof(SignalFrame)) & ~15ull) - 8;
     uint64_t place = memory.on_stack(at, sizeof(SignalFrame));
@@ -142,14 +151,16 @@ inline bool push_signal(cpu::Frame& frame, const UserMemory& memory, const Deliv
     return true;
 }
 
-/// The way back: takes the registers from the stack that `frame` (in the signal-return call, RSP behind the
-/// return address) names. Ring 3 may have written anything there, so segments stay as they are, flags are cut to what
-/// ring 3 may have, and addresses must be ring 3's. False, and nothing changed, where they are not.
+/// The way back: takes the registers from the stack that `frame` (in the signal-return call, RSP
+/// behind the return address) names. Ring 3 may have written anything there, so segments stay as
+/// they are, flags are cut to what ring 3 may have, and addresses must be ring 3's. False, and
+/// nothing changed, where they are not.
 inline bool pop_signal(cpu::Frame& frame, const UserMemory& memory, Signals& signals) {
     uint64_t place = memory.on_stack(frame.rsp - 8, sizeof(SignalFrame));
     if (place == 0) return false;
     const auto& pushed = *reinterpret_cast<const SignalFrame*>(place);
-    if (pushed.interrupted.rip >= user_half_end || pushed.interrupted.rsp >= user_half_end) return false;
+    if (pushed.interrupted.rip >= user_half_end || pushed.interrupted.rsp >= user_half_end)
+        return false;
     copy_registers(frame, pushed.interrupted);
     frame.rflags = (frame.rflags & user_flags) | user_flags_always;
     signals.set_mask(static_cast<uint32_t>(pushed.mask));

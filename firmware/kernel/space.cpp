@@ -9,7 +9,9 @@ using cpu::PageFlags;
 using cpu::PageTables;
 
 constexpr uint64_t data = PageFlags::writable | PageFlags::user | PageFlags::no_execute;
-constexpr uint64_t page_up(uint64_t a) { return (a + PageTables::page - 1) & ~(PageTables::page - 1); }
+constexpr uint64_t page_up(uint64_t a) {
+    return (a + PageTables::page - 1) & ~(PageTables::page - 1);
+}
 
 }  // namespace
 
@@ -24,7 +26,8 @@ Result<Space*> Space::make(platform::Machine& machine, uint64_t bytes, uint64_t 
 
     bytes = page_up(bytes);
     // On a boundary of large pages where it is large, so that the TLB is not what is measured.
-    uint64_t alignment = bytes >= PageTables::large_page ? PageTables::large_page : PageTables::page;
+    uint64_t alignment =
+        bytes >= PageTables::large_page ? PageTables::large_page : PageTables::page;
     uint64_t physical = machine.arena.take(bytes, alignment);
     if (physical == 0) return no_memory;
     auto* words = reinterpret_cast<volatile uint64_t*>(physical);
@@ -60,9 +63,11 @@ uint64_t Space::take_stack(uint64_t bytes) {
 Result<uint64_t> Space::share(uint64_t kernel_address, uint64_t bytes, bool writable) {
     bytes = page_up(bytes);
     uint64_t at = next_shared;
-    auto mapped = tables.map(at, kernel_address, bytes, writable ? data : data & ~PageFlags::writable);
+    auto mapped =
+        tables.map(at, kernel_address, bytes, writable ? data : data & ~PageFlags::writable);
     if (!mapped) return mapped.error();
-    if (!memory.add({at, bytes, kernel_address, writable})) return Error{"too many shared stretches in one address space"};
+    if (!memory.add({at, bytes, kernel_address, writable}))
+        return Error{"too many shared stretches in one address space"};
     next_shared = at + bytes + PageTables::page;
     return at;
 }

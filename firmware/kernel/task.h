@@ -1,5 +1,5 @@
-// A task: a flow of ring-3 code. The kernel itself has one stack and is never interrupted (interrupts are off in
-// it), so a task that does not run is nothing but its registers, here.
+// A task: a flow of ring-3 code. The kernel itself has one stack and is never interrupted
+// (interrupts are off in it), so a task that does not run is nothing but its registers, here.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -16,14 +16,15 @@ struct Space;
 enum class TaskState : uint8_t { ready, blocked, ended };
 
 struct alignas(64) Task {
-    /// The registers. While the task runs, the TSS's RSP0 points to the end of this frame: the processor and
-    /// the stubs push straight into it.
+    /// The registers. While the task runs, the TSS's RSP0 points to the end of this frame: the
+    /// processor and the stubs push straight into it.
     cpu::Frame frame{};
     Task* next = nullptr;  ///< the ring of the scheduler
     Task* previous = nullptr;
     void (*resume)() = nullptr;  ///< the routine of gates.S that takes it from the kernel to ring 3
     uint64_t space_root = 0;     ///< value for CR3
-    uint64_t extended = 0;       ///< XSAVE area, 64-byte aligned; used where the kernel keeps extended state
+    uint64_t extended =
+        0;  ///< XSAVE area, 64-byte aligned; used where the kernel keeps extended state
 
     Signals signals;
     uint64_t stack_top = 0;      ///< ring-3 address
@@ -31,8 +32,8 @@ struct alignas(64) Task {
     Space* space = nullptr;
     uint64_t id = 0;
     TaskState state = TaskState::ready;
-    uint8_t ended_by = 0;        ///< signal that ended it; 0: it left by itself
-    uint8_t last_fault = 0;      ///< vector of the exception that ended it, where ended_by came of one
+    uint8_t ended_by = 0;    ///< signal that ended it; 0: it left by itself
+    uint8_t last_fault = 0;  ///< vector of the exception that ended it, where ended_by came of one
     uint64_t fault_error = 0, fault_address = 0;  ///< error code and, for #PF, CR2
     uint64_t exit_value = 0;
 
@@ -42,9 +43,11 @@ struct alignas(64) Task {
 static_assert(offsetof(cpu::Frame, r15) == FRAME_R15 && offsetof(cpu::Frame, r12) == FRAME_R12);
 static_assert(offsetof(cpu::Frame, rbp) == FRAME_RBP && offsetof(cpu::Frame, rbx) == FRAME_RBX);
 static_assert(offsetof(cpu::Frame, rax) == FRAME_RAX && offsetof(cpu::Frame, rip) == FRAME_RIP);
-static_assert(offsetof(cpu::Frame, rflags) == FRAME_RFLAGS && offsetof(cpu::Frame, rsp) == FRAME_RSP);
+static_assert(offsetof(cpu::Frame, rflags) == FRAME_RFLAGS &&
+              offsetof(cpu::Frame, rsp) == FRAME_RSP);
 static_assert(sizeof(cpu::Frame) == TASK_FRAME_END && TASK_FRAME_END % 16 == 0);
 static_assert(offsetof(Task, next) == TASK_NEXT && offsetof(Task, resume) == TASK_RESUME);
-static_assert(offsetof(Task, space_root) == TASK_SPACE && offsetof(Task, extended) == TASK_EXTENDED);
+static_assert(offsetof(Task, space_root) == TASK_SPACE &&
+              offsetof(Task, extended) == TASK_EXTENDED);
 
 }  // namespace doorbell::kernel

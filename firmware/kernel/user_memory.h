@@ -1,6 +1,7 @@
-// What a ring-3 task may name to the kernel. A task's memory is a few stretches, each contiguous in physical
-// memory; the kernel reads and writes it under its own supervisor mapping. So a pointer that was checked cannot
-// fault, and SMAP (SDM vol. 3A, "Supervisor-Mode Access Prevention") never has to be lifted.
+// What a ring-3 task may name to the kernel. A task's memory is a few stretches, each contiguous in
+// physical memory; the kernel reads and writes it under its own supervisor mapping. So a pointer
+// that was checked cannot fault, and SMAP (SDM vol. 3A, "Supervisor-Mode Access Prevention") never
+// has to be lifted.
 #pragma once
 #include <cstdint>
 
@@ -13,7 +14,7 @@ class UserMemory {
     static constexpr unsigned most = 6;
 
     struct Stretch {
-        uint64_t user;    ///< address as the task knows it
+        uint64_t user;  ///< address as the task knows it
         uint64_t bytes;
         uint64_t kernel;  ///< the same memory as the kernel knows it
         bool writable;
@@ -35,25 +36,28 @@ class UserMemory {
         return true;
     }
 
-    /// The kernel's address of [address, + bytes) of the task, or 0 where any byte of it is not the task's to
-    /// access that way. An access of no bytes is checked like one of one byte.
+    /// The kernel's address of [address, + bytes) of the task, or 0 where any byte of it is not the
+    /// task's to access that way. An access of no bytes is checked like one of one byte.
     uint64_t at(uint64_t address, uint64_t bytes, Access access) const {
         uint64_t length = bytes == 0 ? 1 : bytes;
         // The first stretch is where a task's stacks and data are: nearly every pointer ends there.
-        if (stretches_[0].holds(address, length)) [[likely]] return stretches_[0].kernel_side(address, access);
+        if (stretches_[0].holds(address, length)) [[likely]]
+            return stretches_[0].kernel_side(address, access);
         return further(address, length, access);
     }
 
     /// The same, in the first stretch alone, to write: where stacks are.
     uint64_t on_stack(uint64_t address, uint64_t bytes) const {
         const Stretch& first = stretches_[0];
-        return first.holds(address, bytes) && first.writable ? first.kernel + (address - first.user) : 0;
+        return first.holds(address, bytes) && first.writable ? first.kernel + (address - first.user)
+                                                             : 0;
     }
 
   private:
     [[gnu::noinline]] uint64_t further(uint64_t address, uint64_t length, Access access) const {
         for (unsigned i = 1; i < count_; ++i)
-            if (stretches_[i].holds(address, length)) return stretches_[i].kernel_side(address, access);
+            if (stretches_[i].holds(address, length))
+                return stretches_[i].kernel_side(address, access);
         return 0;
     }
 

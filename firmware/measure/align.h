@@ -1,11 +1,13 @@
-// What ran before must not be in the figures: a case begins at the same phase of every clock. Image only.
+// What ran before must not be in the figures: a case begins at the same phase of every clock. Image
+// only.
 #pragma once
 #include <cstdint>
 
 namespace doorbell::measure {
 
-/// Goes on at the next multiple of `period` ticks, plus a constant few, where the clock counts instructions and each of
-/// these is one tick. With another clock it takes a moment and means nothing. Interrupts must be off.
+/// Goes on at the next multiple of `period` ticks, plus a constant few, where the clock counts
+/// instructions and each of these is one tick. With another clock it takes a moment and means
+/// nothing. Interrupts must be off.
 inline void align_clock(uint64_t period) {
     uint64_t left = period, scratch;
     asm volatile(

@@ -2,17 +2,18 @@
 
 #include "firmware/measure/pmu_pass.h"
 
-// The marker's displacement is an absolute address, which this image's code model has; a hosted build says nothing.
+// The marker's displacement is an absolute address, which this image's code model has; a hosted
+// build says nothing.
 extern "C" {
 doorbell::wire::Mailbox model_mailbox;
 }
 #if __STDC_HOSTED__
 #define MODEL_MARKER(command) (void)(command)
 #else
-#define MODEL_MARKER(command)                                      \
+#define MODEL_MARKER(command)                                          \
     asm volatile(".byte 0x0f, 0x1f, 0x80\n\t.long model_mailbox + %c0" \
-                 :                                                 \
-                 : "i"(static_cast<unsigned>(command))             \
+                 :                                                     \
+                 : "i"(static_cast<unsigned>(command))                 \
                  : "memory")
 #endif
 
@@ -22,7 +23,10 @@ using wire::MailboxCommand;
 
 void Counters::look_for_model(uint64_t ram_end) {
 #if !__STDC_HOSTED__
-    struct [[gnu::packed]] { uint16_t limit; uint64_t base; } idt;
+    struct [[gnu::packed]] {
+        uint16_t limit;
+        uint64_t base;
+    } idt;
     asm volatile("sidt %0" : "=m"(idt));
     model_mailbox.idt = idt.base;
 #endif
@@ -42,7 +46,8 @@ void Counters::start_case() {
 }
 
 bool Counters::watch(const Series& series, std::span<CountRow> rows, bool check) {
-    if (count_ == wire::Mailbox::max_series || rows.size() <= series.parts().stages.size()) return false;
+    if (count_ == wire::Mailbox::max_series || rows.size() <= series.parts().stages.size())
+        return false;
     watched_[count_] = {&series, rows};
     const Series::Parts& parts = series.parts();
     auto address = [](const void* p) { return reinterpret_cast<uint64_t>(p); };
@@ -87,7 +92,8 @@ void Counters::device_wrote(uint64_t address, uint64_t bytes) {
 
 std::span<const CountRow> Counters::rows_of(const Series& series) const {
     for (unsigned i = 0; i < count_; ++i)
-        if (watched_[i].series == &series) return watched_[i].rows.first(series.parts().stages.size() + 1);
+        if (watched_[i].series == &series)
+            return watched_[i].rows.first(series.parts().stages.size() + 1);
     return {};
 }
 

@@ -1,10 +1,11 @@
-// Counters: how often something happened between two timestamps. One interface over what this machine has: the
-// cache model of QEMU (wire/mailbox.h), the processor's PMU (cpu/pmu.h), or nothing, with the reason.
+// Counters: how often something happened between two timestamps. One interface over what this
+// machine has: the cache model of QEMU (wire/mailbox.h), the processor's PMU (cpu/pmu.h), or
+// nothing, with the reason.
 //
-// Neither source adds an instruction to measured code. The model sees the timestamps themselves and counts in
-// the same pass. The PMU must be read by somebody, which takes time, so it counts in passes of its own: the
-// same case once more, with every timestamp replaced by a call (pmu_pass.h); the times of such a pass are thrown
-// away, and counts never falsify a latency.
+// Neither source adds an instruction to measured code. The model sees the timestamps themselves and
+// counts in the same pass. The PMU must be read by somebody, which takes time, so it counts in
+// passes of its own: the same case once more, with every timestamp replaced by a call (pmu_pass.h);
+// the times of such a pass are thrown away, and counts never falsify a latency.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -37,7 +38,9 @@ class Counters {
     void none(const char* because) { because_ = because; }
 
     Source source() const { return source_; }
-    const char* source_name() const { return source_ == Source::model ? "model" : source_ == Source::pmu ? "pmu" : "none"; }
+    const char* source_name() const {
+        return source_ == Source::model ? "model" : source_ == Source::pmu ? "pmu" : "none";
+    }
     /// Why there is no source, or what the model models.
     const char* because() const { return because_; }
     std::span<const char* const> names() const { return names_; }
@@ -46,24 +49,27 @@ class Counters {
 
     /// A new case: no series is watched, and the model's caches are empty, whatever was run before.
     void start_case();
-    /// From begin() on, counts of the samples of `series` are added to `rows`: the whole, then each stage. Where
-    /// `check` is set a sample counts only if its value is the distance of its timestamps. False: no room.
+    /// From begin() on, counts of the samples of `series` are added to `rows`: the whole, then each
+    /// stage. Where `check` is set a sample counts only if its value is the distance of its
+    /// timestamps. False: no room.
     bool watch(const Series& series, std::span<CountRow> rows, bool check);
-    /// The samples of a watched series are stored elsewhere while they are measured, by a task that hands them to
-    /// record() later: the first at `start`, each `stride` bytes after the one before, `count` of them, with the
-    /// timestamps' cost in them. Nothing for a series that is not watched.
+    /// The samples of a watched series are stored elsewhere while they are measured, by a task that
+    /// hands them to record() later: the first at `start`, each `stride` bytes after the one
+    /// before, `count` of them, with the timestamps' cost in them. Nothing for a series that is not
+    /// watched.
     void stored_at(const Series& series, const void* start, uint64_t stride, uint64_t count);
     /// Samples from here on count / no longer count.
     void begin();
     void end();
-    /// What was counted for a watched series after end(): rows without samples where nothing could be
-    /// attributed; empty for a series that was not watched.
+    /// What was counted for a watched series after end(): rows without samples where nothing could
+    /// be attributed; empty for a series that was not watched.
     std::span<const CountRow> rows_of(const Series& series) const;
 
-    /// Tells the model that a device wrote memory (a received packet, a descriptor); nothing elsewhere. One
-    /// call and two stores: not between timestamps.
+    /// Tells the model that a device wrote memory (a received packet, a descriptor); nothing
+    /// elsewhere. One call and two stores: not between timestamps.
     static void device_wrote(uint64_t address, uint64_t bytes);
-    /// Empties the model's caches, TLB and predictor, so that what follows does not depend on what was before.
+    /// Empties the model's caches, TLB and predictor, so that what follows does not depend on what
+    /// was before.
     static void forget();
 
   private:

@@ -18,7 +18,8 @@ uint64_t Histogram::count() const {
 uint64_t Histogram::percentile(uint64_t per_100000) const {
     uint64_t total = count();
     if (total == 0) return 0;
-    // Rank of the wanted value, 1-based, rounded up; split so that total * per_100000 cannot overflow.
+    // Rank of the wanted value, 1-based, rounded up; split so that total * per_100000 cannot
+    // overflow.
     uint64_t rank = total / 100000 * per_100000 + (total % 100000 * per_100000 + 99999) / 100000;
     if (rank == 0) rank = 1;
     uint64_t seen = 0;

@@ -1,5 +1,6 @@
-// A log-linear histogram with HDR semantics: every value is kept to 3 significant decimal digits (error below
-// 1 in 1024), over the whole 64-bit range, in fixed memory. Recording is constant-time: no division, no branch.
+// A log-linear histogram with HDR semantics: every value is kept to 3 significant decimal digits
+// (error below 1 in 1024), over the whole 64-bit range, in fixed memory. Recording is
+// constant-time: no division, no branch.
 #pragma once
 #include <bit>
 #include <cstddef>
@@ -7,21 +8,23 @@
 
 namespace doorbell::measure {
 
-/// Counts of values. The caller supplies the memory (it is large) and has it touched before measuring: clear()
-/// does both. Values below 2048 have a bin of their own; above, a bin spans value/1024 or less.
+/// Counts of values. The caller supplies the memory (it is large) and has it touched before
+/// measuring: clear() does both. Values below 2048 have a bin of their own; above, a bin spans
+/// value/1024 or less.
 class Histogram {
   public:
-    static constexpr unsigned sub_bits = 11;                        ///< 2048 linear bins first
+    static constexpr unsigned sub_bits = 11;  ///< 2048 linear bins first
     static constexpr uint64_t sub_count = 1u << sub_bits;
     static constexpr uint64_t half_count = sub_count / 2;
-    static constexpr unsigned top_bits = 64;                        ///< every 64-bit value has a bin
+    static constexpr unsigned top_bits = 64;  ///< every 64-bit value has a bin
     static constexpr uint64_t top_value = ~0ull;
     static constexpr size_t bins = (top_bits - sub_bits + 2) * half_count;
 
     /// The bin of `value`.
     static constexpr size_t bin_of(uint64_t value) {
         // The index of the highest bit, written so that the compiler makes one BSR of it.
-        unsigned shift = (63u ^ static_cast<unsigned>(std::countl_zero(value | (sub_count - 1)))) - (sub_bits - 1);
+        unsigned shift = (63u ^ static_cast<unsigned>(std::countl_zero(value | (sub_count - 1)))) -
+                         (sub_bits - 1);
         return (static_cast<size_t>(shift) << (sub_bits - 1)) + (value >> shift);
     }
     /// The lowest value that bin_of() puts into `bin`.
@@ -38,7 +41,8 @@ class Histogram {
     /// Empties the histogram and touches all of its memory.
     void clear();
 
-    /// Counts one value in fewer than 20 instructions (the instrument states how many, as record_cost).
+    /// Counts one value in fewer than 20 instructions (the instrument states how many, as
+    /// record_cost).
     void record(uint64_t value) {
         ++counts_[bin_of(value)];
         sum_ += value;
@@ -46,14 +50,15 @@ class Histogram {
         max_ = value > max_ ? value : max_;
     }
 
-    uint64_t count() const;              ///< values recorded
+    uint64_t count() const;                ///< values recorded
     uint64_t min() const { return min_; }  ///< exact; ~0 when empty
     uint64_t max() const { return max_; }  ///< exact; 0 when empty
     uint64_t sum() const { return sum_; }  ///< exact modulo 2^64
     uint64_t at(size_t bin) const { return counts_[bin]; }
 
-    /// The value at or below which `per_100000` of 100,000 recorded values lie (50,000: the median): the
-    /// highest value of that bin, never more than max() nor less than min(). 0 when empty.
+    /// The value at or below which `per_100000` of 100,000 recorded values lie (50,000: the
+    /// median): the highest value of that bin, never more than max() nor less than min(). 0 when
+    /// empty.
     uint64_t percentile(uint64_t per_100000) const;
 
   private:

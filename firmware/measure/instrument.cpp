@@ -67,7 +67,8 @@ void time_nops(Histogram& h, uint64_t n) {
     }
 }
 
-/// Bodies of differing length, a jump into a row of NOPs, so that every step the counter can make is seen.
+/// Bodies of differing length, a jump into a row of NOPs, so that every step the counter can make
+/// is seen.
 uint64_t find_resolution() {
     uint64_t common = 0;
     for (uint64_t i = 0; i < rounds; ++i) {
@@ -101,7 +102,8 @@ void scan_for_gaps(Instrument& in, uint64_t span, uint64_t usual) {
         last = now;
     }
     in.gap_scan = now - start;
-    in.gap_share_ppm = static_cast<uint64_t>(static_cast<unsigned __int128>(in.gap_lost) * 1000000 / in.gap_scan);
+    in.gap_share_ppm =
+        static_cast<uint64_t>(static_cast<unsigned __int128>(in.gap_lost) * 1000000 / in.gap_scan);
 }
 
 struct Judgement {
@@ -110,20 +112,35 @@ struct Judgement {
 };
 
 Judgement judge(const Instrument& in, const cpu::Features& f) {
-    if (in.counts_instructions) return {Verdict::exact, "1000 NOPs are 1000 ticks and an interrupt costs no more than a call: this clock counts instructions"};
+    if (in.counts_instructions)
+        return {Verdict::exact,
+                "1000 NOPs are 1000 ticks and an interrupt costs no more than a call: this clock "
+                "counts instructions"};
     if (in.overhead_p50 > 2 * in.overhead_min + 20)
-        return {Verdict::refused, "the cost of a timestamp is not stable: its median is more than twice its minimum"};
-    if (f.tcg()) return {Verdict::medians, "QEMU's emulation in the live clock: ticks of the host's time, good for a smoke test only"};
-    if (!f.invariant_tsc) return {Verdict::medians, "the TSC is not invariant: its rate may change with the core's"};
-    if (in.gap_share_ppm > 1000) return {Verdict::medians, "more than 0.1 % of the time is taken by something else (SMI, hypervisor)"};
-    if (in.smi_during != 0) return {Verdict::medians, "a system management interrupt came while the clock was watched"};
-    if (in.overhead_p99 > 4 * in.overhead_min + 100) return {Verdict::medians, "one timestamp in a hundred costs more than four times the least"};
-    return {Verdict::tails, "invariant TSC, stable timestamp, less than 0.1 % of the time taken by something else"};
+        return {Verdict::refused,
+                "the cost of a timestamp is not stable: its median is more than twice its minimum"};
+    if (f.tcg())
+        return {Verdict::medians,
+                "QEMU's emulation in the live clock: ticks of the host's time, good for a smoke "
+                "test only"};
+    if (!f.invariant_tsc)
+        return {Verdict::medians, "the TSC is not invariant: its rate may change with the core's"};
+    if (in.gap_share_ppm > 1000)
+        return {Verdict::medians,
+                "more than 0.1 % of the time is taken by something else (SMI, hypervisor)"};
+    if (in.smi_during != 0)
+        return {Verdict::medians, "a system management interrupt came while the clock was watched"};
+    if (in.overhead_p99 > 4 * in.overhead_min + 100)
+        return {Verdict::medians,
+                "one timestamp in a hundred costs more than four times the least"};
+    return {Verdict::tails,
+            "invariant TSC, stable timestamp, less than 0.1 % of the time taken by something else"};
 }
 
 const char* evidence_of(const Instrument& in, const cpu::Features& f) {
     if (in.counts_instructions) return "exact";
-    // A hypervisor that traps or emulates shows in an empty pair; hardware needs well under 1000 ticks.
+    // A hypervisor that traps or emulates shows in an empty pair; hardware needs well under 1000
+    // ticks.
     if (f.tcg() || in.overhead_p50 > 1000) return "rough";
     return "measured";
 }
@@ -132,10 +149,14 @@ const char* evidence_of(const Instrument& in, const cpu::Features& f) {
 
 const char* name_of(Verdict verdict) {
     switch (verdict) {
-        case Verdict::exact: return "exact";
-        case Verdict::tails: return "tails";
-        case Verdict::medians: return "medians";
-        case Verdict::refused: break;
+        case Verdict::exact:
+            return "exact";
+        case Verdict::tails:
+            return "tails";
+        case Verdict::medians:
+            return "medians";
+        case Verdict::refused:
+            break;
     }
     return "refused";
 }
@@ -144,9 +165,10 @@ Instrument observe(const cpu::Features& features, uint64_t tsc_hz, Histogram* sc
     Instrument in;
     Histogram &overhead = scratch[0], &body = scratch[1];
 
-    // MSR_SMI_COUNT is there on Intel from Nehalem on (SDM vol. 4, table 2-15 and later); a hypervisor's copy of
-    // it says nothing, so it is read on bare metal only.
-    in.smi_known = features.intel() && !features.hypervisor_present && features.family == 6 && features.model >= 0x1A;
+    // MSR_SMI_COUNT is there on Intel from Nehalem on (SDM vol. 4, table 2-15 and later); a
+    // hypervisor's copy of it says nothing, so it is read on bare metal only.
+    in.smi_known = features.intel() && !features.hypervisor_present && features.family == 6 &&
+                   features.model >= 0x1A;
     if (in.smi_known) {
         cpu::FaultGuard guard;
         in.smi_before = cpu::Msrs::read(msr_smi_count) & 0xFFFFFFFF;
@@ -184,7 +206,8 @@ Instrument observe(const cpu::Features& features, uint64_t tsc_hz, Histogram* sc
     in.noise_p99 = body.percentile(99000) - body.percentile(50000);
 
     bool same_every_time = body.min() == body.max() && overhead.min() == overhead.max();
-    in.counts_instructions = same_every_time && in.thousand_nops == 1000 && in.call_cost == 2 && in.interrupt_cost <= 4;
+    in.counts_instructions =
+        same_every_time && in.thousand_nops == 1000 && in.call_cost == 2 && in.interrupt_cost <= 4;
 
     // 20 ms of a machine's time; in a counting clock nothing can be missing, and 1 ms shows that.
     scan_for_gaps(in, in.counts_instructions ? tsc_hz / 1000 : tsc_hz / 50, in.overhead_p50);

@@ -1,5 +1,6 @@
-// The instrument's statement about itself, made before any lab: what a timestamp costs, what it resolves, how
-// much time something else takes away, whether this clock counts instructions, and so what a number is worth.
+// The instrument's statement about itself, made before any lab: what a timestamp costs, what it
+// resolves, how much time something else takes away, whether this clock counts instructions, and so
+// what a number is worth.
 #pragma once
 #include <cstdint>
 
@@ -18,30 +19,31 @@ enum class Verdict : uint8_t {
 const char* name_of(Verdict verdict);
 
 struct Instrument {
-    const char* clock = "live";     ///< "exact" or "live"
-    const char* unit = "tick";      ///< "insn" (exact) or "tick" (of the TSC)
-    const char* evidence = "rough"; ///< "exact", "measured" or "rough"
+    const char* clock = "live";      ///< "exact" or "live"
+    const char* unit = "tick";       ///< "insn" (exact) or "tick" (of the TSC)
+    const char* evidence = "rough";  ///< "exact", "measured" or "rough"
     bool counts_instructions = false;
 
     // All in `unit`.
-    uint64_t overhead = 0;                              ///< of a begin()/end() pair; taken off every cost
+    uint64_t overhead = 0;  ///< of a begin()/end() pair; taken off every cost
     uint64_t overhead_min = 0, overhead_p50 = 0, overhead_p99 = 0;
-    uint64_t resolution = 0;                            ///< greatest common divisor of differences seen
-    uint64_t call_cost = 0, interrupt_cost = 0;         ///< medians: CALL+RET, INT n+IRETQ
-    uint64_t thousand_nops = 0;                         ///< median
-    uint64_t record_cost = 0;                           ///< median: one sample into a histogram
-    uint64_t noise_p99 = 0;                             ///< p99 less median of a fixed body
+    uint64_t resolution = 0;                     ///< greatest common divisor of differences seen
+    uint64_t call_cost = 0, interrupt_cost = 0;  ///< medians: CALL+RET, INT n+IRETQ
+    uint64_t thousand_nops = 0;                  ///< median
+    uint64_t record_cost = 0;                    ///< median: one sample into a histogram
+    uint64_t noise_p99 = 0;                      ///< p99 less median of a fixed body
     uint64_t gap_scan = 0, gap_lost = 0, gap_longest = 0, gaps = 0;
     uint64_t gap_share_ppm = 0;
 
     bool smi_known = false;
-    uint64_t smi_before = 0, smi_during = 0;            ///< MSR_SMI_COUNT (SDM vol. 4), Intel bare metal only
+    uint64_t smi_before = 0, smi_during = 0;  ///< MSR_SMI_COUNT (SDM vol. 4), Intel bare metal only
 
     Verdict verdict = Verdict::refused;
     const char* because = "";
 };
 
-/// Looks at the machine (interrupts must be off). `scratch`: three histograms that nobody else uses now.
+/// Looks at the machine (interrupts must be off). `scratch`: three histograms that nobody else uses
+/// now.
 Instrument observe(const cpu::Features& features, uint64_t tsc_hz, Histogram* scratch);
 
 }  // namespace doorbell::measure

@@ -7,10 +7,11 @@
 
 #if !__STDC_HOSTED__
 
-// What the call at each timestamp leads to. The log's next place is taken in one instruction, so that an interrupt
-// in between takes another. Flags and every register but RAX and RDX are as RDTSC would leave them. Seven words of
-// stack, the return address included: a handler that interrupted ring 3 has eight left (labs/anatomy.cpp). The NOP
-// keeps this timestamp from being taken for one that is to be replaced.
+// What the call at each timestamp leads to. The log's next place is taken in one instruction, so
+// that an interrupt in between takes another. Flags and every register but RAX and RDX are as RDTSC
+// would leave them. Seven words of stack, the return address included: a handler that interrupted
+// ring 3 has eight left (labs/anatomy.cpp). The NOP keeps this timestamp from being taken for one
+// that is to be replaced.
 extern "C" {
 [[gnu::used]] uint64_t pmu_log_next, pmu_log_end;
 [[gnu::used]] uint32_t pmu_indices[doorbell::measure::PmuEdge::most], pmu_index_count;
@@ -19,7 +20,8 @@ extern char text_start[], text_end[], user_text_start[], user_text_end[];
 void pmu_gate_begins();
 void pmu_gate_ends();
 }
-// Code in ring 3 cannot come here itself: a gate does it for its timestamps, on the stack that an interrupt gets.
+// Code in ring 3 cannot come here itself: a gate does it for its timestamps, on the stack that an
+// interrupt gets.
 #define USER_BEGINS 0xF2
 #define USER_ENDS 0xF3
 #define TEXT_OF(number) #number
@@ -100,7 +102,8 @@ namespace {
 
 constexpr unsigned char timestamp[5] = {0x0F, 0xAE, 0xE8, 0x0F, 0x31};
 constexpr unsigned char begin_tail[7] = {0x48, 0xC1, 0xE2, 0x20, 0x48, 0x09, 0xD0};
-/// From a begin() to its own last LFENCE, which a RDTSC of the measured code may follow: that is no timestamp.
+/// From a begin() to its own last LFENCE, which a RDTSC of the measured code may follow: that is no
+/// timestamp.
 constexpr unsigned begin_last_lfence = 5 + 7 + 3;
 constexpr unsigned most_sites = 1024;
 uint32_t sites[most_sites];
@@ -136,19 +139,22 @@ void put_calls(char* from, char* until, char* begins_target, char* ends_target) 
         auto* bytes = reinterpret_cast<unsigned char*>(at);
         if (!same(bytes, timestamp, 5) || at == no_timestamp || site_count == most_sites) continue;
         sites[site_count++] = static_cast<uint32_t>(reinterpret_cast<uint64_t>(at));
-        bool begins = same(bytes + 5, begin_tail, 7) && same(bytes + begin_last_lfence, timestamp, 3);
+        bool begins =
+            same(bytes + 5, begin_tail, 7) && same(bytes + begin_last_lfence, timestamp, 3);
         if (begins) no_timestamp = at + begin_last_lfence;
         char* target = begins ? begins_target : ends_target;
         auto distance = static_cast<uint32_t>(target - (at + 5));
         bytes[0] = 0xE8;
-        for (unsigned i = 0; i < 4; ++i) bytes[1 + i] = static_cast<unsigned char>(distance >> 8 * i);
+        for (unsigned i = 0; i < 4; ++i)
+            bytes[1 + i] = static_cast<unsigned char>(distance >> 8 * i);
     }
 }
 
 void take_calls_out() {
     OpenText open;
     for (unsigned s = 0; s < site_count; ++s)
-        for (unsigned i = 0; i < 5; ++i) reinterpret_cast<unsigned char*>(static_cast<uint64_t>(sites[s]))[i] = timestamp[i];
+        for (unsigned i = 0; i < 5; ++i)
+            reinterpret_cast<unsigned char*>(static_cast<uint64_t>(sites[s]))[i] = timestamp[i];
     site_count = 0;
 }
 
@@ -186,8 +192,10 @@ void ring_for_itself() {
     cpu::enable_interrupts();
     for (uint64_t i = 1; i <= bells; ++i) {
         (void)bell->send_self(cpu::vector::first_free);
-        // It is there within microseconds; whoever never answers makes the counter one that does not count.
-        for (unsigned patience = 100000; answered < i && patience != 0; --patience) asm volatile("pause");
+        // It is there within microseconds; whoever never answers makes the counter one that does
+        // not count.
+        for (unsigned patience = 100000; answered < i && patience != 0; --patience)
+            asm volatile("pause");
     }
     cpu::disable_interrupts();
     cpu::set_handler(cpu::vector::first_free, before);
@@ -200,15 +208,21 @@ bool PmuPass::proven(const cpu::PmuCounter& c, uint64_t scratch) const {
     uint64_t moved = 0;
     for (int round = 0; round < 2; ++round) {
         if (c.event->proof == cpu::Proof::lines)
-            for (uint64_t i = 0; i < lines; ++i) asm volatile("clflush (%0)" : : "r"(scratch + 64 * i) : "memory");
+            for (uint64_t i = 0; i < lines; ++i)
+                asm volatile("clflush (%0)" : : "r"(scratch + 64 * i) : "memory");
         asm volatile("mfence" : : : "memory");
         uint64_t first = rdpmc(c.rdpmc);
         switch (c.event->proof) {
             case cpu::Proof::lines:
-                for (uint64_t i = 0; i < lines; ++i) (void)*reinterpret_cast<volatile uint64_t*>(scratch + 64 * i);
+                for (uint64_t i = 0; i < lines; ++i)
+                    (void)*reinterpret_cast<volatile uint64_t*>(scratch + 64 * i);
                 break;
-            case cpu::Proof::branches: random_branches(); break;
-            case cpu::Proof::interrupts: ring_for_itself(); break;
+            case cpu::Proof::branches:
+                random_branches();
+                break;
+            case cpu::Proof::interrupts:
+                ring_for_itself();
+                break;
             case cpu::Proof::pages:
                 for (uint64_t i = 0; i < pages; ++i) {
                     cpu::invalidate_page(scratch + 4096 * i);
@@ -218,23 +232,33 @@ bool PmuPass::proven(const cpu::PmuCounter& c, uint64_t scratch) const {
             default: {
                 // A thousand of them, in ten rounds.
                 uint32_t left = 10;
-                asm volatile("1:\n\t.rept 100\n\tnop\n\t.endr\n\tdecl %0\n\tjnz 1b" : "+r"(left) : : "memory", "cc");
+                asm volatile("1:\n\t.rept 100\n\tnop\n\t.endr\n\tdecl %0\n\tjnz 1b"
+                             : "+r"(left)
+                             :
+                             : "memory", "cc");
             }
         }
         moved = c.between(first, rdpmc(c.rdpmc));
     }
     switch (c.event->proof) {
-        case cpu::Proof::instructions: return moved >= 1000 && moved <= 1100;
-        case cpu::Proof::cycles: return moved >= 50;
-        case cpu::Proof::lines: return moved >= lines / 4;
-        case cpu::Proof::branches: return moved >= 400;
-        case cpu::Proof::pages: return moved >= pages / 2;
-        case cpu::Proof::interrupts: return moved >= bells;
+        case cpu::Proof::instructions:
+            return moved >= 1000 && moved <= 1100;
+        case cpu::Proof::cycles:
+            return moved >= 50;
+        case cpu::Proof::lines:
+            return moved >= lines / 4;
+        case cpu::Proof::branches:
+            return moved >= 400;
+        case cpu::Proof::pages:
+            return moved >= pages / 2;
+        case cpu::Proof::interrupts:
+            return moved >= bells;
     }
     return true;
 }
 
-Result<void> PmuPass::open(const cpu::Features& features, uint64_t scratch, const cpu::LocalApic& apic) {
+Result<void> PmuPass::open(const cpu::Features& features, uint64_t scratch,
+                           const cpu::LocalApic& apic) {
     bell = &apic;
     auto found = cpu::Pmu::find(cpu::Cpuid{}, cpu::Msrs{}, features);
     if (!found) return found.error();
@@ -267,7 +291,8 @@ Result<void> PmuPass::open(const cpu::Features& features, uint64_t scratch, cons
         pmu_.stop();
         next += *taken;
     }
-    if (!instructions) return Error{"advertised but does not count: 1000 NOPs are not 1000 instructions"};
+    if (!instructions)
+        return Error{"advertised but does not count: 1000 NOPs are not 1000 instructions"};
     // How the events share the counters.
     for (unsigned next = 0; next < believed_count_;) {
         first_of_turn_[turns_++] = next;
@@ -305,14 +330,19 @@ Result<void> PmuPass::start(unsigned turn, std::span<PmuEdge> log) {
     return {};
 }
 
-/// What lies between the readings of two timestamps with nothing between them: the least of many, for each kind that the
-/// first can be and each ring of the second.
+/// What lies between the readings of two timestamps with nothing between them: the least of many,
+/// for each kind that the first can be and each ring of the second.
 [[gnu::noinline]] void PmuPass::measure_pairs() {
     constexpr unsigned rounds = 64;
     OpenText open;
     // Timestamps of ring 3, from where that is not a fault: what they execute is the same.
     auto user_begins = [] {
-        asm volatile("call pmu_user_begins\n\tshlq $32, %%rdx\n\torq %%rdx, %%rax\n\tmovq %%rax, %%rcx\n\tlfence" : : : "rax", "rcx", "rdx", "memory", "cc");
+        asm volatile(
+            "call pmu_user_begins\n\tshlq $32, %%rdx\n\torq %%rdx, %%rax\n\tmovq %%rax, "
+            "%%rcx\n\tlfence"
+            :
+            :
+            : "rax", "rcx", "rdx", "memory", "cc");
     };
     auto user_ends = [] { asm volatile("call pmu_user_ends" : : : "rax", "rdx", "memory", "cc"); };
     for (unsigned i = 0; i < rounds; ++i) {
@@ -371,9 +401,11 @@ void PmuPass::attribute(const Series& s, bool check, std::span<wire::MailboxRow>
     uint64_t stages = s.parts().stages.size(), overhead = s.parts().overhead_removed;
     size_t at = 0;
     if (stages != 0) {
-        // Marks are timestamps, and the log has each by its value; a mark that is none (a deadline) is not there.
+        // Marks are timestamps, and the log has each by its value; a mark that is none (a deadline)
+        // is not there.
         auto paths = s.parts().paths;
-        for (size_t p = 0; p + stages < paths.size() && p / (stages + 1) < s.parts().warm->count(); p += stages + 1) {
+        for (size_t p = 0; p + stages < paths.size() && p / (stages + 1) < s.parts().warm->count();
+             p += stages + 1) {
             auto find = [&](uint64_t tsc) -> const PmuEdge* {
                 for (size_t i = at; i < all.size() && all[i].tsc <= tsc; ++i)
                     if (all[i].tsc == tsc) return &all[at = i];
@@ -383,8 +415,10 @@ void PmuPass::attribute(const Series& s, bool check, std::span<wire::MailboxRow>
             whole = before;
             for (uint64_t stage = 0; stage < stages; ++stage) {
                 const PmuEdge* after = find(paths[p + stage + 1]);
-                if (before != nullptr && after != nullptr) add(rows[stage + 1], *before, *after);
-                else whole = nullptr;
+                if (before != nullptr && after != nullptr)
+                    add(rows[stage + 1], *before, *after);
+                else
+                    whole = nullptr;
                 before = after;
             }
             if (whole != nullptr && before != nullptr) add(rows[0], *whole, *before);
@@ -392,7 +426,8 @@ void PmuPass::attribute(const Series& s, bool check, std::span<wire::MailboxRow>
         return;
     }
     for (uint64_t value : s.raw()) {
-        // The next begin() from which some edge is as far as the value says, or the last edge before another.
+        // The next begin() from which some edge is as far as the value says, or the last edge
+        // before another.
         for (size_t from = at; from < all.size(); ++from) {
             if ((all[from].kind & PmuEdge::begins) == 0) continue;
             size_t to = from + 1;

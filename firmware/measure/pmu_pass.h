@@ -1,9 +1,11 @@
-// Counting with the processor's PMU, in passes of their own. While such a pass runs, every timestamp of the image
-// (the five bytes of `lfence; rdtsc`) is a call to a routine that reads the counters into a log, takes the
-// timestamp, and returns it; in ring 3 by way of a gate. Labs need not know. Image only.
+// Counting with the processor's PMU, in passes of their own. While such a pass runs, every
+// timestamp of the image (the five bytes of `lfence; rdtsc`) is a call to a routine that reads the
+// counters into a log, takes the timestamp, and returns it; in ring 3 by way of a gate. Labs need
+// not know. Image only.
 //
-// A counter is believed only if it moves over a body that must move it, and instructions by the right number: a
-// thousand NOPs are a thousand instructions. What does not is absent, "advertised but does not count".
+// A counter is believed only if it moves over a body that must move it, and instructions by the
+// right number: a thousand NOPs are a thousand instructions. What does not is absent, "advertised
+// but does not count".
 #pragma once
 #include <cstdint>
 #include <span>
@@ -26,26 +28,29 @@ struct PmuEdge {
 
 class PmuPass {
   public:
-    /// Finds the PMU and proves its counters; `scratch`: 64 pages of memory that may be read and flushed; `apic`: rings
-    /// for itself, interrupts are off and on for a moment. Error: none, or none to be believed.
+    /// Finds the PMU and proves its counters; `scratch`: 64 pages of memory that may be read and
+    /// flushed; `apic`: rings for itself, interrupts are off and on for a moment. Error: none, or
+    /// none to be believed.
     Result<void> open(const cpu::Features& features, uint64_t scratch, const cpu::LocalApic& apic);
     const char* description() const { return description_; }
     /// How many passes it takes until every event had its turn.
     unsigned turns() const { return turns_; }
 
-    /// Programs the events of that turn, measures what a begin()/end() pair itself counts, and puts the calls
-    /// in. `log` is touched. Error: a register did not take its value; then nothing was changed.
+    /// Programs the events of that turn, measures what a begin()/end() pair itself counts, and puts
+    /// the calls in. `log` is touched. Error: a register did not take its value; then nothing was
+    /// changed.
     Result<void> start(unsigned turn, std::span<PmuEdge> log);
     void forget_log();  ///< what was logged so far does not count
     void stop();
 
-    std::span<const char* const> names() const { return {names_, counters_}; }      ///< of this turn
-    /// What a begin() and an end() with nothing between them count, taken off each stretch; and the same in ring 3.
+    std::span<const char* const> names() const { return {names_, counters_}; }  ///< of this turn
+    /// What a begin() and an end() with nothing between them count, taken off each stretch; and the
+    /// same in ring 3.
     std::span<const uint64_t> pair_cost() const { return {pair_cost_, counters_}; }
     std::span<const uint64_t> user_pair_cost() const { return {user_pair_cost_, counters_}; }
 
-    /// Adds up the log for a series of this pass, which was kept with raw values (and paths): the whole, then
-    /// each stage. `check`: values are the distances of their timestamps.
+    /// Adds up the log for a series of this pass, which was kept with raw values (and paths): the
+    /// whole, then each stage. `check`: values are the distances of their timestamps.
     void attribute(const Series& series, bool check, std::span<wire::MailboxRow> rows) const;
 
   private:
@@ -59,7 +64,8 @@ class PmuPass {
     unsigned believed_count_ = 0, turns_ = 0, first_of_turn_[cpu::Pmu::most_events + 1] = {};
     cpu::PmuCounter running_[PmuEdge::most];
     const char* names_[PmuEdge::most] = {};
-    uint64_t cost_[PmuEdge::most][4][2] = {};  ///< of each counter, by the first edge's kind and the second's ring
+    uint64_t cost_[PmuEdge::most][4][2] =
+        {};  ///< of each counter, by the first edge's kind and the second's ring
     uint64_t pair_cost_[PmuEdge::most] = {}, user_pair_cost_[PmuEdge::most] = {};
     unsigned counters_ = 0;
     std::span<PmuEdge> log_;

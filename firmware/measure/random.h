@@ -1,5 +1,5 @@
-// Random numbers that are the same on every machine for the same seed (splitmix64: Steele, Lea, Flood, "Fast
-// Splittable Pseudorandom Number Generators", 2014).
+// Random numbers that are the same on every machine for the same seed (splitmix64: Steele, Lea,
+// Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
 #pragma once
 #include <cstdint>
 

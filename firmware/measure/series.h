@@ -1,6 +1,6 @@
-// The samples of one metric of one case. Recording fills memory that was touched before and branches on
-// nothing: cold and warm samples, raw capture or none, differ only in the pointers that are followed. Labs record
-// between measured stretches, never inside one.
+// The samples of one metric of one case. Recording fills memory that was touched before and
+// branches on nothing: cold and warm samples, raw capture or none, differ only in the pointers that
+// are followed. Labs record between measured stretches, never inside one.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -25,7 +25,8 @@ class Series {
         Histogram* stage_histograms[max_stages] = {};
         Histogram* spare = nullptr;  ///< takes the stages of cold events
         std::span<uint64_t> raw;
-        std::span<uint64_t> paths;  ///< where the marks of each warm event go, one path after the other; may be empty
+        std::span<uint64_t> paths;  ///< where the marks of each warm event go, one path after the
+                                    ///< other; may be empty
         bool counted = false;       ///< counters may be attributed to it: see labs/kit/bench.h
         bool checked = true;        ///< ... to a sample that is the distance of its timestamps
     };
@@ -53,18 +54,20 @@ class Series {
             path_next_ = parts_.paths.data();
             path_step_ = parts_.stages.size() + 1;
         }
-        for (unsigned i = 0; i < parts_.stages.size(); ++i) stage_target_[i] = parts_.stage_histograms[i];
+        for (unsigned i = 0; i < parts_.stages.size(); ++i)
+            stage_target_[i] = parts_.stage_histograms[i];
     }
 
     /// One sample, timestamp overhead included; it is taken off here (never below 0).
     void record(uint64_t value);
 
-    /// One event's path: marks[0] is where it began, marks[i + 1] the end of stage i. The whole, from first
-    /// mark to last, is the sample. A mark before its predecessor breaks the sum; the series is then flagged.
+    /// One event's path: marks[0] is where it began, marks[i + 1] the end of stage i. The whole,
+    /// from first mark to last, is the sample. A mark before its predecessor breaks the sum; the
+    /// series is then flagged.
     void record_path(const uint64_t* marks);
 
-    /// Something that a reader must know. Flags that begin with "unstable" keep the series out of the digest.
-    /// `text` is a string literal.
+    /// Something that a reader must know. Flags that begin with "unstable" keep the series out of
+    /// the digest. `text` is a string literal.
     void flag(const char* text) {
         for (unsigned i = 0; i < flag_count_; ++i)
             if (flags_[i] == text) return;
@@ -78,9 +81,12 @@ class Series {
     const Parts& parts() const { return parts_; }
     std::span<const char* const> flags() const { return {flags_, flag_count_}; }
     std::span<const uint64_t> raw() const {
-        return parts_.raw.empty() ? std::span<const uint64_t>{} : parts_.raw.first(static_cast<size_t>(raw_next_ - parts_.raw.data()));
+        return parts_.raw.empty()
+                   ? std::span<const uint64_t>{}
+                   : parts_.raw.first(static_cast<size_t>(raw_next_ - parts_.raw.data()));
     }
-    /// Where values go one by one without raw capture, and the marks of the last path: see wire::MailboxSeries.
+    /// Where values go one by one without raw capture, and the marks of the last path: see
+    /// wire::MailboxSeries.
     const uint64_t* value_slot() const { return &raw_bin_; }
     const uint64_t* marks_slot() const { return path_bin_; }
     /// The very first sample of all, which found everything cold.

@@ -1,11 +1,12 @@
 // The timestamp: RDTSC with the fences that keep other instructions out of the interval.
 //
-// SDM vol. 2B, RDTSC: LFENCE before it waits until all previous instructions have executed; LFENCE after it
-// keeps later ones from starting before it was read. AMD (APM vol. 3, LFENCE; "Software Techniques for Managing
-// Speculation"): LFENCE does so where it is dispatch-serializing, which platform::Machine sees to.
+// SDM vol. 2B, RDTSC: LFENCE before it waits until all previous instructions have executed; LFENCE
+// after it keeps later ones from starting before it was read. AMD (APM vol. 3, LFENCE; "Software
+// Techniques for Managing Speculation"): LFENCE does so where it is dispatch-serializing, which
+// platform::Machine sees to.
 //
-// Both are written whole in assembly, down to the register that takes the value, so that the pair costs the
-// same number of instructions wherever it stands; the instrument measures that number.
+// Both are written whole in assembly, down to the register that takes the value, so that the pair
+// costs the same number of instructions wherever it stands; the instrument measures that number.
 #pragma once
 #include <cstdint>
 

@@ -11,7 +11,8 @@ namespace {
 constexpr uint16_t vendor_intel = 0x8086, device_82574l = 0x10D3, device_82574la = 0x10F6;
 constexpr uint64_t register_bytes = 0x20000;
 constexpr uint32_t gone = ~0u;
-/// Buffers lie this far apart: headroom in front, the receiver's 2 KiB, and a whole number of cache lines.
+/// Buffers lie this far apart: headroom in front, the receiver's 2 KiB, and a whole number of cache
+/// lines.
 constexpr uint64_t buffer_head = 64, buffer_stride = buffer_head + 2048;
 constexpr uint32_t most_descriptors = 4096, fewest_descriptors = 8;
 constexpr const char* vanished = "e1000e: the card has vanished (registers read as all ones)";
@@ -23,7 +24,8 @@ bool ring_size_is_right(uint32_t n) {
 }  // namespace
 
 bool E1000e::drives(const platform::PciFunction& f) {
-    return f.vendor() == vendor_intel && (f.device() == device_82574l || f.device() == device_82574la);
+    return f.vendor() == vendor_intel &&
+           (f.device() == device_82574l || f.device() == device_82574la);
 }
 
 Result<Nic*> E1000e::bring_up(const platform::PciFunction& function, const Resources& resources) {
@@ -49,32 +51,42 @@ Result<void> E1000e::reset() {
     write(Register::imc, cause::all);
     if (read(Register::status) == gone) return Error{vanished};
     write(Register::ctrl, read(Register::ctrl) | ctrl::master_disable);
-    if (!patience_.until(100, [&] { return (read(Register::status) & status::master_enable) == 0; }))
-        return Error{"e1000e: the card's reads and writes did not end within 100 ms (STATUS)", read(Register::status)};
+    if (!patience_.until(100,
+                         [&] { return (read(Register::status) & status::master_enable) == 0; }))
+        return Error{"e1000e: the card's reads and writes did not end within 100 ms (STATUS)",
+                     read(Register::status)};
     write(Register::ctrl, read(Register::ctrl) | ctrl::reset);
     // Section 4.3: the card needs a microsecond before it may be looked at again.
     uint32_t seen = gone;
     (void)patience_.until(1, [] { return false; });
     if (!patience_.until(100, [&] { return ((seen = read(Register::ctrl)) & ctrl::reset) == 0; }))
-        return Error{seen == gone ? vanished : "e1000e: reset did not complete within 100 ms (CTRL)", seen};
-    if (!patience_.until(100, [&] { return ((seen = read(Register::eec)) & eec::auto_read_done) != 0; }) || seen == gone)
-        return Error{seen == gone ? vanished : "e1000e: the EEPROM was not read within 100 ms of the reset (EEC)", seen};
+        return Error{
+            seen == gone ? vanished : "e1000e: reset did not complete within 100 ms (CTRL)", seen};
+    if (!patience_.until(
+            100, [&] { return ((seen = read(Register::eec)) & eec::auto_read_done) != 0; }) ||
+        seen == gone)
+        return Error{seen == gone
+                         ? vanished
+                         : "e1000e: the EEPROM was not read within 100 ms of the reset (EEC)",
+                     seen};
     write(Register::imc, cause::all);
     (void)read(Register::icr);
     return {};
 }
 
-/// Section 4.6.3: the MAC follows what the PHY negotiates. In loopback there is nobody to negotiate with: speed and
-/// duplex are forced, and the frames turn back before the PHY (10.2.5.1, RCTL.LBM).
+/// Section 4.6.3: the MAC follows what the PHY negotiates. In loopback there is nobody to negotiate
+/// with: speed and duplex are forced, and the frames turn back before the PHY (10.2.5.1, RCTL.LBM).
 Result<void> E1000e::link() {
     uint32_t control = read(Register::ctrl);
     if (loopback_) {
         control &= ~(ctrl::auto_speed | ctrl::phy_reset | ctrl::reset | ctrl::master_disable);
-        write(Register::ctrl, control | ctrl::set_link_up | ctrl::force_speed | ctrl::speed_1000 | ctrl::force_duplex | ctrl::full_duplex);
+        write(Register::ctrl, control | ctrl::set_link_up | ctrl::force_speed | ctrl::speed_1000 |
+                                  ctrl::force_duplex | ctrl::full_duplex);
         return {};
     }
     control |= ctrl::set_link_up | ctrl::auto_speed;
-    control &= ~(ctrl::force_speed | ctrl::force_duplex | ctrl::phy_reset | ctrl::reset | ctrl::master_disable);
+    control &= ~(ctrl::force_speed | ctrl::force_duplex | ctrl::phy_reset | ctrl::reset |
+                 ctrl::master_disable);
     write(Register::ctrl, control);
     uint32_t seen = 0;
     auto is_up = [&] {
@@ -88,7 +100,8 @@ Result<void> E1000e::link() {
     return {};
 }
 
-/// Section 10.2.5.21: the EEPROM's address is in the first receive address register after the reset.
+/// Section 10.2.5.21: the EEPROM's address is in the first receive address register after the
+/// reset.
 Result<void> E1000e::read_address() {
     uint32_t low = read(Register::ral0), high = read(Register::rah0);
     if (low == gone && high == gone) return Error{vanished};
@@ -104,11 +117,14 @@ Result<void> E1000e::make_rings(const Resources& r) {
     if (!ring_size_is_right(r.receive_ring) || !ring_size_is_right(r.transmit_ring))
         return Error{"e1000e: a ring must have a power of two of descriptors, 8 to 4096"};
     auto& memory = r.memory;
-    receive_ring_ = reinterpret_cast<ReceiveDescriptor*>(memory.take(r.receive_ring * sizeof(ReceiveDescriptor), 128));
-    transmit_ring_ = reinterpret_cast<TransmitDescriptor*>(memory.take(r.transmit_ring * sizeof(TransmitDescriptor), 128));
+    receive_ring_ = reinterpret_cast<ReceiveDescriptor*>(
+        memory.take(r.receive_ring * sizeof(ReceiveDescriptor), 128));
+    transmit_ring_ = reinterpret_cast<TransmitDescriptor*>(
+        memory.take(r.transmit_ring * sizeof(TransmitDescriptor), 128));
     batch_end_ = reinterpret_cast<uint16_t*>(memory.take(r.transmit_ring * sizeof(uint16_t), 64));
     buffers_ = memory.take(r.receive_ring * buffer_stride, 64) + buffer_head;
-    if (receive_ring_ == nullptr || transmit_ring_ == nullptr || batch_end_ == nullptr || buffers_ == buffer_head)
+    if (receive_ring_ == nullptr || transmit_ring_ == nullptr || batch_end_ == nullptr ||
+        buffers_ == buffer_head)
         return Error{"e1000e: no memory for rings and buffers", memory.left()};
     receive_mask_ = r.receive_ring - 1;
     transmit_mask_ = r.transmit_ring - 1;
@@ -130,7 +146,8 @@ Result<void> E1000e::make_rings(const Resources& r) {
 void E1000e::start(bool promiscuous) {
     (void)counts();
     counts_ = {};
-    for (uint32_t i = 0; i < 128; ++i) registers_.write32(static_cast<uint32_t>(Register::mta) + 4 * i, 0);
+    for (uint32_t i = 0; i < 128; ++i)
+        registers_.write32(static_cast<uint32_t>(Register::mta) + 4 * i, 0);
     write(Register::rfctl, 0);  // legacy descriptors
 
     auto ring = reinterpret_cast<uint64_t>(receive_ring_);
@@ -144,11 +161,13 @@ void E1000e::start(bool promiscuous) {
     // Section 10.2.4.3: EITR is 0 after a reset. QEMU's card keeps what it was told before.
     (void)moderate(0);
     write(Register::rxdctl, rxdctl_normal);
-    write(Register::rctl, rctl::enable | rctl::broadcast | rctl::strip_crc | (loopback_ ? rctl::mac_loopback : 0) |
-                    (promiscuous ? rctl::unicast_promiscuous | rctl::multicast_promiscuous : 0));
+    write(Register::rctl,
+          rctl::enable | rctl::broadcast | rctl::strip_crc | (loopback_ ? rctl::mac_loopback : 0) |
+              (promiscuous ? rctl::unicast_promiscuous | rctl::multicast_promiscuous : 0));
     receive_next_ = receive_held_ = 0;
     look_at(0);
-    // One descriptor stays ours: with all of them given away, head equals tail and the ring looks empty.
+    // One descriptor stays ours: with all of them given away, head equals tail and the ring looks
+    // empty.
     write(Register::rdt, receive_mask_);
 
     ring = reinterpret_cast<uint64_t>(transmit_ring_);
@@ -159,7 +178,8 @@ void E1000e::start(bool promiscuous) {
     write(Register::tdt, 0);
     write(Register::txdctl, txdctl_normal);
     write(Register::tipg, tipg_normal);
-    write(Register::tctl, tctl::enable | tctl::pad_short | tctl::collision_threshold | tctl::collision_distance | tctl::multiple_reads);
+    write(Register::tctl, tctl::enable | tctl::pad_short | tctl::collision_threshold |
+                              tctl::collision_distance | tctl::multiple_reads);
     transmit_next_ = transmit_clean_ = 0;
 }
 
@@ -179,8 +199,11 @@ inline uint32_t E1000e::take_run(Received* out, uint32_t index, uint32_t most) c
         if ((answer & receive_answer::done) == 0) break;
         out->data = data;
         out->length = static_cast<uint16_t>(answer);
-        // 0 for a whole frame without an error bit. A frame over several descriptors is one that is too long.
-        out->errors = static_cast<uint32_t>(answer >> receive_answer::end_of_packet_shift & receive_answer::verdict_mask) ^ 1;
+        // 0 for a whole frame without an error bit. A frame over several descriptors is one that is
+        // too long.
+        out->errors = static_cast<uint32_t>(answer >> receive_answer::end_of_packet_shift &
+                                            receive_answer::verdict_mask) ^
+                      1;
     }
     return static_cast<uint32_t>(out - start);
 }
@@ -203,8 +226,10 @@ uint32_t E1000e::take(Received* out, uint32_t most) {
 inline void E1000e::recycle_run(uint32_t index, uint32_t count) const {
     ReceiveDescriptor* descriptor = receive_ring_ + index;
     uint64_t buffer = buffers_ + index * buffer_stride;
-    for (const ReceiveDescriptor* const end = descriptor + count; descriptor != end; ++descriptor, buffer += buffer_stride) {
-        // The address is written again: the datasheet does not promise that a write-back leaves it alone.
+    for (const ReceiveDescriptor* const end = descriptor + count; descriptor != end;
+         ++descriptor, buffer += buffer_stride) {
+        // The address is written again: the datasheet does not promise that a write-back leaves it
+        // alone.
         descriptor->address = buffer;
         descriptor->answer = 0;
     }
@@ -264,9 +289,10 @@ bool E1000e::all_sent() {
     return transmit_clean_ == transmit_next_;
 }
 
-/// Section 7.4: MSI-X by IVAR with automatic clearing of the cause; MSI and INTx by the classic receive cause, which
-/// the handler clears by reading ICR (10.2.4.1). With INTx that read also lets go of the wire, before the end of the
-/// interrupt: the other way round a level that still stands interrupts again.
+/// Section 7.4: MSI-X by IVAR with automatic clearing of the cause; MSI and INTx by the classic
+/// receive cause, which the handler clears by reading ICR (10.2.4.1). With INTx that read also lets
+/// go of the wire, before the end of the interrupt: the other way round a level that still stands
+/// interrupts again.
 Result<void> E1000e::route(InterruptKind kind, uint8_t vector, uint32_t apic_id) {
     disarm();
     Result<void> routed;
@@ -278,7 +304,8 @@ Result<void> E1000e::route(InterruptKind kind, uint8_t vector, uint32_t apic_id)
         write(Register::ctrl_ext, read(Register::ctrl_ext) | ctrl_ext::msix_pending_clear);
         acknowledge_ = reinterpret_cast<uint64_t>(&harmless_);
     } else {
-        routed = kind == InterruptKind::msi ? function_.route_msi(vector, apic_id) : function_.route_intx();
+        routed = kind == InterruptKind::msi ? function_.route_msi(vector, apic_id)
+                                            : function_.route_intx();
         cause_ = cause::receive_timer;
         acknowledge_ = at(Register::icr).base();
     }
@@ -287,21 +314,21 @@ Result<void> E1000e::route(InterruptKind kind, uint8_t vector, uint32_t apic_id)
 }
 
 bool E1000e::arm() {
-    // A cause may stand from packets that were taken by polling; it goes before the mask opens, and a packet that
-    // comes in between sets it again.
+    // A cause may stand from packets that were taken by polling; it goes before the mask opens, and
+    // a packet that comes in between sets it again.
     write(Register::icr, cause_);
     write(Register::ims, cause_);
     return !doorstep_.someone();
 }
 
-void E1000e::disarm() {
-    write(Register::imc, cause::all);
-}
+void E1000e::disarm() { write(Register::imc, cause::all); }
 
 /// Section 10.2.4.2 and 10.2.4.3: ITR serves MSI, EITR the MSI-X vector.
 Result<void> E1000e::moderate(uint64_t interval_ns) {
     uint64_t units = interval_ns / throttle_unit_ns;
-    if (units > 0xFFFF) return Error{"e1000e: the interrupt interval is longer than 16 bits of 256 ns", interval_ns};
+    if (units > 0xFFFF)
+        return Error{"e1000e: the interrupt interval is longer than 16 bits of 256 ns",
+                     interval_ns};
     write(Register::itr, static_cast<uint32_t>(units));
     write(Register::eitr0, static_cast<uint32_t>(units));
     return {};
@@ -318,8 +345,10 @@ CardCounts E1000e::counts() {
 Result<void> E1000e::check() {
     uint32_t s = read(Register::status);
     if (s == gone) return Error{vanished};
-    if (!loopback_ && (s & status::link_up) == 0) return Error{"e1000e: the link is down (STATUS)", s};
-    if (counts().missed != 0) return Error{"e1000e: the receive ring overflowed (packets missed)", counts_.missed};
+    if (!loopback_ && (s & status::link_up) == 0)
+        return Error{"e1000e: the link is down (STATUS)", s};
+    if (counts().missed != 0)
+        return Error{"e1000e: the receive ring overflowed (packets missed)", counts_.missed};
     return {};
 }
 

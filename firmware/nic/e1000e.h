@@ -1,4 +1,5 @@
-// Driver for the Intel 82574 (QEMU's e1000e). Source: Intel 82574 GbE Controller Family Datasheet, revision 3.4.
+// Driver for the Intel 82574 (QEMU's e1000e). Source: Intel 82574 GbE Controller Family Datasheet,
+// revision 3.4.
 #pragma once
 #include "firmware/nic/e1000e_registers.h"
 #include "firmware/nic/nic.h"
@@ -8,8 +9,8 @@ namespace doorbell::nic {
 class E1000e final : public Nic {
   public:
     static bool drives(const platform::PciFunction& function);
-    /// Resets the card and brings it up: link, rings, receiver, transmitter; no interrupts. Error: what did not come,
-    /// within which time.
+    /// Resets the card and brings it up: link, rings, receiver, transmitter; no interrupts. Error:
+    /// what did not come, within which time.
     static Result<Nic*> bring_up(const platform::PciFunction& function, const Resources& resources);
 
     std::string_view model() const override { return "e1000e"; }
@@ -18,7 +19,8 @@ class E1000e final : public Nic {
     uint32_t queue(const ToSend* frames, uint32_t count) override;
     Bell bell() const override { return {at(e1000e::Register::tdt), transmit_next_, false}; }
     Result<BellRope> bells(uint32_t count) const override {
-        return BellRope{at(e1000e::Register::tdt), (transmit_next_ - count + 1) & transmit_mask_, transmit_mask_};
+        return BellRope{at(e1000e::Register::tdt), (transmit_next_ - count + 1) & transmit_mask_,
+                        transmit_mask_};
     }
     bool all_sent() override;
     uint32_t transmit_room() const override { return transmit_mask_; }
@@ -31,7 +33,10 @@ class E1000e final : public Nic {
     void stop() override;
 
     E1000e(const platform::PciFunction& function, cpu::Mmio registers, const Resources& resources)
-        : Nic(function), registers_(registers), patience_(resources.tsc, resources.tsc_hz), loopback_(resources.loopback) {}
+        : Nic(function),
+          registers_(registers),
+          patience_(resources.tsc, resources.tsc_hz),
+          loopback_(resources.loopback) {}
 
   private:
     uint32_t take(Received* out, uint32_t most) override;
@@ -48,19 +53,22 @@ class E1000e final : public Nic {
 
     cpu::Mmio at(e1000e::Register r) const { return registers_.at(static_cast<uint32_t>(r)); }
     uint32_t read(e1000e::Register r) const { return registers_.read32(static_cast<uint32_t>(r)); }
-    void write(e1000e::Register r, uint32_t value) const { registers_.write32(static_cast<uint32_t>(r), value); }
+    void write(e1000e::Register r, uint32_t value) const {
+        registers_.write32(static_cast<uint32_t>(r), value);
+    }
 
     cpu::Mmio registers_;
     Patience patience_;
     bool loopback_;
 
-    // Receive: [receive_held_, receive_next_) are the caller's, the one in front of receive_held_ is the tail.
+    // Receive: [receive_held_, receive_next_) are the caller's, the one in front of receive_held_
+    // is the tail.
     e1000e::ReceiveDescriptor* receive_ring_ = nullptr;
     uint64_t buffers_ = 0;
     uint32_t receive_mask_ = 0, receive_next_ = 0, receive_held_ = 0;
 
-    // Transmit: [transmit_clean_, transmit_next_) are the card's. The last of each batch reports; batch_end_ has its
-    // index where the batch begins.
+    // Transmit: [transmit_clean_, transmit_next_) are the card's. The last of each batch reports;
+    // batch_end_ has its index where the batch begins.
     e1000e::TransmitDescriptor* transmit_ring_ = nullptr;
     uint16_t* batch_end_ = nullptr;
     uint32_t transmit_mask_ = 0, transmit_next_ = 0, transmit_clean_ = 0;

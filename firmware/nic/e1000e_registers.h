@@ -1,5 +1,5 @@
-// Registers of the Intel 82574 Gigabit Ethernet Controller in the datasheet's order (revision 3.4, chapter 10), and
-// its legacy descriptors (sections 7.1.4 and 7.2.10). Only what is used here.
+// Registers of the Intel 82574 Gigabit Ethernet Controller in the datasheet's order (revision 3.4,
+// chapter 10), and its legacy descriptors (sections 7.1.4 and 7.2.10). Only what is used here.
 #pragma once
 #include <cstdint>
 
@@ -50,8 +50,9 @@ enum class Register : uint32_t {
 };
 
 namespace ctrl {
-inline constexpr uint32_t master_disable = 1 << 2, full_duplex = 1 << 0, auto_speed = 1 << 5, set_link_up = 1 << 6,
-                          speed_1000 = 2 << 8, force_speed = 1 << 11, force_duplex = 1 << 12, reset = 1 << 26, phy_reset = 1u << 31;
+inline constexpr uint32_t master_disable = 1 << 2, full_duplex = 1 << 0, auto_speed = 1 << 5,
+                          set_link_up = 1 << 6, speed_1000 = 2 << 8, force_speed = 1 << 11,
+                          force_duplex = 1 << 12, reset = 1 << 26, phy_reset = 1u << 31;
 }
 namespace status {
 inline constexpr uint32_t full_duplex = 1 << 0, link_up = 1 << 1, master_enable = 1 << 19;
@@ -71,8 +72,9 @@ namespace ivar {
 inline constexpr uint32_t receive_queue0_valid = 1 << 3;
 }
 namespace rctl {
-inline constexpr uint32_t enable = 1 << 1, unicast_promiscuous = 1 << 3, multicast_promiscuous = 1 << 4,
-                          mac_loopback = 1 << 6, broadcast = 1 << 15, strip_crc = 1 << 26;
+inline constexpr uint32_t enable = 1 << 1, unicast_promiscuous = 1 << 3,
+                          multicast_promiscuous = 1 << 4, mac_loopback = 1 << 6,
+                          broadcast = 1 << 15, strip_crc = 1 << 26;
 }
 namespace tctl {
 inline constexpr uint32_t enable = 1 << 1, pad_short = 1 << 3, collision_threshold = 0x0F << 4,
@@ -83,14 +85,15 @@ inline constexpr uint32_t tipg_normal = 8 | 8 << 10 | 6 << 20;
 namespace rah {
 inline constexpr uint32_t valid = 1u << 31;
 }
-/// TXDCTL, RXDCTL: write back every descriptor (granularity in descriptors, threshold 1); bit 22 must be 1 in TXDCTL.
+/// TXDCTL, RXDCTL: write back every descriptor (granularity in descriptors, threshold 1); bit 22
+/// must be 1 in TXDCTL.
 inline constexpr uint32_t txdctl_normal = 1 << 24 | 1 << 22 | 1 << 16;
 inline constexpr uint32_t rxdctl_normal = 1 << 24 | 1 << 16;
 /// EITR counts in 256 ns.
 inline constexpr uint64_t throttle_unit_ns = 256;
 
-/// Legacy receive descriptor. After the card has written it back, `answer` holds: length 15:0, packet checksum 31:16,
-/// status 39:32, errors 47:40, VLAN tag 63:48.
+/// Legacy receive descriptor. After the card has written it back, `answer` holds: length 15:0,
+/// packet checksum 31:16, status 39:32, errors 47:40, VLAN tag 63:48.
 struct ReceiveDescriptor {
     uint64_t address;
     volatile uint64_t answer;
@@ -98,7 +101,8 @@ struct ReceiveDescriptor {
 namespace receive_answer {
 inline constexpr uint64_t done = 1ull << 32;
 inline constexpr unsigned end_of_packet_shift = 33, errors_shift = 40;
-/// CE, SE, SEQ, CXE, RXE: the frame is bad. TCPE (5) and IPE (6) speak of checksums inside a good frame.
+/// CE, SE, SEQ, CXE, RXE: the frame is bad. TCPE (5) and IPE (6) speak of checksums inside a good
+/// frame.
 inline constexpr uint32_t frame_errors = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 4 | 1 << 7;
 /// End of packet and the errors, once shifted down by end_of_packet_shift.
 inline constexpr uint64_t verdict_mask = frame_errors << (errors_shift - end_of_packet_shift) | 1;
@@ -110,7 +114,8 @@ struct TransmitDescriptor {
     volatile uint64_t command;
 };
 namespace transmit_command {
-inline constexpr uint64_t end_of_packet = 1ull << 24, insert_crc = 1ull << 25, report_status = 1ull << 27;
+inline constexpr uint64_t end_of_packet = 1ull << 24, insert_crc = 1ull << 25,
+                          report_status = 1ull << 27;
 inline constexpr uint64_t done = 1ull << 32;
 }  // namespace transmit_command
 

@@ -4,13 +4,14 @@ namespace doorbell::nic {
 namespace {
 
 // Offsets in a lab's frame.
-constexpr uint32_t ethertype_at = 12, mark_at = 14, checksum_at = 18, sequence_at = 20, pattern_at = 28;
+constexpr uint32_t ethertype_at = 12, mark_at = 14, checksum_at = 18, sequence_at = 20,
+                   pattern_at = 28;
 constexpr uint8_t mark[4] = {'D', 'b', 'e', 'l'};
 
 uint16_t big_endian_16(const uint8_t* p) { return static_cast<uint16_t>(p[0] << 8 | p[1]); }
 
-/// Ones' complement sum of 16-bit words (RFC 1071) from the sequence number on; the pattern never changes, but a
-/// damaged byte in it shows.
+/// Ones' complement sum of 16-bit words (RFC 1071) from the sequence number on; the pattern never
+/// changes, but a damaged byte in it shows.
 uint16_t checksum(const uint8_t* frame, uint32_t length) {
     uint32_t sum = 0;
     for (uint32_t i = sequence_at; i + 1 < length; i += 2) sum += big_endian_16(frame + i);
@@ -26,7 +27,8 @@ void put_16(uint8_t* at, uint16_t v) {
 
 }  // namespace
 
-void write_lab_frame(uint8_t* at, uint32_t length, const MacAddress& to, const MacAddress& from, uint64_t sequence) {
+void write_lab_frame(uint8_t* at, uint32_t length, const MacAddress& to, const MacAddress& from,
+                     uint64_t sequence) {
     for (unsigned i = 0; i < 6; ++i) {
         at[i] = to[i];
         at[6 + i] = from[i];
@@ -42,7 +44,8 @@ void set_sequence(uint8_t* frame, uint64_t sequence) {
     // RFC 1624: the checksum follows a change without reading the rest: ~C' = ~C + ~old + new.
     uint32_t sum = static_cast<uint16_t>(~big_endian_16(frame + checksum_at));
     for (unsigned i = 0; i < 8; i += 2) {
-        uint8_t fresh[2] = {static_cast<uint8_t>(sequence >> 8 * i), static_cast<uint8_t>(sequence >> 8 * (i + 1))};
+        uint8_t fresh[2] = {static_cast<uint8_t>(sequence >> 8 * i),
+                            static_cast<uint8_t>(sequence >> 8 * (i + 1))};
         sum += static_cast<uint16_t>(~big_endian_16(frame + sequence_at + i));
         sum += big_endian_16(fresh);
         frame[sequence_at + i] = fresh[0];
@@ -69,7 +72,8 @@ FrameKind classify(const Received& f) {
         if (f.data[mark_at + i] != mark[i]) return FrameKind::foreign;
     // RFC 1071: with ones' complement, 0 and 0xFFFF are the same number.
     uint16_t expected = checksum(f.data, f.length), there = big_endian_16(f.data + checksum_at);
-    if (expected != there && !(static_cast<uint16_t>(expected + 1) <= 1 && static_cast<uint16_t>(there + 1) <= 1))
+    if (expected != there &&
+        !(static_cast<uint16_t>(expected + 1) <= 1 && static_cast<uint16_t>(there + 1) <= 1))
         return FrameKind::bad_checksum;
     return FrameKind::ours;
 }

@@ -1,9 +1,10 @@
-// A network card as a lab sees it: rings of descriptors in memory, a doorbell, and an interrupt that is armed for the
-// next packet only. One driver a file behind this interface; drivers.h lists them.
+// A network card as a lab sees it: rings of descriptors in memory, a doorbell, and an interrupt
+// that is armed for the next packet only. One driver a file behind this interface; drivers.h lists
+// them.
 //
-// Receiving copies nothing: receive() points into the card's buffers, which stay the caller's until recycle() gives
-// them back, oldest first. An answer may be written into such a buffer and sent from it, as long as it is recycled
-// only after all_sent().
+// Receiving copies nothing: receive() points into the card's buffers, which stay the caller's until
+// recycle() gives them back, oldest first. An answer may be written into such a buffer and sent
+// from it, as long as it is recycled only after all_sent().
 #pragma once
 #include <array>
 #include <cstdint>
@@ -33,10 +34,11 @@ struct ToSend {
 };
 
 inline constexpr uint32_t headroom = 16;
-inline constexpr uint32_t shortest_frame = 60, longest_frame = 1514;  ///< bytes, without the frame check sequence
+inline constexpr uint32_t shortest_frame = 60,
+                          longest_frame = 1514;  ///< bytes, without the frame check sequence
 
-/// The word in memory by which the next packet announces itself: one is there when a bit of `mask` differs from
-/// `quiet`. A line to poll, or to MONITOR.
+/// The word in memory by which the next packet announces itself: one is there when a bit of `mask`
+/// differs from `quiet`. A line to poll, or to MONITOR.
 struct Doorstep {
     const volatile uint32_t* word;
     uint32_t quiet, mask;
@@ -66,10 +68,10 @@ enum class InterruptKind : uint8_t { msix, msi, intx };
 
 /// What the card counted or dropped since it came up, as far as it tells.
 struct CardCounts {
-    uint64_t missed = 0;       ///< no descriptor or no room: the ring overflowed
-    uint64_t runts = 0;        ///< shorter than 64 bytes, dropped by the card
-    uint64_t over_long = 0;    ///< longer than 1518 bytes, dropped by the card
-    uint64_t bad_check = 0;    ///< wrong frame check sequence, dropped by the card
+    uint64_t missed = 0;     ///< no descriptor or no room: the ring overflowed
+    uint64_t runts = 0;      ///< shorter than 64 bytes, dropped by the card
+    uint64_t over_long = 0;  ///< longer than 1518 bytes, dropped by the card
+    uint64_t bad_check = 0;  ///< wrong frame check sequence, dropped by the card
 };
 
 /// What a driver needs to bring a card up.
@@ -79,7 +81,8 @@ struct Resources {
     uint64_t tsc_hz;
     uint32_t receive_ring = 256, transmit_ring = 256;  ///< descriptors wanted, powers of two
     bool promiscuous = false;
-    /// What is sent comes back to the card's own receiver and goes nowhere else; no cable is needed.
+    /// What is sent comes back to the card's own receiver and goes nowhere else; no cable is
+    /// needed.
     bool loopback = false;
 };
 
@@ -113,24 +116,26 @@ class Nic {
 
     // Receive.
     const Doorstep& doorstep() const { return doorstep_; }
-    /// Up to `most` frames that have arrived, oldest first; 0 without a call where there is none. Frames with a
-    /// descriptor's error bit are among them, marked.
+    /// Up to `most` frames that have arrived, oldest first; 0 without a call where there is none.
+    /// Frames with a descriptor's error bit are among them, marked.
     [[gnu::always_inline]] uint32_t receive(Received* out, uint32_t most) {
         return doorstep_.someone() ? take(out, most) : 0;
     }
-    /// Gives the oldest `count` buffers that receive() handed out back to the card, with one tail write.
+    /// Gives the oldest `count` buffers that receive() handed out back to the card, with one tail
+    /// write.
     virtual void recycle(uint32_t count) = 0;
-    /// Names the memory that the card writes when the next `count` frames of `length` bytes come: descriptors and
-    /// payload. For a model of the caches, which sees no device write.
+    /// Names the memory that the card writes when the next `count` frames of `length` bytes come:
+    /// descriptors and payload. For a model of the caches, which sees no device write.
     virtual void landing(uint32_t count, uint32_t length, Written tell) const = 0;
 
     // Transmit.
-    /// Writes descriptors for up to `count` frames and says how many found room. The card is not told yet.
+    /// Writes descriptors for up to `count` frames and says how many found room. The card is not
+    /// told yet.
     virtual uint32_t queue(const ToSend* frames, uint32_t count) = 0;
     /// The store that sends everything queued.
     virtual Bell bell() const = 0;
-    /// The stores that send the last `count` frames, queued and not rung for, one by one. Error: this card is told of
-    /// all at once.
+    /// The stores that send the last `count` frames, queued and not rung for, one by one. Error:
+    /// this card is told of all at once.
     virtual Result<BellRope> bells(uint32_t count) const = 0;
     /// queue(), and one ring of the doorbell.
     uint32_t transmit(const ToSend* frames, uint32_t count) {
@@ -144,21 +149,25 @@ class Nic {
     virtual uint32_t transmit_room() const = 0;
 
     // Interrupts. None comes before arm().
-    /// Lets receive interrupts through as `vector` of that local APIC; INTx only up to the wire, whose way to the
-    /// processor is the machine's (platform/intx.h). Error: the card lacks the kind.
+    /// Lets receive interrupts through as `vector` of that local APIC; INTx only up to the wire,
+    /// whose way to the processor is the machine's (platform/intx.h). Error: the card lacks the
+    /// kind.
     virtual Result<void> route(InterruptKind kind, uint8_t vector, uint32_t apic_id) = 0;
-    /// The next arrival interrupts, once; then arm again. False when packets are waiting already: their interrupt may
-    /// have been, so they must be taken first.
+    /// The next arrival interrupts, once; then arm again. False when packets are waiting already:
+    /// their interrupt may have been, so they must be taken first.
     virtual bool arm() = 0;
     virtual void disarm() = 0;
-    /// What a handler must read, and discard, before it ends the interrupt, so that the card takes its cause away: 32
-    /// bits, or a byte where acknowledge_is_byte(). With MSI-X a harmless word of memory.
+    /// What a handler must read, and discard, before it ends the interrupt, so that the card takes
+    /// its cause away: 32 bits, or a byte where acknowledge_is_byte(). With MSI-X a harmless word
+    /// of memory.
     uint64_t acknowledge_register() const { return acknowledge_; }
     bool acknowledge_is_byte() const { return acknowledge_is_byte_; }
-    /// The least time between two receive interrupts; 0 for none. Error: the card has no such thing.
+    /// The least time between two receive interrupts; 0 for none. Error: the card has no such
+    /// thing.
     virtual Result<void> moderate(uint64_t interval_ns) = 0;
 
-    /// Whether the card is still there and as it should be. Error: vanished (all ones), link down, ring overflowed.
+    /// Whether the card is still there and as it should be. Error: vanished (all ones), link down,
+    /// ring overflowed.
     virtual Result<void> check() = 0;
     virtual CardCounts counts() = 0;
     /// Quiet for good: receiver, transmitter and interrupts off, then bus mastering.

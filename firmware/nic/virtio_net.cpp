@@ -9,29 +9,29 @@ using namespace virtio;
 
 namespace {
 
-constexpr uint16_t vendor_virtio = 0x1AF4, device_modern_net = 0x1041, device_transitional_net = 0x1000;
+constexpr uint16_t vendor_virtio = 0x1AF4, device_modern_net = 0x1041,
+                   device_transitional_net = 0x1000;
 constexpr uint8_t device_gone = 0xFF;
-/// The frame begins 64 bytes into its buffer, on a cache line; the device's header stands in front of it.
+/// The frame begins 64 bytes into its buffer, on a cache line; the device's header stands in front
+/// of it.
 constexpr uint64_t buffer_head = 64, buffer_stride = buffer_head + 2048;
 constexpr uint32_t frame_room = 1536;
 constexpr const char* vanished = "virtio-net: the device has vanished (registers read as all ones)";
 
-/// What was written before is visible to the device before what is read or written next: the one order that x86
-/// does not keep by itself is a store before a load.
-inline void store_before_load() {
-    asm volatile("mfence" : : : "memory");
-}
-inline void compiler_order() {
-    asm volatile("" : : : "memory");
-}
+/// What was written before is visible to the device before what is read or written next: the one
+/// order that x86 does not keep by itself is a store before a load.
+inline void store_before_load() { asm volatile("mfence" : : : "memory"); }
+inline void compiler_order() { asm volatile("" : : : "memory"); }
 
 }  // namespace
 
 bool VirtioNet::drives(const platform::PciFunction& f) {
-    return f.vendor() == vendor_virtio && (f.device() == device_modern_net || f.device() == device_transitional_net);
+    return f.vendor() == vendor_virtio &&
+           (f.device() == device_modern_net || f.device() == device_transitional_net);
 }
 
-Result<Nic*> VirtioNet::bring_up(const platform::PciFunction& function, const Resources& resources) {
+Result<Nic*> VirtioNet::bring_up(const platform::PciFunction& function,
+                                 const Resources& resources) {
     if (resources.loopback) return Error{"virtio-net: the device has no loopback"};
     auto* card = resources.memory.make<VirtioNet>(function, resources);
     if (card == nullptr) return Error{"virtio-net: no memory for the driver"};
@@ -39,8 +39,12 @@ Result<Nic*> VirtioNet::bring_up(const platform::PciFunction& function, const Re
     if (!up) return up.error();
     up = function.enable();
     if (up) up = card->negotiate();
-    if (up) up = card->make_ring(card->receive_, receive_queue, resources.receive_ring, resources.memory);
-    if (up) up = card->make_ring(card->transmit_, transmit_queue, resources.transmit_ring, resources.memory);
+    if (up)
+        up = card->make_ring(card->receive_, receive_queue, resources.receive_ring,
+                             resources.memory);
+    if (up)
+        up = card->make_ring(card->transmit_, transmit_queue, resources.transmit_ring,
+                             resources.memory);
     if (up) up = card->make_buffers(resources.memory);
     if (up) {
         card->set_device_status(card->device_status() | status::driver_ok);
@@ -54,18 +58,23 @@ Result<Nic*> VirtioNet::bring_up(const platform::PciFunction& function, const Re
     return static_cast<Nic*>(card);
 }
 
-/// 4.1.4: vendor capabilities name a BAR, an offset and a length for each structure; the first of a type counts.
+/// 4.1.4: vendor capabilities name a BAR, an offset and a length for each structure; the first of a
+/// type counts.
 Result<cpu::Mmio> VirtioNet::structure(Structure type, uint64_t bytes, uint16_t* place) const {
     for (uint16_t at = 0, walked = 0; walked < 16; ++walked) {
         at = function_.capability(platform::pci_capability::vendor, at);
         if (at == 0) break;
         if (function_.read8(at + capability_type) != static_cast<uint8_t>(type)) continue;
         uint32_t length = function_.read32(at + capability_length);
-        if (length < bytes) return Error{"virtio-net: a structure is shorter than the specification says", length};
+        if (length < bytes)
+            return Error{"virtio-net: a structure is shorter than the specification says", length};
         if (place != nullptr) *place = at;
-        return function_.registers(function_.read8(at + capability_bar), function_.read32(at + capability_offset), length);
+        return function_.registers(function_.read8(at + capability_bar),
+                                   function_.read32(at + capability_offset), length);
     }
-    return Error{"virtio-net: a structure is missing (no such capability; is the device legacy only?)", static_cast<uint64_t>(type)};
+    return Error{
+        "virtio-net: a structure is missing (no such capability; is the device legacy only?)",
+        static_cast<uint64_t>(type)};
 }
 
 Result<void> VirtioNet::find_structures() {
@@ -91,7 +100,10 @@ Result<void> VirtioNet::negotiate() {
     set_device_status(0);
     uint8_t seen = 0;
     if (!patience_.until(100, [&] { return (seen = device_status()) == 0; }))
-        return Error{seen == device_gone ? vanished : "virtio-net: reset did not complete within 100 ms (device_status)", seen};
+        return Error{seen == device_gone
+                         ? vanished
+                         : "virtio-net: reset did not complete within 100 ms (device_status)",
+                     seen};
     set_device_status(status::acknowledge);
     set_device_status(status::acknowledge | status::driver);
 
@@ -99,9 +111,13 @@ Result<void> VirtioNet::negotiate() {
     uint64_t offered = read32(Common::device_feature);
     write32(Common::device_feature_select, 1);
     offered |= static_cast<uint64_t>(read32(Common::device_feature)) << 32;
-    if ((offered & feature::version_1) == 0) return Error{"virtio-net: the device is legacy only (no VIRTIO_F_VERSION_1)", offered};
-    if ((offered & feature::mac) == 0) return Error{"virtio-net: the device has no address of its own (no VIRTIO_NET_F_MAC)", offered};
-    uint64_t taken = offered & (feature::version_1 | feature::mac | feature::status | feature::event_index);
+    if ((offered & feature::version_1) == 0)
+        return Error{"virtio-net: the device is legacy only (no VIRTIO_F_VERSION_1)", offered};
+    if ((offered & feature::mac) == 0)
+        return Error{"virtio-net: the device has no address of its own (no VIRTIO_NET_F_MAC)",
+                     offered};
+    uint64_t taken =
+        offered & (feature::version_1 | feature::mac | feature::status | feature::event_index);
     write32(Common::driver_feature_select, 0);
     write32(Common::driver_feature, static_cast<uint32_t>(taken));
     write32(Common::driver_feature_select, 1);
@@ -109,7 +125,8 @@ Result<void> VirtioNet::negotiate() {
     set_device_status(status::acknowledge | status::driver | status::features_ok);
     seen = device_status();
     if (seen == device_gone) return Error{vanished};
-    if ((seen & status::features_ok) == 0) return Error{"virtio-net: the device refused the features", taken};
+    if ((seen & status::features_ok) == 0)
+        return Error{"virtio-net: the device refused the features", taken};
     has_status_ = (taken & feature::status) != 0;
     has_event_index_ = (taken & feature::event_index) != 0;
     for (unsigned i = 0; i < mac_.size(); ++i) mac_[i] = device_.read8(config_mac + i);
@@ -123,16 +140,20 @@ void VirtioNet::write64(Common r, uint64_t v) const {
 }
 
 /// 4.1.5.1.3.
-Result<void> VirtioNet::make_ring(Ring& ring, uint16_t number, uint32_t wanted, platform::Arena& memory) {
+Result<void> VirtioNet::make_ring(Ring& ring, uint16_t number, uint32_t wanted,
+                                  platform::Arena& memory) {
     write16(Common::queue_select, number);
     uint32_t most = read16(Common::queue_size);
     if (most == 0 || most == 0xFFFF) return Error{"virtio-net: a queue is missing", number};
     uint32_t size = wanted < most ? wanted : most;
-    if (!std::has_single_bit(size) || size < 4) return Error{"virtio-net: a ring must have a power of two of descriptors, at least 4", size};
+    if (!std::has_single_bit(size) || size < 4)
+        return Error{"virtio-net: a ring must have a power of two of descriptors, at least 4",
+                     size};
     uint64_t descriptors = memory.take(size * sizeof(Descriptor), 64);
     uint64_t available = memory.take(4 + 2 * size + 2, 64);
     uint64_t used = memory.take(4 + 8 * size + 2, 64);
-    if (descriptors == 0 || available == 0 || used == 0) return Error{"virtio-net: no memory for the rings", memory.left()};
+    if (descriptors == 0 || available == 0 || used == 0)
+        return Error{"virtio-net: no memory for the rings", memory.left()};
     ring.size = size;
     ring.descriptors = reinterpret_cast<Descriptor*>(descriptors);
     ring.available = reinterpret_cast<Available*>(available);
@@ -154,7 +175,8 @@ Result<void> VirtioNet::make_ring(Ring& ring, uint16_t number, uint32_t wanted, 
     write64(Common::queue_desc, descriptors);
     write64(Common::queue_driver, available);
     write64(Common::queue_device, used);
-    ring.bell = notify_.at(static_cast<uint64_t>(read16(Common::queue_notify_off)) * notify_multiplier_);
+    ring.bell =
+        notify_.at(static_cast<uint64_t>(read16(Common::queue_notify_off)) * notify_multiplier_);
     write16(Common::queue_enable, 1);
     return {};
 }
@@ -162,14 +184,17 @@ Result<void> VirtioNet::make_ring(Ring& ring, uint16_t number, uint32_t wanted, 
 Result<void> VirtioNet::make_buffers(platform::Arena& memory) {
     uint64_t start = memory.take(receive_.size * buffer_stride, 64);
     free_ = reinterpret_cast<uint16_t*>(memory.take(transmit_.size * sizeof(uint16_t), 64));
-    if (start == 0 || free_ == nullptr) return Error{"virtio-net: no memory for the buffers", memory.left()};
+    if (start == 0 || free_ == nullptr)
+        return Error{"virtio-net: no memory for the buffers", memory.left()};
     buffers_ = start + buffer_head;
     for (uint32_t i = 0; i < receive_.size; ++i) {
         uint64_t frame = buffers_ + i * buffer_stride;
         *reinterpret_cast<volatile uint8_t*>(frame) = 0;
-        receive_.descriptors[i] = {frame - header_bytes, header_bytes + frame_room, descriptor_device_writes, 0};
+        receive_.descriptors[i] = {frame - header_bytes, header_bytes + frame_room,
+                                   descriptor_device_writes, 0};
     }
-    for (uint32_t i = 0; i < transmit_.size; ++i) free_[i] = static_cast<uint16_t>(transmit_.size - 1 - i);
+    for (uint32_t i = 0; i < transmit_.size; ++i)
+        free_[i] = static_cast<uint16_t>(transmit_.size - 1 - i);
     free_count_ = transmit_.size;
     receive_.offered = static_cast<uint16_t>(receive_.size);
     compiler_order();
@@ -180,7 +205,8 @@ Result<void> VirtioNet::make_buffers(platform::Arena& memory) {
 
 /// The doorstep is used.flags and used.index as one word; the index counts on with every packet.
 void VirtioNet::look_at_next() {
-    doorstep_ = {reinterpret_cast<const volatile uint32_t*>(receive_.used), static_cast<uint32_t>(receive_.seen) << 16, 0xFFFF0000};
+    doorstep_ = {reinterpret_cast<const volatile uint32_t*>(receive_.used),
+                 static_cast<uint32_t>(receive_.seen) << 16, 0xFFFF0000};
 }
 
 uint32_t VirtioNet::take(Received* out, uint32_t most) {
@@ -188,10 +214,12 @@ uint32_t VirtioNet::take(Received* out, uint32_t most) {
     uint32_t count = there < most ? there : most;
     for (uint32_t i = 0; i < count; ++i, ++out) {
         const UsedElement& element = receive_.used->ring[(receive_.seen + i) & receive_.mask()];
-        // An id outside of the ring, or a length outside of the buffer, would send us anywhere: it is marked instead.
+        // An id outside of the ring, or a length outside of the buffer, would send us anywhere: it
+        // is marked instead.
         uint32_t id = element.id & receive_.mask(), length = element.length - header_bytes;
         bool wrong = element.id != id || length > frame_room;
-        *out = {reinterpret_cast<uint8_t*>(buffers_ + id * buffer_stride), wrong ? 0 : length, wrong};
+        *out = {reinterpret_cast<uint8_t*>(buffers_ + id * buffer_stride), wrong ? 0 : length,
+                wrong};
     }
     receive_.seen = static_cast<uint16_t>(receive_.seen + count);
     look_at_next();
@@ -202,7 +230,8 @@ void VirtioNet::recycle(uint32_t count) {
     uint16_t before = receive_.offered;
     for (uint32_t i = 0; i < count; ++i) {
         uint32_t id = receive_.used->ring[receive_held_++ & receive_.mask()].id;
-        receive_.available->ring[receive_.offered++ & receive_.mask()] = static_cast<uint16_t>(id & receive_.mask());
+        receive_.available->ring[receive_.offered++ & receive_.mask()] =
+            static_cast<uint16_t>(id & receive_.mask());
     }
     if (!armed_) receive_.used_event() = static_cast<uint16_t>(receive_.seen - 1);
     compiler_order();
@@ -210,12 +239,15 @@ void VirtioNet::recycle(uint32_t count) {
     // 2.7.10: the device says whether it wants to be told. A device out of buffers does.
     store_before_load();
     uint16_t offered = static_cast<uint16_t>(receive_.offered - before);
-    bool wanted = has_event_index_ ? static_cast<uint16_t>(receive_.offered - *receive_.avail_event - 1) < offered
-                                   : (receive_.used->flags & no_notify) == 0;
+    bool wanted =
+        has_event_index_
+            ? static_cast<uint16_t>(receive_.offered - *receive_.avail_event - 1) < offered
+            : (receive_.used->flags & no_notify) == 0;
     if (wanted) receive_.bell.write16(0, receive_queue);
 }
 
-/// A device may use buffers out of order; that it takes them as they were offered is near enough for a model.
+/// A device may use buffers out of order; that it takes them as they were offered is near enough
+/// for a model.
 void VirtioNet::landing(uint32_t count, uint32_t length, Written tell) const {
     tell(reinterpret_cast<uint64_t>(receive_.used), sizeof(Used));
     for (uint32_t i = 0; i < count; ++i) {
@@ -227,8 +259,10 @@ void VirtioNet::landing(uint32_t count, uint32_t length, Written tell) const {
 }
 
 void VirtioNet::reap() {
-    for (uint16_t done = transmit_.used->index; transmit_.seen != done && free_count_ < transmit_.size; ++transmit_.seen)
-        free_[free_count_++] = static_cast<uint16_t>(transmit_.used->ring[transmit_.seen & transmit_.mask()].id & transmit_.mask());
+    for (uint16_t done = transmit_.used->index;
+         transmit_.seen != done && free_count_ < transmit_.size; ++transmit_.seen)
+        free_[free_count_++] = static_cast<uint16_t>(
+            transmit_.used->ring[transmit_.seen & transmit_.mask()].id & transmit_.mask());
 }
 
 uint32_t VirtioNet::queue(const ToSend* frames, uint32_t count) {
@@ -256,7 +290,8 @@ bool VirtioNet::all_sent() {
 /// 4.1.5.1.2 for MSI-X; with INTx the handler reads the ISR status, which clears it (4.1.4.5).
 Result<void> VirtioNet::route(InterruptKind kind, uint8_t vector, uint32_t apic_id) {
     disarm();
-    if (kind == InterruptKind::msi) return Error{"virtio-net: the device has MSI-X and INTx, no MSI"};
+    if (kind == InterruptKind::msi)
+        return Error{"virtio-net: the device has MSI-X and INTx, no MSI"};
     if (kind == InterruptKind::intx) {
         acknowledge_ = isr_.base();
         acknowledge_is_byte_ = true;
@@ -266,13 +301,14 @@ Result<void> VirtioNet::route(InterruptKind kind, uint8_t vector, uint32_t apic_
     if (!routed) return routed;
     write16(Common::queue_select, receive_queue);
     write16(Common::queue_msix_vector, 0);
-    if (read16(Common::queue_msix_vector) != 0) return Error{"virtio-net: the device has no room for an MSI-X vector"};
+    if (read16(Common::queue_msix_vector) != 0)
+        return Error{"virtio-net: the device has no room for an MSI-X vector"};
     acknowledge_ = reinterpret_cast<uint64_t>(&harmless_);
     return {};
 }
 
-/// 2.7.7: the interrupt comes when the used index passes used_event. Without that feature every packet interrupts
-/// until disarm().
+/// 2.7.7: the interrupt comes when the used index passes used_event. Without that feature every
+/// packet interrupts until disarm().
 bool VirtioNet::arm() {
     armed_ = true;
     receive_.used_event() = receive_.seen;
@@ -295,11 +331,15 @@ Result<void> VirtioNet::moderate(uint64_t interval_ns) {
 Result<void> VirtioNet::check() {
     uint8_t s = device_status();
     if (s == device_gone) return Error{vanished};
-    if (s & status::needs_reset) return Error{"virtio-net: the device asks to be reset (device_status)", s};
-    if (has_status_ && (device_.read16(config_status) & config_link_up) == 0) return Error{"virtio-net: the link is down"};
+    if (s & status::needs_reset)
+        return Error{"virtio-net: the device asks to be reset (device_status)", s};
+    if (has_status_ && (device_.read16(config_status) & config_link_up) == 0)
+        return Error{"virtio-net: the link is down"};
     // The device drops silently; that every buffer was full at once is all that can be seen.
-    if (static_cast<uint16_t>(receive_.used->index - receive_held_) >= receive_.size && receive_.size != 0)
-        return Error{"virtio-net: the receive ring overflowed (every buffer is full)", receive_.size};
+    if (static_cast<uint16_t>(receive_.used->index - receive_held_) >= receive_.size &&
+        receive_.size != 0)
+        return Error{"virtio-net: the receive ring overflowed (every buffer is full)",
+                     receive_.size};
     return {};
 }
 

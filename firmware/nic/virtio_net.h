@@ -1,4 +1,5 @@
-// Driver for the modern virtio network device on PCI, split rings. Source: Virtual I/O Device (VIRTIO) Version 1.2.
+// Driver for the modern virtio network device on PCI, split rings. Source: Virtual I/O Device
+// (VIRTIO) Version 1.2.
 #pragma once
 #include "firmware/nic/nic.h"
 #include "firmware/nic/virtio_net_registers.h"
@@ -8,8 +9,9 @@ namespace doorbell::nic {
 class VirtioNet final : public Nic {
   public:
     static bool drives(const platform::PciFunction& function);
-    /// Resets the device and brings it up: features, queues, buffers; no interrupts. Rings are as large as the device
-    /// allows, where more is wanted. Error: what is missing, or did not come within which time.
+    /// Resets the device and brings it up: features, queues, buffers; no interrupts. Rings are as
+    /// large as the device allows, where more is wanted. Error: what is missing, or did not come
+    /// within which time.
     static Result<Nic*> bring_up(const platform::PciFunction& function, const Resources& resources);
 
     std::string_view model() const override { return "virtio-net"; }
@@ -18,7 +20,9 @@ class VirtioNet final : public Nic {
     uint32_t queue(const ToSend* frames, uint32_t count) override;
     Bell bell() const override { return {transmit_.bell, virtio::transmit_queue, true}; }
     Result<BellRope> bells(uint32_t) const override {
-        return Error{"virtio-net: the device sees every queued frame at once, and cannot be sent them one by one"};
+        return Error{
+            "virtio-net: the device sees every queued frame at once, and cannot be sent them one "
+            "by one"};
     }
     bool all_sent() override;
     uint32_t transmit_room() const override { return transmit_.size; }
@@ -50,18 +54,27 @@ class VirtioNet final : public Nic {
     uint32_t take(Received* out, uint32_t most) override;
 
     Result<void> find_structures();
-    Result<cpu::Mmio> structure(virtio::Structure type, uint64_t bytes, uint16_t* place = nullptr) const;
+    Result<cpu::Mmio> structure(virtio::Structure type, uint64_t bytes,
+                                uint16_t* place = nullptr) const;
     Result<void> negotiate();
     Result<void> make_ring(Ring& ring, uint16_t number, uint32_t wanted, platform::Arena& memory);
     Result<void> make_buffers(platform::Arena& memory);
     void look_at_next();
     void reap();
-    uint8_t device_status() const { return common_.read8(static_cast<uint32_t>(virtio::Common::device_status)); }
-    void set_device_status(uint8_t s) const { common_.write8(static_cast<uint32_t>(virtio::Common::device_status), s); }
+    uint8_t device_status() const {
+        return common_.read8(static_cast<uint32_t>(virtio::Common::device_status));
+    }
+    void set_device_status(uint8_t s) const {
+        common_.write8(static_cast<uint32_t>(virtio::Common::device_status), s);
+    }
     uint16_t read16(virtio::Common r) const { return common_.read16(static_cast<uint32_t>(r)); }
     uint32_t read32(virtio::Common r) const { return common_.read32(static_cast<uint32_t>(r)); }
-    void write16(virtio::Common r, uint16_t v) const { common_.write16(static_cast<uint32_t>(r), v); }
-    void write32(virtio::Common r, uint32_t v) const { common_.write32(static_cast<uint32_t>(r), v); }
+    void write16(virtio::Common r, uint16_t v) const {
+        common_.write16(static_cast<uint32_t>(r), v);
+    }
+    void write32(virtio::Common r, uint32_t v) const {
+        common_.write32(static_cast<uint32_t>(r), v);
+    }
     void write64(virtio::Common r, uint64_t v) const;
 
     Patience patience_;

@@ -1,5 +1,5 @@
-// Structures of the modern virtio network device in the specification's order (Virtual I/O Device Version 1.2: 2.7
-// split virtqueues, 4.1.4 PCI layout, 5.1 network device). Only what is used here.
+// Structures of the modern virtio network device in the specification's order (Virtual I/O Device
+// Version 1.2: 2.7 split virtqueues, 4.1.4 PCI layout, 5.1 network device). Only what is used here.
 #pragma once
 #include <cstdint>
 
@@ -8,8 +8,8 @@ namespace doorbell::nic::virtio {
 /// Types of the vendor capability, 4.1.4.
 enum class Structure : uint8_t { common = 1, notify = 2, isr = 3, device = 4 };
 /// Its fields, as offsets in configuration space.
-inline constexpr uint16_t capability_type = 3, capability_bar = 4, capability_offset = 8, capability_length = 12,
-                          notify_multiplier = 16;
+inline constexpr uint16_t capability_type = 3, capability_bar = 4, capability_offset = 8,
+                          capability_length = 12, notify_multiplier = 16;
 
 /// Offsets in the common configuration, 4.1.4.3.
 enum class Common : uint32_t {
@@ -34,11 +34,13 @@ inline constexpr uint16_t no_vector = 0xFFFF;
 
 /// Device status, 2.1.
 namespace status {
-inline constexpr uint8_t acknowledge = 1, driver = 2, driver_ok = 4, features_ok = 8, needs_reset = 64, failed = 128;
+inline constexpr uint8_t acknowledge = 1, driver = 2, driver_ok = 4, features_ok = 8,
+                         needs_reset = 64, failed = 128;
 }
 /// Feature bits, 5.1.3 and chapter 6.
 namespace feature {
-inline constexpr uint64_t mac = 1ull << 5, status = 1ull << 16, event_index = 1ull << 29, version_1 = 1ull << 32;
+inline constexpr uint64_t mac = 1ull << 5, status = 1ull << 16, event_index = 1ull << 29,
+                          version_1 = 1ull << 32;
 }
 /// The network device's own configuration, 5.1.4.
 inline constexpr uint32_t config_mac = 0, config_status = 6, config_bytes = 8;

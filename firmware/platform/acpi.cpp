@@ -11,7 +11,8 @@ constexpr uint32_t longest_table = 4u << 20;       // keeps a wild length field 
 constexpr size_t most_tables = 512;                // entries of one root table that are looked at
 constexpr size_t short_rsdp = 20, full_rsdp = 36;  // section 5.2.5.3
 
-/// A little-endian field, or 0 where the table is too short to have it (older revisions end earlier).
+/// A little-endian field, or 0 where the table is too short to have it (older revisions end
+/// earlier).
 template <class T>
 T field(Bytes table, size_t offset) {
     if (offset > table.size() || table.size() - offset < sizeof(T)) return 0;
@@ -49,7 +50,8 @@ class Parser {
     void hpet(uint64_t address, Bytes bytes);
     void mcfg(uint64_t address, Bytes bytes);
     void fadt(uint64_t address, Bytes bytes);
-    AcpiRegister place(uint64_t table, Bytes bytes, size_t generic_offset, size_t old_offset, uint8_t bits);
+    AcpiRegister place(uint64_t table, Bytes bytes, size_t generic_offset, size_t old_offset,
+                       uint8_t bits);
     void find_s5(Bytes aml);
     bool read_s5(Bytes package);
 
@@ -65,8 +67,8 @@ class Parser {
     bool have_madt_ = false, have_hpet_ = false, have_mcfg_ = false;
 };
 
-/// The whole table at `address` if it has that signature, a sane length and a right checksum; else a fault
-/// and none.
+/// The whole table at `address` if it has that signature, a sane length and a right checksum; else
+/// a fault and none.
 Bytes Parser::open(uint64_t address, std::string_view signature) {
     Bytes header = memory_(address, header_length);
     if (header.empty()) {
@@ -75,7 +77,8 @@ Bytes Parser::open(uint64_t address, std::string_view signature) {
     }
     if (!starts_with(header, signature)) {
         fault(signature, address,
-              {"a table has another signature than the one expected there", field<uint32_t>(header, 0)});
+              {"a table has another signature than the one expected there",
+               field<uint32_t>(header, 0)});
         return {};
     }
     uint32_t length = field<uint32_t>(header, 4);
@@ -98,7 +101,8 @@ Bytes Parser::open(uint64_t address, std::string_view signature) {
 Result<void> Parser::run(Bytes rsdp, uint64_t rsdp_address) {
     if (rsdp.size() < short_rsdp) return Error{"the RSDP is shorter than 20 bytes", rsdp.size()};
     if (!starts_with(rsdp, "RSD PTR "sv)) return Error{"no RSDP at this address", rsdp_address};
-    if (!sums_to_zero(rsdp.first(short_rsdp))) return Error{"the RSDP has a wrong checksum", rsdp_address};
+    if (!sums_to_zero(rsdp.first(short_rsdp)))
+        return Error{"the RSDP has a wrong checksum", rsdp_address};
 
     uint8_t revision = rsdp[15];
     if (revision >= 2 && rsdp.size() >= full_rsdp) {
@@ -132,7 +136,8 @@ bool Parser::walk(uint64_t root, std::string_view signature, size_t width) {
     // A few machines keep _S5_ in an SSDT.
     for (size_t i = 0; i < count && !acpi_.fixed.s5_known; ++i)
         if (starts_with(memory_(entry(i), header_length), "SSDT"sv))
-            if (Bytes ssdt = open(entry(i), "SSDT"sv); !ssdt.empty()) find_s5(ssdt.subspan(header_length));
+            if (Bytes ssdt = open(entry(i), "SSDT"sv); !ssdt.empty())
+                find_s5(ssdt.subspan(header_length));
     return true;
 }
 
@@ -155,7 +160,8 @@ void Parser::table(uint64_t address) {
 // MADT, section 5.2.12.
 void Parser::madt(uint64_t address, Bytes bytes) {
     constexpr size_t first_entry = 44;
-    if (bytes.size() < first_entry) return fault("APIC"sv, address, {"the MADT is too short", bytes.size()});
+    if (bytes.size() < first_entry)
+        return fault("APIC"sv, address, {"the MADT is too short", bytes.size()});
     acpi_.local_apic_address = field<uint32_t>(bytes, 36);
     acpi_.dual_8259 = (field<uint32_t>(bytes, 40) & 1) != 0;
     for (Bytes rest = bytes.subspan(first_entry); !rest.empty();) {
@@ -167,14 +173,18 @@ void Parser::madt(uint64_t address, Bytes bytes) {
         rest = rest.subspan(length);
     }
     if (acpi_.cpus.dropped() != 0)
-        fault("APIC"sv, address, {"processors beyond the 64th are not listed", acpi_.cpus.dropped()});
+        fault("APIC"sv, address,
+              {"processors beyond the 64th are not listed", acpi_.cpus.dropped()});
 }
 
 void Parser::madt_entry(uint64_t address, Bytes entry) {
-    constexpr struct { uint8_t type, length; } lengths[] = {{0, 8}, {1, 12}, {2, 10}, {5, 12}, {9, 16}};
+    constexpr struct {
+        uint8_t type, length;
+    } lengths[] = {{0, 8}, {1, 12}, {2, 10}, {5, 12}, {9, 16}};
     for (auto [type, length] : lengths)
         if (entry[0] == type && entry.size() < length)
-            return fault("APIC"sv, address, {"a MADT entry is shorter than its type needs", entry.size()});
+            return fault("APIC"sv, address,
+                         {"a MADT entry is shorter than its type needs", entry.size()});
     auto add_cpu = [&](uint32_t id, uint32_t flags) {
         if ((flags & 1) == 0) return;
         for (uint32_t known : acpi_.cpus)
@@ -214,8 +224,10 @@ void Parser::madt_entry(uint64_t address, Bytes entry) {
 
 // HPET table, HPET specification section 3.2.4.
 void Parser::hpet(uint64_t address, Bytes bytes) {
-    if (bytes.size() < 56) return fault("HPET"sv, address, {"the HPET table is too short", bytes.size()});
-    if (bytes[40] != 0) return fault("HPET"sv, address, {"the HPET is not in memory space", bytes[40]});
+    if (bytes.size() < 56)
+        return fault("HPET"sv, address, {"the HPET table is too short", bytes.size()});
+    if (bytes[40] != 0)
+        return fault("HPET"sv, address, {"the HPET is not in memory space", bytes[40]});
     acpi_.hpet_address = field<uint64_t>(bytes, 44);
     acpi_.hpet_min_tick = field<uint16_t>(bytes, 53);
 }
@@ -230,7 +242,8 @@ void Parser::mcfg(uint64_t address, Bytes bytes) {
             fault("MCFG"sv, address, {"a configuration space range cannot be taken", e.base});
     }
     if (bytes.size() < first_entry || (bytes.size() - first_entry) % entry_length != 0)
-        fault("MCFG"sv, address, {"the MCFG's length is not a whole number of entries", bytes.size()});
+        fault("MCFG"sv, address,
+              {"the MCFG's length is not a whole number of entries", bytes.size()});
 }
 
 /// A register by its generic address where the FADT has one, else by its old 32-bit port number.
@@ -239,7 +252,8 @@ AcpiRegister Parser::place(uint64_t table, Bytes bytes, size_t generic_offset, s
     AcpiRegister r;
     uint64_t address = field<uint64_t>(bytes, generic_offset + 4);
     if (address != 0) {
-        r = {static_cast<AcpiRegister::Space>(bytes[generic_offset]), bytes[generic_offset + 1], address};
+        r = {static_cast<AcpiRegister::Space>(bytes[generic_offset]), bytes[generic_offset + 1],
+             address};
     } else if (old_offset != 0) {
         r = {AcpiRegister::Space::io, bits, field<uint32_t>(bytes, old_offset)};
     }
@@ -248,7 +262,8 @@ AcpiRegister Parser::place(uint64_t table, Bytes bytes, size_t generic_offset, s
         return {};
     }
     if (r && static_cast<uint8_t>(r.space) > 2) {
-        fault("FACP"sv, table, {"a register is in an address space that is not supported", r.address});
+        fault("FACP"sv, table,
+              {"a register is in an address space that is not supported", r.address});
         return {};
     }
     return r;
@@ -281,13 +296,16 @@ void Parser::fadt(uint64_t address, Bytes bytes) {
     if (Bytes b = open(dsdt, "DSDT"sv); !b.empty()) find_s5(b.subspan(header_length));
 }
 
-/// Looks for Name(_S5_, Package...) (section 20.2.5.1): NameOp, an optional root prefix, the name, PackageOp.
-/// A scan finds it without an AML interpreter, because the object's contents are constants (section 7.4.2).
+/// Looks for Name(_S5_, Package...) (section 20.2.5.1): NameOp, an optional root prefix, the name,
+/// PackageOp. A scan finds it without an AML interpreter, because the object's contents are
+/// constants (section 7.4.2).
 void Parser::find_s5(Bytes aml) {
     constexpr uint8_t name_op = 0x08, package_op = 0x12;
     for (size_t at = 1; at + 5 < aml.size(); ++at) {
-        if (aml[at] != '_' || !starts_with(aml.subspan(at), "_S5_"sv) || aml[at + 4] != package_op) continue;
-        bool named = aml[at - 1] == name_op || (at >= 2 && aml[at - 1] == '\\' && aml[at - 2] == name_op);
+        if (aml[at] != '_' || !starts_with(aml.subspan(at), "_S5_"sv) || aml[at + 4] != package_op)
+            continue;
+        bool named =
+            aml[at - 1] == name_op || (at >= 2 && aml[at - 1] == '\\' && aml[at - 2] == name_op);
         if (named && read_s5(aml.subspan(at + 5))) return;
     }
 }
@@ -352,7 +370,8 @@ Result<Acpi> Acpi::parse(const PhysicalMemory& memory, uint64_t rsdp_address) {
     // A later revision's structure may be longer than this one's.
     uint32_t length = field<uint32_t>(rsdp, 20);
     if (length > full_rsdp && length <= 4096)
-        if (std::span<const uint8_t> longer = memory(rsdp_address, length); !longer.empty()) rsdp = longer;
+        if (std::span<const uint8_t> longer = memory(rsdp_address, length); !longer.empty())
+            rsdp = longer;
     Acpi acpi;
     if (auto done = Parser(memory, acpi).run(rsdp, rsdp_address); !done) return done.error();
     return acpi;

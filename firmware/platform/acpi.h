@@ -1,7 +1,7 @@
-// The ACPI tables a measuring machine needs: who the processors are, where APICs and HPET lie, how to power
-// off. Source: ACPI Specification 6.5, chapter 5 (tables), chapter 4 (fixed hardware), chapter 20 (AML
-// encoding); IA-PC HPET Specification 1.0a section 3.2.4; PCI Firmware Specification 3.2 section 4.1.2
-// (MCFG).
+// The ACPI tables a measuring machine needs: who the processors are, where APICs and HPET lie, how
+// to power off. Source: ACPI Specification 6.5, chapter 5 (tables), chapter 4 (fixed hardware),
+// chapter 20 (AML encoding); IA-PC HPET Specification 1.0a section 3.2.4; PCI Firmware
+// Specification 3.2 section 4.1.2 (MCFG).
 #pragma once
 #include <array>
 #include <cstddef>
@@ -14,8 +14,8 @@
 
 namespace doorbell::platform {
 
-/// Physical memory as the parser may see it: a function that gives `length` bytes at `address`, or an empty
-/// span where any of them lies outside of what may be read.
+/// Physical memory as the parser may see it: a function that gives `length` bytes at `address`, or
+/// an empty span where any of them lies outside of what may be read.
 class PhysicalMemory {
   public:
     using Read = std::span<const uint8_t> (*)(void* context, uint64_t address, uint64_t length);
@@ -71,8 +71,8 @@ struct AcpiIoApic {
     uint32_t gsi_base = 0;  ///< the global system interrupt of its input 0
 };
 
-/// Where an ISA interrupt really arrives (MADT type 2, section 5.2.12.5). "Conforms to the bus" is resolved:
-/// ISA is active high, edge.
+/// Where an ISA interrupt really arrives (MADT type 2, section 5.2.12.5). "Conforms to the bus" is
+/// resolved: ISA is active high, edge.
 struct AcpiOverride {
     uint8_t irq = 0;
     uint32_t gsi = 0;
@@ -119,7 +119,8 @@ struct Acpi {
     /// Parses from the RSDP at a physical address. Error: no usable RSDP, or no usable RSDT/XSDT.
     static Result<Acpi> parse(const PhysicalMemory& memory, uint64_t rsdp_address);
     /// The same with a copy of the RSDP (multiboot2 hands one over): 20 bytes or more.
-    static Result<Acpi> parse_rsdp_bytes(const PhysicalMemory& memory, std::span<const uint8_t> rsdp);
+    static Result<Acpi> parse_rsdp_bytes(const PhysicalMemory& memory,
+                                         std::span<const uint8_t> rsdp);
     /// Looks for the RSDP where a BIOS leaves it: the first KiB of the EBDA, then 0xE0000-0xFFFFF
     /// (section 5.2.5.1). Error: there is none.
     static Result<uint64_t> find_rsdp(const PhysicalMemory& memory);

@@ -4,8 +4,8 @@ namespace doorbell::platform {
 namespace {
 
 // Bits of a timer's configuration (section 2.3.8).
-constexpr uint32_t level = 1u << 1, interrupt_enable = 1u << 2, periodic = 1u << 3, mode_32 = 1u << 8,
-                   route_field = 0x1Fu << 9, fsb_enable = 1u << 14;
+constexpr uint32_t level = 1u << 1, interrupt_enable = 1u << 2, periodic = 1u << 3,
+                   mode_32 = 1u << 8, route_field = 0x1Fu << 9, fsb_enable = 1u << 14;
 
 // Reads of the counter within which it must have moved; the slowest counter ticks every 100 ns.
 constexpr unsigned most_reads = 10000;
@@ -37,7 +37,8 @@ Result<Hpet> Hpet::bring_up(cpu::Mmio registers) {
 uint64_t Hpet::counter() const {
     if (!wide_) return counter32();
     for (;;) {
-        // Ends: the upper half moves every 7 minutes at most (2^32 ticks of 100 ns; 0.1 ns would be 0.4 s).
+        // Ends: the upper half moves every 7 minutes at most (2^32 ticks of 100 ns; 0.1 ns would be
+        // 0.4 s).
         uint32_t high = registers_.read32(main_counter + 4);
         uint32_t low = counter32();
         if (registers_.read32(main_counter + 4) == high) return uint64_t{high} << 32 | low;
@@ -58,8 +59,8 @@ Result<void> Hpet::configure(unsigned n, unsigned input, Trigger trigger) const 
     // 32-bit mode, so that one 32-bit store arms it.
     uint32_t value = keep | mode_32 | input << 9 | (trigger == Trigger::level ? level : 0);
     registers_.write32(timer_configuration(n), value);
-    // Far from now, so that enabling the interrupt cannot fire at once; half the range, because a value
-    // beyond that counts as passed in some emulators.
+    // Far from now, so that enabling the interrupt cannot fire at once; half the range, because a
+    // value beyond that counts as passed in some emulators.
     arm_one_shot(n, counter32() + 0x7FFFFFFF);
     clear(n);
     registers_.write32(timer_configuration(n), value | interrupt_enable);
@@ -74,9 +75,10 @@ void Hpet::silence(unsigned n) const {
 }
 
 cpu::ReferenceCounter Hpet::reference() {
-    return {"hpet",     [](void* self) -> uint64_t { return static_cast<Hpet*>(self)->counter32(); },
-            this,       1000000000000000,
-            period_fs_, 0xFFFFFFFF};
+    return {
+        "hpet",     [](void* self) -> uint64_t { return static_cast<Hpet*>(self)->counter32(); },
+        this,       1000000000000000,
+        period_fs_, 0xFFFFFFFF};
 }
 
 }  // namespace doorbell::platform

@@ -1,5 +1,5 @@
-// How an interrupt line signals: shared by the ACPI tables that describe lines and the IOAPIC that takes
-// them.
+// How an interrupt line signals: shared by the ACPI tables that describe lines and the IOAPIC that
+// takes them.
 #pragma once
 #include <cstdint>
 

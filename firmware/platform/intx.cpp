@@ -5,7 +5,8 @@ namespace {
 
 /// ISA interrupts are 0 to 15; PCI's own are routed behind them.
 constexpr uint32_t first_pci_interrupt = 16;
-/// A wire's change is at the local APIC within microseconds; emulated cards may hold it back for 128 of them.
+/// A wire's change is at the local APIC within microseconds; emulated cards may hold it back for
+/// 128 of them.
 constexpr uint64_t window_us = 200;
 
 class Search {
@@ -21,7 +22,8 @@ class Search {
         }
         if (auto pulled = wire_.pull(); !pulled) return pulled.error();
         bool found = reports(io, input, polarity);
-        // The input is masked and the wire at rest before the EOI reaches the I/O APIC: it ends there.
+        // The input is masked and the wire at rest before the EOI reaches the I/O APIC: it ends
+        // there.
         wire_.let_go();
         if (found) wire_.take();
         return found;
@@ -30,9 +32,11 @@ class Search {
 
   private:
     bool reports(const IoApic& io, unsigned input, Polarity polarity) const {
-        if (!io.route(input, s_.vector, s_.apic.id(), polarity, Trigger::level, false)) return false;
+        if (!io.route(input, s_.vector, s_.apic.id(), polarity, Trigger::level, false))
+            return false;
         bool reported = false;
-        for (uint64_t start = s_.tsc(), limit = s_.tsc_hz / 1000000 * window_us; !reported && s_.tsc() - start < limit;)
+        for (uint64_t start = s_.tsc(), limit = s_.tsc_hz / 1000000 * window_us;
+             !reported && s_.tsc() - start < limit;)
             reported = s_.apic.requested(s_.vector);
         io.mask(input);
         return reported;

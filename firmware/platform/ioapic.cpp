@@ -26,10 +26,12 @@ Result<IoApic> IoApic::bring_up(cpu::Mmio registers, uint32_t gsi_base) {
     io.registers_ = registers;
     io.gsi_base_ = gsi_base;
     uint32_t version = io.read(version_register);
-    if (version == 0 || version == ~0u) return Error{"no I/O APIC answers at this address", registers.base()};
+    if (version == 0 || version == ~0u)
+        return Error{"no I/O APIC answers at this address", registers.base()};
     io.inputs_ = (version >> 16 & 0xFF) + 1;
     // 240 is the most that the register index leaves room for.
-    if (io.inputs_ > 240) return Error{"an I/O APIC claims more inputs than it can have", io.inputs_};
+    if (io.inputs_ > 240)
+        return Error{"an I/O APIC claims more inputs than it can have", io.inputs_};
     for (unsigned i = 0; i < io.inputs_; ++i) io.mask(i);
     return io;
 }

@@ -1,5 +1,6 @@
 // The I/O APIC: takes interrupt lines, sends messages to local APICs.
-// Source: Intel 82093AA datasheet (290566), section 3; inputs by the MADT's global system interrupts.
+// Source: Intel 82093AA datasheet (290566), section 3; inputs by the MADT's global system
+// interrupts.
 #pragma once
 #include <cstdint>
 
@@ -19,10 +20,11 @@ class IoApic {
     uint32_t gsi_base() const { return gsi_base_; }
     bool has_gsi(uint32_t gsi) const { return gsi >= gsi_base_ && gsi - gsi_base_ < inputs_; }
 
-    /// Sends `input` as `vector` (16-255) to one local APIC, physical destination, fixed delivery. Error: no
-    /// such input, a vector that is an exception's, an APIC id over 255 (which needs interrupt remapping).
-    Result<void> route(unsigned input, uint8_t vector, uint32_t apic_id, Polarity polarity, Trigger trigger,
-                       bool masked) const;
+    /// Sends `input` as `vector` (16-255) to one local APIC, physical destination, fixed delivery.
+    /// Error: no such input, a vector that is an exception's, an APIC id over 255 (which needs
+    /// interrupt remapping).
+    Result<void> route(unsigned input, uint8_t vector, uint32_t apic_id, Polarity polarity,
+                       Trigger trigger, bool masked) const;
     /// No effect where there is no such input.
     void mask(unsigned input) const { set_mask(input, true); }
     void unmask(unsigned input) const { set_mask(input, false); }

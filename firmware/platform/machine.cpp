@@ -5,7 +5,8 @@
 #include "firmware/platform/pic.h"
 
 extern "C" {
-extern char image_start[], text_start[], text_end[], user_text_start[], user_text_end[], image_end[];
+extern char image_start[], text_start[], text_end[], user_text_start[], user_text_end[],
+    image_end[];
 extern const uint64_t guard_pages[];
 }
 
@@ -26,7 +27,8 @@ Arena find_arena(const Handover& handover) {
     for (const MemoryRegion& r : handover.memory) {
         if (!r.usable()) continue;
         uint64_t start = page_up(r.base), end = page_down(r.end() < four_gib ? r.end() : four_gib);
-        if (start < address_of(image_end) && end > address_of(image_start)) start = address_of(image_end);
+        if (start < address_of(image_end) && end > address_of(image_start))
+            start = address_of(image_end);
         // The first MiB belongs to firmware and to old devices.
         if (start < (1u << 20)) start = 1u << 20;
         if (end > start && end - start > best_end - best_start) best_start = start, best_end = end;
@@ -34,7 +36,8 @@ Arena find_arena(const Handover& handover) {
     return Arena(best_start, best_end);
 }
 
-/// ACPI tables lie where the boot loader's map says anything at all, or in the BIOS area below 1 MiB.
+/// ACPI tables lie where the boot loader's map says anything at all, or in the BIOS area below 1
+/// MiB.
 std::span<const uint8_t> read_physical(void* context, uint64_t address, uint64_t length) {
     auto& handover = *static_cast<const Handover*>(context);
     auto inside = [&](uint64_t start, uint64_t end) {
@@ -62,26 +65,30 @@ Result<void> build_tables(Machine& m, const Handover& handover) {
         mapped = m.tables.map_identity(start, end - start, data);
         if (!mapped) return mapped;
     }
-    // The image itself: nothing is both writable and executable, address 0 and the pages under stacks fault.
-    mapped = m.tables.map_identity(address_of(image_start), address_of(text_start) - address_of(image_start),
+    // The image itself: nothing is both writable and executable, address 0 and the pages under
+    // stacks fault.
+    mapped = m.tables.map_identity(address_of(image_start),
+                                   address_of(text_start) - address_of(image_start),
                                    PageFlags::no_execute);
     if (mapped)
-        mapped =
-            m.tables.map_identity(address_of(text_start), address_of(text_end) - address_of(text_start), 0);
+        mapped = m.tables.map_identity(address_of(text_start),
+                                       address_of(text_end) - address_of(text_start), 0);
     if (mapped)
-        mapped =
-            m.tables.map_identity(address_of(user_text_start), address_of(user_text_end) - address_of(user_text_start), PageFlags::user);
+        mapped = m.tables.map_identity(address_of(user_text_start),
+                                       address_of(user_text_end) - address_of(user_text_start),
+                                       PageFlags::user);
     if (mapped)
-        mapped =
-            m.tables.map_identity(address_of(user_text_end), address_of(image_end) - address_of(user_text_end), data);
+        mapped = m.tables.map_identity(address_of(user_text_end),
+                                       address_of(image_end) - address_of(user_text_end), data);
     for (const uint64_t* guard = guard_pages; mapped && *guard != 0; ++guard)
         mapped = m.tables.unmap(*guard, 4096);
     if (mapped) mapped = m.tables.unmap(0, 4096);
     return mapped;
 }
 
-/// AMD: LFENCE waits only where DE_CFG (MSR C001_1029) bit 1 says so, on families that have it ("Software
-/// Techniques for Managing Speculation on AMD Processors"). Under a hypervisor that register is the host's.
+/// AMD: LFENCE waits only where DE_CFG (MSR C001_1029) bit 1 says so, on families that have it
+/// ("Software Techniques for Managing Speculation on AMD Processors"). Under a hypervisor that
+/// register is the host's.
 const char* make_lfence_serializing(const cpu::Features& f) {
     constexpr uint32_t de_cfg = 0xC0011029;
     constexpr uint64_t lfence_serialize = 2;
@@ -96,13 +103,14 @@ const char* make_lfence_serializing(const cpu::Features& f) {
     return "DE_CFG[1] set here";
 }
 
-/// Finds the network cards and maps their registers, once and for all: page tables that are made later, inside a
-/// case, would be given back with the case's memory.
+/// Finds the network cards and maps their registers, once and for all: page tables that are made
+/// later, inside a case, would be given back with the case's memory.
 void find_network(Machine& m) {
     m.pci = PciConfig(cpu::Ports{});
     for (const AcpiEcam& ecam : m.acpi.ecam) {
-        auto window = m.map_registers(ecam.base + (static_cast<uint64_t>(ecam.first_bus) << 20),
-                                      static_cast<uint64_t>(ecam.last_bus - ecam.first_bus + 1) << 20);
+        auto window =
+            m.map_registers(ecam.base + (static_cast<uint64_t>(ecam.first_bus) << 20),
+                            static_cast<uint64_t>(ecam.last_bus - ecam.first_bus + 1) << 20);
         if (window) m.pci.add(ecam, *window);
     }
     constexpr uint8_t network_class = 0x02;
@@ -130,7 +138,8 @@ Result<void> Machine::bring_up(const Handover& handover) {
     if (arena.left() < (16u << 20))
         return Error{"less than 16 MiB of usable memory below 4 GiB", arena.left()};
 
-    // ACPI first: the BIOS area in page 0 may have to be read, which the image's own tables leave out.
+    // ACPI first: the BIOS area in page 0 may have to be read, which the image's own tables leave
+    // out.
     PhysicalMemory memory(read_physical, const_cast<Handover*>(&handover));
     Result<Acpi> parsed = Error{"no RSDP"};
     if (!handover.rsdp_copy.empty()) {
@@ -182,14 +191,16 @@ Result<void> Machine::bring_up(const Handover& handover) {
     if (hpet) references[count++] = hpet->reference();
     if (pm_timer) references[count++] = pm_timer->reference();
     if (pit) references[count++] = pit->reference();
-    // Under emulation every look at a device is slow, and no precision is to be had by looking longer.
+    // Under emulation every look at a device is slow, and no precision is to be had by looking
+    // longer.
     cpu::Calibration how;
     if (features.tcg()) how.window_us = 2000;
     auto clock = cpu::establish(cpu::Cpuid{}, cpu::Tsc{}, {references, count}, how);
     if (!clock) return clock.error();
     tsc = *clock;
 
-    auto rate = cpu::measure_apic_timer(*apic.device, cpu::Tsc{}, tsc.hz / (features.tcg() ? 1000 : 100));
+    auto rate =
+        cpu::measure_apic_timer(*apic.device, cpu::Tsc{}, tsc.hz / (features.tcg() ? 1000 : 100));
     if (!rate) return rate.error();
     apic_rate = *rate;
     return {};
@@ -205,15 +216,16 @@ Result<void> Machine::route_isa(uint8_t irq, uint8_t vector, bool masked) const 
     AcpiOverride line = acpi.isa(irq);
     const IoApic* io = io_apic_for(line.gsi);
     if (io == nullptr) return Error{"no IOAPIC input for this ISA interrupt", irq};
-    return io->route(line.gsi - io->gsi_base(), vector, apic->id(), line.polarity, line.trigger, masked);
+    return io->route(line.gsi - io->gsi_base(), vector, apic->id(), line.polarity, line.trigger,
+                     masked);
 }
 
 Result<cpu::Mmio> Machine::map_registers(uint64_t address, uint64_t bytes) {
     uint64_t start = page_down(address), end = page_up(address + bytes);
     if (end <= start || end > (1ull << features.physical_bits))
         return Error{"registers lie outside physical memory", address};
-    auto mapped = tables.map_identity(start, end - start,
-                                      PageFlags::writable | PageFlags::no_execute | PageFlags::uncached);
+    auto mapped = tables.map_identity(
+        start, end - start, PageFlags::writable | PageFlags::no_execute | PageFlags::uncached);
     if (!mapped) return mapped.error();
     for (uint64_t a = start; a < end; a += 4096) cpu::invalidate_page(a);
     return cpu::Mmio(address);

@@ -61,15 +61,15 @@ struct Machine {
     Machine() = default;
     Machine(const Machine&) = delete;
 
-    /// Brings everything up in place: page permissions, ACPI, interrupt controllers, timers, the TSC's rate.
-    /// What is missing stays absent with its reason. Error: no memory, no local APIC, or no way to tell the
-    /// TSC's rate; then nothing can be measured.
+    /// Brings everything up in place: page permissions, ACPI, interrupt controllers, timers, the
+    /// TSC's rate. What is missing stays absent with its reason. Error: no memory, no local APIC,
+    /// or no way to tell the TSC's rate; then nothing can be measured.
     Result<void> bring_up(const Handover& handover);
 
     /// The IOAPIC and its input that carry a global system interrupt; null where none does.
     const IoApic* io_apic_for(uint32_t gsi) const;
-    /// Routes an ISA interrupt as the MADT says to `vector` of this processor, masked or not. Error: no
-    /// IOAPIC has that input.
+    /// Routes an ISA interrupt as the MADT says to `vector` of this processor, masked or not.
+    /// Error: no IOAPIC has that input.
     Result<void> route_isa(uint8_t irq, uint8_t vector, bool masked) const;
     /// Maps a device's registers, uncached, at their own address.
     Result<cpu::Mmio> map_registers(uint64_t address, uint64_t bytes);

@@ -9,8 +9,8 @@
 
 namespace doorbell::platform {
 
-/// A stretch of physical memory, as firmware describes it. Types as in ACPI 6.5, table 15.2: 1 usable, 3 ACPI
-/// tables, 4 ACPI non-volatile storage, everything else reserved.
+/// A stretch of physical memory, as firmware describes it. Types as in ACPI 6.5, table 15.2: 1
+/// usable, 3 ACPI tables, 4 ACPI non-volatile storage, everything else reserved.
 struct MemoryRegion {
     uint64_t base = 0;
     uint64_t length = 0;
@@ -20,14 +20,15 @@ struct MemoryRegion {
     uint64_t end() const { return base + length; }
 };
 
-/// Memory handed out from one stretch, upwards, never freed singly: a caller marks a place and later goes
-/// back to it. Identity-mapped, so addresses are pointers.
+/// Memory handed out from one stretch, upwards, never freed singly: a caller marks a place and
+/// later goes back to it. Identity-mapped, so addresses are pointers.
 class Arena {
   public:
     Arena() = default;
     Arena(uint64_t start, uint64_t end) : next_(start), end_(end) {}
 
-    /// `bytes` at a multiple of `alignment` (a power of two), not cleared; 0 when there is too little left.
+    /// `bytes` at a multiple of `alignment` (a power of two), not cleared; 0 when there is too
+    /// little left.
     uint64_t take(uint64_t bytes, uint64_t alignment = 16) {
         uint64_t at = (next_ + alignment - 1) & ~(alignment - 1);
         if (at < next_ || at > end_ || bytes > end_ - at) return 0;
@@ -37,14 +38,16 @@ class Arena {
     /// One zeroed 4 KiB frame, or 0.
     uint64_t frame() {
         uint64_t at = take(4096, 4096);
-        for (uint64_t i = 0; at != 0 && i < 512; ++i) reinterpret_cast<volatile uint64_t*>(at)[i] = 0;
+        for (uint64_t i = 0; at != 0 && i < 512; ++i)
+            reinterpret_cast<volatile uint64_t*>(at)[i] = 0;
         return at;
     }
     /// An object made in the arena; null when there is no room. It is never destroyed.
     template <class T, class... Arguments>
     T* make(Arguments&&... arguments) {
         uint64_t at = take(sizeof(T), alignof(T) > 64 ? alignof(T) : 64);
-        return at == 0 ? nullptr : new (reinterpret_cast<void*>(at)) T{std::forward<Arguments>(arguments)...};
+        return at == 0 ? nullptr
+                       : new (reinterpret_cast<void*>(at)) T{std::forward<Arguments>(arguments)...};
     }
     /// `count` values of a plain type, zeroed; empty when there is no room.
     template <class T>

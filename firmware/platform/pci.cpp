@@ -23,18 +23,22 @@ constexpr uint64_t ecam_offset(const AcpiEcam& ecam, PciAddress a) {
 
 const PciConfig::Range* PciConfig::range_of(PciAddress a) const {
     for (const Range& r : ranges_)
-        if (a.segment == r.ecam.segment && a.bus >= r.ecam.first_bus && a.bus <= r.ecam.last_bus) return &r;
+        if (a.segment == r.ecam.segment && a.bus >= r.ecam.first_bus && a.bus <= r.ecam.last_bus)
+            return &r;
     return nullptr;
 }
 
 uint32_t PciConfig::read(PciAddress a, uint16_t offset, unsigned bytes) const {
     if (const Range* r = range_of(a)) {
         uint64_t at = ecam_offset(r->ecam, a) + offset;
-        return bytes == 1 ? r->window.read8(at) : bytes == 2 ? r->window.read16(at) : r->window.read32(at);
+        return bytes == 1   ? r->window.read8(at)
+               : bytes == 2 ? r->window.read16(at)
+                            : r->window.read32(at);
     }
     // The ports reach segment 0 and the first 256 bytes only.
     if (a.segment != 0 || offset > 255) return ~0u;
-    ports_.out32(config_address_port, 1u << 31 | a.bus << 16 | a.device << 11 | a.function << 8 | (offset & 0xFC));
+    ports_.out32(config_address_port,
+                 1u << 31 | a.bus << 16 | a.device << 11 | a.function << 8 | (offset & 0xFC));
     uint16_t port = config_data_port + (offset & 3);
     return bytes == 1 ? ports_.in8(port) : bytes == 2 ? ports_.in16(port) : ports_.in32(port);
 }
@@ -49,7 +53,8 @@ void PciConfig::write(PciAddress a, uint16_t offset, unsigned bytes, uint32_t va
         return;
     }
     if (a.segment != 0 || offset > 255) return;
-    ports_.out32(config_address_port, 1u << 31 | a.bus << 16 | a.device << 11 | a.function << 8 | (offset & 0xFC));
+    ports_.out32(config_address_port,
+                 1u << 31 | a.bus << 16 | a.device << 11 | a.function << 8 | (offset & 0xFC));
     uint16_t port = config_data_port + (offset & 3);
     if (bytes == 2)
         ports_.out16(port, static_cast<uint16_t>(value));
@@ -104,7 +109,8 @@ void PciFunction::read_bars() {
             ++i;
         }
         bar.bytes = ~size_mask + 1;
-        if (!std::has_single_bit(bar.bytes) || (bar.address & (bar.bytes - 1)) != 0 || bar.address == 0)
+        if (!std::has_single_bit(bar.bytes) || (bar.address & (bar.bytes - 1)) != 0 ||
+            bar.address == 0)
             bar.kind = PciBar::Kind::bad;
     }
     write16(pci_register::command, command);
@@ -125,7 +131,8 @@ uint16_t PciFunction::capability(uint8_t id, uint16_t after) const {
 }
 
 Result<cpu::Mmio> PciFunction::registers(unsigned i, uint64_t offset, uint64_t bytes) const {
-    if (i >= 6 || bars_[i].kind != PciBar::Kind::memory) return Error{"PCI: no memory behind this BAR", i};
+    if (i >= 6 || bars_[i].kind != PciBar::Kind::memory)
+        return Error{"PCI: no memory behind this BAR", i};
     const PciBar& bar = bars_[i];
     if (!bar.mapped) return Error{"PCI: this BAR could not be mapped", bar.address};
     if (offset > bar.bytes || bytes > bar.bytes - offset)
@@ -139,11 +146,13 @@ void PciFunction::change_command(uint16_t set, uint16_t clear) const {
 }
 
 void PciFunction::clear_message(uint8_t capability_id, uint16_t enable) const {
-    if (uint16_t at = capability(capability_id)) write16(at + 2, static_cast<uint16_t>(read16(at + 2) & ~enable));
+    if (uint16_t at = capability(capability_id))
+        write16(at + 2, static_cast<uint16_t>(read16(at + 2) & ~enable));
 }
 
 Result<void> PciFunction::enable() const {
-    if (read16(pci_register::vendor) == nobody) return Error{"PCI: the function has vanished (reads as all ones)"};
+    if (read16(pci_register::vendor) == nobody)
+        return Error{"PCI: the function has vanished (reads as all ones)"};
     constexpr uint16_t wanted = pci_command::memory | pci_command::bus_master;
     change_command(wanted | pci_command::interrupt_disable, 0);
     uint16_t command = read16(pci_register::command);
@@ -155,8 +164,10 @@ void PciFunction::disable() const {
     if (read16(pci_register::vendor) == nobody) return;
     change_command(pci_command::interrupt_disable, pci_command::bus_master);
     clear_message(pci_capability::msi, msi_enable);
-    // MSI-X is masked as a whole, not disabled: QEMU's e1000e aborts if it is disabled while an interrupt is throttled.
-    if (uint16_t at = capability(pci_capability::msix)) write16(at + 2, read16(at + 2) | msix_mask_all);
+    // MSI-X is masked as a whole, not disabled: QEMU's e1000e aborts if it is disabled while an
+    // interrupt is throttled.
+    if (uint16_t at = capability(pci_capability::msix))
+        write16(at + 2, read16(at + 2) | msix_mask_all);
 }
 
 Result<void> PciFunction::route_msi(uint8_t vector, uint32_t apic_id) const {
@@ -164,7 +175,8 @@ Result<void> PciFunction::route_msi(uint8_t vector, uint32_t apic_id) const {
     uint16_t at = capability(pci_capability::msi);
     if (at == 0) return Error{"the card has no MSI"};
     clear_message(pci_capability::msix, msix_enable);
-    // Section 6.8.1: control at +2 (bit 0 enable, bits 6:4 messages granted, bit 7 64-bit address, bit 8 masks).
+    // Section 6.8.1: control at +2 (bit 0 enable, bits 6:4 messages granted, bit 7 64-bit address,
+    // bit 8 masks).
     uint16_t control = read16(at + 2);
     bool wide = (control & 1 << 7) != 0;
     write32(at + 4, static_cast<uint32_t>(message_address | apic_id << 12));
@@ -179,7 +191,8 @@ Result<void> PciFunction::route_msix(unsigned entry, uint8_t vector, uint32_t ap
     if (apic_id > 255) return Error{"an APIC id over 255 needs interrupt remapping", apic_id};
     uint16_t at = capability(pci_capability::msix);
     if (at == 0) return Error{"the card has no MSI-X"};
-    // Section 6.8.2: control at +2 (bits 10:0 entries - 1, bit 14 mask all, bit 15 enable), table BAR and offset at +4.
+    // Section 6.8.2: control at +2 (bits 10:0 entries - 1, bit 14 mask all, bit 15 enable), table
+    // BAR and offset at +4.
     uint16_t control = read16(at + 2);
     unsigned entries = (control & 0x7FF) + 1u;
     if (entry >= entries) return Error{"the card's MSI-X table has no such entry", entry};
@@ -196,7 +209,8 @@ Result<void> PciFunction::route_msix(unsigned entry, uint8_t vector, uint32_t ap
     return {};
 }
 
-/// Section 6.2.2, Interrupt Disable; section 6.8.3.3: a function with MSI or MSI-X enabled must not use its pin.
+/// Section 6.2.2, Interrupt Disable; section 6.8.3.3: a function with MSI or MSI-X enabled must not
+/// use its pin.
 Result<void> PciFunction::route_intx() const {
     if (read8(pci_register::interrupt_pin) == 0) return Error{"the card has no interrupt pin"};
     clear_message(pci_capability::msi, msi_enable);

@@ -1,7 +1,7 @@
-// PCI: who is there, where its registers lie, how it interrupts. Configuration space by ECAM where the MCFG table
-// gives it, by ports 0xCF8/0xCFC otherwise.
-// Source: PCI Local Bus Specification 3.0 (chapter 6: configuration space, capabilities, MSI, MSI-X), PCI Express
-// Base Specification 3.0 (section 7.2.2: ECAM), PCI Firmware Specification 3.2 (section 4.1.2: MCFG).
+// PCI: who is there, where its registers lie, how it interrupts. Configuration space by ECAM where
+// the MCFG table gives it, by ports 0xCF8/0xCFC otherwise. Source: PCI Local Bus Specification 3.0
+// (chapter 6: configuration space, capabilities, MSI, MSI-X), PCI Express Base Specification 3.0
+// (section 7.2.2: ECAM), PCI Firmware Specification 3.2 (section 4.1.2: MCFG).
 #pragma once
 #include <cstdint>
 
@@ -19,12 +19,13 @@ struct PciAddress {
 
 /// Registers of configuration space that are used here (PCI 3.0, figure 6-1 and section 6.2).
 namespace pci_register {
-inline constexpr uint16_t vendor = 0x00, device = 0x02, command = 0x04, status = 0x06, revision = 0x08, header_type = 0x0E,
-                          bar0 = 0x10, secondary_bus = 0x19, capabilities = 0x34, interrupt_line = 0x3C,
-                          interrupt_pin = 0x3D;
+inline constexpr uint16_t vendor = 0x00, device = 0x02, command = 0x04, status = 0x06,
+                          revision = 0x08, header_type = 0x0E, bar0 = 0x10, secondary_bus = 0x19,
+                          capabilities = 0x34, interrupt_line = 0x3C, interrupt_pin = 0x3D;
 }
 namespace pci_command {
-inline constexpr uint16_t io = 1 << 0, memory = 1 << 1, bus_master = 1 << 2, interrupt_disable = 1 << 10;
+inline constexpr uint16_t io = 1 << 0, memory = 1 << 1, bus_master = 1 << 2,
+                          interrupt_disable = 1 << 10;
 }
 /// Capability ids (PCI 3.0, appendix H).
 namespace pci_capability {
@@ -40,11 +41,19 @@ class PciConfig {
     void add(const AcpiEcam& ecam, cpu::Mmio window) { ranges_.add({ecam, window}); }
 
     /// Offsets in bytes, naturally aligned. A function that is not there reads as all ones.
-    uint8_t read8(PciAddress a, uint16_t offset) const { return static_cast<uint8_t>(read(a, offset, 1)); }
-    uint16_t read16(PciAddress a, uint16_t offset) const { return static_cast<uint16_t>(read(a, offset, 2)); }
+    uint8_t read8(PciAddress a, uint16_t offset) const {
+        return static_cast<uint8_t>(read(a, offset, 1));
+    }
+    uint16_t read16(PciAddress a, uint16_t offset) const {
+        return static_cast<uint16_t>(read(a, offset, 2));
+    }
     uint32_t read32(PciAddress a, uint16_t offset) const { return read(a, offset, 4); }
-    void write16(PciAddress a, uint16_t offset, uint16_t value) const { write(a, offset, 2, value); }
-    void write32(PciAddress a, uint16_t offset, uint32_t value) const { write(a, offset, 4, value); }
+    void write16(PciAddress a, uint16_t offset, uint16_t value) const {
+        write(a, offset, 2, value);
+    }
+    void write32(PciAddress a, uint16_t offset, uint32_t value) const {
+        write(a, offset, 4, value);
+    }
     bool by_ecam(PciAddress a) const { return range_of(a) != nullptr; }
 
   private:
@@ -66,7 +75,7 @@ struct PciBar {
     Kind kind = Kind::none;
     bool prefetchable = false;
     uint64_t address = 0, bytes = 0;
-    cpu::Mmio window;     ///< of use once `mapped`
+    cpu::Mmio window;  ///< of use once `mapped`
     bool mapped = false;
 };
 
@@ -74,8 +83,9 @@ struct PciBar {
 class PciFunction {
   public:
     PciFunction() = default;
-    /// Reads ids and sizes the BARs; decoding is off while a BAR holds ones (PCI 3.0, section 6.2.5.1). A BAR that
-    /// cannot be (a size that is no power of two, an address that is no multiple of it) is Kind::bad.
+    /// Reads ids and sizes the BARs; decoding is off while a BAR holds ones (PCI 3.0,
+    /// section 6.2.5.1). A BAR that cannot be (a size that is no power of two, an address that is
+    /// no multiple of it) is Kind::bad.
     static PciFunction read(const PciConfig& config, PciAddress address);
 
     PciAddress address() const { return address_; }
@@ -88,28 +98,36 @@ class PciFunction {
     uint8_t read8(uint16_t offset) const { return config_->read8(address_, offset); }
     uint16_t read16(uint16_t offset) const { return config_->read16(address_, offset); }
     uint32_t read32(uint16_t offset) const { return config_->read32(address_, offset); }
-    void write16(uint16_t offset, uint16_t value) const { config_->write16(address_, offset, value); }
-    void write32(uint16_t offset, uint32_t value) const { config_->write32(address_, offset, value); }
+    void write16(uint16_t offset, uint16_t value) const {
+        config_->write16(address_, offset, value);
+    }
+    void write32(uint16_t offset, uint32_t value) const {
+        config_->write32(address_, offset, value);
+    }
 
-    /// The first capability of that id behind `after` (0: from the start); 0 where there is none. The walk ends after
-    /// as many steps as capabilities fit, so that a list that bites its tail ends too.
+    /// The first capability of that id behind `after` (0: from the start); 0 where there is none.
+    /// The walk ends after as many steps as capabilities fit, so that a list that bites its tail
+    /// ends too.
     uint16_t capability(uint8_t id, uint16_t after = 0) const;
 
     /// `bytes` of BAR `i` from `offset` on. Error: no such memory, not mapped, or beyond its end.
     Result<cpu::Mmio> registers(unsigned i, uint64_t offset, uint64_t bytes) const;
 
-    /// Memory decoding and bus mastering on, INTx off. Error: the function has vanished (reads as all ones), or does
-    /// not take it.
+    /// Memory decoding and bus mastering on, INTx off. Error: the function has vanished (reads as
+    /// all ones), or does not take it.
     Result<void> enable() const;
-    /// Bus mastering and MSI off, MSI-X masked: the function can neither write memory nor interrupt. INTx stays off.
+    /// Bus mastering and MSI off, MSI-X masked: the function can neither write memory nor
+    /// interrupt. INTx stays off.
     void disable() const;
 
-    /// Sends MSI as `vector` to that local APIC, and enables it instead of MSI-X. Error: no MSI, or an APIC id over 255.
+    /// Sends MSI as `vector` to that local APIC, and enables it instead of MSI-X. Error: no MSI, or
+    /// an APIC id over 255.
     Result<void> route_msi(uint8_t vector, uint32_t apic_id) const;
-    /// Sends entry `entry` of the MSI-X table as `vector`, and enables MSI-X with that entry unmasked. Error: no
-    /// MSI-X, no such entry, a table outside of its BAR, an APIC id over 255.
+    /// Sends entry `entry` of the MSI-X table as `vector`, and enables MSI-X with that entry
+    /// unmasked. Error: no MSI-X, no such entry, a table outside of its BAR, an APIC id over 255.
     Result<void> route_msix(unsigned entry, uint8_t vector, uint32_t apic_id) const;
-    /// Lets the function pull its INTx wire, instead of MSI and MSI-X. Error: it has no interrupt pin.
+    /// Lets the function pull its INTx wire, instead of MSI and MSI-X. Error: it has no interrupt
+    /// pin.
     Result<void> route_intx() const;
 
   private:
@@ -124,8 +142,8 @@ class PciFunction {
     PciBar bars_[6];
 };
 
-/// Every function of base class `base_class` (0x02: network) that can be reached from bus 0 over bridges as firmware
-/// left them. A bus is looked at once only, whatever the bridges say.
+/// Every function of base class `base_class` (0x02: network) that can be reached from bus 0 over
+/// bridges as firmware left them. A bus is looked at once only, whatever the bridges say.
 Bounded<PciFunction, 16> find_pci_class(const PciConfig& config, uint8_t base_class);
 
 }  // namespace doorbell::platform

@@ -7,8 +7,8 @@
 
 namespace doorbell::platform {
 
-/// Moves both 8259s to vectors first_vector .. first_vector + 15 (a multiple of 8, at least 32, so that a
-/// spurious interrupt cannot look like an exception) and masks every input.
+/// Moves both 8259s to vectors first_vector .. first_vector + 15 (a multiple of 8, at least 32, so
+/// that a spurious interrupt cannot look like an exception) and masks every input.
 void silence_pics(cpu::Ports ports, uint8_t first_vector);
 
 }  // namespace doorbell::platform

@@ -3,8 +3,8 @@
 namespace doorbell::platform {
 namespace {
 
-// Reads of the counter within which it must have moved: at least 1 us each on a machine, and a tick is 0.84
-// us.
+// Reads of the counter within which it must have moved: at least 1 us each on a machine, and a tick
+// is 0.84 us.
 constexpr unsigned most_reads = 10000;
 
 }  // namespace
@@ -12,7 +12,8 @@ constexpr unsigned most_reads = 10000;
 Result<Pit> Pit::bring_up(cpu::Ports ports) {
     Pit pit;
     pit.ports_ = ports;
-    // Gate 2 on, speaker off; the upper bits of this port are read-only or must be written as they are.
+    // Gate 2 on, speaker off; the upper bits of this port are read-only or must be written as they
+    // are.
     uint8_t gate = ports.in8(gate_port);
     ports.out8(gate_port, static_cast<uint8_t>((gate & 0x0C) | 0x01));
     // Mode 0 goes on counting through the terminal count, modulo 65536.
@@ -31,7 +32,8 @@ Result<void> Pit::wait(uint32_t ticks) const {
     for (unsigned still = 0; seen < ticks;) {
         uint16_t now = free_counter();
         auto step = static_cast<uint16_t>(now - last);
-        if (step == 0 && ++still == most_reads) return Error{"waited for the PIT, which stands still", now};
+        if (step == 0 && ++still == most_reads)
+            return Error{"waited for the PIT, which stands still", now};
         if (step != 0) still = 0;
         seen += step;
         last = now;
@@ -40,9 +42,12 @@ Result<void> Pit::wait(uint32_t ticks) const {
 }
 
 cpu::ReferenceCounter Pit::reference() {
-    return {"pit",          [](void* self) -> uint64_t { return static_cast<Pit*>(self)->free_counter(); },
-            this,           hz_numerator,
-            hz_denominator, 0xFFFF};
+    return {"pit",
+            [](void* self) -> uint64_t { return static_cast<Pit*>(self)->free_counter(); },
+            this,
+            hz_numerator,
+            hz_denominator,
+            0xFFFF};
 }
 
 }  // namespace doorbell::platform

@@ -1,6 +1,6 @@
-// The 8254 programmable interval timer: channel 0 (interrupt 0) as a one-shot timer, channel 2 as a free
-// counter. Source: Intel 8254 datasheet (231164); port 0x61 by the ICH/PCH datasheets (NMI Status and
-// Control).
+// The 8254 programmable interval timer: channel 0 (interrupt 0) as a one-shot timer, channel 2 as a
+// free counter. Source: Intel 8254 datasheet (231164); port 0x61 by the ICH/PCH datasheets (NMI
+// Status and Control).
 #pragma once
 #include <cstdint>
 
@@ -20,8 +20,8 @@ class Pit {
     /// Starts channel 2 as a free 16-bit counter, speaker off. Error: it does not count.
     static Result<Pit> bring_up(cpu::Ports ports);
 
-    /// Channel 0, mode 0 (interrupt on terminal count): OUT, and with it interrupt 0, rises `count` + 1 input
-    /// clocks after the second byte was written. A count of 0 means 65536.
+    /// Channel 0, mode 0 (interrupt on terminal count): OUT, and with it interrupt 0, rises `count`
+    /// + 1 input clocks after the second byte was written. A count of 0 means 65536.
     void arm_one_shot(uint16_t count) const {
         ports_.out8(command_port, 0x30);
         ports_.out8(channel0_port, static_cast<uint8_t>(count));
@@ -38,7 +38,9 @@ class Pit {
     void stop() const { ports_.out8(command_port, 0x30); }
 
     /// Channel 2's count, latched: counts up here (the chip counts down), modulo 65536.
-    uint16_t free_counter() const { return static_cast<uint16_t>(0xFFFF - latched(0x80, channel2_port)); }
+    uint16_t free_counter() const {
+        return static_cast<uint16_t>(0xFFFF - latched(0x80, channel2_port));
+    }
     /// Waits for `ticks` input clocks on the free counter. Error: it stands still.
     Result<void> wait(uint32_t ticks) const;
     /// The free counter as a reference for the TSC; it points at this object.

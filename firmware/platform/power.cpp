@@ -6,7 +6,8 @@ namespace {
 // PM1 control (section 4.8.3.2.1) and sleep control (section 4.8.3.7).
 constexpr uint16_t sci_enable = 1 << 0, sleep_type_field = 7 << 10, sleep_enable = 1 << 13;
 
-/// How long to wait for what ends the machine: reads of port 0x80, which nobody answers, about 1 us each.
+/// How long to wait for what ends the machine: reads of port 0x80, which nobody answers, about 1 us
+/// each.
 constexpr unsigned patience = 1000000;
 
 void linger(cpu::Ports ports) {
@@ -23,8 +24,12 @@ struct Register {
     bool io() const { return where.space == AcpiRegister::Space::io; }
     uint16_t port() const { return static_cast<uint16_t>(where.address); }
     uint16_t read16() const { return io() ? ports.in16(port()) : physical.read16(where.address); }
-    void write16(uint16_t v) const { io() ? ports.out16(port(), v) : physical.write16(where.address, v); }
-    void write8(uint8_t v) const { io() ? ports.out8(port(), v) : physical.write8(where.address, v); }
+    void write16(uint16_t v) const {
+        io() ? ports.out16(port(), v) : physical.write16(where.address, v);
+    }
+    void write8(uint8_t v) const {
+        io() ? ports.out8(port(), v) : physical.write8(where.address, v);
+    }
 };
 
 }  // namespace
@@ -55,8 +60,8 @@ Error power_off(cpu::Ports ports, cpu::Mmio physical, const AcpiFixed& fixed) {
         if (left == 0) return {"waited for SCI_EN after asking for ACPI mode", fixed.smi_command};
     }
     auto sleep = [](const Register& r, uint8_t type, uint16_t enable) {
-        r.write16(
-            static_cast<uint16_t>((r.read16() & ~(sleep_type_field | sleep_enable)) | type << 10 | enable));
+        r.write16(static_cast<uint16_t>((r.read16() & ~(sleep_type_field | sleep_enable)) |
+                                        type << 10 | enable));
     };
     // Types first, then the enable bits: both registers must agree when the first is enabled.
     sleep(a, fixed.s5_a, 0);
@@ -82,7 +87,9 @@ Error reset(cpu::Ports ports, cpu::Mmio physical, const AcpiFixed& fixed) {
     }
     ports.out8(0x64, 0xFE);
     linger(ports);
-    return {"reset register, port 0xCF9 and keyboard controller were tried and the machine is still on"};
+    return {
+        "reset register, port 0xCF9 and keyboard controller were tried and the machine is still "
+        "on"};
 }
 
 void debug_exit(cpu::Ports ports, uint8_t code) { ports.out8(0xF4, code); }

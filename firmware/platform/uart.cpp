@@ -4,8 +4,8 @@ namespace doorbell::platform {
 namespace {
 
 // Registers, by offset from the base; the first two are the divisor while LCR.DLAB is set.
-constexpr uint16_t data = 0, interrupt_enable = 1, fifo_control = 2, interrupt_id = 2, line_control = 3,
-                   modem_control = 4, line_status = 5;
+constexpr uint16_t data = 0, interrupt_enable = 1, fifo_control = 2, interrupt_id = 2,
+                   line_control = 3, modem_control = 4, line_status = 5;
 constexpr uint8_t data_ready = 1 << 0, thr_empty = 1 << 5, transmitter_empty = 1 << 6;
 constexpr uint8_t dlab = 1 << 7, bits_8n1 = 0x03;
 constexpr uint8_t dtr_rts_out2 = 0x0B, loopback = 1 << 4;

@@ -16,12 +16,13 @@ class Uart {
 
     /// A UART that is not there: takes everything and keeps nothing.
     Uart() = default;
-    /// Sets baud (a divisor of 115200), 8n1, FIFOs on, interrupts off, and sends two bytes to itself in
-    /// loopback. Error: nothing there, or it does not hear itself.
+    /// Sets baud (a divisor of 115200), 8n1, FIFOs on, interrupts off, and sends two bytes to
+    /// itself in loopback. Error: nothing there, or it does not hear itself.
     static Result<Uart> bring_up(cpu::Ports ports, uint16_t base, uint32_t baud = 115200);
 
-    /// Sends a byte, waiting for room. False: the UART is gone, because it did not become ready within the
-    /// bound once; from then on nothing is tried, so that a lost line cannot hang the image.
+    /// Sends a byte, waiting for room. False: the UART is gone, because it did not become ready
+    /// within the bound once; from then on nothing is tried, so that a lost line cannot hang the
+    /// image.
     bool write(char c);
     bool write(std::string_view text);
     /// Waits until the last bit has left (before power off). False: gone, or it did not end.

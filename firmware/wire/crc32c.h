@@ -1,5 +1,6 @@
-// CRC-32C (Castagnoli), the check of every record on the wire: polynomial 0x1EDC6F41 reflected, initial value
-// and final XOR all ones, as in RFC 3720 (iSCSI), section 12.1. Compiled into image and harness.
+// CRC-32C (Castagnoli), the check of every record on the wire: polynomial 0x1EDC6F41 reflected,
+// initial value and final XOR all ones, as in RFC 3720 (iSCSI), section 12.1. Compiled into image
+// and harness.
 #pragma once
 #include <cstdint>
 #include <string_view>

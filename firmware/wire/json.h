@@ -1,4 +1,5 @@
-// A JSON writer for a buffer of fixed size: what the image needs to say a record without a C library.
+// A JSON writer for a buffer of fixed size: what the image needs to say a record without a C
+// library.
 #pragma once
 #include <concepts>
 #include <cstddef>
@@ -8,10 +9,11 @@
 
 namespace doorbell::wire {
 
-/// Writes one JSON text into a buffer that the caller owns. Commas are its own affair: say key() and the value
-/// in an object, values in an array. Text beyond the buffer is dropped and overflowed() stays true from then
-/// on; nothing is written outside the buffer. Depth at most 16. Strings are escaped (quotes, backslash,
-/// control characters); bytes above 0x7E are replaced by '?', so that the text is always printable ASCII.
+/// Writes one JSON text into a buffer that the caller owns. Commas are its own affair: say key()
+/// and the value in an object, values in an array. Text beyond the buffer is dropped and
+/// overflowed() stays true from then on; nothing is written outside the buffer. Depth at most 16.
+/// Strings are escaped (quotes, backslash, control characters); bytes above 0x7E are replaced by
+/// '?', so that the text is always printable ASCII.
 class Json {
   public:
     explicit Json(std::span<char> buffer) : buffer_(buffer) {}

@@ -1,41 +1,61 @@
-// What the image and the cache model (host/model, a QEMU plugin) share: a few words of guest memory, and a no-op
-// by which the image speaks. On a machine without the model both do nothing.
+// What the image and the cache model (host/model, a QEMU plugin) share: a few words of guest
+// memory, and a no-op by which the image speaks. On a machine without the model both do nothing.
 //
-// The marker is the 7-byte NOP `0F 1F 80 disp32` (SDM vol. 2B, NOP; `nopl disp32(%rax)`), which touches no
-// memory. disp32 is the mailbox's address, a multiple of 64, plus the command in its low 6 bits. The model also
-// knows every timestamp, the bytes of `lfence; rdtsc`, as an edge: nothing is added to measured code.
+// The marker is the 7-byte NOP `0F 1F 80 disp32` (SDM vol. 2B, NOP; `nopl disp32(%rax)`), which
+// touches no memory. disp32 is the mailbox's address, a multiple of 64, plus the command in its low
+// 6 bits. The model also knows every timestamp, the bytes of `lfence; rdtsc`, as an edge: nothing
+// is added to measured code.
 //
-// The mailbox, and what its descriptors point at, lie in identity-mapped, contiguous RAM below `ram_end`.
+// The mailbox, and what its descriptors point at, lie in identity-mapped, contiguous RAM below
+// `ram_end`.
 #pragma once
 #include <cstdint>
 
 namespace doorbell::wire {
 
-/// What the model counts, in the order of a row. Instructions of a timestamp and markers are in none of them.
+/// What the model counts, in the order of a row. Instructions of a timestamp and markers are in
+/// none of them.
 enum class ModelCount : unsigned {
-    instructions, loads, stores,
-    l1i_misses, l1d_misses, l2_misses, llc_misses, dtlb_misses,  ///< a line or a page, instructions and data alike from L2 on
-    branches, branch_misses,                                     ///< conditional ones
-    mmio_reads, mmio_writes, port_reads, port_writes,            ///< what hardware charges for, too
-    software_interrupts, interrupts, iretq, syscall, sysret, cr3_writes, serializing,
+    instructions,
+    loads,
+    stores,
+    l1i_misses,
+    l1d_misses,
+    l2_misses,
+    llc_misses,
+    dtlb_misses,  ///< a line or a page, instructions and data alike from L2 on
+    branches,
+    branch_misses,  ///< conditional ones
+    mmio_reads,
+    mmio_writes,
+    port_reads,
+    port_writes,  ///< what hardware charges for, too
+    software_interrupts,
+    interrupts,
+    iretq,
+    syscall,
+    sysret,
+    cr3_writes,
+    serializing,
     count,
 };
 inline constexpr unsigned model_counts = static_cast<unsigned>(ModelCount::count);
 inline constexpr const char* model_count_names[model_counts] = {
-    "instructions", "loads", "stores",
-    "l1i_misses", "l1d_misses", "l2_misses", "llc_misses", "dtlb_misses",
-    "branches", "branch_misses",
-    "mmio_reads", "mmio_writes", "port_reads", "port_writes",
-    "int", "interrupts", "iretq", "syscall", "sysret", "cr3_writes", "serializing",
+    "instructions", "loads",       "stores",      "l1i_misses",    "l1d_misses", "l2_misses",
+    "llc_misses",   "dtlb_misses", "branches",    "branch_misses", "mmio_reads", "mmio_writes",
+    "port_reads",   "port_writes", "int",         "interrupts",    "iretq",      "syscall",
+    "sysret",       "cr3_writes",  "serializing",
 };
 
 /// The command in a marker's low 6 bits.
 enum class MailboxCommand : unsigned {
-    hello = 0,     ///< the mailbox is ready: the model says in `model` and `geometry` that it is there
-    begin = 1,     ///< descriptors are complete: rows start at zero, samples are attributed from here on
-    end = 2,       ///< no more samples: the rows are written to guest memory
-    forget = 3,    ///< every cache, TLB and predictor is emptied
-    device = 4,    ///< a device wrote [device_start, + device_bytes): invalidated, or placed in the LLC
+    hello = 0,  ///< the mailbox is ready: the model says in `model` and `geometry` that it is there
+    begin =
+        1,    ///< descriptors are complete: rows start at zero, samples are attributed from here on
+    end = 2,  ///< no more samples: the rows are written to guest memory
+    forget = 3,  ///< every cache, TLB and predictor is emptied
+    device =
+        4,  ///< a device wrote [device_start, + device_bytes): invalidated, or placed in the LLC
 };
 
 /// One series that the model attributes counts to. A sample is known by the store of its value.
@@ -43,11 +63,11 @@ struct MailboxSeries {
     static constexpr unsigned max_stages = 8;
     uint64_t value_start, value_bytes;  ///< where values are stored, in the order of measuring
     uint64_t stride;                    ///< from one value to the next
-    uint64_t marks;                     ///< the path's timestamps, stages + 1 words, stored before the value
-    uint64_t stages;                    ///< 0: the sample lies between a begin() and the last timestamp
-    uint64_t overhead;                  ///< what was taken off the value
-    /// 1: a value that is not the distance of its timestamps is not attributed (only where the clock counts
-    /// instructions can that be seen).
+    uint64_t marks;     ///< the path's timestamps, stages + 1 words, stored before the value
+    uint64_t stages;    ///< 0: the sample lies between a begin() and the last timestamp
+    uint64_t overhead;  ///< what was taken off the value
+    /// 1: a value that is not the distance of its timestamps is not attributed (only where the
+    /// clock counts instructions can that be seen).
     uint64_t check;
     uint64_t rows;  ///< address of stages + 1 MailboxRows: the whole, then each stage
 };
@@ -62,14 +82,16 @@ struct alignas(64) Mailbox {
     static constexpr uint64_t magic_word = 0x31584F424C4C4542;  // "BELLBOX1"
     static constexpr unsigned max_series = 8;
     uint64_t magic = magic_word;
-    uint64_t ram_end = 0;       ///< at and above, addresses are devices' (or need translation)
-    uint64_t idt = 0;           ///< address of the 256 gates: a block that begins at one's target was entered by it
+    uint64_t ram_end = 0;  ///< at and above, addresses are devices' (or need translation)
+    uint64_t idt =
+        0;  ///< address of the 256 gates: a block that begins at one's target was entered by it
     uint64_t device_start = 0, device_bytes = 0;
     uint64_t series_count = 0;
     MailboxSeries series[max_series] = {};
-    uint64_t model = 0;         ///< written by the model: 1 where there is one
-    uint64_t absent = 0;        ///< written by the model: bits of the ModelCounts that its geometry cannot have
-    char geometry[160] = {};    ///< written by the model: what it models
+    uint64_t model = 0;  ///< written by the model: 1 where there is one
+    uint64_t absent =
+        0;  ///< written by the model: bits of the ModelCounts that its geometry cannot have
+    char geometry[160] = {};  ///< written by the model: what it models
 };
 
 }  // namespace doorbell::wire

@@ -60,7 +60,8 @@ Line decode_from(std::string_view line, size_t at) {
     std::string_view json = line.substr(i + 10);
 
     // "<sequence> <json>" is not contiguous in the line, so it is put together here.
-    if (digits.size() + 1 + json.size() > max_record_length) return damaged("longer than a record may be");
+    if (digits.size() + 1 + json.size() > max_record_length)
+        return damaged("longer than a record may be");
     char joined[max_record_length];
     size_t length = 0;
     for (char c : digits) joined[length++] = c;
@@ -88,12 +89,15 @@ void Sender::send() {
     json_.end();
     if (json_.overflowed()) {
         json_.clear();
-        json_.object().member("t", "error").member("text", "a record was longer than the wire allows and was dropped");
+        json_.object()
+            .member("t", "error")
+            .member("text", "a record was longer than the wire allows and was dropped");
         json_.member("kind", kind_).end();
     }
     std::string_view text = json_.text();
 
-    // The CRC runs over "<sequence> <json>": write the sequence directly in front of the JSON first.
+    // The CRC runs over "<sequence> <json>": write the sequence directly in front of the JSON
+    // first.
     Head sequence;
     sequence.decimal(sequence_);
     sequence.put(' ');

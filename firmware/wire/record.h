@@ -2,9 +2,10 @@
 //
 //     @<sequence, decimal> <CRC-32C, 8 hex digits> <JSON object>
 //
-// The CRC is over "<sequence> <JSON object>" (one blank between), so that neither can be changed alone. The
-// sequence starts at 0 and grows by one. Text in front of '@' on the same line (a firmware's escape sequences)
-// and every line without a record is for people. words.h says which records there are.
+// The CRC is over "<sequence> <JSON object>" (one blank between), so that neither can be changed
+// alone. The sequence starts at 0 and grows by one. Text in front of '@' on the same line (a
+// firmware's escape sequences) and every line without a record is for people. words.h says which
+// records there are.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -25,10 +26,11 @@ class Sender {
     using Sink = void (*)(void* context, std::string_view line);
     Sender(Sink sink, void* context) : sink_(sink), context_(context) {}
 
-    /// Begins a record of kind `kind`: {"t":kind, ... The caller adds members and calls send(). One at a time.
+    /// Begins a record of kind `kind`: {"t":kind, ... The caller adds members and calls send(). One
+    /// at a time.
     Json& begin(std::string_view kind);
-    /// Closes the record's object and sends it. A record that did not fit is sent as an `error` record that
-    /// names the kind: nothing is lost without a word.
+    /// Closes the record's object and sends it. A record that did not fit is sent as an `error`
+    /// record that names the kind: nothing is lost without a word.
     void send();
     uint64_t sent() const { return sequence_; }
 
@@ -56,15 +58,16 @@ struct Line {
     const char* fault = "";
 };
 
-/// Reads one line (without its line end; a trailing '\r' is ignored). Never reads outside `line`; any bytes
-/// are allowed.
+/// Reads one line (without its line end; a trailing '\r' is ignored). Never reads outside `line`;
+/// any bytes are allowed.
 Line decode(std::string_view line);
 
 /// Follows the sequence numbers of one wire.
 class Sequence {
   public:
     enum class Step { next, repeated };
-    /// Takes the sequence number of the record that just arrived; a gap before it is added to lost().
+    /// Takes the sequence number of the record that just arrived; a gap before it is added to
+    /// lost().
     Step take(uint64_t sequence);
     uint64_t expected() const { return expected_; }
     /// Records that were skipped over.

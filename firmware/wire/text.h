@@ -1,4 +1,5 @@
-// Sentences with numbers in them, in a buffer of fixed size, without a C library. Not for measured code.
+// Sentences with numbers in them, in a buffer of fixed size, without a C library. Not for measured
+// code.
 #pragma once
 #include <concepts>
 #include <cstddef>

@@ -16,12 +16,12 @@
 #include <cstring>
 
 #include "harness/commands/commands.h"
-#include "harness/system/number.h"
-#include "harness/run/options.h"
 #include "harness/results/report/report.h"
+#include "harness/run/options.h"
 #include "harness/run/session.h"
-#include "harness/system/version.h"
 #include "harness/system/file.h"
+#include "harness/system/number.h"
+#include "harness/system/version.h"
 
 namespace doorbell::harness {
 
@@ -35,8 +35,9 @@ struct Speed {
     unsigned baud;
     speed_t code;
 };
-constexpr Speed speeds[] = {{9600, B9600},     {19200, B19200},   {38400, B38400},   {57600, B57600},
-                            {115200, B115200}, {230400, B230400}, {460800, B460800}, {921600, B921600}};
+constexpr Speed speeds[] = {{9600, B9600},     {19200, B19200},   {38400, B38400},
+                            {57600, B57600},   {115200, B115200}, {230400, B230400},
+                            {460800, B460800}, {921600, B921600}};
 
 speed_t speed_code(const std::string& word) {
     std::vector<std::string> words;
@@ -55,14 +56,16 @@ int open_line(const std::string& device, speed_t speed) {
     };
     int line;
     if (device == "-") {
-        // Opened anew, because reading without waiting would otherwise change the shell's own input.
+        // Opened anew, because reading without waiting would otherwise change the shell's own
+        // input.
         line = open("/proc/self/fd/0", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
         if (line < 0) line = dup(0);
     } else {
-        struct stat status {};
+        struct stat status{};
         if (stat(device.c_str(), &status) != 0) failed("open");
         // A serial line is not to wait for its carrier; a pipe is to wait for its writer.
-        line = open(device.c_str(), O_RDONLY | O_NOCTTY | O_CLOEXEC | (S_ISCHR(status.st_mode) ? O_NONBLOCK : 0));
+        line = open(device.c_str(),
+                    O_RDONLY | O_NOCTTY | O_CLOEXEC | (S_ISCHR(status.st_mode) ? O_NONBLOCK : 0));
     }
     if (line < 0) failed("open");
     if (device == "-" || !isatty(line)) return line;
@@ -80,14 +83,19 @@ int open_line(const std::string& device, speed_t speed) {
 class Listener {
   public:
     Listener(Session& session, int line, unsigned timeout_s)
-        : session_(session), timeout_(timeout_s), line_(io_, line), watchdog_(io_), signals_(io_, SIGINT, SIGTERM) {}
+        : session_(session),
+          timeout_(timeout_s),
+          line_(io_, line),
+          watchdog_(io_),
+          signals_(io_, SIGINT, SIGTERM) {}
 
     void run() {
         session_.on_record = [this] { feed_watchdog(); };
         signals_.async_wait([this](const error_code& error, int number) {
             if (error) return;
             signal_ = number;
-            failure_ = fmt::format("interrupted by SIG{} {}", sigabbrev_np(number), session_.where());
+            failure_ =
+                fmt::format("interrupted by SIG{} {}", sigabbrev_np(number), session_.where());
             ::signal(SIGINT, SIG_DFL);
             ::signal(SIGTERM, SIG_DFL);
             stop();
@@ -102,7 +110,8 @@ class Listener {
 
   private:
     void read() {
-        line_.async_read_some(asio::buffer(buffer_), [this](const error_code& error, size_t length) {
+        line_.async_read_some(asio::buffer(buffer_), [this](const error_code& error,
+                                                            size_t length) {
             if (stopped_) return;
             session_.wire({buffer_.data(), length});
             if (session_.collector().over()) return stop();
@@ -110,9 +119,10 @@ class Listener {
             session_.collector().end_of_input();
             // EIO is how a pty says that its other side is gone.
             if (!session_.collector().over())
-                failure_ = error == asio::error::eof || error.value() == EIO
-                               ? fmt::format("the line ended {}, without the end record", session_.where())
-                               : fmt::format("the line failed {}: {}", session_.where(), error.message());
+                failure_ =
+                    error == asio::error::eof || error.value() == EIO
+                        ? fmt::format("the line ended {}, without the end record", session_.where())
+                        : fmt::format("the line failed {}: {}", session_.where(), error.message());
             stop();
         });
     }
@@ -122,8 +132,9 @@ class Listener {
         watchdog_.expires_after(std::chrono::seconds(timeout_));
         watchdog_.async_wait([this](const error_code& error) {
             if (error || stopped_) return;
-            failure_ = fmt::format("no record for {} s, {}: the machine hangs (or needs a longer --timeout)", timeout_,
-                                   session_.where());
+            failure_ = fmt::format(
+                "no record for {} s, {}: the machine hangs (or needs a longer --timeout)", timeout_,
+                session_.where());
             stop();
         });
     }
@@ -152,30 +163,42 @@ class Listener {
 
 int command_attach(const std::vector<std::string>& args) {
     po::options_description options("Options", 100);
-    options.add_options()                                                                                        //
-        ("baud", po::value<std::string>()->default_value("115200"), "speed of a serial device; 8 bits, no parity")  //
-        ("out", po::value<std::string>(), "the run's folder (default: results/<time>-live-serial)")              //
-        ("timeout", po::value<std::string>()->default_value("600"), "seconds without a record that mean a hang, from the first record on")  //
-        ("image", po::value<std::string>(), "the image that runs there, for the names in a panic")                //
-        ("strict", po::bool_switch(), "exit status 1 where a claim is refuted")                                  //
-        ("json", po::bool_switch(), "results.json on stdout instead of the table")                               //
+    options.add_options()  //
+        ("baud", po::value<std::string>()->default_value("115200"),
+         "speed of a serial device; 8 bits, no parity")  //
+        ("out", po::value<std::string>(),
+         "the run's folder (default: results/<time>-live-serial)")  //
+        ("timeout", po::value<std::string>()->default_value("600"),
+         "seconds without a record that mean a hang, from the first record on")  //
+        ("image", po::value<std::string>(),
+         "the image that runs there, for the names in a panic")                     //
+        ("strict", po::bool_switch(), "exit status 1 where a claim is refuted")     //
+        ("json", po::bool_switch(), "results.json on stdout instead of the table")  //
         ("quiet", po::bool_switch(), "no table, no progress");
-    auto map = parse(args,
-                     "doorbell attach DEVICE|-\n\nCollects from a machine that runs the image: DEVICE is a serial line (/dev/ttyUSB0), a pty,\n"
-                     "a pipe or a recorded console.log; - is the standard input. Ends with the end record.\n",
-                     options, "device");
+    auto map = parse(
+        args,
+        "doorbell attach DEVICE|-\n\nCollects from a machine that runs the image: DEVICE is a "
+        "serial line (/dev/ttyUSB0), a pty,\n"
+        "a pipe or a recorded console.log; - is the standard input. Ends with the end record.\n",
+        options, "device");
     if (!map) return 0;
     std::vector<std::string> devices;
     if (map->count("device") != 0) devices = (*map)["device"].as<std::vector<std::string>>();
     if (devices.size() != 1) throw UsageError("it takes one device, or - for the standard input");
     speed_t speed = speed_code((*map)["baud"].as<std::string>());
-    auto timeout = static_cast<unsigned>(parse_number((*map)["timeout"].as<std::string>(), "--timeout", 1, 1'000'000));
+    auto timeout = static_cast<unsigned>(
+        parse_number((*map)["timeout"].as<std::string>(), "--timeout", 1, 1'000'000));
     Showing showing{(*map)["json"].as<bool>(), (*map)["quiet"].as<bool>()};
     int line = open_line(devices[0], speed);
 
-    Json manifest = {{"schema", "doorbell-manifest/1"}, {"doorbell", version},  {"time", time_stamp()},
-                     {"status", "running"},             {"machine", "serial"}, {"device", devices[0]},
-                     {"baud", (*map)["baud"].as<std::string>()},               {"host", describe_host()}};
+    Json manifest = {{"schema", "doorbell-manifest/1"},
+                     {"doorbell", version},
+                     {"time", time_stamp()},
+                     {"status", "running"},
+                     {"machine", "serial"},
+                     {"device", devices[0]},
+                     {"baud", (*map)["baud"].as<std::string>()},
+                     {"host", describe_host()}};
     std::optional<std::filesystem::path> out;
     if (auto folder = said(*map, "out")) out = *folder;
     Session session(RunFolder::create(out, "live", "serial"), manifest, !showing.quiet);
@@ -183,7 +206,8 @@ int command_attach(const std::vector<std::string>& args) {
     session.progress().say("waiting for the first record ...");
     Listener listener(session, line, timeout);
     listener.run();
-    Finished finished = session.finish(listener.failure(), listener.signal(), image_path(said(*map, "image").value_or("")));
+    Finished finished = session.finish(listener.failure(), listener.signal(),
+                                       image_path(said(*map, "image").value_or("")));
     finished.strict = (*map)["strict"].as<bool>();
     return show_with_report(finished, showing);
 }

@@ -1,4 +1,5 @@
-// The subcommands. A new one is one file command_NAME.cpp, its declaration here, and its line in commands.cpp.
+// The subcommands. A new one is one file command_NAME.cpp, its declaration here, and its line in
+// commands.cpp.
 #pragma once
 #include <span>
 #include <string>
@@ -11,7 +12,7 @@ using CommandFunction = int (*)(const std::vector<std::string>& args);
 
 struct Command {
     const char* name;
-    const char* words;    ///< what may follow, for the overview
+    const char* words;  ///< what may follow, for the overview
     const char* summary;
     CommandFunction function;  ///< null: not there yet
 };

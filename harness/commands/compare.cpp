@@ -1,11 +1,12 @@
 // doorbell compare: what changed between two runs, and whether it is more than noise.
+#include "harness/results/compare/compare.h"
+
 #include <fmt/format.h>
 
 #include <charconv>
 
 #include "harness/commands/commands.h"
 #include "harness/run/options.h"
-#include "harness/results/compare/compare.h"
 
 namespace doorbell::harness {
 
@@ -17,7 +18,8 @@ double parse_percent(const std::string& text, const std::string& option) {
     double value = 0;
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc{} || end != text.data() + text.size() || !(value >= 0 && value <= 1000))
-        throw UsageError(fmt::format("{}: \"{}\" is not a number of per cent from 0 to 1000", option, text));
+        throw UsageError(
+            fmt::format("{}: \"{}\" is not a number of per cent from 0 to 1000", option, text));
     return value / 100;
 }
 
@@ -25,20 +27,26 @@ double parse_percent(const std::string& text, const std::string& option) {
 
 int command_compare(const std::vector<std::string>& args) {
     po::options_description options("Options", 100);
-    options.add_options()                                                                                         //
-        ("gate", po::value<std::string>(), "PCT: exit status 1 where a series got worse by more than PCT per cent, beyond noise")  //
-        ("margin", po::value<std::string>()->default_value("5"), "per cent that would matter: \"no change\" means less than this")  //
-        ("all", po::bool_switch(), "also the series that did not change")                                         //
-        ("json", po::bool_switch(), "as JSON")                                                                    //
+    options.add_options()  //
+        ("gate", po::value<std::string>(),
+         "PCT: exit status 1 where a series got worse by more than PCT per cent, beyond noise")  //
+        ("margin", po::value<std::string>()->default_value("5"),
+         "per cent that would matter: \"no change\" means less than this")  //
+        ("all", po::bool_switch(), "also the series that did not change")   //
+        ("json", po::bool_switch(), "as JSON")                              //
         ("quiet", po::bool_switch(), "only the exit status");
     auto map = parse(args,
-                     "doorbell compare A B\n\nWhat changed from run A to run B: folders, or results.json files. Counted series are equal or differ;\n"
-                     "measured ones are tested. Runs that cannot be compared are refused with the reason (status 2).\n",
+                     "doorbell compare A B\n\nWhat changed from run A to run B: folders, or "
+                     "results.json files. Counted series are equal or differ;\n"
+                     "measured ones are tested. Runs that cannot be compared are refused with the "
+                     "reason (status 2).\n",
                      options, "run");
     if (!map) return 0;
     std::vector<std::string> runs;
     if (map->count("run") != 0) runs = (*map)["run"].as<std::vector<std::string>>();
-    if (runs.size() != 2) throw UsageError(fmt::format("it takes two runs, A and B; there {} {}", runs.size() == 1 ? "is" : "are", runs.size()));
+    if (runs.size() != 2)
+        throw UsageError(fmt::format("it takes two runs, A and B; there {} {}",
+                                     runs.size() == 1 ? "is" : "are", runs.size()));
     std::optional<double> gate;
     if (auto text = said(*map, "gate")) gate = parse_percent(*text, "--gate");
     CompareOptions how{.margin = parse_percent((*map)["margin"].as<std::string>(), "--margin")};
@@ -51,12 +59,16 @@ int command_compare(const std::vector<std::string>& args) {
         Json json = comparison_json(comparison);
         json["a"] = a.name;
         json["b"] = b.name;
-        if (gate) json["gate"] = {{"per_cent", *gate * 100}, {"passed", worse.empty()}, {"beyond", worse}};
+        if (gate)
+            json["gate"] = {
+                {"per_cent", *gate * 100}, {"passed", worse.empty()}, {"beyond", worse}};
         fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
     } else if (!(*map)["quiet"].as<bool>()) {
-        fmt::print("A: {}\nB: {}\n{}", a.name, b.name, comparison_text(comparison, (*map)["all"].as<bool>()));
+        fmt::print("A: {}\nB: {}\n{}", a.name, b.name,
+                   comparison_text(comparison, (*map)["all"].as<bool>()));
     }
-    for (const std::string& line : worse) fmt::print(stderr, "doorbell compare: beyond the gate of {} %: {}\n", *gate * 100, line);
+    for (const std::string& line : worse)
+        fmt::print(stderr, "doorbell compare: beyond the gate of {} %: {}\n", *gate * 100, line);
     return static_cast<int>(worse.empty() ? Status::done : Status::refuted);
 }
 

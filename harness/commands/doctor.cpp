@@ -8,9 +8,9 @@
 
 #include "harness/commands/commands.h"
 #include "harness/machine/kvm.h"
+#include "harness/results/table/table.h"
 #include "harness/run/options.h"
 #include "harness/run/qemu_run.h"
-#include "harness/results/table/table.h"
 #include "host/counters/pcm.h"
 #include "host/counters/perf_group.h"
 #include "host/counters/settings.h"
@@ -47,9 +47,11 @@ std::string cpu_flags(const fs::path& root) {
 
 Finding qemu(const std::string& path) {
     try {
-        return {"QEMU", State::good, check_qemu(path) + ": the exact clock, on every machine type", ""};
+        return {"QEMU", State::good, check_qemu(path) + ": the exact clock, on every machine type",
+                ""};
     } catch (const Failure& failure) {
-        return {"QEMU", State::bad, failure.what(), "apt-get install qemu-system-x86 (7.2 or newer)"};
+        return {"QEMU", State::bad, failure.what(),
+                "apt-get install qemu-system-x86 (7.2 or newer)"};
     }
 }
 
@@ -61,61 +63,84 @@ Finding image() {
 
 Finding kvm(const fs::path& root) {
     Kvm kvm = look_for_kvm(root);
-    if (kvm.usable) return {"KVM", State::good, kvm.because + ": --clock live --accel kvm measures", ""};
-    return {"KVM", State::bad, kvm.because, "measure in the exact clock, or on a machine with virtualization; emulation's time is rough"};
+    if (kvm.usable)
+        return {"KVM", State::good, kvm.because + ": --clock live --accel kvm measures", ""};
+    return {"KVM", State::bad, kvm.because,
+            "measure in the exact clock, or on a machine with virtualization; emulation's time is "
+            "rough"};
 }
 
 Finding tsc(const fs::path& root) {
     std::string flags = cpu_flags(root);
-    bool constant = flags.find(" constant_tsc ") != flags.npos, nonstop = flags.find(" nonstop_tsc ") != flags.npos;
-    if (constant && nonstop) return {"time stamp counter", State::good, "invariant (constant_tsc, nonstop_tsc)", ""};
-    return {"time stamp counter", State::bad, fmt::format("not invariant: {}{}", constant ? "" : "no constant_tsc ", nonstop ? "" : "no nonstop_tsc"),
+    bool constant = flags.find(" constant_tsc ") != flags.npos,
+         nonstop = flags.find(" nonstop_tsc ") != flags.npos;
+    if (constant && nonstop)
+        return {"time stamp counter", State::good, "invariant (constant_tsc, nonstop_tsc)", ""};
+    return {"time stamp counter", State::bad,
+            fmt::format("not invariant: {}{}", constant ? "" : "no constant_tsc ",
+                        nonstop ? "" : "no nonstop_tsc"),
             "ticks are no time here: fix the frequency, or use another machine"};
 }
 
 Finding governor(const fs::path& root) {
     std::string name = first_line(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
-    if (name.empty()) return {"frequency governor", State::unknown, "the kernel offers none (a virtual machine, or no cpufreq driver)", ""};
+    if (name.empty())
+        return {"frequency governor", State::unknown,
+                "the kernel offers none (a virtual machine, or no cpufreq driver)", ""};
     if (name == "performance") return {"frequency governor", State::good, name, ""};
-    return {"frequency governor", State::bad, name, "echo performance | tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"};
+    return {"frequency governor", State::bad, name,
+            "echo performance | tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"};
 }
 
 Finding turbo(const fs::path& root) {
     std::string intel = first_line(root / "sys/devices/system/cpu/intel_pstate/no_turbo");
     std::string boost = first_line(root / "sys/devices/system/cpu/cpufreq/boost");
-    if (intel.empty() && boost.empty()) return {"turbo", State::unknown, "the kernel does not say", ""};
+    if (intel.empty() && boost.empty())
+        return {"turbo", State::unknown, "the kernel does not say", ""};
     bool off = intel.empty() ? boost == "0" : intel == "1";
     if (off) return {"turbo", State::good, "off", ""};
     return {"turbo", State::bad, "on: cycles and ticks differ from moment to moment",
-            intel.empty() ? "echo 0 > /sys/devices/system/cpu/cpufreq/boost" : "echo 1 > /sys/devices/system/cpu/intel_pstate/no_turbo"};
+            intel.empty() ? "echo 0 > /sys/devices/system/cpu/cpufreq/boost"
+                          : "echo 1 > /sys/devices/system/cpu/intel_pstate/no_turbo"};
 }
 
 Finding smt(const fs::path& root) {
     std::string control = first_line(root / "sys/devices/system/cpu/smt/control");
     if (control.empty()) return {"SMT", State::unknown, "the kernel does not say", ""};
-    if (first_line(root / "sys/devices/system/cpu/smt/active") != "1") return {"SMT", State::good, "not active (" + control + ")", ""};
-    return {"SMT", State::bad, "active: a sibling thread shares the core", "echo off > /sys/devices/system/cpu/smt/control"};
+    if (first_line(root / "sys/devices/system/cpu/smt/active") != "1")
+        return {"SMT", State::good, "not active (" + control + ")", ""};
+    return {"SMT", State::bad, "active: a sibling thread shares the core",
+            "echo off > /sys/devices/system/cpu/smt/control"};
 }
 
 /// A reason of host/counters, cut at its first ": ": what is, and what would change it.
 Finding reasoned(const std::string& what, const std::string& why, const std::string& otherwise) {
     size_t colon = why.find(": ");
-    return {what, State::bad, why.substr(0, colon), colon == why.npos ? otherwise : why.substr(colon + 2)};
+    return {what, State::bad, why.substr(0, colon),
+            colon == why.npos ? otherwise : why.substr(colon + 2)};
 }
 
 Finding pmu(const fs::path& root) {
     std::string flags = cpu_flags(root);
     for (const char* flag : {"arch_perfmon", "perfctr_core"})
-        if (flags.find(std::string(" ") + flag + " ") != flags.npos) return {"PMU", State::good, std::string("CPUID shows one (") + flag + ")", ""};
+        if (flags.find(std::string(" ") + flag + " ") != flags.npos)
+            return {"PMU", State::good, std::string("CPUID shows one (") + flag + ")", ""};
     return reasoned("PMU", host::no_pmu_reason(root), "");
 }
 
 Finding paranoid(const fs::path& root) {
     std::string level = first_line(root / "proc/sys/kernel/perf_event_paranoid");
-    if (level.empty()) return {"perf_event_paranoid", State::bad, "there is none: the kernel is built without performance events", "a kernel with CONFIG_PERF_EVENTS"};
-    if (geteuid() == 0) return {"perf_event_paranoid", State::good, level + ", and root may count all the same", ""};
+    if (level.empty())
+        return {"perf_event_paranoid", State::bad,
+                "there is none: the kernel is built without performance events",
+                "a kernel with CONFIG_PERF_EVENTS"};
+    if (geteuid() == 0)
+        return {"perf_event_paranoid", State::good, level + ", and root may count all the same",
+                ""};
     if (std::atoi(level.c_str()) <= 1) return {"perf_event_paranoid", State::good, level, ""};
-    return {"perf_event_paranoid", State::bad, level + ": this user may not count what the kernel does", "sysctl kernel.perf_event_paranoid=1, or be root"};
+    return {"perf_event_paranoid", State::bad,
+            level + ": this user may not count what the kernel does",
+            "sysctl kernel.perf_event_paranoid=1, or be root"};
 }
 
 Finding perf() {
@@ -141,10 +166,14 @@ Finding settings(const fs::path& root) {
     std::string owner, line, files;
     std::getline(in, owner);
     owner = owner.substr(0, owner.find(' '));
-    while (std::getline(in, line)) files += (files.empty() ? "" : ", ") + line.substr(0, line.find('\t'));
+    while (std::getline(in, line))
+        files += (files.empty() ? "" : ", ") + line.substr(0, line.find('\t'));
     if (files.empty()) return {"host settings", State::good, "none is left changed by a run", ""};
-    if (fs::exists("/proc/" + owner)) return {"host settings", State::unknown, "changed by a run of process " + owner + ": " + files, ""};
-    return {"host settings", State::bad, "left changed by a run that was killed: " + files, "doorbell host, which puts them back when it starts"};
+    if (fs::exists("/proc/" + owner))
+        return {"host settings", State::unknown,
+                "changed by a run of process " + owner + ": " + files, ""};
+    return {"host settings", State::bad, "left changed by a run that was killed: " + files,
+            "doorbell host, which puts them back when it starts"};
 }
 
 Finding model() {
@@ -156,44 +185,75 @@ Finding model() {
 Finding isolation(const fs::path& root) {
     std::string isolated = first_line(root / "sys/devices/system/cpu/isolated");
     if (!isolated.empty()) return {"isolated CPUs", State::good, isolated, ""};
-    return {"isolated CPUs", State::bad, "none: the Linux labs share their CPU with everything else", "boot with isolcpus=N nohz_full=N rcu_nocbs=N"};
+    return {"isolated CPUs", State::bad,
+            "none: the Linux labs share their CPU with everything else",
+            "boot with isolcpus=N nohz_full=N rcu_nocbs=N"};
 }
 
 Finding msr(const fs::path& root) {
     fs::path file = root / "dev/cpu/0/msr";
-    if (access(file.c_str(), R_OK) == 0) return {"MSRs", State::good, "/dev/cpu/0/msr can be read", ""};
+    if (access(file.c_str(), R_OK) == 0)
+        return {"MSRs", State::good, "/dev/cpu/0/msr can be read", ""};
     bool there = fs::exists(file);
-    return {"MSRs", State::bad, there ? "/dev/cpu/0/msr cannot be read by this user" : "there is no /dev/cpu/0/msr",
+    return {"MSRs", State::bad,
+            there ? "/dev/cpu/0/msr cannot be read by this user" : "there is no /dev/cpu/0/msr",
             there ? "be root" : "modprobe msr (for the SMI count and PCM)"};
 }
 
-const char* word(State state) { return state == State::good ? "ok" : state == State::bad ? "no" : "?"; }
+const char* word(State state) {
+    return state == State::good ? "ok" : state == State::bad ? "no" : "?";
+}
 
 }  // namespace
 
 int command_doctor(const std::vector<std::string>& args) {
     po::options_description options("Options", 100);
-    options.add_options()("json", po::bool_switch(), "as JSON")("qemu", po::value<std::string>()->default_value("qemu-system-x86_64"), "the QEMU to look at")  //
-        ("root", po::value<std::string>()->default_value("/"), "where /proc, /sys, /dev and programs are looked for (for tests)");
-    auto map = parse(args, "doorbell doctor\n\nWhat this machine can and cannot measure, and what to change.\n", options);
+    options.add_options()("json", po::bool_switch(), "as JSON")(
+        "qemu", po::value<std::string>()->default_value("qemu-system-x86_64"),
+        "the QEMU to look at")  //
+        ("root", po::value<std::string>()->default_value("/"),
+         "where /proc, /sys, /dev and programs are looked for (for tests)");
+    auto map = parse(
+        args, "doorbell doctor\n\nWhat this machine can and cannot measure, and what to change.\n",
+        options);
     if (!map) return 0;
     fs::path root = (*map)["root"].as<std::string>();
-    std::vector<Finding> findings{qemu((*map)["qemu"].as<std::string>()), image(), kvm(root), tsc(root), governor(root), turbo(root), smt(root), pmu(root),
-                                  paranoid(root), perf(), pcm(root), model(), isolation(root), msr(root), settings(root)};
+    std::vector<Finding> findings{qemu((*map)["qemu"].as<std::string>()),
+                                  image(),
+                                  kvm(root),
+                                  tsc(root),
+                                  governor(root),
+                                  turbo(root),
+                                  smt(root),
+                                  pmu(root),
+                                  paranoid(root),
+                                  perf(),
+                                  pcm(root),
+                                  model(),
+                                  isolation(root),
+                                  msr(root),
+                                  settings(root)};
     bool exact = findings[0].state == State::good && findings[1].state == State::good;
     std::string summary = !exact ? "cannot run the image in QEMU: see the lines above"
-                          : findings[2].state == State::good ? "exact clock: yes; live clock: measured, with --accel kvm"
-                                                             : "exact clock: yes; live clock: rough only (emulation)";
+                          : findings[2].state == State::good
+                              ? "exact clock: yes; live clock: measured, with --accel kvm"
+                              : "exact clock: yes; live clock: rough only (emulation)";
     if ((*map)["json"].as<bool>()) {
         Json all = Json::array();
         for (const Finding& one : findings)
-            all.push_back({{"what", one.what}, {"ok", one.state == State::unknown ? Json() : Json(one.state == State::good)}, {"found", one.found}, {"change", one.change}});
+            all.push_back(
+                {{"what", one.what},
+                 {"ok", one.state == State::unknown ? Json() : Json(one.state == State::good)},
+                 {"found", one.found},
+                 {"change", one.change}});
         fmt::print("{}\n", Json{{"findings", all}, {"summary", summary}}.dump(2));
         return 0;
     }
     for (const Finding& one : findings) {
-        fmt::print("{}", wrapped(fmt::format("{:<3} {:<19} ", word(one.state), one.what), one.found));
-        if (!one.change.empty()) fmt::print("{}", wrapped(std::string(24, ' ') + "-> ", one.change));
+        fmt::print("{}",
+                   wrapped(fmt::format("{:<3} {:<19} ", word(one.state), one.what), one.found));
+        if (!one.change.empty())
+            fmt::print("{}", wrapped(std::string(24, ' ') + "-> ", one.change));
     }
     fmt::print("\n{}", wrapped("here: ", summary));
     return 0;

@@ -1,9 +1,10 @@
 // doorbell export: a run in other tools' formats.
+#include "harness/results/export.h"
+
 #include <fmt/format.h>
 
 #include "harness/commands/commands.h"
 #include "harness/run/options.h"
-#include "harness/results/export.h"
 #include "harness/run/run_folder.h"
 #include "harness/system/file.h"
 
@@ -27,17 +28,22 @@ std::vector<const Series*> chosen(const StoredRun& stored, const std::string& on
         }
         if (all) some.push_back(&series);
     }
-    if (some.empty()) throw UsageError(only.empty() ? fmt::format("{} holds no series", stored.name) : fmt::format("--only: no series of {} has all of \"{}\"", stored.name, only));
+    if (some.empty())
+        throw UsageError(only.empty() ? fmt::format("{} holds no series", stored.name)
+                                      : fmt::format("--only: no series of {} has all of \"{}\"",
+                                                    stored.name, only));
     return some;
 }
 
 void write_or_print(const std::optional<std::string>& out, const std::string& text) {
     if (out && *out != "-") {
-        if (std::string trouble = write_whole(*out, text); !trouble.empty()) throw MachineError(trouble);
+        if (std::string trouble = write_whole(*out, text); !trouble.empty())
+            throw MachineError(trouble);
         return;
     }
     std::fwrite(text.data(), 1, text.size(), stdout);
-    if (std::fflush(stdout) != 0 || std::ferror(stdout)) throw MachineError("cannot write to standard output");
+    if (std::fflush(stdout) != 0 || std::ferror(stdout))
+        throw MachineError("cannot write to standard output");
 }
 
 std::string file_name(const Series& series) {
@@ -51,18 +57,22 @@ std::string file_name(const Series& series) {
 
 int command_export(const std::vector<std::string>& args) {
     po::options_description options("Options", 100);
-    options.add_options()                                                                                        //
-        ("format", po::value<std::string>(), "gbench|hgrm|csv|junit")                                            //
-        ("only", po::value<std::string>()->default_value(""), "words that a series' name must have: \"timer wait=irq latency\"")  //
-        ("out", po::value<std::string>(), "a file, for hgrm of several series a folder (default: standard output)");
+    options.add_options()                                              //
+        ("format", po::value<std::string>(), "gbench|hgrm|csv|junit")  //
+        ("only", po::value<std::string>()->default_value(""),
+         "words that a series' name must have: \"timer wait=irq latency\"")  //
+        ("out", po::value<std::string>(),
+         "a file, for hgrm of several series a folder (default: standard output)");
     auto map = parse(args,
-                     "doorbell export RUN --format FORMAT\n\ngbench: Google Benchmark's JSON (compare.py reads it); hgrm: HdrHistogram's percentiles, one file a\n"
+                     "doorbell export RUN --format FORMAT\n\ngbench: Google Benchmark's JSON "
+                     "(compare.py reads it); hgrm: HdrHistogram's percentiles, one file a\n"
                      "series; csv: one row a bin; junit: claims and skipped cases as test cases.\n",
                      options, "run");
     if (!map) return 0;
     std::vector<std::string> runs{"results/latest"};
     if (map->count("run") != 0) runs = (*map)["run"].as<std::vector<std::string>>();
-    if (runs.size() != 1) throw UsageError(fmt::format("it takes one run; there are {}", runs.size()));
+    if (runs.size() != 1)
+        throw UsageError(fmt::format("it takes one run; there are {}", runs.size()));
     auto format = said(*map, "format");
     if (!format) throw UsageError("--format is missing: gbench, hgrm, csv or junit");
     check_choice("--format", *format, {"gbench", "hgrm", "csv", "junit"});
@@ -84,11 +94,15 @@ int command_export(const std::vector<std::string>& args) {
         return 0;
     }
     if (!out || *out == "-")
-        throw UsageError(fmt::format("hgrm holds one series a file, and there are {}: name a folder with --out, or one of them with --only", series.size()));
+        throw UsageError(
+            fmt::format("hgrm holds one series a file, and there are {}: name a folder with --out, "
+                        "or one of them with --only",
+                        series.size()));
     std::error_code error;
     fs::create_directories(*out, error);
     if (error) throw UsageError(fmt::format("--out {}: {}", *out, error.message()));
-    for (const Series* one : series) write_or_print((fs::path(*out) / file_name(*one)).string(), export_hgrm(*one));
+    for (const Series* one : series)
+        write_or_print((fs::path(*out) / file_name(*one)).string(), export_hgrm(*one));
     fmt::print(stderr, "doorbell export: {} files in {}\n", series.size(), *out);
     return 0;
 }

@@ -7,17 +7,17 @@
 #include <filesystem>
 
 #include "harness/commands/commands.h"
+#include "harness/results/report/report.h"
+#include "harness/results/table/table.h"
+#include "harness/run/options.h"
+#include "harness/run/session.h"
+#include "harness/run/watch.h"
+#include "harness/system/file.h"
 #include "harness/system/nearest.h"
 #include "harness/system/number.h"
-#include "harness/run/options.h"
-#include "harness/results/report/report.h"
-#include "harness/run/session.h"
-#include "harness/results/table/table.h"
 #include "harness/system/version.h"
-#include "harness/run/watch.h"
 #include "host/counters/settings.h"
 #include "host/counters/tune.h"
-#include "harness/system/file.h"
 
 namespace doorbell::harness {
 
@@ -33,7 +33,9 @@ Json labs_of(const fs::path& program) {
     ToolResult tool = run_tool({program.string(), "--list"}, 20);
     Json labs = Json::parse(tool.out, nullptr, false);
     if (!tool.started || !labs.is_array())
-        throw MachineError(fmt::format("the Linux labs cannot be run: {}; build them with make", tool.started ? program.string() + " gives no list" : tool.err));
+        throw MachineError(
+            fmt::format("the Linux labs cannot be run: {}; build them with make",
+                        tool.started ? program.string() + " gives no list" : tool.err));
     return labs;
 }
 
@@ -56,8 +58,11 @@ void check_lab_word(const Json& labs, const std::string& word) {
         std::vector<std::string> known;
         for (const Json& which : (*lab)["cases"])
             for (const auto& [key, value] : CaseKeys::from(which).pairs())
-                if (std::string text = key + "=" + value; std::find(known.begin(), known.end(), text) == known.end()) known.push_back(text);
-        if (std::find(known.begin(), known.end(), pair) == known.end()) throw UsageError(unknown_word("case of " + name, pair, known));
+                if (std::string text = key + "=" + value;
+                    std::find(known.begin(), known.end(), text) == known.end())
+                    known.push_back(text);
+        if (std::find(known.begin(), known.end(), pair) == known.end())
+            throw UsageError(unknown_word("case of " + name, pair, known));
         at = comma + 1;
     }
 }
@@ -71,7 +76,8 @@ void print_labs(const Json& labs, bool json) {
         fmt::print("{}", wrapped(lab["lab"].get<std::string>() + ": ", lab["question"]));
         fmt::print("{}", wrapped("  needs: ", lab["needs"]));
         std::string cases;
-        for (const Json& which : lab["cases"]) cases += (cases.empty() ? "" : "; ") + which.get<std::string>();
+        for (const Json& which : lab["cases"])
+            cases += (cases.empty() ? "" : "; ") + which.get<std::string>();
         fmt::print("{}\n", wrapped("  cases: ", cases));
     }
 }
@@ -81,13 +87,15 @@ std::vector<int> cpus_of(const std::string& words) {
     std::vector<int> cpus;
     for (size_t at = 0; at <= words.size();) {
         size_t comma = std::min(words.find(',', at), words.size());
-        cpus.push_back(static_cast<int>(parse_number(words.substr(at, comma - at), "--cpus", 0, 4095)));
+        cpus.push_back(
+            static_cast<int>(parse_number(words.substr(at, comma - at), "--cpus", 0, 4095)));
         at = comma + 1;
     }
     return cpus;
 }
 
-/// Host settings, as long as this lives. What a killed run left changed is put back, also without --tune.
+/// Host settings, as long as this lives. What a killed run left changed is put back, also without
+/// --tune.
 class HostSettings {
   public:
     HostSettings(bool tune, const std::vector<int>& cpus, const fs::path& root) {
@@ -99,15 +107,22 @@ class HostSettings {
             return;
         }
         if (settings_->leftovers() != 0)
-            fmt::print(stderr, "doorbell: put back {} host setting{} that a killed run had left changed\n", settings_->leftovers(), settings_->leftovers() == 1 ? "" : "s");
+            fmt::print(stderr,
+                       "doorbell: put back {} host setting{} that a killed run had left changed\n",
+                       settings_->leftovers(), settings_->leftovers() == 1 ? "" : "s");
         if (tune) tuned_ = host::tune(*settings_, cpus, root);
-        for (const std::string& text : tuned_.changed) fmt::print(stderr, "doorbell: set for this run: {}\n", text);
-        for (const std::string& text : tuned_.refused) fmt::print(stderr, "doorbell: not set: {}\n", text);
-        if (tune && tuned_.changed.empty() && tuned_.refused.empty()) fmt::print(stderr, "doorbell: --tune: this host offers nothing to set, or all of it is set\n");
+        for (const std::string& text : tuned_.changed)
+            fmt::print(stderr, "doorbell: set for this run: {}\n", text);
+        for (const std::string& text : tuned_.refused)
+            fmt::print(stderr, "doorbell: not set: {}\n", text);
+        if (tune && tuned_.changed.empty() && tuned_.refused.empty())
+            fmt::print(stderr,
+                       "doorbell: --tune: this host offers nothing to set, or all of it is set\n");
     }
     ~HostSettings() {
         if (!settings_) return;
-        if (std::string trouble = settings_->put_back(); !trouble.empty()) fmt::print(stderr, "doorbell: {}\n", trouble);
+        if (std::string trouble = settings_->put_back(); !trouble.empty())
+            fmt::print(stderr, "doorbell: {}\n", trouble);
     }
     Json json() const { return tuned_.changed; }
 
@@ -133,7 +148,9 @@ void check_cpus(const std::string& words) {
     for (size_t at = 0; at <= words.size();) {
         size_t comma = std::min(words.find(',', at), words.size());
         uint64_t cpu = parse_number(words.substr(at, comma - at), "--cpus", 0, CPU_SETSIZE - 1);
-        if (!CPU_ISSET(cpu, &allowed)) throw UsageError(fmt::format("--cpus: this process may not run on CPU {} (it may on {})", cpu, names));
+        if (!CPU_ISSET(cpu, &allowed))
+            throw UsageError(fmt::format(
+                "--cpus: this process may not run on CPU {} (it may on {})", cpu, names));
         at = comma + 1;
     }
 }
@@ -142,26 +159,41 @@ void check_cpus(const std::string& words) {
 
 int command_host(const std::vector<std::string>& args) {
     po::options_description options("Options", 100);
-    options.add_options()                                                                                                //
-        ("samples", po::value<std::string>()->default_value("1000"), "samples of each case and repetition; labs with long samples take fewer (results.json says how many)")  //
-        ("warm-up", po::value<std::string>()->default_value("16"), "samples before, kept apart")                         //
-        ("repetitions", po::value<std::string>()->default_value("1"), "how often each case is set up and measured anew") //
-        ("seed", po::value<std::string>()->default_value("1"), "what random numbers start from")                         //
-        ("cpus", po::value<std::string>(), "CPU[,CPU]: where the measured task and its partner run (default: the first two allowed)")  //
-        ("counters", po::value<std::string>()->default_value("perf"), "off, perf (a pass more of each case with perf events) or all (and a second with each of Intel PCM's programs)")  //
-        ("tune", po::bool_switch(), "while it runs: governor performance, no turbo, no NMI watchdog; put back afterwards")  //
-        ("root", po::value<std::string>()->default_value("/"), "where the settings' files and PCM are looked for (for tests)")  //
-        ("raw", po::bool_switch(), "also keep each sample")                                                              //
-        ("out", po::value<std::string>(), "the run's folder (default: results/<time>-live-linux)")                       //
-        ("timeout", po::value<std::string>()->default_value(std::to_string(normal_timeout_s)), "seconds without a record that mean a hang")  //
-        ("list", po::bool_switch(), "the labs and their cases, and nothing else")                                        //
-        ("json", po::bool_switch(), "results.json on stdout instead of the table")                                       //
+    options.add_options()  //
+        ("samples", po::value<std::string>()->default_value("1000"),
+         "samples of each case and repetition; labs with long samples take fewer (results.json "
+         "says how many)")                                                                        //
+        ("warm-up", po::value<std::string>()->default_value("16"), "samples before, kept apart")  //
+        ("repetitions", po::value<std::string>()->default_value("1"),
+         "how often each case is set up and measured anew")                                       //
+        ("seed", po::value<std::string>()->default_value("1"), "what random numbers start from")  //
+        (
+            "cpus", po::value<std::string>(),
+            "CPU[,CPU]: where the measured task and its partner run (default: the first two "
+            "allowed)")  //
+        ("counters", po::value<std::string>()->default_value("perf"),
+         "off, perf (a pass more of each case with perf events) or all (and a second with each of "
+         "Intel PCM's programs)")  //
+        ("tune", po::bool_switch(),
+         "while it runs: governor performance, no turbo, no NMI watchdog; put back afterwards")  //
+        ("root", po::value<std::string>()->default_value("/"),
+         "where the settings' files and PCM are looked for (for tests)")  //
+        ("raw", po::bool_switch(), "also keep each sample")               //
+        ("out", po::value<std::string>(),
+         "the run's folder (default: results/<time>-live-linux)")  //
+        ("timeout", po::value<std::string>()->default_value(std::to_string(normal_timeout_s)),
+         "seconds without a record that mean a hang")                               //
+        ("list", po::bool_switch(), "the labs and their cases, and nothing else")   //
+        ("json", po::bool_switch(), "results.json on stdout instead of the table")  //
         ("quiet", po::bool_switch(), "no table, no progress");
-    auto map = parse(args,
-                     "doorbell host [LAB...]\n\nThe labs as Linux programs, on this machine. A LAB is a name (timer) or a name and cases\n"
-                     "(timer:source=timerfd). Nothing leaves this machine: packets stay on the loopback and in network namespaces\n"
-                     "that end with the run. Google Benchmark's own JSON is written beside results.json.\n",
-                     options, "lab");
+    auto map = parse(
+        args,
+        "doorbell host [LAB...]\n\nThe labs as Linux programs, on this machine. A LAB is a name "
+        "(timer) or a name and cases\n"
+        "(timer:source=timerfd). Nothing leaves this machine: packets stay on the loopback and in "
+        "network namespaces\n"
+        "that end with the run. Google Benchmark's own JSON is written beside results.json.\n",
+        options, "lab");
     if (!map) return 0;
     fs::path program = beside_command("doorbell-linux");
     Json labs = labs_of(program);
@@ -177,7 +209,8 @@ int command_host(const std::vector<std::string>& args) {
 
     std::vector<std::string> argv{program.string()};
     auto pass_number = [&](const char* option, uint64_t least, uint64_t most) {
-        uint64_t value = parse_number((*map)[option].as<std::string>(), std::string("--") + option, least, most);
+        uint64_t value =
+            parse_number((*map)[option].as<std::string>(), std::string("--") + option, least, most);
         argv.insert(argv.end(), {std::string("--") + option, std::to_string(value)});
         return value;
     };
@@ -186,23 +219,35 @@ int command_host(const std::vector<std::string>& args) {
     uint64_t repetitions = pass_number("repetitions", 1, 1000);
     pass_number("seed", 0, ~0ull);
     if (auto cpus = said(*map, "cpus")) argv.insert(argv.end(), {"--cpus", *cpus});
-    std::string counters = (*map)["counters"].as<std::string>(), root = (*map)["root"].as<std::string>();
+    std::string counters = (*map)["counters"].as<std::string>(),
+                root = (*map)["root"].as<std::string>();
     check_choice("--counters", counters, {"off", "perf", "all"});
     argv.insert(argv.end(), {"--counters", counters, "--root", root});
     bool raw = (*map)["raw"].as<bool>();
-    if (raw && repetitions > 1) throw UsageError("--raw keeps the samples of one repetition only; leave --repetitions away");
+    if (raw && repetitions > 1)
+        throw UsageError(
+            "--raw keeps the samples of one repetition only; leave --repetitions away");
     if (raw) argv.emplace_back("--raw");
-    auto timeout = static_cast<unsigned>(parse_number((*map)["timeout"].as<std::string>(), "--timeout", 1, 1'000'000));
+    auto timeout = static_cast<unsigned>(
+        parse_number((*map)["timeout"].as<std::string>(), "--timeout", 1, 1'000'000));
 
-    HostSettings settings((*map)["tune"].as<bool>(), cpus_of(said(*map, "cpus").value_or("0,1")), root);
+    HostSettings settings((*map)["tune"].as<bool>(), cpus_of(said(*map, "cpus").value_or("0,1")),
+                          root);
     std::optional<fs::path> out;
     if (auto folder = said(*map, "out")) out = *folder;
     RunFolder folder = RunFolder::create(out, "live", "linux");
     argv.insert(argv.end(), {"--benchmark-out", (folder.path() / "benchmark.json").string()});
     argv.insert(argv.end(), words.begin(), words.end());
-    Json manifest = {{"schema", "doorbell-manifest/1"}, {"doorbell", version},        {"time", time_stamp()}, {"status", "running"},
-                     {"clock", "live"},                 {"machine", "linux"},         {"labs", words},        {"command", argv},
-                     {"host", describe_host()},         {"settings", settings.json()}};
+    Json manifest = {{"schema", "doorbell-manifest/1"},
+                     {"doorbell", version},
+                     {"time", time_stamp()},
+                     {"status", "running"},
+                     {"clock", "live"},
+                     {"machine", "linux"},
+                     {"labs", words},
+                     {"command", argv},
+                     {"host", describe_host()},
+                     {"settings", settings.json()}};
     Session session(std::move(folder), manifest, !showing.quiet);
     session.machine_is({{"type", "linux"}});
     session.progress().say("looking at this machine ...");

@@ -1,8 +1,8 @@
 // doorbell image: a bootable ISO, for a CD, a USB stick or a virtual machine.
 #include <fmt/format.h>
 
-#include "harness/machine/boot_medium.h"
 #include "harness/commands/commands.h"
+#include "harness/machine/boot_medium.h"
 #include "harness/run/options.h"
 
 namespace doorbell::harness {
@@ -12,8 +12,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// "timer nic" or "timer,nic", but not inside "timer:wait=irq,source=lapic": a word with a '=' belongs to the
-/// lab in front of it.
+/// "timer nic" or "timer,nic", but not inside "timer:wait=irq,source=lapic": a word with a '='
+/// belongs to the lab in front of it.
 std::vector<std::string> split_labs(const std::vector<std::string>& words) {
     std::vector<std::string> labs;
     for (const std::string& word : words)
@@ -21,7 +21,8 @@ std::vector<std::string> split_labs(const std::vector<std::string>& words) {
             size_t comma = std::min(word.find(',', at), word.size());
             std::string part = word.substr(at, comma - at);
             bool keys_follow = !labs.empty() && labs.back().find(':') != std::string::npos;
-            if (part.find(':') == std::string::npos && part.find('=') != std::string::npos && keys_follow)
+            if (part.find(':') == std::string::npos && part.find('=') != std::string::npos &&
+                keys_follow)
                 labs.back() += "," + part;
             else
                 labs.push_back(part);
@@ -35,12 +36,18 @@ std::vector<std::string> split_labs(const std::vector<std::string>& words) {
 int command_image(const std::vector<std::string>& args) {
     po::options_description options("Options", 100);
     add_selection_options(options);
-    options.add_options()                                                                                      //
-        ("labs", po::value<std::vector<std::string>>()->multitoken()->composing(), "which labs it runs (default: all that run by default)")  //
-        ("exit", po::value<std::string>()->default_value("halt"), "what it does at the end: halt|poweroff|reset|debug (debug: leave QEMU)")  //
-        ("out", po::value<std::string>()->default_value("doorbell.iso"), "the file to write")                  //
-        ("image", po::value<std::string>(), "the image (default: doorbell.elf beside this command)");
-    auto map = parse(args, "doorbell image\n\nWrites an ISO that boots by BIOS and by UEFI, from a CD or written raw to a USB stick.\n", options);
+    options.add_options()  //
+        ("labs", po::value<std::vector<std::string>>()->multitoken()->composing(),
+         "which labs it runs (default: all that run by default)")  //
+        ("exit", po::value<std::string>()->default_value("halt"),
+         "what it does at the end: halt|poweroff|reset|debug (debug: leave QEMU)")             //
+        ("out", po::value<std::string>()->default_value("doorbell.iso"), "the file to write")  //
+        ("image", po::value<std::string>(),
+         "the image (default: doorbell.elf beside this command)");
+    auto map = parse(args,
+                     "doorbell image\n\nWrites an ISO that boots by BIOS and by UEFI, from a CD or "
+                     "written raw to a USB stick.\n",
+                     options);
     if (!map) return 0;
     std::vector<std::string> labs;
     if (map->count("labs") != 0) labs = split_labs((*map)["labs"].as<std::vector<std::string>>());
@@ -50,8 +57,10 @@ int command_image(const std::vector<std::string>& args) {
     fs::path iso = (*map)["out"].as<std::string>();
     std::string words = image_words(selection) + " exit=" + exit;
     write_boot_medium(image_path(said(*map, "image").value_or("")), words, iso);
-    fmt::print("{}: {} bytes, boots by BIOS and by UEFI, runs: {}\n", iso.string(), fs::file_size(iso), words);
-    fmt::print("to a USB stick (everything on it is lost): dd if={} of=/dev/sdX bs=4M conv=fsync\n", iso.string());
+    fmt::print("{}: {} bytes, boots by BIOS and by UEFI, runs: {}\n", iso.string(),
+               fs::file_size(iso), words);
+    fmt::print("to a USB stick (everything on it is lost): dd if={} of=/dev/sdX bs=4M conv=fsync\n",
+               iso.string());
     fmt::print("then listen to its serial line, 115200 8n1: doorbell attach /dev/ttyUSB0\n");
     return 0;
 }

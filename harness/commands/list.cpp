@@ -3,12 +3,12 @@
 
 #include <algorithm>
 
-#include "harness/data/case_list.h"
 #include "harness/commands/commands.h"
-#include "harness/system/nearest.h"
-#include "harness/run/options.h"
+#include "harness/data/case_list.h"
 #include "harness/data/run_data.h"
 #include "harness/results/table/table.h"
+#include "harness/run/options.h"
+#include "harness/system/nearest.h"
 #include "labs/catalogue.h"
 
 namespace doorbell::harness {
@@ -21,20 +21,36 @@ Json json_of(const labs::Lab& lab) {
     Json cases = Json::array(), settings = Json::array(), claims = Json::array();
     for (const labs::Case& one : lab.cases) cases.push_back(CaseKeys::from_text(one.text()).json());
     for (const labs::Setting& one : lab.settings)
-        settings.push_back({{"name", one.name}, {"default", one.normal}, {"least", one.least}, {"most", one.most}, {"unit", one.unit.text()}, {"help", one.help.text()}});
+        settings.push_back({{"name", one.name},
+                            {"default", one.normal},
+                            {"least", one.least},
+                            {"most", one.most},
+                            {"unit", one.unit.text()},
+                            {"help", one.help.text()}});
     for (const labs::Claim& one : lab.claims) claims.push_back(one.text);
-    return {{"lab", lab.name}, {"question", lab.question.text()}, {"needs", lab.needs.text()}, {"by_default", lab.by_default},
-            {"cases", cases},  {"settings", settings},     {"claims", claims}};
+    return {{"lab", lab.name},
+            {"question", lab.question.text()},
+            {"needs", lab.needs.text()},
+            {"by_default", lab.by_default},
+            {"cases", cases},
+            {"settings", settings},
+            {"claims", claims}};
 }
 
 void print(const labs::Lab& lab) {
-    fmt::print("{}", wrapped(std::string(lab.name) + (lab.by_default ? ": " : " (not by default): "), lab.question.text()));
+    fmt::print("{}",
+               wrapped(std::string(lab.name) + (lab.by_default ? ": " : " (not by default): "),
+                       lab.question.text()));
     fmt::print("{}", wrapped("  needs: ", lab.needs.text()));
     std::vector<CaseKeys> cases;
     for (const labs::Case& one : lab.cases) cases.push_back(CaseKeys::from_text(one.text()));
     for (const std::string& line : folded(cases)) fmt::print("{}", wrapped("  case: ", line));
     for (const labs::Setting& one : lab.settings)
-        fmt::print("{}", wrapped("  --set ", fmt::format("{}={} ({}, {} to {}): {}", one.name, setting_text(one, one.normal), one.unit.text(), setting_text(one, one.least), setting_text(one, one.most), one.help.text())));
+        fmt::print("{}",
+                   wrapped("  --set ", fmt::format("{}={} ({}, {} to {}): {}", one.name,
+                                                   setting_text(one, one.normal), one.unit.text(),
+                                                   setting_text(one, one.least),
+                                                   setting_text(one, one.most), one.help.text())));
     for (const labs::Claim& claim : lab.claims) fmt::print("{}", wrapped("  claim: ", claim.text));
 }
 
@@ -43,7 +59,9 @@ void print(const labs::Lab& lab) {
 int command_list(const std::vector<std::string>& args) {
     po::options_description options("Options", 100);
     options.add_options()("json", po::bool_switch(), "as JSON");
-    auto map = parse(args, "doorbell list [LAB...]\n\nThe labs, their questions, cases, needs and settings.\n", options, "lab");
+    auto map = parse(
+        args, "doorbell list [LAB...]\n\nThe labs, their questions, cases, needs and settings.\n",
+        options, "lab");
     if (!map) return 0;
     std::vector<std::string> wanted;
     if (map->count("lab") != 0) wanted = (*map)["lab"].as<std::vector<std::string>>();
@@ -53,7 +71,8 @@ int command_list(const std::vector<std::string>& args) {
     Json all = Json::array();
     bool first = true;
     for (const labs::Lab* lab : labs::catalogue()) {
-        if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), lab->name) == wanted.end()) continue;
+        if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), lab->name) == wanted.end())
+            continue;
         if (json) {
             all.push_back(json_of(*lab));
             continue;

@@ -6,13 +6,13 @@
 #include <filesystem>
 
 #include "harness/commands/commands.h"
-#include "harness/results/table/show.h"
-#include "harness/system/number.h"
-#include "harness/run/options.h"
 #include "harness/peers/guest.h"
 #include "harness/peers/table.h"
+#include "harness/results/table/show.h"
+#include "harness/run/options.h"
 #include "harness/run/qemu_run.h"
 #include "harness/system/file.h"
+#include "harness/system/number.h"
 
 namespace doorbell::harness {
 
@@ -23,9 +23,12 @@ namespace {
 
 /// What Doorbell is asked for; a lab or case that this image does not have is left out.
 constexpr const char* doorbell_cases[] = {
-    "timer:source=lapic,wait=poll-tsc", "timer:source=lapic,wait=irq", "nic:model=e1000e,wait=poll", "nic:model=e1000e,wait=irq",
-    "nic:model=e1000e,op=empty-poll",   "nic:model=e1000e,op=receive,burst=32", "burst:model=virtio-net,burst=1", "burst:model=e1000e,burst=32",
-    "syscall:gate=syscall,space=same",  "switch:state=registers",      "signals:target=running",
+    "timer:source=lapic,wait=poll-tsc", "timer:source=lapic,wait=irq",
+    "nic:model=e1000e,wait=poll",       "nic:model=e1000e,wait=irq",
+    "nic:model=e1000e,op=empty-poll",   "nic:model=e1000e,op=receive,burst=32",
+    "burst:model=virtio-net,burst=1",   "burst:model=e1000e,burst=32",
+    "syscall:gate=syscall,space=same",  "switch:state=registers",
+    "signals:target=running",
 };
 
 std::vector<std::string> known_cases() {
@@ -43,11 +46,20 @@ Guest linux_guest(const std::string& samples) {
     Guest guest;
     guest.name = "linux";
     guest.program = beside_command("doorbell-guest");
-    // napi_tx=0: no interrupt where the sender's card is done with a packet. It would come at the tick of the arrival,
-    // on the same CPU, and a sender is another machine's affair.
+    // napi_tx=0: no interrupt where the sender's card is done with a packet. It would come at the
+    // tick of the arrival, on the same CPU, and a sender is another machine's affair.
     guest.modules = {"virtio_pci", "virtio_net napi_tx=0", "e1000e", "af_packet"};
-    guest.words = {"--samples", samples, "timer", "nic", "syscall", "switch:by=sched_yield", "switch:by=pipe,set=", "switch:by=eventfd", "switch:by=futex",
-                   "signals:target=running", "signals:target=blocked"};
+    guest.words = {"--samples",
+                   samples,
+                   "timer",
+                   "nic",
+                   "syscall",
+                   "switch:by=sched_yield",
+                   "switch:by=pipe,set=",
+                   "switch:by=eventfd",
+                   "switch:by=futex",
+                   "signals:target=running",
+                   "signals:target=blocked"};
     return guest;
 }
 
@@ -74,8 +86,10 @@ void say(bool quiet, const std::string& text) {
 int report(const Finished& finished, const char* name) {
     int status = finished.exit_status();
     if (status == 0) return 0;
-    fmt::print(stderr, "doorbell peers: {}: {}\n", name, finished.run.failure.empty() ? "the run is incomplete" : finished.run.failure);
-    for (const std::string& trouble : finished.troubles) fmt::print(stderr, "doorbell peers: {}: {}\n", name, trouble);
+    fmt::print(stderr, "doorbell peers: {}: {}\n", name,
+               finished.run.failure.empty() ? "the run is incomplete" : finished.run.failure);
+    for (const std::string& trouble : finished.troubles)
+        fmt::print(stderr, "doorbell peers: {}: {}\n", name, trouble);
     fmt::print(stderr, "doorbell peers: what arrived is in {}\n", finished.folder.string());
     return status;
 }
@@ -90,27 +104,36 @@ fs::path fresh_folder() {
 
 int command_peers(const std::vector<std::string>& args) {
     po::options_description options("Options", 100);
-    options.add_options()                                                                                        //
-        ("samples", po::value<std::string>()->default_value("1000"), "samples of each case")                     //
-        ("short", po::bool_switch(), "only boot Linux, measure getppid, and power off")                          //
-        ("out", po::value<std::string>(), "folder for the runs (default: results/<time>-exact-peers)")           //
-        ("timeout", po::value<std::string>()->default_value("300"), "seconds without a record that mean a hang") //
-        ("qemu", po::value<std::string>()->default_value("qemu-system-x86_64"), "the QEMU to run")               //
-        ("json", po::bool_switch(), "the table as JSON on stdout")                                               //
+    options.add_options()                                                                     //
+        ("samples", po::value<std::string>()->default_value("1000"), "samples of each case")  //
+        ("short", po::bool_switch(), "only boot Linux, measure getppid, and power off")       //
+        ("out", po::value<std::string>(),
+         "folder for the runs (default: results/<time>-exact-peers)")  //
+        ("timeout", po::value<std::string>()->default_value("300"),
+         "seconds without a record that mean a hang")  //
+        ("qemu", po::value<std::string>()->default_value("qemu-system-x86_64"),
+         "the QEMU to run")                                         //
+        ("json", po::bool_switch(), "the table as JSON on stdout")  //
         ("quiet", po::bool_switch(), "no table, no progress");
-    auto map = parse(args,
-                     "doorbell peers\n\nDebian's Linux kernel and DPDK's poll-mode driver in the same exact clock as Doorbell, in one table.\n"
-                     "The kernel comes from Debian's package, unpacked beside this command and not installed.\n",
-                     options);
+    auto map = parse(
+        args,
+        "doorbell peers\n\nDebian's Linux kernel and DPDK's poll-mode driver in the same exact "
+        "clock as Doorbell, in one table.\n"
+        "The kernel comes from Debian's package, unpacked beside this command and not installed.\n",
+        options);
     if (!map) return 0;
-    bool json = (*map)["json"].as<bool>(), quiet = (*map)["quiet"].as<bool>(), only_boot = (*map)["short"].as<bool>();
-    std::string samples = std::to_string(parse_number((*map)["samples"].as<std::string>(), "--samples", 1, 1'000'000));
-    auto timeout = static_cast<unsigned>(parse_number((*map)["timeout"].as<std::string>(), "--timeout", 1, 1'000'000));
+    bool json = (*map)["json"].as<bool>(), quiet = (*map)["quiet"].as<bool>(),
+         only_boot = (*map)["short"].as<bool>();
+    std::string samples = std::to_string(
+        parse_number((*map)["samples"].as<std::string>(), "--samples", 1, 1'000'000));
+    auto timeout = static_cast<unsigned>(
+        parse_number((*map)["timeout"].as<std::string>(), "--timeout", 1, 1'000'000));
     fs::path qemu = (*map)["qemu"].as<std::string>();
     fs::path out = said(*map, "out") ? fs::path(*said(*map, "out")) : fresh_folder();
     // First, so that nothing is measured in vain.
     (void)check_qemu(qemu);
-    Packages packages(beside_command("peers"), [quiet](const std::string& what) { say(quiet, what); });
+    Packages packages(beside_command("peers"),
+                      [quiet](const std::string& what) { say(quiet, what); });
     GuestSystem system = guest_system(packages);
 
     if (only_boot) {
@@ -148,11 +171,15 @@ int command_peers(const std::vector<std::string>& args) {
     keep("doorbell", run_in_qemu(request));
     if (!interrupted) {
         say(quiet, "2/3 Linux ...");
-        keep("linux", run_guest(linux_guest(samples), system, qemu, out / "linux", timeout, !quiet));
+        keep("linux",
+             run_guest(linux_guest(samples), system, qemu, out / "linux", timeout, !quiet));
     }
     Guest dpdk = dpdk_guest(samples);
     if (!fs::exists(dpdk.program)) {
-        fmt::print(stderr, "doorbell peers: DPDK is left out: this build has no {} (install libdpdk-dev, then make)\n", dpdk.program.filename().string());
+        fmt::print(stderr,
+                   "doorbell peers: DPDK is left out: this build has no {} (install libdpdk-dev, "
+                   "then make)\n",
+                   dpdk.program.filename().string());
     } else if (!interrupted) {
         say(quiet, "3/3 DPDK ...");
         keep("dpdk", run_guest(dpdk, system, qemu, out / "dpdk", timeout, !quiet));
@@ -160,22 +187,32 @@ int command_peers(const std::vector<std::string>& args) {
 
     std::vector<PeerRow> rows = peer_rows({ran("doorbell"), ran("linux"), ran("dpdk")});
     std::string table = peer_table(rows);
-    Json document = {{"schema", "doorbell-peers/1"}, {"rows", peer_json(rows)}, {"runs", Json::object()}};
+    Json document = {
+        {"schema", "doorbell-peers/1"}, {"rows", peer_json(rows)}, {"runs", Json::object()}};
     std::string folders;
     for (const auto& [name, one] : finished) {
-        document["runs"][name] = {{"folder", one.folder.string()}, {"digest", one.run.digest}, {"complete", one.run.complete}};
-        table += fmt::format("{:<9} {} {}{}\n", name, one.folder.string(), one.run.digest, one.run.complete ? "" : " INCOMPLETE");
+        document["runs"][name] = {{"folder", one.folder.string()},
+                                  {"digest", one.run.digest},
+                                  {"complete", one.run.complete}};
+        table += fmt::format("{:<9} {} {}{}\n", name, one.folder.string(), one.run.digest,
+                             one.run.complete ? "" : " INCOMPLETE");
         folders += " " + one.folder.string();
-        for (const Skip& skip : one.run.skipped) table += fmt::format("  not measured: {} {}: {}\n", skip.lab, skip.which.text(), skip.reason);
+        for (const Skip& skip : one.run.skipped)
+            table += fmt::format("  not measured: {} {}: {}\n", skip.lab, skip.which.text(),
+                                 skip.reason);
     }
-    table += fmt::format("side by side: doorbell report{} --out {}\n", folders, (out / "peers.html").string());
-    for (const auto& [file, content] : {std::pair("peers.json", document.dump(2) + "\n"), std::pair("peers.txt", table)})
+    table += fmt::format("side by side: doorbell report{} --out {}\n", folders,
+                         (out / "peers.html").string());
+    for (const auto& [file, content] :
+         {std::pair("peers.json", document.dump(2) + "\n"), std::pair("peers.txt", table)})
         if (std::string trouble = write_whole(out / file, content); !trouble.empty()) {
             fmt::print(stderr, "doorbell peers: {}\n", trouble);
             worst = worst == 0 ? static_cast<int>(Status::machine_failed) : worst;
         }
-    if (json) fmt::print("{}\n", document.dump(2));
-    else if (!quiet) fmt::print("{}", table);
+    if (json)
+        fmt::print("{}\n", document.dump(2));
+    else if (!quiet)
+        fmt::print("{}", table);
     return worst;
 }
 

@@ -1,4 +1,6 @@
 // doorbell quiz: ten questions, each answered by a figure of your own last run.
+#include "harness/results/report/quiz.h"
+
 #include <fmt/format.h>
 
 #include <cctype>
@@ -6,10 +8,9 @@
 #include <iostream>
 
 #include "harness/commands/commands.h"
-#include "harness/run/options.h"
-#include "harness/results/report/quiz.h"
 #include "harness/results/stored_run.h"
 #include "harness/results/table/table.h"
+#include "harness/run/options.h"
 #include "labs/catalogue.h"
 
 namespace doorbell::harness {
@@ -23,7 +24,8 @@ char ask() {
     for (std::string line; fmt::print("> "), std::fflush(stdout), std::getline(std::cin, line);) {
         std::string bare;
         for (char c : line)
-            if (!isspace(static_cast<unsigned char>(c))) bare += static_cast<char>(tolower(static_cast<unsigned char>(c)));
+            if (!isspace(static_cast<unsigned char>(c)))
+                bare += static_cast<char>(tolower(static_cast<unsigned char>(c)));
         if (bare.size() == 1 && bare[0] >= 'a' && bare[0] <= 'd') return bare[0];
         fmt::print("a, b, c or d, please\n");
     }
@@ -36,19 +38,24 @@ std::string proof_of(const Question& question, const std::optional<StoredRun>& s
         if (std::string proof = question.proof(stored->run); !proof.empty()) return proof;
     std::string command = std::string("doorbell run ") + question.lab;
     return labs::find(question.lab) == nullptr ? std::string("this version does not have that lab")
-           : stored                            ? fmt::format("your last run does not have it; to see it: {}", command)
-                                               : fmt::format("there is no run yet; to see it: {}", command);
+           : stored ? fmt::format("your last run does not have it; to see it: {}", command)
+                    : fmt::format("there is no run yet; to see it: {}", command);
 }
 
 }  // namespace
 
 int command_quiz(const std::vector<std::string>& args) {
     po::options_description options("Options", 100);
-    options.add_options()                                                                            //
-        ("answers", po::value<std::string>(), "FILE: read the answers, a letter a line, instead of asking")  //
-        ("run", po::value<std::string>(), "the run whose figures are shown (default: results/latest)")  //
+    options.add_options()  //
+        ("answers", po::value<std::string>(),
+         "FILE: read the answers, a letter a line, instead of asking")  //
+        ("run", po::value<std::string>(),
+         "the run whose figures are shown (default: results/latest)")  //
         ("json", po::bool_switch(), "as JSON; needs --answers");
-    auto map = parse(args, "doorbell quiz\n\nTen questions about what the labs show; after each answer the figure of your own last run.\n", options);
+    auto map = parse(args,
+                     "doorbell quiz\n\nTen questions about what the labs show; after each answer "
+                     "the figure of your own last run.\n",
+                     options);
     if (!map) return 0;
     bool json = (*map)["json"].as<bool>();
     std::optional<std::string> letters;
@@ -75,7 +82,9 @@ int command_quiz(const std::vector<std::string>& args) {
         ++asked;
         if (!json) {
             fmt::print("\n{}", wrapped(fmt::format("{}. ", asked), question.text));
-            for (size_t i = 0; i < question.choices.size(); ++i) fmt::print("{}", wrapped(fmt::format("   {}) ", static_cast<char>('a' + i)), question.choices[i]));
+            for (size_t i = 0; i < question.choices.size(); ++i)
+                fmt::print("{}", wrapped(fmt::format("   {}) ", static_cast<char>('a' + i)),
+                                         question.choices[i]));
         }
         char answer = letters ? (*letters)[asked - 1] : ask();
         if (answer == 0) {
@@ -86,15 +95,24 @@ int command_quiz(const std::vector<std::string>& args) {
         right += good;
         std::string proof = proof_of(question, stored);
         if (json) {
-            all.push_back({{"question", question.text}, {"answer", std::string(1, answer)}, {"right", std::string(1, question.right)}, {"because", question.because}, {"lab", question.lab}, {"proof", proof}});
+            all.push_back({{"question", question.text},
+                           {"answer", std::string(1, answer)},
+                           {"right", std::string(1, question.right)},
+                           {"because", question.because},
+                           {"lab", question.lab},
+                           {"proof", proof}});
             continue;
         }
         if (letters) fmt::print("> {}\n", answer);
-        fmt::print("{}", wrapped("   ", fmt::format("{} {}", good ? "Right." : fmt::format("No: {}.", question.right), question.because)));
+        fmt::print("{}", wrapped("   ", fmt::format("{} {}",
+                                                    good ? "Right."
+                                                         : fmt::format("No: {}.", question.right),
+                                                    question.because)));
         fmt::print("{}", wrapped("   ", fmt::format("lab {}: {}", question.lab, proof)));
     }
     if (json)
-        fmt::print("{}\n", Json({{"right", right}, {"asked", asked}, {"questions", all}}).dump(2, ' ', false, Json::error_handler_t::replace));
+        fmt::print("{}\n", Json({{"right", right}, {"asked", asked}, {"questions", all}})
+                               .dump(2, ' ', false, Json::error_handler_t::replace));
     else
         fmt::print("\n{} of {} right\n", right, asked);
     return 0;

@@ -1,9 +1,10 @@
 // doorbell report: runs as one HTML page.
+#include "harness/results/report/report.h"
+
 #include <fmt/format.h>
 
 #include "harness/commands/commands.h"
 #include "harness/run/options.h"
-#include "harness/results/report/report.h"
 #include "harness/run/run_folder.h"
 #include "harness/system/file.h"
 
@@ -14,11 +15,13 @@ namespace fs = std::filesystem;
 
 int command_report(const std::vector<std::string>& args) {
     po::options_description options("Options", 100);
-    options.add_options()                                                                              //
-        ("out", po::value<std::string>(), "the page (default: report.html in the first run's folder; -: standard output)")  //
+    options.add_options()  //
+        ("out", po::value<std::string>(),
+         "the page (default: report.html in the first run's folder; -: standard output)")  //
         ("quiet", po::bool_switch(), "do not print the page's path");
     auto map = parse(args,
-                     "doorbell report RUN...\n\nOne self-contained HTML page of a run, or of several side by side. A RUN is a folder or its\n"
+                     "doorbell report RUN...\n\nOne self-contained HTML page of a run, or of "
+                     "several side by side. A RUN is a folder or its\n"
                      "results.json; without one it is results/latest.\n",
                      options, "run");
     if (!map) return 0;

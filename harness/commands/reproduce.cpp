@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 
 #include "harness/commands/commands.h"
-#include "harness/run/options.h"
 #include "harness/results/compare/again.h"
 #include "harness/results/compare/compare.h"
 #include "harness/results/report/report.h"
+#include "harness/run/options.h"
 
 namespace doorbell::harness {
 
@@ -14,9 +14,13 @@ namespace fs = std::filesystem;
 
 namespace {
 
-int tell(const std::string& summary, const std::vector<std::string>& differences, bool reproduced, bool json, const fs::path& folder) {
+int tell(const std::string& summary, const std::vector<std::string>& differences, bool reproduced,
+         bool json, const fs::path& folder) {
     if (json) {
-        fmt::print("{}\n", Json({{"reproduced", reproduced}, {"summary", summary}, {"differences", differences}, {"run", folder.string()}})
+        fmt::print("{}\n", Json({{"reproduced", reproduced},
+                                 {"summary", summary},
+                                 {"differences", differences},
+                                 {"run", folder.string()}})
                                .dump(2, ' ', false, Json::error_handler_t::replace));
     } else {
         for (const std::string& line : differences) fmt::print("{}\n", line);
@@ -29,23 +33,32 @@ int tell(const std::string& summary, const std::vector<std::string>& differences
 
 int command_reproduce(const std::vector<std::string>& args) {
     po::options_description options("Options", 100);
-    options.add_options()                                                                                       //
-        ("image", po::value<std::string>(), "the image (default: the manifest's, else doorbell.elf beside this command)")  //
-        ("qemu", po::value<std::string>(), "the QEMU to run (default: the manifest's)")                         //
-        ("with", po::value<std::string>(), "RUN2: compare with this run instead of measuring; for hardware, collected by doorbell attach")  //
-        ("out", po::value<std::string>(), "the new run's folder (default: results/<time>-<clock>-<machine>)")   //
-        ("json", po::bool_switch(), "as JSON")                                                                  //
+    options.add_options()  //
+        ("image", po::value<std::string>(),
+         "the image (default: the manifest's, else doorbell.elf beside this command)")   //
+        ("qemu", po::value<std::string>(), "the QEMU to run (default: the manifest's)")  //
+        ("with", po::value<std::string>(),
+         "RUN2: compare with this run instead of measuring; for hardware, collected by doorbell "
+         "attach")  //
+        ("out", po::value<std::string>(),
+         "the new run's folder (default: results/<time>-<clock>-<machine>)")  //
+        ("json", po::bool_switch(), "as JSON")                                //
         ("quiet", po::bool_switch(), "no progress");
     auto map = parse(args,
-                     "doorbell reproduce RUN\n\nRuns again what the manifest of RUN (a folder, or a manifest.json) says, after naming what differs\n"
-                     "before the start. Counted series must be identical; measured ones are compared statistically.\n",
+                     "doorbell reproduce RUN\n\nRuns again what the manifest of RUN (a folder, or "
+                     "a manifest.json) says, after naming what differs\n"
+                     "before the start. Counted series must be identical; measured ones are "
+                     "compared statistically.\n",
                      options, "run");
     if (!map) return 0;
     std::vector<std::string> runs;
     if (map->count("run") != 0) runs = (*map)["run"].as<std::vector<std::string>>();
-    if (runs.size() != 1) throw UsageError(fmt::format("it takes one run; there {} {}", runs.size() == 1 ? "is" : "are", runs.size()));
+    if (runs.size() != 1)
+        throw UsageError(fmt::format("it takes one run; there {} {}",
+                                     runs.size() == 1 ? "is" : "are", runs.size()));
     fs::path place = runs[0];
-    if (place.filename() == "manifest.json") place = place.has_parent_path() ? place.parent_path() : fs::path(".");
+    if (place.filename() == "manifest.json")
+        place = place.has_parent_path() ? place.parent_path() : fs::path(".");
     StoredRun before = load_run(place);
     bool json = (*map)["json"].as<bool>();
 
@@ -62,13 +75,17 @@ int command_reproduce(const std::vector<std::string>& args) {
             request.machine.image = image_path("");
         if (auto qemu = said(*map, "qemu")) request.machine.qemu = *qemu;
         if (auto out = said(*map, "out")) request.out = *out;
-        if (request.out && fs::equivalent(*request.out, place, error)) throw UsageError("--out is the run itself, which must stay as it is");
+        if (request.out && fs::equivalent(*request.out, place, error))
+            throw UsageError("--out is the run itself, which must stay as it is");
         request.progress = !(*map)["quiet"].as<bool>();
-        for (const std::string& line : differences_before(before.manifest, request)) fmt::print(stderr, "doorbell reproduce: differs: {}\n", line);
+        for (const std::string& line : differences_before(before.manifest, request))
+            fmt::print(stderr, "doorbell reproduce: differs: {}\n", line);
         Finished finished = run_in_qemu(request);
         status = finished.exit_status();
-        for (const std::string& trouble : finished.troubles) fmt::print(stderr, "doorbell reproduce: {}\n", trouble);
-        if (!finished.run.failure.empty()) fmt::print(stderr, "doorbell reproduce: {}\n", finished.run.failure);
+        for (const std::string& trouble : finished.troubles)
+            fmt::print(stderr, "doorbell reproduce: {}\n", trouble);
+        if (!finished.run.failure.empty())
+            fmt::print(stderr, "doorbell reproduce: {}\n", finished.run.failure);
         if (finished.folder.empty() || finished.signal != 0) return status;
         folder = finished.folder;
     }
@@ -76,7 +93,9 @@ int command_reproduce(const std::vector<std::string>& args) {
     Identity identity = identity_of(before, after);
     if (identity.all != 0) {
         bool reproduced = identity.differences.empty();
-        std::string summary = fmt::format("{}: {} of {} series identical", reproduced ? "reproduced" : "not reproduced", identity.same, identity.all);
+        std::string summary =
+            fmt::format("{}: {} of {} series identical",
+                        reproduced ? "reproduced" : "not reproduced", identity.same, identity.all);
         int told = tell(summary, identity.differences, reproduced, json, folder);
         return status != 0 ? status : told;
     }
@@ -84,12 +103,16 @@ int command_reproduce(const std::vector<std::string>& args) {
     Comparison comparison = compare(before, after);
     std::vector<std::string> differences;
     for (const SeriesChange& series : comparison.series)
-        if (series.changed()) differences.push_back(series.name() + ": " + word(series.summary(), series.unit));
-    for (const std::string& name : comparison.only_in_a) differences.push_back(name + ": it was not measured this time");
+        if (series.changed())
+            differences.push_back(series.name() + ": " + word(series.summary(), series.unit));
+    for (const std::string& name : comparison.only_in_a)
+        differences.push_back(name + ": it was not measured this time");
     size_t unclear = comparison.count(Word::too_noisy) + comparison.count(Word::too_few);
-    std::string summary = fmt::format("{}: {} of {} series without a change beyond noise{}", differences.empty() ? "reproduced" : "not reproduced",
-                                      comparison.count(Word::no_change), comparison.series.size(),
-                                      unclear == 0 ? "" : fmt::format(", {} too noisy or too few to say", unclear));
+    std::string summary =
+        fmt::format("{}: {} of {} series without a change beyond noise{}",
+                    differences.empty() ? "reproduced" : "not reproduced",
+                    comparison.count(Word::no_change), comparison.series.size(),
+                    unclear == 0 ? "" : fmt::format(", {} too noisy or too few to say", unclear));
     int told = tell(summary, differences, differences.empty(), json, folder);
     return status != 0 ? status : told;
 }

@@ -2,11 +2,11 @@
 #include <fmt/format.h>
 
 #include "harness/commands/commands.h"
-#include "harness/system/number.h"
-#include "harness/run/options.h"
-#include "harness/run/qemu_run.h"
 #include "harness/results/compare/history.h"
 #include "harness/results/report/report.h"
+#include "harness/run/options.h"
+#include "harness/run/qemu_run.h"
+#include "harness/system/number.h"
 
 namespace doorbell::harness {
 
@@ -16,16 +16,22 @@ int command_run(const std::vector<std::string>& args) {
     po::options_description options("Options", 100);
     add_machine_options(options);
     add_selection_options(options);
-    options.add_options()                                                                                       //
-        ("out", po::value<std::string>(), "the run's folder (default: results/<time>-<clock>-<machine>)")        //
-        ("timeout", po::value<std::string>(), "seconds without a record that mean a hang (default: 120, more with many --samples)")  //
-        ("strict", po::bool_switch(), "exit status 1 where a claim is refuted")                                  //
-        ("json", po::bool_switch(), "results.json on stdout instead of the table")                               //
-        ("quiet", po::bool_switch(), "no table, no progress")                                                    //
-        ("keep", po::value<std::string>(), "keep the last N runs under results/, and say what changed since the one before")  //
-        ("fault", po::value<std::string>(), "have the image fail on purpose: early|lab|double|triple|hang|stack|write-code|run-data|null");
+    options.add_options()  //
+        ("out", po::value<std::string>(),
+         "the run's folder (default: results/<time>-<clock>-<machine>)")  //
+        ("timeout", po::value<std::string>(),
+         "seconds without a record that mean a hang (default: 120, more with many --samples)")  //
+        ("strict", po::bool_switch(), "exit status 1 where a claim is refuted")                 //
+        ("json", po::bool_switch(), "results.json on stdout instead of the table")              //
+        ("quiet", po::bool_switch(), "no table, no progress")                                   //
+        ("keep", po::value<std::string>(),
+         "keep the last N runs under results/, and say what changed since the one before")  //
+        ("fault", po::value<std::string>(),
+         "have the image fail on purpose: "
+         "early|lab|double|triple|hang|stack|write-code|run-data|null");
     auto map = parse(args,
-                     "doorbell run [LAB...]\n\nRuns labs in QEMU. A LAB is a name (timer) or a name and cases (timer:wait=irq,source=lapic);\n"
+                     "doorbell run [LAB...]\n\nRuns labs in QEMU. A LAB is a name (timer) or a "
+                     "name and cases (timer:wait=irq,source=lapic);\n"
                      "without one, all labs that run by default. See: doorbell list\n",
                      options, "lab");
     if (!map) return 0;
@@ -36,9 +42,13 @@ int command_run(const std::vector<std::string>& args) {
     request.selection = selection_from(*map, labs);
     request.machine = machine_from(*map);
     if (auto out = said(*map, "out")) request.out = *out;
-    if (auto timeout = said(*map, "timeout")) request.timeout_s = static_cast<unsigned>(parse_number(*timeout, "--timeout", 1, 1'000'000));
+    if (auto timeout = said(*map, "timeout"))
+        request.timeout_s =
+            static_cast<unsigned>(parse_number(*timeout, "--timeout", 1, 1'000'000));
     if (auto fault = said(*map, "fault")) {
-        check_choice("--fault", *fault, {"early", "lab", "double", "triple", "hang", "stack", "write-code", "run-data", "null"});
+        check_choice("--fault", *fault,
+                     {"early", "lab", "double", "triple", "hang", "stack", "write-code", "run-data",
+                      "null"});
         request.extra_words = "fault=" + *fault;
     }
     std::optional<uint64_t> keep;
@@ -50,13 +60,16 @@ int command_run(const std::vector<std::string>& args) {
     int status = show_with_report(finished, showing);
     if (finished.folder.empty()) return status;
     try {
-        if (keep && !request.out && !showing.json && !showing.quiet) fmt::print("{}", changes_since_last(finished.folder));
+        if (keep && !request.out && !showing.json && !showing.quiet)
+            fmt::print("{}", changes_since_last(finished.folder));
     } catch (const std::exception& trouble) {
         fmt::print(stderr, "doorbell run: not compared with the run before: {}\n", trouble.what());
     }
     if (keep && !request.out)
         for (const auto& old : remove_old_runs(finished.folder.parent_path(), *keep))
-            if (!showing.quiet) fmt::print(stderr, "doorbell run: removed {}, older than the last {} runs\n", old.string(), *keep);
+            if (!showing.quiet)
+                fmt::print(stderr, "doorbell run: removed {}, older than the last {} runs\n",
+                           old.string(), *keep);
     return status;
 }
 

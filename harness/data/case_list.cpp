@@ -7,7 +7,8 @@ namespace {
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
-/// Whether two sets of cases have the same keys and differ at most in the values of the one at `position`.
+/// Whether two sets of cases have the same keys and differ at most in the values of the one at
+/// `position`.
 bool alike_but_for(const Pairs& a, const Pairs& b, size_t position) {
     if (a.size() != b.size()) return false;
     for (size_t i = 0; i < a.size(); ++i)
@@ -29,8 +30,9 @@ std::vector<std::string> folded(const std::vector<CaseKeys>& cases) {
     for (size_t position = most_keys; position-- > 0;) {
         std::vector<Pairs> fewer;
         for (const Pairs& set : sets) {
-            auto at = std::find_if(fewer.begin(), fewer.end(),
-                                   [&](const Pairs& other) { return position < set.size() && alike_but_for(other, set, position); });
+            auto at = std::find_if(fewer.begin(), fewer.end(), [&](const Pairs& other) {
+                return position < set.size() && alike_but_for(other, set, position);
+            });
             if (at == fewer.end())
                 fewer.push_back(set);
             else
@@ -41,7 +43,8 @@ std::vector<std::string> folded(const std::vector<CaseKeys>& cases) {
     std::vector<std::string> lines;
     for (const Pairs& set : sets) {
         std::string line;
-        for (const auto& [key, value] : set) line += (line.empty() ? "" : " ") + (value.empty() ? key : key + "=" + value);
+        for (const auto& [key, value] : set)
+            line += (line.empty() ? "" : " ") + (value.empty() ? key : key + "=" + value);
         lines.push_back(line);
     }
     return lines;

@@ -7,8 +7,9 @@
 
 namespace doorbell::harness {
 
-/// The cases, folded: "wait=poll", "wait=irq" become "wait=poll|irq", key by key, so that a lab's whole grid of
-/// parameters is one string. Each is named once; the order is that of the first case of each string.
+/// The cases, folded: "wait=poll", "wait=irq" become "wait=poll|irq", key by key, so that a lab's
+/// whole grid of parameters is one string. Each is named once; the order is that of the first case
+/// of each string.
 std::vector<std::string> folded(const std::vector<CaseKeys>& cases);
 
 /// folded(), in one string.

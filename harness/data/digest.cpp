@@ -23,15 +23,16 @@ std::string line_of(const Series& series) {
     std::vector<nlohmann::json> counters;
     for (const Counter& counter : series.counters)
         if (counter.evidence == "exact" || counter.evidence == "modelled") {
-            counters.push_back(
-                nlohmann::json::array({counter.name, nlohmann::json(counter.value), counter.evidence}));
+            counters.push_back(nlohmann::json::array(
+                {counter.name, nlohmann::json(counter.value), counter.evidence}));
             if (!counter.stage.empty()) counters.back().push_back(counter.stage);
         }
     std::sort(counters.begin(), counters.end(),
               [](const auto& a, const auto& b) { return a.dump() < b.dump(); });
     nlohmann::json line = nlohmann::json::array(
-        {series.lab, keys, series.metric, series.unit, series.count, some ? series.min : 0, some ? series.max : 0,
-         some ? series.sum : 0, nlohmann::json(series.bins.json()), stages, nlohmann::json(counters)});
+        {series.lab, keys, series.metric, series.unit, series.count, some ? series.min : 0,
+         some ? series.max : 0, some ? series.sum : 0, nlohmann::json(series.bins.json()), stages,
+         nlohmann::json(counters)});
     return line.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
 }
 

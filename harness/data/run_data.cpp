@@ -23,8 +23,9 @@ CaseKeys CaseKeys::from_text(std::string_view text) {
         std::string_view word = text.substr(0, blank);
         if (!word.empty()) {
             size_t equals = word.find('=');
-            keys.pairs_.emplace_back(word.substr(0, equals),
-                                     equals == word.npos ? std::string_view{} : word.substr(equals + 1));
+            keys.pairs_.emplace_back(word.substr(0, equals), equals == word.npos
+                                                                 ? std::string_view{}
+                                                                 : word.substr(equals + 1));
         }
         text = blank == text.npos ? std::string_view{} : text.substr(blank + 1);
     }
@@ -107,7 +108,8 @@ Bins Bins::from(const Json& pairs) {
     if (pairs.is_null()) return bins;
     if (!pairs.is_array()) throw std::runtime_error("a histogram is no list");
     for (const Json& pair : pairs) {
-        if (!pair.is_array() || pair.size() != 2) throw std::runtime_error("a histogram's bin is no pair");
+        if (!pair.is_array() || pair.size() != 2)
+            throw std::runtime_error("a histogram's bin is no pair");
         bins.add(whole_number(pair[0], "a bin's value"), whole_number(pair[1], "a bin's count"));
     }
     return bins;
@@ -134,8 +136,10 @@ Json read_json(const std::filesystem::path& file) {
     std::ifstream in(file, std::ios::binary);
     if (!in) throw std::runtime_error(fmt::format("cannot read {}", file.string()));
     Json document = Json::parse(in, nullptr, false);
-    if (document.is_discarded()) throw std::runtime_error(fmt::format("{} is not JSON", file.string()));
-    if (!document.is_object()) throw std::runtime_error(fmt::format("{} is no JSON object", file.string()));
+    if (document.is_discarded())
+        throw std::runtime_error(fmt::format("{} is not JSON", file.string()));
+    if (!document.is_object())
+        throw std::runtime_error(fmt::format("{} is no JSON object", file.string()));
     return document;
 }
 

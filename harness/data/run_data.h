@@ -18,8 +18,8 @@ inline constexpr const char* results_schema = "doorbell/1";
 class CaseKeys {
   public:
     CaseKeys() = default;
-    /// From the wire: "key=value key=value", or an object; from results.json: an object. A word without '='
-    /// is a key without a value.
+    /// From the wire: "key=value key=value", or an object; from results.json: an object. A word
+    /// without '=' is a key without a value.
     static CaseKeys from(const Json& text_or_object);
     static CaseKeys from_text(std::string_view text);
     Json json() const;
@@ -43,8 +43,8 @@ class Bins {
     void add(uint64_t value, uint64_t count);
     uint64_t count() const { return count_; }
     bool empty() const { return bins_.empty(); }
-    /// The value at or below which `per_100000` of 100,000 values lie, as measure::Histogram::percentile
-    /// finds it. Undefined when empty.
+    /// The value at or below which `per_100000` of 100,000 values lie, as
+    /// measure::Histogram::percentile finds it. Undefined when empty.
     uint64_t percentile(uint64_t per_100000, uint64_t min, uint64_t max) const;
     uint64_t lowest() const { return bins_.front().first; }  ///< lowest value of the first bin
     uint64_t highest() const;                                ///< highest value of the last bin
@@ -61,14 +61,15 @@ class Bins {
 struct Stage {
     std::string name;
     Bins bins;
-    uint64_t min = 0, max = 0, sum = 0;  ///< exact where the image said them, else by the bins; sum else 0
+    uint64_t min = 0, max = 0,
+             sum = 0;  ///< exact where the image said them, else by the bins; sum else 0
 };
 
 /// A count that goes with a series.
 struct Counter {
     std::string name;
-    Json value;            ///< a number: the sum over `samples`
-    std::string evidence;  ///< exact, measured, modelled, rough
+    Json value;              ///< a number: the sum over `samples`
+    std::string evidence;    ///< exact, measured, modelled, rough
     std::string stage = {};  ///< the stretch that it was counted in; "": the whole
     uint64_t samples = 0;    ///< 0: not said
 };
@@ -81,23 +82,25 @@ struct Series {
     std::string unit;
     std::string evidence;
     uint64_t count = 0;
-    uint64_t min = 0, max = 0;  ///< exact; without meaning where count is 0
-    uint64_t sum = 0;           ///< exact modulo 2^64
+    uint64_t min = 0, max = 0;                 ///< exact; without meaning where count is 0
+    uint64_t sum = 0;                          ///< exact modulo 2^64
     std::optional<uint64_t> overhead_removed;  ///< taken off each sample, in `unit`
     Bins bins;                                 ///< all samples
     std::vector<Stage> stages;
     std::vector<Counter> counters;
     std::vector<std::string> flags;
-    Json cold;                       ///< {count, min, p50, max, first} of the warm-up samples, or null
-    std::vector<uint64_t> raw;       ///< with --raw, in the order of measuring
-    std::string raw_file;            ///< where they are, relative to the run's folder; "" where there are none
+    Json cold;                  ///< {count, min, p50, max, first} of the warm-up samples, or null
+    std::vector<uint64_t> raw;  ///< with --raw, in the order of measuring
+    std::string
+        raw_file;  ///< where they are, relative to the run's folder; "" where there are none
 
     /// Whether the bins hold all samples: only then are there percentiles.
     bool whole() const { return count != 0 && bins.count() == count; }
     /// A percentile, or nothing where the histogram did not arrive whole.
     std::optional<uint64_t> percentile(uint64_t per_100000) const;
     double mean() const { return static_cast<double>(sum) / static_cast<double>(count); }
-    /// Whether a flag says that this series differs from run to run ("unstable" or "unstable: why").
+    /// Whether a flag says that this series differs from run to run ("unstable" or "unstable:
+    /// why").
     bool unstable() const;
     /// The series' name for people: lab, case and metric.
     std::string name() const;
@@ -128,9 +131,9 @@ struct Skip {
 
 /// What went wrong on the wire.
 struct WireFaults {
-    uint64_t lost = 0;      ///< records that never came
-    uint64_t damaged = 0;   ///< lines that began like a record and were none
-    uint64_t repeated = 0;  ///< records that came twice and were taken once
+    uint64_t lost = 0;               ///< records that never came
+    uint64_t damaged = 0;            ///< lines that began like a record and were none
+    uint64_t repeated = 0;           ///< records that came twice and were taken once
     std::vector<std::string> notes;  ///< the first few, in words
     bool any_missing() const { return lost != 0 || damaged != 0; }
 };
@@ -141,7 +144,7 @@ struct Run {
     std::string failure;  ///< why it is not complete; "" where it is
     Json machine = Json::object();
     Json instrument = Json::object();
-    std::string digest;  ///< "" where no series is exact
+    std::string digest;               ///< "" where no series is exact
     std::vector<std::string> flags;   ///< of the whole run
     std::vector<std::string> errors;  ///< what the image said it did not understand or refused
     std::vector<Series> series;
@@ -153,13 +156,13 @@ struct Run {
 
     /// The document results.json. Percentiles that cannot be had are left out.
     Json json() const;
-    /// Reads results.json. Unknown members are ignored, missing ones are empty; throws std::runtime_error
-    /// where it is another schema or a member has the wrong type.
+    /// Reads results.json. Unknown members are ignored, missing ones are empty; throws
+    /// std::runtime_error where it is another schema or a member has the wrong type.
     static Run from(const Json& document);
 };
 
-/// Reads results.json of a run: `path` is the run's folder or the file. Throws std::runtime_error with a
-/// sentence that names the file.
+/// Reads results.json of a run: `path` is the run's folder or the file. Throws std::runtime_error
+/// with a sentence that names the file.
 Run read_run(const std::filesystem::path& path);
 
 /// Reads manifest.json of a run's folder. Throws like read_run().

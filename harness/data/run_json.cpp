@@ -3,8 +3,8 @@
 
 #include <stdexcept>
 
-#include "harness/system/number.h"
 #include "harness/data/run_data.h"
+#include "harness/system/number.h"
 
 namespace doorbell::harness {
 namespace {
@@ -13,7 +13,8 @@ struct Percentile {
     const char* name;
     uint64_t per_100000;
 };
-constexpr Percentile percentiles[] = {{"p50", 50000}, {"p90", 90000}, {"p99", 99000}, {"p999", 99900}};
+constexpr Percentile percentiles[] = {
+    {"p50", 50000}, {"p90", 90000}, {"p99", 99000}, {"p999", 99900}};
 
 /// A member of `object`, or null.
 const Json& member(const Json& object, const char* name) {
@@ -45,7 +46,8 @@ const Json& list_of(const Json& object, const char* name) {
 std::vector<std::string> texts_of(const Json& object, const char* name) {
     std::vector<std::string> texts;
     for (const Json& value : list_of(object, name)) {
-        if (!value.is_string()) throw std::runtime_error(fmt::format("\"{}\" holds something other than text", name));
+        if (!value.is_string())
+            throw std::runtime_error(fmt::format("\"{}\" holds something other than text", name));
         texts.push_back(value.get<std::string>());
     }
     return texts;
@@ -56,16 +58,18 @@ Json stage_json(const Stage& stage) {
     if (stage.bins.empty()) return json;
     json["count"] = stage.bins.count();
     json["min"] = stage.min;
-    for (const Percentile& p : percentiles) json[p.name] = stage.bins.percentile(p.per_100000, stage.min, stage.max);
+    for (const Percentile& p : percentiles)
+        json[p.name] = stage.bins.percentile(p.per_100000, stage.min, stage.max);
     json["max"] = stage.max;
     json["sum"] = stage.sum;
     json["histogram"] = stage.bins.json();
     return json;
 }
 
-/// A series as results.json has it. `tsc_hz` (0: unknown) gives ticks in nanoseconds; instructions have none.
+/// A series as results.json has it. `tsc_hz` (0: unknown) gives ticks in nanoseconds; instructions
+/// have none.
 Json series_json(const Series& series, double tsc_hz) {
-    Json json = {{"lab", series.lab},   {"case", series.which.json()},   {"metric", series.metric},
+    Json json = {{"lab", series.lab},   {"case", series.which.json()}, {"metric", series.metric},
                  {"unit", series.unit}, {"evidence", series.evidence}, {"count", series.count}};
     if (series.count != 0) {
         json["min"] = series.min;
@@ -80,7 +84,8 @@ Json series_json(const Series& series, double tsc_hz) {
         double ns = 1e9 / tsc_hz;
         Json& in_ns = json["ns"] = {{"min", static_cast<double>(series.min) * ns}};
         for (const Percentile& p : percentiles)
-            if (auto value = series.percentile(p.per_100000)) in_ns[p.name] = static_cast<double>(*value) * ns;
+            if (auto value = series.percentile(p.per_100000))
+                in_ns[p.name] = static_cast<double>(*value) * ns;
         in_ns["max"] = static_cast<double>(series.max) * ns;
         in_ns["mean"] = series.mean() * ns;
     }
@@ -90,7 +95,8 @@ Json series_json(const Series& series, double tsc_hz) {
     for (const Stage& stage : series.stages) json["stages"].push_back(stage_json(stage));
     json["counters"] = Json::array();
     for (const Counter& counter : series.counters) {
-        Json one = {{"name", counter.name}, {"value", counter.value}, {"evidence", counter.evidence}};
+        Json one = {
+            {"name", counter.name}, {"value", counter.value}, {"evidence", counter.evidence}};
         if (!counter.stage.empty()) one["stage"] = counter.stage;
         if (counter.samples != 0) one["samples"] = counter.samples;
         json["counters"].push_back(std::move(one));
@@ -111,16 +117,18 @@ Series series_from(const Json& json) {
     series.min = number_of(json, "min");
     series.max = number_of(json, "max");
     series.sum = number_of(json, "sum");
-    if (!member(json, "overhead_removed").is_null()) series.overhead_removed = number_of(json, "overhead_removed");
+    if (!member(json, "overhead_removed").is_null())
+        series.overhead_removed = number_of(json, "overhead_removed");
     series.bins = Bins::from(member(json, "histogram"));
     for (const Json& stage : list_of(json, "stages"))
-        series.stages.push_back({text_of(stage, "name"), Bins::from(member(stage, "histogram")), number_of(stage, "min"),
-                                 number_of(stage, "max"), number_of(stage, "sum")});
+        series.stages.push_back({text_of(stage, "name"), Bins::from(member(stage, "histogram")),
+                                 number_of(stage, "min"), number_of(stage, "max"),
+                                 number_of(stage, "sum")});
     for (const Json& counter : list_of(json, "counters")) {
         const Json& value = member(counter, "value");
         if (!value.is_number()) throw std::runtime_error("a counter's value is no number");
-        series.counters.push_back({text_of(counter, "name"), value, text_of(counter, "evidence"), text_of(counter, "stage"),
-                                   number_of(counter, "samples")});
+        series.counters.push_back({text_of(counter, "name"), value, text_of(counter, "evidence"),
+                                   text_of(counter, "stage"), number_of(counter, "samples")});
     }
     series.flags = texts_of(json, "flags");
     series.cold = member(json, "cold");
@@ -145,7 +153,10 @@ Json Run::json() const {
     for (const Tally& tally : tallies) {
         Json values = Json::object();
         for (const auto& [name, count] : tally.values) values[name] = count;
-        json["tallies"].push_back({{"lab", tally.lab}, {"case", tally.which.json()}, {"name", tally.name}, {"values", values}});
+        json["tallies"].push_back({{"lab", tally.lab},
+                                   {"case", tally.which.json()},
+                                   {"name", tally.name},
+                                   {"values", values}});
     }
     json["claims"] = Json::array();
     for (const Claim& claim : claims)
@@ -155,7 +166,8 @@ Json Run::json() const {
                                   {"because", claim.because}});
     json["skipped"] = Json::array();
     for (const Skip& skip : skipped)
-        json["skipped"].push_back({{"lab", skip.lab}, {"case", skip.which.json()}, {"reason", skip.reason}});
+        json["skipped"].push_back(
+            {{"lab", skip.lab}, {"case", skip.which.json()}, {"reason", skip.reason}});
     json["wire"] = {{"lost", wire.lost}, {"damaged", wire.damaged}, {"repeated", wire.repeated}};
     if (!wire.notes.empty()) json["wire"]["notes"] = wire.notes;
     if (!panic.is_null()) json["panic"] = panic;
@@ -165,7 +177,8 @@ Json Run::json() const {
 Run Run::from(const Json& json) {
     std::string schema = text_of(json, "schema");
     if (schema != results_schema)
-        throw std::runtime_error(fmt::format("its schema is \"{}\"; this version reads \"{}\"", schema, results_schema));
+        throw std::runtime_error(
+            fmt::format("its schema is \"{}\"; this version reads \"{}\"", schema, results_schema));
     Run run;
     const Json& complete = member(json, "complete");
     run.complete = complete.is_boolean() && complete.get<bool>();
@@ -180,8 +193,10 @@ Run Run::from(const Json& json) {
         run.series.push_back(series_from(one));
     }
     for (const Json& one : list_of(json, "tallies")) {
-        Tally tally{text_of(one, "lab"), CaseKeys::from(member(one, "case")), text_of(one, "name"), {}};
-        for (const auto& [name, count] : member(one, "values").items()) tally.values.emplace_back(name, whole_number(count, "a tally's count"));
+        Tally tally{
+            text_of(one, "lab"), CaseKeys::from(member(one, "case")), text_of(one, "name"), {}};
+        for (const auto& [name, count] : member(one, "values").items())
+            tally.values.emplace_back(name, whole_number(count, "a tally's count"));
         run.tallies.push_back(std::move(tally));
     }
     for (const Json& claim : list_of(json, "claims")) {
@@ -191,7 +206,8 @@ Run Run::from(const Json& json) {
                               text_of(claim, "because")});
     }
     for (const Json& skip : list_of(json, "skipped"))
-        run.skipped.push_back({text_of(skip, "lab"), CaseKeys::from(member(skip, "case")), text_of(skip, "reason")});
+        run.skipped.push_back(
+            {text_of(skip, "lab"), CaseKeys::from(member(skip, "case")), text_of(skip, "reason")});
     if (const Json& wire = member(json, "wire"); wire.is_object()) {
         run.wire.lost = number_of(wire, "lost");
         run.wire.damaged = number_of(wire, "damaged");

@@ -5,8 +5,9 @@
 
 namespace doorbell::harness {
 
-/// What was found. `usable` only where /dev/kvm can be opened and the CPU's own virtualization stands behind it:
-/// a /dev/kvm without (a paravirtual module) runs slower than emulation and fails on instructions.
+/// What was found. `usable` only where /dev/kvm can be opened and the CPU's own virtualization
+/// stands behind it: a /dev/kvm without (a paravirtual module) runs slower than emulation and fails
+/// on instructions.
 struct Kvm {
     bool usable = false;
     std::string because;  ///< why, or why not, in one sentence

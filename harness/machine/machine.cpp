@@ -23,11 +23,17 @@ const std::vector<std::string>& accel_choices() {
 
 void check(const MachineOptions& options) {
     if (options.clock == "exact" && options.accel == "kvm")
-        throw UsageError("--clock exact counts instructions, which only --accel tcg does; use --clock live with --accel kvm");
+        throw UsageError(
+            "--clock exact counts instructions, which only --accel tcg does; use --clock live with "
+            "--accel kvm");
     Net net = parse_net(options.net);
     if (net.outside() && options.clock == "exact")
-        throw UsageError(fmt::format("--net {}: packets from outside come at the host's instants, which no run in the exact clock can repeat; use --clock live", options.net));
-    if (net.kind == Net::Kind::tap && options.nic == "all") throw UsageError("--net tap:... joins one card; use --nic virtio-net or e1000e");
+        throw UsageError(
+            fmt::format("--net {}: packets from outside come at the host's instants, which no run "
+                        "in the exact clock can repeat; use --clock live",
+                        options.net));
+    if (net.kind == Net::Kind::tap && options.nic == "all")
+        throw UsageError("--net tap:... joins one card; use --nic virtio-net or e1000e");
     if (options.machine == "microvm" && options.nic != "none" && options.nic != "auto")
         throw UsageError("--machine microvm has no PCI bus for --nic; use --machine q35 or pc");
     if (options.accel == "kvm" && options.model != "off")
@@ -43,12 +49,13 @@ std::vector<std::string> qemu_arguments(const MachineOptions& options) {
     add({"-M", options.machine});
     add({"-m", "512M", "-smp", "1"});
     if (options.accel == "kvm")
-        add({"-cpu", "host", "-accel", "kvm", "-name", "doorbell,debug-threads=on"});  // so that the vCPU's thread can be found
+        add({"-cpu", "host", "-accel", "kvm", "-name",
+             "doorbell,debug-threads=on"});  // so that the vCPU's thread can be found
     else
         add({"-cpu", "max", "-accel", "tcg,thread=single"});
     if (exact) {
-        // One instruction is one nanosecond of virtual time, which does not wait for the host's; what the
-        // machine could learn of the outside (randomness, the date) is fixed.
+        // One instruction is one nanosecond of virtual time, which does not wait for the host's;
+        // what the machine could learn of the outside (randomness, the date) is fixed.
         add({"-icount", "shift=0,sleep=off"});
         add({"-seed", "1", "-rtc", "base=2026-01-01,clock=vm"});
     }
@@ -70,9 +77,10 @@ std::string shell_line(const std::vector<std::string>& words) {
     std::string line;
     for (const std::string& word : words) {
         if (!line.empty()) line += ' ';
-        bool plain = !word.empty() &&
-                     word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                            "-_=,./:+@%") == word.npos;
+        bool plain =
+            !word.empty() && word.find_first_not_of(
+                                 "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                 "-_=,./:+@%") == word.npos;
         if (plain) {
             line += word;
             continue;

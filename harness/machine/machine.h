@@ -10,16 +10,17 @@ namespace doorbell::harness {
 
 /// What the user chose. The words are checked (choices below) before they come here.
 struct MachineOptions {
-    std::string clock = "exact";    ///< exact: one instruction is one tick; live: the host's time
+    std::string clock = "exact";  ///< exact: one instruction is one tick; live: the host's time
     std::string machine = "q35";
     std::string accel = "tcg";
-    std::string nic = "auto";       ///< the cards under test; auto: see cards_for()
-    std::string net = "wire";       ///< what the card's cable leads to
-    std::string model = "off";      ///< the cache model: off, or its geometry as model::Geometry::text() writes it
+    std::string nic = "auto";  ///< the cards under test; auto: see cards_for()
+    std::string net = "wire";  ///< what the card's cable leads to
+    std::string model =
+        "off";  ///< the cache model: off, or its geometry as model::Geometry::text() writes it
     std::filesystem::path qemu = "qemu-system-x86_64";
     std::filesystem::path image;
     std::filesystem::path model_plugin;  ///< doorbell-model.so
-    std::string image_words;        ///< the image's command line
+    std::string image_words;             ///< the image's command line
 };
 
 /// The words that are valid for each option; a word outside is wrong usage.
@@ -42,7 +43,8 @@ struct Net {
 /// Throws UsageError: what was wrong with the word, and what would be right.
 Net parse_net(const std::string& word);
 
-/// The UDP ports on 127.0.0.1 that are the ends of a card's cable under `--net udp:PORT`. Each datagram is a frame.
+/// The UDP ports on 127.0.0.1 that are the ends of a card's cable under `--net udp:PORT`. Each
+/// datagram is a frame.
 struct CardPorts {
     uint16_t card;   ///< the card hears here
     uint16_t other;  ///< and sends there
@@ -56,8 +58,8 @@ void check(const MachineOptions& options);
 /// QEMU and its arguments. The same options give the same words, always.
 std::vector<std::string> qemu_arguments(const MachineOptions& options);
 
-/// What `auto` means: every card with a driver where a lab wants one and the machine has PCI, none otherwise. A tap has
-/// room for one.
+/// What `auto` means: every card with a driver where a lab wants one and the machine has PCI, none
+/// otherwise. A tap has room for one.
 std::string cards_for(const std::string& machine, bool wanted, const Net& net = {});
 
 /// The part of it that puts a card and its cable into the machine (machine_nic.cpp).

@@ -20,14 +20,18 @@ namespace doorbell::harness {
 
 namespace {
 
-/// As much as the kernel allows: a burst of answers must not be lost because this thread had to wait for a CPU.
+/// As much as the kernel allows: a burst of answers must not be lost because this thread had to
+/// wait for a CPU.
 constexpr int socket_room = 4 << 20;
 
-[[noreturn]] void fail(const std::string& what) { throw MachineError(fmt::format("{}: {}", what, std::strerror(errno))); }
+[[noreturn]] void fail(const std::string& what) {
+    throw MachineError(fmt::format("{}: {}", what, std::strerror(errno)));
+}
 
 class Socket {
   public:
-    explicit Socket(const char* what) : number_(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
+    explicit Socket(const char* what)
+        : number_(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
         if (number_ < 0) fail(what);
         setsockopt(number_, SOL_SOCKET, SO_RCVBUF, &socket_room, sizeof socket_room);
         setsockopt(number_, SOL_SOCKET, SO_SNDBUF, &socket_room, sizeof socket_room);
@@ -74,17 +78,25 @@ size_t send_all(int socket, std::span<const Datagram> datagrams) {
 /// Through this host's UDP, IP and ARP, and a tap.
 class ThroughTap : public Channel {
   public:
-    ThroughTap(const std::string& interface, uint32_t address) : echo_("a UDP socket"), stop_("a UDP socket") {
+    ThroughTap(const std::string& interface, uint32_t address)
+        : echo_("a UDP socket"), stop_("a UDP socket") {
         for (const Socket* one : {&echo_, &stop_})
-            if (setsockopt(**one, SOL_SOCKET, SO_BINDTODEVICE, interface.c_str(), static_cast<socklen_t>(interface.size() + 1)) != 0)
+            if (setsockopt(**one, SOL_SOCKET, SO_BINDTODEVICE, interface.c_str(),
+                           static_cast<socklen_t>(interface.size() + 1)) != 0)
                 fail("binding to the interface " + interface);
-        std::string what = fmt::format("no way to the image through {} (ip addr add ... dev {}; ip link set {} up)", interface, interface, interface);
+        std::string what = fmt::format(
+            "no way to the image through {} (ip addr add ... dev {}; ip link set {} up)", interface,
+            interface, interface);
         echo_.join(address, wire::echo_port, what);
         stop_.join(address, wire::stop_port, what);
         socket_ = *echo_;
     }
-    size_t send(std::span<const Datagram> datagrams) override { return send_all(*echo_, datagrams); }
-    void send_stop() override { (void)!::send(*stop_, wire::stop_word, sizeof wire::stop_word, MSG_DONTWAIT); }
+    size_t send(std::span<const Datagram> datagrams) override {
+        return send_all(*echo_, datagrams);
+    }
+    void send_stop() override {
+        (void)!::send(*stop_, wire::stop_word, sizeof wire::stop_word, MSG_DONTWAIT);
+    }
     bool stopping() override {
         char answer[sizeof wire::stop_word];
         return recv(*stop_, answer, sizeof answer, MSG_DONTWAIT) == sizeof answer;
@@ -96,7 +108,8 @@ class ThroughTap : public Channel {
 };
 
 using Mac = std::array<uint8_t, 6>;
-constexpr Mac everybody{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}, ours{0x02, 0x44, 0x42, 0x01, 0x00, 0x01};
+constexpr Mac everybody{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF},
+    ours{0x02, 0x44, 0x42, 0x01, 0x00, 0x01};
 constexpr uint16_t our_port = 17475;
 
 /// RFC 1071, over 16-bit words in network order.
@@ -110,13 +123,16 @@ uint16_t folded(uint32_t sum) {
     return static_cast<uint16_t>(sum);
 }
 
-/// Frames in datagrams: the other end of QEMU's -netdev dgram. Also answers who asks for our address.
+/// Frames in datagrams: the other end of QEMU's -netdev dgram. Also answers who asks for our
+/// address.
 class ThroughFrames : public Channel {
   public:
-    ThroughFrames(CardPorts ports, uint32_t address, unsigned prefix) : wire_("a UDP socket"), theirs_(address) {
+    ThroughFrames(CardPorts ports, uint32_t address, unsigned prefix)
+        : wire_("a UDP socket"), theirs_(address) {
         uint32_t host_bits = ~0u >> prefix, first = (address & ~host_bits) + 1;
         own_ = first == address ? first + 1 : first;
-        wire_.bind_to(INADDR_LOOPBACK, ports.other, fmt::format("--net udp: this end of the cable, 127.0.0.1:{}", ports.other));
+        wire_.bind_to(INADDR_LOOPBACK, ports.other,
+                      fmt::format("--net udp: this end of the cable, 127.0.0.1:{}", ports.other));
         wire_.join(INADDR_LOOPBACK, ports.card, fmt::format("--net udp: 127.0.0.1:{}", ports.card));
         socket_ = *wire_;
     }
@@ -130,7 +146,8 @@ class ThroughFrames : public Channel {
     size_t send(std::span<const Datagram> datagrams) override {
         size_t count = std::min(datagrams.size(), most_at_once);
         Datagram whole[most_at_once];
-        for (size_t i = 0; i < count; ++i) whole[i] = wrapped(frames_[i], datagrams[i], wire::echo_port);
+        for (size_t i = 0; i < count; ++i)
+            whole[i] = wrapped(frames_[i], datagrams[i], wire::echo_port);
         return send_all(*wire_, {whole, count});
     }
     void send_stop() override {
@@ -186,13 +203,15 @@ class ThroughFrames : public Channel {
         ip.protocol = IPPROTO_UDP;
         ip.saddr = htonl(own_);
         ip.daddr = htonl(theirs_);
-        ip.check = htons(static_cast<uint16_t>(~folded(sum_of(reinterpret_cast<uint8_t*>(&ip), sizeof ip))));
+        ip.check = htons(
+            static_cast<uint16_t>(~folded(sum_of(reinterpret_cast<uint8_t*>(&ip), sizeof ip))));
         udphdr udp{};
         udp.source = htons(our_port);
         udp.dest = htons(port);
         udp.len = htons(static_cast<uint16_t>(sizeof udp + payload.size()));
         uint32_t sum = sum_of(payload.data(), payload.size(), pseudo(ip, udp));
-        auto check = static_cast<uint16_t>(~folded(sum_of(reinterpret_cast<uint8_t*>(&udp), sizeof udp, sum)));
+        auto check = static_cast<uint16_t>(
+            ~folded(sum_of(reinterpret_cast<uint8_t*>(&udp), sizeof udp, sum)));
         udp.check = htons(check == 0 ? 0xFFFF : check);
         std::memcpy(frame.data() + at, &ip, sizeof ip);
         std::memcpy(frame.data() + at + sizeof ip, &udp, sizeof udp);
@@ -203,7 +222,8 @@ class ThroughFrames : public Channel {
 
     /// RFC 768: addresses, protocol and length, as they count for the checksum.
     static uint32_t pseudo(const iphdr& ip, const udphdr& udp) {
-        return sum_of(reinterpret_cast<const uint8_t*>(&ip.saddr), 8) + IPPROTO_UDP + ntohs(udp.len);
+        return sum_of(reinterpret_cast<const uint8_t*>(&ip.saddr), 8) + IPPROTO_UDP +
+               ntohs(udp.len);
     }
 
     Datagram unpack(std::span<const uint8_t> frame) override {
@@ -212,18 +232,24 @@ class ThroughFrames : public Channel {
         std::memcpy(&head, frame.data(), sizeof head);
         std::span<const uint8_t> rest = frame.subspan(sizeof head);
         if (head.ether_type == htons(ETHERTYPE_ARP)) take_arp(rest);
-        if (head.ether_type != htons(ETHERTYPE_IP) || std::memcmp(head.ether_dhost, ours.data(), 6) != 0) return {};
+        if (head.ether_type != htons(ETHERTYPE_IP) ||
+            std::memcmp(head.ether_dhost, ours.data(), 6) != 0)
+            return {};
         iphdr ip;
         udphdr udp;
         if (rest.size() < sizeof ip + sizeof udp) return {};
         std::memcpy(&ip, rest.data(), sizeof ip);
         std::memcpy(&udp, rest.data() + sizeof ip, sizeof udp);
-        if (ip.version != 4 || ip.protocol != IPPROTO_UDP || ip.saddr != htonl(theirs_) || ip.daddr != htonl(own_)) return {};
+        if (ip.version != 4 || ip.protocol != IPPROTO_UDP || ip.saddr != htonl(theirs_) ||
+            ip.daddr != htonl(own_))
+            return {};
         stopping_ = stopping_ || udp.source == htons(wire::stop_port);
         if (udp.source != htons(wire::echo_port)) return {};
         size_t total = ntohs(ip.tot_len), length = ntohs(udp.len);
-        bool whole = ip.ihl == 5 && total <= rest.size() && length >= sizeof udp && sizeof ip + length <= total &&
-                     folded(sum_of(rest.data(), sizeof ip)) == 0xFFFF && udp.dest == htons(our_port) &&
+        bool whole = ip.ihl == 5 && total <= rest.size() && length >= sizeof udp &&
+                     sizeof ip + length <= total &&
+                     folded(sum_of(rest.data(), sizeof ip)) == 0xFFFF &&
+                     udp.dest == htons(our_port) &&
                      folded(sum_of(rest.data() + sizeof ip, length, pseudo(ip, udp))) == 0xFFFF;
         if (whole) return rest.subspan(sizeof ip + sizeof udp, length - sizeof udp);
         ++damaged_;
@@ -264,14 +290,18 @@ std::span<const Datagram> Channel::receive() {
         messages[i].msg_hdr.msg_iovlen = 1;
     }
     came_.clear();
-    // An error here belongs to something that was sent (ECONNREFUSED): it is taken off the socket by this call.
+    // An error here belongs to something that was sent (ECONNREFUSED): it is taken off the socket
+    // by this call.
     int count = recvmmsg(socket_, messages, most_at_once, MSG_DONTWAIT, nullptr);
     for (int i = 0; i < count; ++i)
-        if (Datagram one = unpack({buffers_[static_cast<size_t>(i)].data(), messages[i].msg_len}); !one.empty()) came_.push_back(one);
+        if (Datagram one = unpack({buffers_[static_cast<size_t>(i)].data(), messages[i].msg_len});
+            !one.empty())
+            came_.push_back(one);
     return came_;
 }
 
-std::unique_ptr<Channel> Channel::make(const Net& net, CardPorts ports, uint32_t address, unsigned prefix) {
+std::unique_ptr<Channel> Channel::make(const Net& net, CardPorts ports, uint32_t address,
+                                       unsigned prefix) {
     if (net.kind == Net::Kind::tap) return std::make_unique<ThroughTap>(net.interface, address);
     return std::make_unique<ThroughFrames>(ports, address, prefix);
 }

@@ -1,5 +1,5 @@
-// How UDP datagrams reach the machine under test: as frames that are put into datagrams of QEMU's (--net udp), or through
-// this host's own network stack and a tap.
+// How UDP datagrams reach the machine under test: as frames that are put into datagrams of QEMU's
+// (--net udp), or through this host's own network stack and a tap.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -20,18 +20,21 @@ class Channel {
     virtual ~Channel() = default;
     /// To wait on with poll(2).
     int descriptor() const { return socket_; }
-    /// Asks for what stands between us and the first datagram, where anything does; may be called again and again.
+    /// Asks for what stands between us and the first datagram, where anything does; may be called
+    /// again and again.
     virtual void knock() {}
     /// Whether datagrams can be sent.
     virtual bool open() const { return true; }
-    /// Sends up to `most_at_once` datagrams and says how many left; fewer where the socket has no room now.
+    /// Sends up to `most_at_once` datagrams and says how many left; fewer where the socket has no
+    /// room now.
     virtual size_t send(std::span<const Datagram> datagrams) = 0;
     /// Asks the image to end the case.
     virtual void send_stop() = 0;
-    /// Whether it has said, since the last time this was asked, that it will. To be asked after receive().
+    /// Whether it has said, since the last time this was asked, that it will. To be asked after
+    /// receive().
     virtual bool stopping() = 0;
-    /// What has come, without waiting, at most `most_at_once`; valid until the next call. Damaged ones (a wrong checksum
-    /// or length) are counted and left out.
+    /// What has come, without waiting, at most `most_at_once`; valid until the next call. Damaged
+    /// ones (a wrong checksum or length) are counted and left out.
     std::span<const Datagram> receive();
     /// What the sockets and the wire refused or damaged.
     uint64_t damaged() const { return damaged_; }
@@ -39,12 +42,14 @@ class Channel {
     static constexpr size_t most_at_once = 64, longest = 2048;
 
     /// Joins the end of the cable that a card has under `net`. Throws MachineError.
-    static std::unique_ptr<Channel> make(const Net& net, CardPorts ports, uint32_t address, unsigned prefix);
+    static std::unique_ptr<Channel> make(const Net& net, CardPorts ports, uint32_t address,
+                                         unsigned prefix);
 
   protected:
     Channel() = default;
     Channel(const Channel&) = delete;
-    /// The datagram in what a receive call gave; empty where it is none of the echo's. May answer by itself (ARP).
+    /// The datagram in what a receive call gave; empty where it is none of the echo's. May answer
+    /// by itself (ARP).
     virtual Datagram unpack(std::span<const uint8_t> received) = 0;
 
     int socket_ = -1;

@@ -31,7 +31,12 @@ uint64_t now() {
 class Sending {
   public:
     Sending(Channel& channel, const Requests& requests, const Cancel& cancel, Echoes& echoes)
-        : channel_(channel), requests_(requests), cancel_(cancel), echoes_(echoes), intended_(requests.count), answered_(requests.count),
+        : channel_(channel),
+          requests_(requests),
+          cancel_(cancel),
+          echoes_(echoes),
+          intended_(requests.count),
+          answered_(requests.count),
           payloads_(Channel::most_at_once, std::vector<uint8_t>(requests.payload)) {}
 
     /// Until the image answers for the first time.
@@ -73,7 +78,8 @@ class Sending {
                 given_up_ = echoes_.sent - echoes_.answered;
                 heard = t;
             }
-            bool window_open = requests_.window != 0 && !all && !blocked && in_flight() < requests_.window;
+            bool window_open =
+                requests_.window != 0 && !all && !blocked && in_flight() < requests_.window;
             if (window_open) continue;
             uint64_t next = all || requests_.window != 0 ? heard + patience : due(echoes_.sent);
             wait(blocked ? t + second / 1000 : next, blocked);
@@ -85,8 +91,10 @@ class Sending {
     /// Until the image has ended the case.
     void stop(uint64_t deadline) {
         bool told = false;
-        // Asked again only where nobody answers: the next case must not find a stop that was meant for this one.
-        for (uint64_t next = 0; !cancel_.wanted() && now() < deadline; wait(std::min(next, now() + knock_every), false)) {
+        // Asked again only where nobody answers: the next case must not find a stop that was meant
+        // for this one.
+        for (uint64_t next = 0; !cancel_.wanted() && now() < deadline;
+             wait(std::min(next, now() + knock_every), false)) {
             take([](uint64_t) {});
             // An answer from before we asked was meant for somebody else.
             told = (channel_.stopping() && next != 0) || told;
@@ -99,15 +107,21 @@ class Sending {
 
   private:
     uint64_t due(uint64_t number) const { return start_ + number * second / requests_.rate; }
-    uint64_t in_flight() const { return echoes_.sent - echoes_.answered - std::min(given_up_, echoes_.sent - echoes_.answered); }
+    uint64_t in_flight() const {
+        return echoes_.sent - echoes_.answered -
+               std::min(given_up_, echoes_.sent - echoes_.answered);
+    }
 
     /// Sends what is due; whether the socket had no room for all of it.
     bool send_due(uint64_t t) {
         while (echoes_.sent < requests_.count) {
             Datagram batch[Channel::most_at_once];
             size_t count = 0;
-            for (uint64_t number = echoes_.sent; count < Channel::most_at_once && number < requests_.count; ++number, ++count) {
-                if (requests_.window != 0 ? in_flight() + count >= requests_.window : due(number) > t) break;
+            for (uint64_t number = echoes_.sent;
+                 count < Channel::most_at_once && number < requests_.count; ++number, ++count) {
+                if (requests_.window != 0 ? in_flight() + count >= requests_.window
+                                          : due(number) > t)
+                    break;
                 intended_[number] = requests_.window != 0 ? t : due(number);
                 fill(payloads_[count], number);
                 batch[count] = payloads_[count];
@@ -115,7 +129,8 @@ class Sending {
             if (count == 0) return false;
             size_t sent = channel_.send({batch, count});
             uint64_t left = now();
-            for (size_t i = 0; i < sent; ++i) echoes_.slip.record(left - std::min(left, intended_[echoes_.sent + i]));
+            for (size_t i = 0; i < sent; ++i)
+                echoes_.slip.record(left - std::min(left, intended_[echoes_.sent + i]));
             echoes_.sent += sent;
             if (sent < count) return true;
             t = left;
@@ -134,10 +149,13 @@ class Sending {
                 // Another case's answer, which was long under way, is no damage of this one's.
                 if (one.size() >= sizeof head && head[0] != requests_.mark) continue;
                 uint64_t n = head[1];
-                bool whole = one.size() == requests_.payload && (n < echoes_.sent || n == knock_number);
+                bool whole =
+                    one.size() == requests_.payload && (n < echoes_.sent || n == knock_number);
                 for (size_t i = 16; whole && i < one.size(); ++i) whole = one[i] == pattern(n, i);
-                if (whole) number(n);
-                else ++echoes_.damaged;
+                if (whole)
+                    number(n);
+                else
+                    ++echoes_.damaged;
             }
             if (came.size() < Channel::most_at_once) return;
         }
@@ -156,7 +174,9 @@ class Sending {
         if (took > late_after) ++echoes_.late;
     }
 
-    static uint8_t pattern(uint64_t number, size_t at) { return static_cast<uint8_t>(number * 31 + at); }
+    static uint8_t pattern(uint64_t number, size_t at) {
+        return static_cast<uint8_t>(number * 31 + at);
+    }
 
     void fill(std::vector<uint8_t>& payload, uint64_t number) const {
         std::memcpy(payload.data(), &requests_.mark, 8);
@@ -164,10 +184,13 @@ class Sending {
         for (size_t i = 16; i < payload.size(); ++i) payload[i] = pattern(number, i);
     }
 
-    /// Sleeps until then, or until something comes, or the socket has room (`blocked`), or the end is wanted.
+    /// Sleeps until then, or until something comes, or the socket has room (`blocked`), or the end
+    /// is wanted.
     void wait(uint64_t until, bool blocked) const {
         uint64_t t = now(), left = until > t ? until - t : 0;
-        pollfd sources[2] = {{channel_.descriptor(), static_cast<short>(blocked ? POLLIN | POLLOUT : POLLIN), 0}, {cancel_.descriptor(), POLLIN, 0}};
+        pollfd sources[2] = {
+            {channel_.descriptor(), static_cast<short>(blocked ? POLLIN | POLLOUT : POLLIN), 0},
+            {cancel_.descriptor(), POLLIN, 0}};
         timespec limit{static_cast<time_t>(left / second), static_cast<long>(left % second)};
         (void)ppoll(sources, 2, &limit, nullptr);
     }
@@ -197,18 +220,23 @@ bool Cancel::wanted() const {
     return poll(&event, 1, 0) == 1;
 }
 
-void send_requests(Channel& channel, const Requests& requests, unsigned patience_s, const Cancel& cancel, Echoes& echoes) {
-    // A sleep ends when it should, not up to 50 us later, by which time the kernel usually collects timers.
+void send_requests(Channel& channel, const Requests& requests, unsigned patience_s,
+                   const Cancel& cancel, Echoes& echoes) {
+    // A sleep ends when it should, not up to 50 us later, by which time the kernel usually collects
+    // timers.
     prctl(PR_SET_TIMERSLACK, 1);
     Sending sending(channel, requests, cancel, echoes);
     if (!sending.knock(now() + patience_s * second)) {
-        if (!cancel.wanted()) echoes.failure = fmt::format("the image answered no request for {} s", patience_s);
+        if (!cancel.wanted())
+            echoes.failure = fmt::format("the image answered no request for {} s", patience_s);
         return;
     }
     sending.run();
     sending.stop(now() + 10 * second);
     echoes.damaged += channel.damaged();
-    if (echoes.sent < requests.count) echoes.failure = fmt::format("the case ended after {} of {} requests", echoes.sent, requests.count);
+    if (echoes.sent < requests.count)
+        echoes.failure =
+            fmt::format("the case ended after {} of {} requests", echoes.sent, requests.count);
 }
 
 }  // namespace doorbell::harness

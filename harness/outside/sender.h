@@ -1,5 +1,6 @@
-// The open-loop sender: UDP echo requests on a schedule that does not wait for answers. Latency is taken from the instant
-// at which a request was meant to leave, so that a stall, here or there, is not hidden by requests that were held back
+// The open-loop sender: UDP echo requests on a schedule that does not wait for answers. Latency is
+// taken from the instant at which a request was meant to leave, so that a stall, here or there, is
+// not hidden by requests that were held back
 // ("coordinated omission").
 #pragma once
 #include <cstdint>
@@ -13,16 +14,19 @@ namespace doorbell::harness {
 /// What is sent in one case.
 struct Requests {
     uint64_t count = 0;
-    uint64_t rate = 1000;    ///< a second
-    uint64_t window = 0;     ///< not 0: closed loop; a request leaves as soon as fewer than so many are unanswered
-    uint64_t payload = 18;   ///< bytes, 16 at the least: a mark of this case and the request's number
+    uint64_t rate = 1000;  ///< a second
+    uint64_t window =
+        0;  ///< not 0: closed loop; a request leaves as soon as fewer than so many are unanswered
+    uint64_t payload =
+        18;  ///< bytes, 16 at the least: a mark of this case and the request's number
     uint64_t mark = 0;
 };
 
 /// What came of it. Times in ns.
 struct Echoes {
-    measure::Histogram round_trip;  ///< from the intended instant of sending to the answer in this program's hands
-    measure::Histogram slip;        ///< from the intended instant to the system call that sent it
+    measure::Histogram
+        round_trip;  ///< from the intended instant of sending to the answer in this program's hands
+    measure::Histogram slip;  ///< from the intended instant to the system call that sent it
     uint64_t sent = 0, answered = 0;
     uint64_t lost = 0;        ///< never answered
     uint64_t late = 0;        ///< answered, but after more than a second; they are in round_trip
@@ -48,8 +52,10 @@ class Cancel {
     int event_;
 };
 
-/// Waits for the image's first answer (at most `patience_s` seconds), sends, waits for answers, then asks the image to end
-/// the case until `cancel` says that it did. Times are of CLOCK_MONOTONIC.
-void send_requests(Channel& channel, const Requests& requests, unsigned patience_s, const Cancel& cancel, Echoes& echoes);
+/// Waits for the image's first answer (at most `patience_s` seconds), sends, waits for answers,
+/// then asks the image to end the case until `cancel` says that it did. Times are of
+/// CLOCK_MONOTONIC.
+void send_requests(Channel& channel, const Requests& requests, unsigned patience_s,
+                   const Cancel& cancel, Echoes& echoes);
 
 }  // namespace doorbell::harness

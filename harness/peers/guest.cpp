@@ -7,14 +7,14 @@
 #include <fstream>
 
 #include "harness/data/digest.h"
-#include "harness/system/failure.h"
 #include "harness/machine/machine.h"
 #include "harness/peers/initramfs.h"
 #include "harness/run/qemu_run.h"
-#include "harness/system/version.h"
 #include "harness/run/watch.h"
-#include "harness/system/sha256.h"
+#include "harness/system/failure.h"
 #include "harness/system/file.h"
+#include "harness/system/sha256.h"
+#include "harness/system/version.h"
 
 namespace doorbell::harness {
 
@@ -23,7 +23,9 @@ namespace fs = std::filesystem;
 namespace {
 
 /// `name` below a package's files; there /usr may or may not have become one with /.
-fs::path file_in(const fs::path& files, const fs::path& name) { return fs::exists(files / name) ? files / name : files / "usr" / name; }
+fs::path file_in(const fs::path& files, const fs::path& name) {
+    return fs::exists(files / name) ? files / name : files / "usr" / name;
+}
 
 /// The file of a module; "" where the kernel has it built in.
 fs::path module_file(const fs::path& modules, std::string name) {
@@ -70,7 +72,8 @@ void add_module(std::vector<Module>& order, const fs::path& modules, const std::
 
 std::string initramfs_of(const Guest& guest, const GuestSystem& system) {
     Initramfs archive;
-    for (const char* folder : {"bin", "dev", "lib", "proc", "sys", "tmp", "var", "var/run"}) archive.folder(folder);
+    for (const char* folder : {"bin", "dev", "lib", "proc", "sys", "tmp", "var", "var/run"})
+        archive.folder(folder);
     archive.copy("bin/busybox", system.busybox, true);
     archive.copy("bin/peer", guest.program, true);
     std::string init =
@@ -103,7 +106,8 @@ std::string last_words(const fs::path& console) {
         while (!line.empty() && line.back() == '\r') line.pop_back();
         if (line.find("Kernel panic") != line.npos) return line;
         // Records, QEMU's word about the cable's hub, and a good night are no explanation.
-        bool tells = !line.empty() && line[0] != '@' && line.find("warning: hub") == line.npos && line.find("reboot: ") == line.npos;
+        bool tells = !line.empty() && line[0] != '@' && line.find("warning: hub") == line.npos &&
+                     line.find("reboot: ") == line.npos;
         if (tells) last = line;
     }
     return last;
@@ -111,7 +115,8 @@ std::string last_words(const fs::path& console) {
 
 std::string why_it_failed(int status, const Session& session, const fs::path& console) {
     std::string said = last_words(console);
-    return fmt::format("the guest ended without its end record, {} (QEMU {}){}", session.where(), how_it_ended(status), said.empty() ? "; it said nothing" : ": " + said);
+    return fmt::format("the guest ended without its end record, {} (QEMU {}){}", session.where(),
+                       how_it_ended(status), said.empty() ? "; it said nothing" : ": " + said);
 }
 
 /// A file that is made again from the same parts each time.
@@ -138,19 +143,26 @@ GuestSystem guest_system(Packages& packages) {
     std::string release = system.package.substr(std::string("linux-image-").size());
     system.kernel = files / "boot" / ("vmlinuz-" + release);
     system.modules = file_in(files, "lib/modules/" + release);
-    if (!fs::exists(system.kernel)) throw MachineError(fmt::format("the package {} holds no {}", system.package, system.kernel.filename().string()));
+    if (!fs::exists(system.kernel))
+        throw MachineError(fmt::format("the package {} holds no {}", system.package,
+                                       system.kernel.filename().string()));
     system.busybox = file_in(packages.unpacked("busybox-static"), "bin/busybox");
     return system;
 }
 
-Finished run_guest(const Guest& guest, const GuestSystem& system, const fs::path& qemu, const fs::path& out, unsigned timeout_s, bool progress) {
-    if (!fs::exists(guest.program)) throw MachineError(fmt::format("there is no {}; build it with make", guest.program.string()));
+Finished run_guest(const Guest& guest, const GuestSystem& system, const fs::path& qemu,
+                   const fs::path& out, unsigned timeout_s, bool progress) {
+    if (!fs::exists(guest.program))
+        throw MachineError(
+            fmt::format("there is no {}; build it with make", guest.program.string()));
     std::string version_of_qemu = check_qemu(qemu);
 
     RunFolder folder = RunFolder::create(out, guest.clock, guest.name);
     fs::path console = folder.path() / "console.log";
     Temporary initramfs(folder.path() / "initramfs.cpio");
-    if (std::string trouble = write_whole(initramfs.path(), initramfs_of(guest, system)); !trouble.empty()) throw MachineError(trouble);
+    if (std::string trouble = write_whole(initramfs.path(), initramfs_of(guest, system));
+        !trouble.empty())
+        throw MachineError(trouble);
 
     MachineOptions machine;
     machine.clock = guest.clock;
@@ -166,26 +178,36 @@ Finished run_guest(const Guest& guest, const GuestSystem& system, const fs::path
     std::vector<std::string> argv = qemu_arguments(machine);
     argv.insert(argv.end(), {"-initrd", initramfs.path().string()});
 
-    Json manifest = {{"schema", "doorbell-manifest/1"},
-                     {"doorbell", version},
-                     {"time", time_stamp()},
-                     {"status", "running"},
-                     {"clock", machine.clock},
-                     {"machine", machine.machine},
-                     {"accel", machine.accel},
-                     {"nic", machine.nic},
-                     {"net", machine.net},
-                     {"peer", guest.name},
-                     {"kernel", {{"package", system.package}, {"sha256", sha256_file(system.kernel)}}},
-                     {"program", {{"path", guest.program.string()}, {"sha256", sha256_file(guest.program)}, {"words", guest.words}}},
-                     {"initramfs", {{"sha256", sha256_file(initramfs.path())}}},
-                     {"qemu", {{"path", qemu.string()}, {"version", version_of_qemu}, {"command", argv}}},
-                     {"host", describe_host()}};
+    Json manifest = {
+        {"schema", "doorbell-manifest/1"},
+        {"doorbell", version},
+        {"time", time_stamp()},
+        {"status", "running"},
+        {"clock", machine.clock},
+        {"machine", machine.machine},
+        {"accel", machine.accel},
+        {"nic", machine.nic},
+        {"net", machine.net},
+        {"peer", guest.name},
+        {"kernel", {{"package", system.package}, {"sha256", sha256_file(system.kernel)}}},
+        {"program",
+         {{"path", guest.program.string()},
+          {"sha256", sha256_file(guest.program)},
+          {"words", guest.words}}},
+        {"initramfs", {{"sha256", sha256_file(initramfs.path())}}},
+        {"qemu", {{"path", qemu.string()}, {"version", version_of_qemu}, {"command", argv}}},
+        {"host", describe_host()}};
     Session session(std::move(folder), manifest, progress);
-    session.machine_is({{"type", machine.machine}, {"accel", machine.accel}, {"clock", machine.clock}, {"qemu_version", version_of_qemu},
-                        {"nic", machine.nic},      {"peer", guest.name},     {"os_package", system.package}});
+    session.machine_is({{"type", machine.machine},
+                        {"accel", machine.accel},
+                        {"clock", machine.clock},
+                        {"qemu_version", version_of_qemu},
+                        {"nic", machine.nic},
+                        {"peer", guest.name},
+                        {"os_package", system.package}});
     session.progress().say(guest.name + ": booting " + system.package + " ...");
-    Watch watch(session, timeout_s, [&](int status) { return why_it_failed(status, session, console); });
+    Watch watch(session, timeout_s,
+                [&](int status) { return why_it_failed(status, session, console); });
     std::optional<Outside> outside;
     if (guest.outside) outside.emplace(session, *guest.outside);
     std::string failure;

@@ -1,24 +1,25 @@
-// A Linux guest in the same machine as the image: Debian's kernel, busybox, one static program of ours, and
-// the same wire that the image's labs have.
+// A Linux guest in the same machine as the image: Debian's kernel, busybox, one static program of
+// ours, and the same wire that the image's labs have.
 #pragma once
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "harness/run/outside.h"
 #include "harness/peers/packages.h"
+#include "harness/run/outside.h"
 #include "harness/run/session.h"
 
 namespace doorbell::harness {
 
 struct Guest {
-    std::string name;                   ///< of the run's folder, and in its manifest
-    std::filesystem::path program;      ///< static; writes records on its standard output
-    std::vector<std::string> words;     ///< its arguments; none may hold a blank
-    std::vector<std::string> modules;   ///< of the kernel, each with its parameters behind it; without those that they need themselves
-    std::string kernel_words;           ///< more of them
-    std::string before;                 ///< lines of the shell, before the program starts
+    std::string name;                  ///< of the run's folder, and in its manifest
+    std::filesystem::path program;     ///< static; writes records on its standard output
+    std::vector<std::string> words;    ///< its arguments; none may hold a blank
+    std::vector<std::string> modules;  ///< of the kernel, each with its parameters behind it;
+                                       ///< without those that they need themselves
+    std::string kernel_words;          ///< more of them
+    std::string before;                ///< lines of the shell, before the program starts
     std::string clock = "exact", nic = "e1000e", net = "wire";  ///< as `doorbell run` has them
     std::optional<OutsidePlan> outside = {};  ///< what is sent while its lab echo runs
 };

@@ -43,17 +43,24 @@ void Packages::update_lists() {
 
 std::string Packages::depended_on(const std::string& package, const std::string& prefix) {
     // What was found once is kept: a newer kernel would be another machine.
-    for (std::error_code error; const fs::directory_entry& entry : fs::directory_iterator(folder_, error))
-        if (std::string name = entry.path().filename(); name.starts_with(prefix) && fs::exists(entry.path() / "complete")) return name;
+    for (std::error_code error;
+         const fs::directory_entry& entry : fs::directory_iterator(folder_, error))
+        if (std::string name = entry.path().filename();
+            name.starts_with(prefix) && fs::exists(entry.path() / "complete"))
+            return name;
     for (int tries = 0; tries < 2; ++tries) {
         ToolResult tool = run_tool({"apt-cache", "depends", package}, 60);
         std::istringstream lines(tool.out);
         for (std::string line; std::getline(lines, line);)
-            if (size_t at = line.find("Depends: " + prefix); at != line.npos) return line.substr(at + 9);
-        if (!tool.started) throw MachineError(fmt::format("apt-cache: {}; the peers are made of Debian's packages", tool.err));
+            if (size_t at = line.find("Depends: " + prefix); at != line.npos)
+                return line.substr(at + 9);
+        if (!tool.started)
+            throw MachineError(
+                fmt::format("apt-cache: {}; the peers are made of Debian's packages", tool.err));
         update_lists();
     }
-    throw MachineError(fmt::format("apt-cache does not know what {} depends on; run: apt-get update", package));
+    throw MachineError(
+        fmt::format("apt-cache does not know what {} depends on; run: apt-get update", package));
 }
 
 fs::path Packages::unpacked(const std::string& package) {
@@ -65,16 +72,19 @@ fs::path Packages::unpacked(const std::string& package) {
     for (int tries = 0; the_package_in(home).empty(); ++tries) {
         say_("downloading " + package);
         // apt-get writes into its working folder.
-        ToolResult tool = run_tool({"env", "-C", home.string(), "apt-get", "download", package}, download_s);
+        ToolResult tool =
+            run_tool({"env", "-C", home.string(), "apt-get", "download", package}, download_s);
         if (tool.exit_status == 0) continue;
         if (tries != 0 || !tool.started || geteuid() != 0)
-            throw MachineError(fmt::format("cannot download the package {}: {}", package, complaint(tool)));
+            throw MachineError(
+                fmt::format("cannot download the package {}: {}", package, complaint(tool)));
         update_lists();
     }
     say_("unpacking " + package);
     fs::path archive = the_package_in(home);
     ToolResult tool = run_tool({"dpkg-deb", "-x", archive.string(), files.string()}, unpack_s);
-    if (tool.exit_status != 0) throw MachineError(fmt::format("cannot unpack {}: {}", archive.string(), complaint(tool)));
+    if (tool.exit_status != 0)
+        throw MachineError(fmt::format("cannot unpack {}: {}", archive.string(), complaint(tool)));
     fs::remove(archive, ignored);
     // Last, so that a run that was interrupted begins anew.
     if (FILE* done = std::fopen(mark.c_str(), "w"); done == nullptr || std::fclose(done) != 0)

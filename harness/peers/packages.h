@@ -11,13 +11,15 @@ class Packages {
   public:
     using Say = std::function<void(const std::string&)>;
     /// `say` is told what takes time.
-    Packages(std::filesystem::path folder, Say say) : folder_(std::move(folder)), say_(std::move(say)) {}
+    Packages(std::filesystem::path folder, Say say)
+        : folder_(std::move(folder)), say_(std::move(say)) {}
 
-    /// The folder that holds the files of `package`, downloaded with apt-get and unpacked with dpkg-deb the first
-    /// time. Throws MachineError with what the tool said.
+    /// The folder that holds the files of `package`, downloaded with apt-get and unpacked with
+    /// dpkg-deb the first time. Throws MachineError with what the tool said.
     std::filesystem::path unpacked(const std::string& package);
 
-    /// The package that `package` (one without files of its own) depends on and whose name begins with `prefix`.
+    /// The package that `package` (one without files of its own) depends on and whose name begins
+    /// with `prefix`.
     std::string depended_on(const std::string& package, const std::string& prefix);
 
   private:

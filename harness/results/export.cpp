@@ -7,8 +7,8 @@
 #include <cmath>
 
 #include "firmware/measure/histogram.h"
-#include "harness/system/escape.h"
 #include "harness/data/run_data.h"
+#include "harness/system/escape.h"
 
 namespace doorbell::harness {
 namespace {
@@ -26,7 +26,8 @@ std::string benchmark_name(const Series& series) {
     return name + "/" + series.metric + "/" + series.unit;
 }
 
-/// The time unit of the format that a unit becomes, and what to multiply with; nothing where the unit is no time.
+/// The time unit of the format that a unit becomes, and what to multiply with; nothing where the
+/// unit is no time.
 std::optional<std::pair<const char*, double>> time_of(const std::string& unit, double tsc_hz) {
     if (unit == "insn") return std::pair{"ns", 1.0};
     if (unit == "tick" && tsc_hz > 0) return std::pair{"ns", 1e9 / tsc_hz};
@@ -45,7 +46,8 @@ std::string quoted(const std::string& text) {
 /// XML has no way to write most control characters.
 std::string xml(const std::string& text) {
     std::string clean;
-    for (char c : text) clean += static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n' ? '?' : c;
+    for (char c : text)
+        clean += static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n' ? '?' : c;
     return escaped(clean);
 }
 
@@ -68,7 +70,9 @@ struct Suite {
 std::string export_gbench(const StoredRun& stored, const std::vector<const Series*>& series) {
     const Json& machine = stored.run.machine;
     double tsc_hz = number_in(machine, "tsc_hz");
-    Json host = stored.manifest.is_object() && stored.manifest.contains("host") ? stored.manifest["host"] : Json::object();
+    Json host = stored.manifest.is_object() && stored.manifest.contains("host")
+                    ? stored.manifest["host"]
+                    : Json::object();
     Json document = {{"context",
                       {{"date", word_of(stored.manifest, "time")},
                        {"host_name", word_of(host, "system")},
@@ -115,49 +119,64 @@ std::string export_gbench(const StoredRun& stored, const std::vector<const Serie
             entry("mean", one->mean());
             entry("median", static_cast<double>(*one->percentile(50000)));
             entry("stddev", deviation(*one));
-            for (auto [label, p] : {std::pair{"p90", 90000}, {"p99", 99000}, {"p999", 99900}}) entry(label, static_cast<double>(*one->percentile(p)));
+            for (auto [label, p] : {std::pair{"p90", 90000}, {"p99", 99000}, {"p999", 99900}})
+                entry(label, static_cast<double>(*one->percentile(p)));
         }
         ++family;
     }
     return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-// The layout is that of HdrHistogram's outputPercentileDistribution: five steps for each halving of what is left
-// to 100 %, a line for each value reached, the last without its infinite fourth column.
+// The layout is that of HdrHistogram's outputPercentileDistribution: five steps for each halving of
+// what is left to 100 %, a line for each value reached, the last without its infinite fourth
+// column.
 std::string export_hgrm(const Series& series) {
-    std::string text = fmt::format("{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
+    std::string text = fmt::format("{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile",
+                                   "TotalCount", "1/(1-Percentile)");
     constexpr double steps_a_half = 5;
     double total = static_cast<double>(series.count), next = 0;
     uint64_t seen = 0;
     for (const auto& [lowest, count] : series.bins.pairs()) {
         seen += count;
-        double value = static_cast<double>(highest_in_bin(lowest, series.max)), reached = static_cast<double>(seen) / total;
+        double value = static_cast<double>(highest_in_bin(lowest, series.max)),
+               reached = static_cast<double>(seen) / total;
         // A bin has a line for each step that it reaches; the last bin has one, and one for 100 %.
         while (reached >= next) {
-            text += fmt::format("{:>12.3f} {:>2.12f} {:>10} {:>14.2f}\n", value, next, seen, 1 / (1 - next));
+            text += fmt::format("{:>12.3f} {:>2.12f} {:>10} {:>14.2f}\n", value, next, seen,
+                                1 / (1 - next));
             next += 1 / (steps_a_half * std::pow(2.0, std::floor(std::log2(1 / (1 - next))) + 1));
             if (seen == series.count) break;
         }
-        if (seen == series.count) text += fmt::format("{:>12.3f} {:>2.12f} {:>10}\n", value, 1.0, seen);
+        if (seen == series.count)
+            text += fmt::format("{:>12.3f} {:>2.12f} {:>10}\n", value, 1.0, seen);
     }
-    double mean = series.count == 0 ? 0 : series.mean(), spread = series.count == 0 ? 0 : deviation(series);
+    double mean = series.count == 0 ? 0 : series.mean(),
+           spread = series.count == 0 ? 0 : deviation(series);
     // As many buckets as hold 2048 sub-buckets each, doubling, up to the largest value.
-    unsigned buckets = std::max(1, static_cast<int>(std::bit_width(series.max)) - static_cast<int>(Shape::sub_bits) + 1);
+    unsigned buckets = std::max(
+        1, static_cast<int>(std::bit_width(series.max)) - static_cast<int>(Shape::sub_bits) + 1);
     text += fmt::format("#[Mean    = {:>12.3f}, StdDeviation   = {:>12.3f}]\n", mean, spread);
-    text += fmt::format("#[Max     = {:>12.3f}, Total count    = {:>12}]\n", static_cast<double>(series.max), series.count);
-    text += fmt::format("#[Buckets = {:>12}, SubBuckets     = {:>12}]\n", buckets, Shape::sub_count);
+    text += fmt::format("#[Max     = {:>12.3f}, Total count    = {:>12}]\n",
+                        static_cast<double>(series.max), series.count);
+    text +=
+        fmt::format("#[Buckets = {:>12}, SubBuckets     = {:>12}]\n", buckets, Shape::sub_count);
     return text;
 }
 
 std::string export_csv(const StoredRun& stored, const std::vector<const Series*>& series) {
     std::string text = "run,lab,case,metric,unit,evidence,part,bin_low,bin_high,count\n";
     for (const Series* one : series) {
-        std::string head = fmt::format("{},{},{},{},{},{},", quoted(stored.name), quoted(one->lab), quoted(one->which.text()), quoted(one->metric), quoted(one->unit), quoted(one->evidence));
+        std::string head = fmt::format("{},{},{},{},{},{},", quoted(stored.name), quoted(one->lab),
+                                       quoted(one->which.text()), quoted(one->metric),
+                                       quoted(one->unit), quoted(one->evidence));
         auto add = [&](const std::string& part, const Bins& bins, uint64_t max) {
-            for (const auto& [lowest, count] : bins.pairs()) text += fmt::format("{}{},{},{},{}\n", head, quoted(part), lowest, highest_in_bin(lowest, max), count);
+            for (const auto& [lowest, count] : bins.pairs())
+                text += fmt::format("{}{},{},{},{}\n", head, quoted(part), lowest,
+                                    highest_in_bin(lowest, max), count);
         };
         add("all", one->bins, one->max);
-        for (const Stage& stage : one->stages) add(stage.name, stage.bins, stage.max != 0 ? stage.max : Shape::top_value - 1);
+        for (const Stage& stage : one->stages)
+            add(stage.name, stage.bins, stage.max != 0 ? stage.max : Shape::top_value - 1);
     }
     return text;
 }
@@ -165,18 +184,24 @@ std::string export_csv(const StoredRun& stored, const std::vector<const Series*>
 std::string export_junit(const StoredRun& stored) {
     std::vector<Suite> suites;
     auto suite = [&](const std::string& lab) -> Suite& {
-        auto at = std::find_if(suites.begin(), suites.end(), [&](const Suite& s) { return s.lab == lab; });
+        auto at = std::find_if(suites.begin(), suites.end(),
+                               [&](const Suite& s) { return s.lab == lab; });
         return at != suites.end() ? *at : suites.emplace_back(Suite{lab, {}});
     };
     auto add = [&](const std::string& lab, const std::string& name, const std::string& inside) {
         Suite& s = suite(lab);
         ++s.tests;
-        s.cases += fmt::format("    <testcase classname=\"doorbell.{}\" name=\"{}\"", xml(lab), xml(name));
+        s.cases +=
+            fmt::format("    <testcase classname=\"doorbell.{}\" name=\"{}\"", xml(lab), xml(name));
         s.cases += inside.empty() ? "/>\n" : ">" + inside + "</testcase>\n";
     };
     for (const Series& series : stored.run.series) {
-        std::string p50 = series.percentile(50000) ? fmt::format("median {} {} ({})", *series.percentile(50000), series.unit, series.evidence) : "no percentiles arrived";
-        add(series.lab, "case: " + series.which.text() + " " + series.metric, fmt::format("<system-out>{}, {} samples</system-out>", xml(p50), series.count));
+        std::string p50 = series.percentile(50000)
+                              ? fmt::format("median {} {} ({})", *series.percentile(50000),
+                                            series.unit, series.evidence)
+                              : "no percentiles arrived";
+        add(series.lab, "case: " + series.which.text() + " " + series.metric,
+            fmt::format("<system-out>{}, {} samples</system-out>", xml(p50), series.count));
     }
     for (const Claim& claim : stored.run.claims) {
         std::string inside;
@@ -193,11 +218,14 @@ std::string export_junit(const StoredRun& stored) {
     }
     for (const Skip& skip : stored.run.skipped) {
         ++suite(skip.lab).skipped;
-        add(skip.lab, "case: " + skip.which.text(), fmt::format("<skipped message=\"{}\"/>", xml(skip.reason)));
+        add(skip.lab, "case: " + skip.which.text(),
+            fmt::format("<skipped message=\"{}\"/>", xml(skip.reason)));
     }
     if (!stored.run.complete) {
         ++suite("run").failures;
-        add("run", "complete", fmt::format("<failure message=\"{}\"/>", xml(stored.notes.empty() ? "incomplete" : stored.notes.front())));
+        add("run", "complete",
+            fmt::format("<failure message=\"{}\"/>",
+                        xml(stored.notes.empty() ? "incomplete" : stored.notes.front())));
     }
     size_t tests = 0, failures = 0, skipped = 0;
     std::string inside;
@@ -205,9 +233,15 @@ std::string export_junit(const StoredRun& stored) {
         tests += s.tests;
         failures += s.failures;
         skipped += s.skipped;
-        inside += fmt::format("  <testsuite name=\"doorbell.{}\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\">\n{}  </testsuite>\n", xml(s.lab), s.tests, s.failures, s.skipped, s.cases);
+        inside += fmt::format(
+            "  <testsuite name=\"doorbell.{}\" tests=\"{}\" failures=\"{}\" errors=\"0\" "
+            "skipped=\"{}\">\n{}  </testsuite>\n",
+            xml(s.lab), s.tests, s.failures, s.skipped, s.cases);
     }
-    return fmt::format("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\">\n{}</testsuites>\n", xml(stored.name), tests, failures, skipped, inside);
+    return fmt::format(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{}\" tests=\"{}\" "
+        "failures=\"{}\" errors=\"0\" skipped=\"{}\">\n{}</testsuites>\n",
+        xml(stored.name), tests, failures, skipped, inside);
 }
 
 }  // namespace doorbell::harness

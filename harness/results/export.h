@@ -7,16 +7,18 @@
 
 namespace doorbell::harness {
 
-/// Google Benchmark's JSON. A series is one run of a benchmark named lab/key:value/.../metric/unit, with its mean as
-/// the time and aggregates for median, p99 and the like. Ticks become ns by the TSC's frequency; instructions,
-/// which that format has no unit for, keep their number under "ns" (one is one nanosecond of the machine's
-/// virtual time), their unit in the name and in the member "unit".
+/// Google Benchmark's JSON. A series is one run of a benchmark named lab/key:value/.../metric/unit,
+/// with its mean as the time and aggregates for median, p99 and the like. Ticks become ns by the
+/// TSC's frequency; instructions, which that format has no unit for, keep their number under "ns"
+/// (one is one nanosecond of the machine's virtual time), their unit in the name and in the member
+/// "unit".
 std::string export_gbench(const StoredRun& stored, const std::vector<const Series*>& series);
 
 /// HdrHistogram's percentile distribution as text, of one series.
 std::string export_hgrm(const Series& series);
 
-/// One row a bin: run, lab, case, metric, unit, evidence, part (all, or a stage), bin_low, bin_high, count.
+/// One row a bin: run, lab, case, metric, unit, evidence, part (all, or a stage), bin_low,
+/// bin_high, count.
 std::string export_csv(const StoredRun& stored, const std::vector<const Series*>& series);
 
 /// JUnit XML: a suite a lab; claims, skipped cases and measured cases are its test cases.

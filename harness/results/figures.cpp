@@ -22,12 +22,14 @@ Step whole_step(double step) {
     if (!(step > 0)) step = 1;
     double power = std::floor(std::log10(step) + 1e-9), unit = std::pow(10, power);
     for (double factor : {1.0, 2.0, 5.0})
-        if (factor * unit >= step * (1 - 1e-9)) return {factor * unit, static_cast<int>(std::max(0.0, -power))};
+        if (factor * unit >= step * (1 - 1e-9))
+            return {factor * unit, static_cast<int>(std::max(0.0, -power))};
     return {10 * unit, static_cast<int>(std::max(0.0, -power - 1))};
 }
 
 std::string with_groups(std::string digits) {
-    size_t first = digits.starts_with('-') ? 1 : 0, point = std::min(digits.find('.'), digits.size());
+    size_t first = digits.starts_with('-') ? 1 : 0,
+           point = std::min(digits.find('.'), digits.size());
     for (size_t at = point; at > first + 3; at -= 3) digits.insert(at - 3, ",");
     return digits;
 }
@@ -41,7 +43,8 @@ double resolution_of(const Run& run, const Series& series) {
 
 double bin_width(double value) {
     using Shape = measure::Histogram;
-    auto whole = static_cast<uint64_t>(std::clamp(value, 0.0, static_cast<double>(Shape::top_value)));
+    auto whole =
+        static_cast<uint64_t>(std::clamp(value, 0.0, static_cast<double>(Shape::top_value)));
     size_t bin = Shape::bin_of(whole);
     return static_cast<double>(Shape::highest_of(bin) - Shape::lowest_of(bin) + 1);
 }
@@ -66,7 +69,8 @@ std::string percentile_figure(const Series& series, uint64_t per_100000, double 
     auto value = series.percentile(per_100000);
     if (!value) return "-";
     bool exact = *value == series.min || *value == series.max;
-    return figure(static_cast<double>(*value), std::max(resolution, exact ? 1 : bin_width(static_cast<double>(*value))));
+    return figure(static_cast<double>(*value),
+                  std::max(resolution, exact ? 1 : bin_width(static_cast<double>(*value))));
 }
 
 std::string percent(double share) {
@@ -82,7 +86,8 @@ bool is_time(const std::string& unit) {
 }
 
 bool is_thing(const std::string& unit) {
-    static constexpr std::array<std::string_view, 5> things{"attempt", "batch", "lock", "log", "packet"};
+    static constexpr std::array<std::string_view, 5> things{"attempt", "batch", "lock", "log",
+                                                            "packet"};
     return std::find(things.begin(), things.end(), unit) != things.end();
 }
 
@@ -90,7 +95,8 @@ const char* meaning_of_evidence(const std::string& evidence) {
     if (evidence == "exact") return "counted instructions, the same in every run; not cycles";
     if (evidence == "measured") return "the processor's own time stamp counter";
     if (evidence == "modelled") return "events of the cache model, no hardware's";
-    if (evidence == "rough") return "host time under emulation: it shows that something works, not what it costs";
+    if (evidence == "rough")
+        return "host time under emulation: it shows that something works, not what it costs";
     return "";
 }
 

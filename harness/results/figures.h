@@ -6,14 +6,15 @@
 
 namespace doorbell::harness {
 
-/// The least difference that a clock can show: the instrument's resolution where the series has its unit, else 1.
+/// The least difference that a clock can show: the instrument's resolution where the series has its
+/// unit, else 1.
 double resolution_of(const Run& run, const Series& series);
 
 /// By how much a histogram's figure may be off: the width of the bin that holds `value`.
 double bin_width(double value);
 
-/// `value` rounded to a multiple of 1, 2 or 5 times a power of ten that is not below `step`, with its
-/// thousands grouped: figure(12295, 8) is "12,300".
+/// `value` rounded to a multiple of 1, 2 or 5 times a power of ten that is not below `step`, with
+/// its thousands grouped: figure(12295, 8) is "12,300".
 std::string figure(double value, double step = 1);
 std::string signed_figure(double value, double step = 1);  ///< with + or -
 
@@ -30,8 +31,8 @@ std::string signed_percent(double share);
 /// Whether a unit is one of time: insn, tick, ns, ...
 bool is_time(const std::string& unit);
 
-/// Whether a unit is a thing that each sample counts (packet, batch, ...), so that the sum over all samples says
-/// more than the median.
+/// Whether a unit is a thing that each sample counts (packet, batch, ...), so that the sum over all
+/// samples says more than the median.
 bool is_thing(const std::string& unit);
 
 /// What an evidence word means, in a sentence; "" where it is unknown.

@@ -66,7 +66,8 @@ double Sample::quantile(double share) const {
 uint64_t Sample::above(double value) const {
     auto at = std::upper_bound(points_.begin(), points_.end(), value,
                                [](double v, const auto& point) { return v < point.first; });
-    return at == points_.begin() ? count() : count() - upto_[static_cast<size_t>(at - points_.begin()) - 1];
+    return at == points_.begin() ? count()
+                                 : count() - upto_[static_cast<size_t>(at - points_.begin()) - 1];
 }
 
 double dependence_of(std::span<const uint64_t> in_order) {
@@ -92,7 +93,8 @@ double dependence_of(std::span<const uint64_t> in_order) {
     double n = static_cast<double>(used), b = static_cast<double>(batches), mean = sum / n;
     double variance = squares / n - mean * mean;
     if (variance <= 0) return 1;
-    double of_means = (batch_squares / b - sum / b * (sum / b)) / (b - 1) * b / static_cast<double>(size);
+    double of_means =
+        (batch_squares / b - sum / b * (sum / b)) / (b - 1) * b / static_cast<double>(size);
     return std::clamp(of_means / variance, 1.0, static_cast<double>(size));
 }
 
@@ -103,7 +105,8 @@ double mann_whitney(const Sample& a, const Sample& b) {
     auto in_a = a.points().begin(), end_a = a.points().end();
     auto in_b = b.points().begin(), end_b = b.points().end();
     while (in_a != end_a || in_b != end_b) {
-        double value = in_b == end_b || (in_a != end_a && in_a->first < in_b->first) ? in_a->first : in_b->first;
+        double value = in_b == end_b || (in_a != end_a && in_a->first < in_b->first) ? in_a->first
+                                                                                     : in_b->first;
         double of_a = 0, of_b = 0;
         if (in_a != end_a && in_a->first == value) of_a = static_cast<double>((in_a++)->second);
         if (in_b != end_b && in_b->first == value) of_b = static_cast<double>((in_b++)->second);
@@ -153,11 +156,13 @@ Interval quantile_difference(const Sample& a, const Sample& b, double share, dou
 std::vector<double> holm(const std::vector<double>& probabilities) {
     std::vector<size_t> order(probabilities.size());
     std::iota(order.begin(), order.end(), size_t{0});
-    std::sort(order.begin(), order.end(), [&](size_t x, size_t y) { return probabilities[x] < probabilities[y]; });
+    std::sort(order.begin(), order.end(),
+              [&](size_t x, size_t y) { return probabilities[x] < probabilities[y]; });
     std::vector<double> adjusted(probabilities.size());
     double most = 0;
     for (size_t i = 0; i < order.size(); ++i) {
-        most = std::max(most, std::min(1.0, probabilities[order[i]] * static_cast<double>(order.size() - i)));
+        most = std::max(
+            most, std::min(1.0, probabilities[order[i]] * static_cast<double>(order.size() - i)));
         adjusted[order[i]] = most;
     }
     return adjusted;

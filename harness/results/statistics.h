@@ -1,4 +1,5 @@
-// What two samples say of each other, in numbers: no JSON, no files, no words. Distributions from Boost.Math.
+// What two samples say of each other, in numbers: no JSON, no files, no words. Distributions from
+// Boost.Math.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -22,8 +23,8 @@ class Sample {
     /// How many values are above `value`.
     uint64_t above(double value) const;
 
-    /// How many samples in a row tell as much as one independent one: 1 where they are independent. Only the
-    /// order of measuring shows it (dependence_of).
+    /// How many samples in a row tell as much as one independent one: 1 where they are independent.
+    /// Only the order of measuring shows it (dependence_of).
     double dependence = 1;
 
   private:
@@ -31,16 +32,17 @@ class Sample {
     std::vector<uint64_t> upto_;  ///< running sums of the counts
 };
 
-/// From samples in the order of measuring: the variance of batch means of "is above the median", over what
-/// independent samples would have; never below 1. 1 where there are too few (below 200).
+/// From samples in the order of measuring: the variance of batch means of "is above the median",
+/// over what independent samples would have; never below 1. 1 where there are too few (below 200).
 double dependence_of(std::span<const uint64_t> in_order);
 
-/// Mann-Whitney: the probability that samples which differ this much come from one distribution, two-sided.
-/// Normal approximation with the correction for ties. 1 where one sample is empty or all values are equal.
+/// Mann-Whitney: the probability that samples which differ this much come from one distribution,
+/// two-sided. Normal approximation with the correction for ties. 1 where one sample is empty or all
+/// values are equal.
 double mann_whitney(const Sample& a, const Sample& b);
 
-/// The same question for one quantile: whether `b` has a different share of its values above the quantile of
-/// both together. Binomial, two-sided.
+/// The same question for one quantile: whether `b` has a different share of its values above the
+/// quantile of both together. Binomial, two-sided.
 double quantile_test(const Sample& a, const Sample& b, double share);
 
 /// A difference b - a, and the interval that holds it with the confidence asked for.
@@ -49,9 +51,10 @@ struct Interval {
     bool excludes_zero() const { return low > 0 || high < 0; }
 };
 
-/// The difference of a quantile, by bootstrap. A resample's order statistic of rank k among n is the sample's
-/// quantile at a Beta(k, n - k + 1) variate; so no resample is ever made, and a million samples cost as much
-/// as a hundred. The same samples give the same interval: the generator starts from a fixed seed.
+/// The difference of a quantile, by bootstrap. A resample's order statistic of rank k among n is
+/// the sample's quantile at a Beta(k, n - k + 1) variate; so no resample is ever made, and a
+/// million samples cost as much as a hundred. The same samples give the same interval: the
+/// generator starts from a fixed seed.
 Interval quantile_difference(const Sample& a, const Sample& b, double share, double confidence);
 
 /// Holm's correction: probabilities adjusted for being many, in the order given.

@@ -33,12 +33,14 @@ Json parse_file(const fs::path& file) {
         document = Json::parse(text);
     } catch (const Json::parse_error& error) {
         bool cut = error.byte >= text.size();
-        throw UsageError(fmt::format("{} is damaged: {}", file.string(),
-                                     text.empty() ? "it is empty"
-                                     : cut        ? fmt::format("it ends in the middle, after {} bytes", text.size())
-                                                  : fmt::format("it is not JSON from byte {} on", error.byte)));
+        throw UsageError(
+            fmt::format("{} is damaged: {}", file.string(),
+                        text.empty() ? "it is empty"
+                        : cut ? fmt::format("it ends in the middle, after {} bytes", text.size())
+                              : fmt::format("it is not JSON from byte {} on", error.byte)));
     }
-    if (!document.is_object()) throw UsageError(fmt::format("{} is damaged: it is no JSON object", file.string()));
+    if (!document.is_object())
+        throw UsageError(fmt::format("{} is damaged: it is no JSON object", file.string()));
     return document;
 }
 
@@ -46,36 +48,44 @@ void check_schema(const Json& document, const fs::path& file) {
     std::string schema = word_of(document, "schema");
     if (schema == results_schema) return;
     if (schema.starts_with("doorbell/"))
-        throw UsageError(fmt::format("{} has the schema {}; this version reads {}. Measure again: doorbell run", file.string(),
-                                     schema, results_schema));
-    throw UsageError(fmt::format("{} is no run of doorbell: {}", file.string(),
-                                 schema.empty() ? "it names no schema" : "its schema is \"" + schema.substr(0, 60) + "\""));
+        throw UsageError(
+            fmt::format("{} has the schema {}; this version reads {}. Measure again: doorbell run",
+                        file.string(), schema, results_schema));
+    throw UsageError(fmt::format(
+        "{} is no run of doorbell: {}", file.string(),
+        schema.empty() ? "it names no schema" : "its schema is \"" + schema.substr(0, 60) + "\""));
 }
 
 /// What cannot be, whoever wrote it.
 std::string contradiction(const Series& series) {
-    if (series.lab.empty() || series.metric.empty() || series.unit.empty() || series.evidence.empty())
+    if (series.lab.empty() || series.metric.empty() || series.unit.empty() ||
+        series.evidence.empty())
         return "lab, metric, unit or evidence is missing";
     if (series.count != 0 && series.min > series.max) return "min is above max";
-    if (series.bins.count() > series.count) return "the histogram holds more samples than there were";
+    if (series.bins.count() > series.count)
+        return "the histogram holds more samples than there were";
     for (const Stage& stage : series.stages)
-        if (stage.bins.count() > series.count) return "stage " + stage.name + " holds more samples than there were";
+        if (stage.bins.count() > series.count)
+            return "stage " + stage.name + " holds more samples than there were";
     return {};
 }
 
 void check(const StoredRun& stored, const fs::path& file) {
     for (const Series& series : stored.run.series)
         if (std::string why = contradiction(series); !why.empty())
-            throw UsageError(fmt::format("{} is damaged: series {}: {}", file.string(), series.name(), why));
+            throw UsageError(
+                fmt::format("{} is damaged: series {}: {}", file.string(), series.name(), why));
     if (!stored.run.digest.empty() && stored.run.digest != digest(stored.run))
-        throw UsageError(fmt::format("{} is damaged: its digest is not that of its series", file.string()));
+        throw UsageError(
+            fmt::format("{} is damaged: its digest is not that of its series", file.string()));
 }
 
 void take_notes(StoredRun& stored) {
     const Run& run = stored.run;
     if (!run.failure.empty()) stored.notes.push_back("incomplete: " + run.failure);
     if (run.wire.any_missing())
-        stored.notes.push_back(fmt::format("incomplete: records lost: {}, damaged: {}", run.wire.lost, run.wire.damaged));
+        stored.notes.push_back(fmt::format("incomplete: records lost: {}, damaged: {}",
+                                           run.wire.lost, run.wire.damaged));
     if (!run.complete && stored.notes.empty()) stored.notes.emplace_back("incomplete");
     for (const std::string& flag : run.flags) stored.notes.push_back(flag);
 }
@@ -96,12 +106,14 @@ double number_in(const Json& object, const char* name) {
 
 std::string read_file(const fs::path& file) {
     std::ifstream in(file, std::ios::binary);
-    if (!in) throw std::runtime_error(fmt::format("cannot read {}: {}", file.string(), strerror(errno)));
+    if (!in)
+        throw std::runtime_error(fmt::format("cannot read {}: {}", file.string(), strerror(errno)));
     std::string text;
     std::error_code error;
     if (auto size = fs::file_size(file, error); !error) text.reserve(size);
     std::array<char, 65536> block;
-    while (in.read(block.data(), block.size()) || in.gcount() > 0) text.append(block.data(), static_cast<size_t>(in.gcount()));
+    while (in.read(block.data(), block.size()) || in.gcount() > 0)
+        text.append(block.data(), static_cast<size_t>(in.gcount()));
     if (in.bad()) throw std::runtime_error(fmt::format("cannot read {}", file.string()));
     return text;
 }
@@ -109,20 +121,27 @@ std::string read_file(const fs::path& file) {
 StoredRun load_run(const fs::path& path) {
     std::error_code error;
     if (!fs::exists(path, error))
-        throw UsageError(fmt::format("there is no run at {}; doorbell run makes one, results/latest is the last", path.string()));
+        throw UsageError(
+            fmt::format("there is no run at {}; doorbell run makes one, results/latest is the last",
+                        path.string()));
     StoredRun stored;
     bool folder = fs::is_directory(path, error);
     fs::path file = folder ? path / "results.json" : path;
     if (folder) {
         stored.folder = path;
-        bool has_manifest = fs::exists(path / "manifest.json", error), has_results = fs::exists(file, error);
+        bool has_manifest = fs::exists(path / "manifest.json", error),
+             has_results = fs::exists(file, error);
         if (!has_manifest && !has_results)
-            throw UsageError(fmt::format("{} is no run's folder: it has neither manifest.json nor results.json", path.string()));
+            throw UsageError(
+                fmt::format("{} is no run's folder: it has neither manifest.json nor results.json",
+                            path.string()));
         if (has_manifest) stored.manifest = parse_file(path / "manifest.json");
         if (!has_results)
-            throw UsageError(fmt::format("{} is half-written: there is no results.json, and its manifest says \"{}\"; the run is "
-                                         "still going, or was killed",
-                                         path.string(), word_of(stored.manifest, "status")));
+            throw UsageError(
+                fmt::format("{} is half-written: there is no results.json, and its manifest says "
+                            "\"{}\"; the run is "
+                            "still going, or was killed",
+                            path.string(), word_of(stored.manifest, "status")));
     } else {
         stored.folder = path.parent_path();
     }
@@ -144,7 +163,9 @@ std::vector<uint64_t> read_samples(const StoredRun& stored, const Series& series
     if (!series.raw.empty() || series.raw_file.empty()) return series.raw;
     fs::path inside = fs::path(series.raw_file).lexically_normal();
     if (inside.is_absolute() || *inside.begin() == "..")
-        throw UsageError(fmt::format("{}: the samples of {} are said to be outside of the run's folder", stored.folder.string(), series.name()));
+        throw UsageError(
+            fmt::format("{}: the samples of {} are said to be outside of the run's folder",
+                        stored.folder.string(), series.name()));
     fs::path file = stored.folder / inside;
     std::string text;
     try {
@@ -162,7 +183,8 @@ std::vector<uint64_t> read_samples(const StoredRun& stored, const Series& series
             uint64_t value = 0;
             auto [next, trouble] = std::from_chars(at, end, value);
             if (trouble != std::errc{} || (next != end && *next != '\n'))
-                throw UsageError(fmt::format("{} is damaged: no number after {} samples", file.string(), samples.size()));
+                throw UsageError(fmt::format("{} is damaged: no number after {} samples",
+                                             file.string(), samples.size()));
             samples.push_back(value);
             at = next;
         }
@@ -173,8 +195,10 @@ std::vector<uint64_t> read_samples(const StoredRun& stored, const Series& series
 
 double middle_of_bin(uint64_t lowest, uint64_t least, uint64_t most) {
     uint64_t highest = Shape::highest_of(Shape::bin_of(std::min(lowest, Shape::top_value)));
-    double middle = (static_cast<double>(lowest) + static_cast<double>(std::max(lowest, highest))) / 2;
-    return std::clamp(middle, static_cast<double>(least), static_cast<double>(std::max(least, most)));
+    double middle =
+        (static_cast<double>(lowest) + static_cast<double>(std::max(lowest, highest))) / 2;
+    return std::clamp(middle, static_cast<double>(least),
+                      static_cast<double>(std::max(least, most)));
 }
 
 double sum_of(const Stage& stage) {
@@ -186,7 +210,9 @@ double sum_of(const Stage& stage) {
 }
 
 bool higher_is_better(const std::string& metric) {
-    static constexpr std::array<std::string_view, 8> names{"delivered", "committed", "work", "recovered", "refused", "kernel-intact", "throughput", "useful"};
+    static constexpr std::array<std::string_view, 8> names{
+        "delivered", "committed",     "work",       "recovered",
+        "refused",   "kernel-intact", "throughput", "useful"};
     return std::find(names.begin(), names.end(), metric) != names.end();
 }
 

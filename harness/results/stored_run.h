@@ -13,17 +13,17 @@ struct StoredRun {
     std::filesystem::path folder;
     std::string name;  ///< the folder's own name, also where it was reached by results/latest
     Run run;
-    Json manifest;  ///< null where only results.json was named
+    Json manifest;                   ///< null where only results.json was named
     std::vector<std::string> notes;  ///< what a reader must know: incomplete, records lost
 };
 
-/// Reads a run's folder, or a results.json. Throws UsageError with one sentence: there is nothing; it is no
-/// run; it is half-written; it is damaged (broken JSON, counts that contradict each other, a digest that does not
-/// fit); it is of another schema.
+/// Reads a run's folder, or a results.json. Throws UsageError with one sentence: there is nothing;
+/// it is no run; it is half-written; it is damaged (broken JSON, counts that contradict each other,
+/// a digest that does not fit); it is of another schema.
 StoredRun load_run(const std::filesystem::path& path);
 
-/// The samples of a series in the order of measuring, or nothing where the run was made without --raw. Throws
-/// UsageError where the file is missing or damaged.
+/// The samples of a series in the order of measuring, or nothing where the run was made without
+/// --raw. Throws UsageError where the file is missing or damaged.
 std::vector<uint64_t> read_samples(const StoredRun& stored, const Series& series);
 
 /// A text member of an object, or "".

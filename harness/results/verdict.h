@@ -6,14 +6,16 @@
 
 namespace doorbell::harness {
 
-/// The series of `run` that answers the question: wait=poll... and wait=irq of one case. Null where there are none.
+/// The series of `run` that answers the question: wait=poll... and wait=irq of one case. Null where
+/// there are none.
 struct Contest {
     const Series* poll = nullptr;
     const Series* irq = nullptr;
 };
 Contest contest_of(const Run& run);
 
-/// One sentence: asked or told, what it costs, in which unit, on what evidence. "" where the run cannot say.
+/// One sentence: asked or told, what it costs, in which unit, on what evidence. "" where the run
+/// cannot say.
 std::string verdict(const Run& run);
 /// What that sentence is worth, by its evidence; "" where there is no verdict.
 std::string verdict_caveat(const Run& run);

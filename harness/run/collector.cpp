@@ -11,7 +11,8 @@
 namespace doorbell::harness {
 namespace {
 
-/// A line longer than this is cut: no record is, and a wire without line ends must not fill the memory.
+/// A line longer than this is cut: no record is, and a wire without line ends must not fill the
+/// memory.
 constexpr size_t longest_line = 4 * wire::max_record_length;
 constexpr size_t most_notes = 20;
 
@@ -45,7 +46,8 @@ const Json& list(const Json& record, const char* name) {
 std::vector<std::pair<std::string, uint64_t>> pairs(const Json& record, const char* name) {
     std::vector<std::pair<std::string, uint64_t>> all;
     for (const Json& pair : list(record, name)) {
-        if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string()) throw std::runtime_error("a counter is no pair of name and number");
+        if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string())
+            throw std::runtime_error("a counter is no pair of name and number");
         all.emplace_back(pair[0].get<std::string>(), whole_number(pair[1], "a counter"));
     }
     return all;
@@ -111,10 +113,11 @@ void Collector::line(std::string_view bytes) {
         record(line);
         return;
     }
-    // Until the first record a firmware or a boot loader may print whatever it likes; a record that is
-    // damaged there leaves a gap in the sequence all the same.
+    // Until the first record a firmware or a boot loader may print whatever it likes; a record that
+    // is damaged there leaves a gap in the sequence all the same.
     if (line.kind == wire::Line::Kind::damaged && records_ != 0)
-        damaged(fmt::format("after record {}: {}", sequence_.expected() - 1, overlong_ ? "line too long" : line.fault));
+        damaged(fmt::format("after record {}: {}", sequence_.expected() - 1,
+                            overlong_ ? "line too long" : line.fault));
     bytes_of_words_ += bytes.size() + 1;
     if (on_words_) on_words_(bytes);
 }
@@ -124,12 +127,14 @@ void Collector::record(const wire::Line& line) {
     Json record = Json::parse(line.json, nullptr, false);
     std::string kind;
     if (record.is_object())
-        if (auto t = record.find("t"); t != record.end() && t->is_string()) kind = t->get<std::string>();
+        if (auto t = record.find("t"); t != record.end() && t->is_string())
+            kind = t->get<std::string>();
     size_t hash = std::hash<std::string_view>{}(line.json);
     uint64_t gap_from = sequence_.expected();
     if (sequence_.take(line.sequence) == wire::Sequence::Step::repeated) {
         auto seen = seen_.find(line.sequence);
-        if (seen != seen_.end() && seen->second == hash && !(kind == wire::kind::hello && records_ > 1)) {
+        if (seen != seen_.end() && seen->second == hash &&
+            !(kind == wire::kind::hello && records_ > 1)) {
             ++run_.wire.repeated;
             note(fmt::format("record {} came twice and was taken once", line.sequence));
         } else if (kind == wire::kind::hello) {
@@ -141,8 +146,9 @@ void Collector::record(const wire::Line& line) {
         return;
     }
     if (line.sequence > gap_from)
-        note(line.sequence == gap_from + 1 ? fmt::format("record {} is missing", gap_from)
-                                           : fmt::format("records {} to {} are missing", gap_from, line.sequence - 1));
+        note(line.sequence == gap_from + 1
+                 ? fmt::format("record {} is missing", gap_from)
+                 : fmt::format("records {} to {} are missing", gap_from, line.sequence - 1));
     run_.wire.lost = sequence_.lost();
     seen_.emplace(line.sequence, hash);
     ++records_;
@@ -185,7 +191,8 @@ void Collector::take(const std::string& kind, const Json& record) {
         take_raw(record);
     } else if (kind == k::tally) {
         Tally tally{text(record, "lab"), keys(record), text(record, "name"), {}};
-        for (const auto& [name, count] : pairs(record, "values")) tally.values.emplace_back(name, count);
+        for (const auto& [name, count] : pairs(record, "values"))
+            tally.values.emplace_back(name, count);
         run_.tallies.push_back(std::move(tally));
     } else if (kind == k::skip) {
         run_.skipped.push_back({text(record, "lab"), keys(record), text(record, "reason")});
@@ -193,14 +200,16 @@ void Collector::take(const std::string& kind, const Json& record) {
         auto holds = record.find("holds");
         bool said = holds != record.end() && holds->is_boolean();
         run_.claims.push_back({text(record, "lab"), text(record, "text"),
-                               said ? std::optional(holds->get<bool>()) : std::nullopt, text(record, "because")});
+                               said ? std::optional(holds->get<bool>()) : std::nullopt,
+                               text(record, "because")});
     } else if (kind == k::error) {
         std::string what = text(record, "text");
         // A record that was too long for the wire is lost, though its number is not.
         if (std::string dropped = text(record, "kind"); !dropped.empty())
             damaged(fmt::format("a record of kind {} was dropped by the image: {}", dropped, what));
         if (std::string word = text(record, "word"); !word.empty()) what += ": " + word;
-        if (std::string advice = text(record, "advice"); !advice.empty()) what += " (" + advice + ")";
+        if (std::string advice = text(record, "advice"); !advice.empty())
+            what += " (" + advice + ")";
         run_.errors.push_back(what);
     } else if (kind == k::panic) {
         run_.panic = without_kind(record);
@@ -224,7 +233,8 @@ void Collector::take_series(const Json& record) {
         series.max = number(record, "max");
         series.sum = number(record, "sum");
     }
-    if (auto removed = record.find("overhead_removed"); removed != record.end() && !removed->is_null())
+    if (auto removed = record.find("overhead_removed");
+        removed != record.end() && !removed->is_null())
         series.overhead_removed = whole_number(*removed, "its \"overhead_removed\"");
     if (auto cold = record.find("cold"); cold != record.end()) series.cold = *cold;
     for (const Json& name : list(record, "stages")) {
@@ -238,10 +248,13 @@ void Collector::take_series(const Json& record) {
     for (const Json& counter : list(record, "counters")) {
         if (!counter.is_object()) throw std::runtime_error("a counter is no object");
         auto value = counter.find("value");
-        if (value == counter.end() || !value->is_number()) throw std::runtime_error("a counter has no number");
-        series.counters.push_back({text(counter, "name"), *value, text(counter, "evidence"), text(counter, "stage")});
+        if (value == counter.end() || !value->is_number())
+            throw std::runtime_error("a counter has no number");
+        series.counters.push_back(
+            {text(counter, "name"), *value, text(counter, "evidence"), text(counter, "stage")});
     }
-    if (series.lab.empty() || series.metric.empty() || series.unit.empty() || series.evidence.empty())
+    if (series.lab.empty() || series.metric.empty() || series.unit.empty() ||
+        series.evidence.empty())
         throw std::runtime_error("it lacks lab, metric, unit or evidence");
     if (!by_id_.emplace(id, run_.series.size()).second)
         throw std::runtime_error(fmt::format("its id {} is taken", id));
@@ -253,10 +266,12 @@ void Collector::take_counters(const Json& record) {
     std::string stage = text(record, "stage"), evidence = text(record, "evidence");
     uint64_t samples = number(record, "samples");
     std::vector<Counter> counters;
-    for (const auto& [name, count] : pairs(record, "values")) counters.push_back({name, count, evidence, stage, samples});
+    for (const auto& [name, count] : pairs(record, "values"))
+        counters.push_back({name, count, evidence, stage, samples});
     for (const char* of : {"pair_cost", "pair_cost_ring3"})
         if (auto cost = record.find(of); cost != record.end() && cost->is_object())
-            for (const auto& [name, value] : cost->items()) run_.instrument[std::string("counter_") + of][name] = value;
+            for (const auto& [name, value] : cost->items())
+                run_.instrument[std::string("counter_") + of][name] = value;
     series.counters.insert(series.counters.end(), counters.begin(), counters.end());
 }
 
@@ -273,7 +288,8 @@ void Collector::take_histogram(const Json& record) {
     Stage* stage = nullptr;
     for (Stage& one : series.stages)
         if (bins == nullptr && one.name == part) bins = &(stage = &one)->bins;
-    if (bins == nullptr) throw std::runtime_error(fmt::format("its series has no part \"{}\"", part));
+    if (bins == nullptr)
+        throw std::runtime_error(fmt::format("its series has no part \"{}\"", part));
     auto found = record.find("bins");
     if (found == record.end()) throw std::runtime_error("it has no bins");
     // First all of it, so that a record that is half wrong adds nothing.
@@ -291,9 +307,11 @@ void Collector::take_histogram(const Json& record) {
 void Collector::take_raw(const Json& record) {
     Series& series = series_of(record);
     if (number(record, "at") != series.raw.size())
-        throw std::runtime_error(fmt::format("samples {} and following are missing", series.raw.size()));
+        throw std::runtime_error(
+            fmt::format("samples {} and following are missing", series.raw.size()));
     std::vector<uint64_t> values;
-    for (const Json& value : list(record, "values")) values.push_back(whole_number(value, "a sample"));
+    for (const Json& value : list(record, "values"))
+        values.push_back(whole_number(value, "a sample"));
     series.raw.insert(series.raw.end(), values.begin(), values.end());
 }
 
@@ -302,10 +320,11 @@ void Collector::check_histograms() {
         bool stages_whole = true;
         for (const Stage& stage : series.stages) stages_whole &= stage.bins.count() == series.count;
         if (series.bins.count() == series.count && stages_whole) continue;
-        std::string what = series.bins.count() == series.count
-                               ? std::string("a stage's histogram is not whole")
-                               : fmt::format("{} of {} samples arrived in the histogram: no percentiles",
-                                             grouped(series.bins.count()), grouped(series.count));
+        std::string what =
+            series.bins.count() == series.count
+                ? std::string("a stage's histogram is not whole")
+                : fmt::format("{} of {} samples arrived in the histogram: no percentiles",
+                              grouped(series.bins.count()), grouped(series.count));
         series.flags.push_back("incomplete: " + what);
         // With every record there, the image itself left something out: that is damage too.
         if (!run_.wire.any_missing() && ended()) damaged(series.name() + ": " + what);
@@ -316,7 +335,9 @@ std::string Collector::complaint() const {
     if (!run_.panic.is_null()) {
         auto words = [&](const char* name) {
             auto found = run_.panic.find(name);
-            return found == run_.panic.end() ? std::string() : found->is_string() ? found->get<std::string>() : found->dump();
+            return found == run_.panic.end() ? std::string()
+                   : found->is_string()      ? found->get<std::string>()
+                                             : found->dump();
         };
         std::string complaint = "the image panicked";
         if (std::string name = words("name"); !name.empty()) complaint += ": " + name;
@@ -326,7 +347,8 @@ std::string Collector::complaint() const {
         if (std::string which = words("case"); !which.empty()) complaint += " " + which;
         return complaint;
     }
-    if (started_again_) return "the machine started again in the middle of the run (a reset, or a triple fault)";
+    if (started_again_)
+        return "the machine started again in the middle of the run (a reset, or a triple fault)";
     if (ended() && end_status_ != "done") {
         std::string complaint = fmt::format("the image ended with status \"{}\"", end_status_);
         if (!run_.errors.empty()) complaint += ": " + run_.errors.front();
@@ -340,7 +362,8 @@ Run Collector::finish(const std::string& failure) {
     check_histograms();
     std::string complaint = this->complaint();
     run_.failure = complaint.empty() ? failure : complaint;
-    if (run_.failure.empty() && !ended() && !end_lost_) run_.failure = "the end record did not come";
+    if (run_.failure.empty() && !ended() && !end_lost_)
+        run_.failure = "the end record did not come";
     run_.complete = run_.failure.empty() && !run_.wire.any_missing();
     run_.digest = digest(run_);
     return std::move(run_);

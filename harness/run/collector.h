@@ -11,8 +11,8 @@
 
 namespace doorbell::harness {
 
-/// Takes bytes as they come and builds the run. Never throws over what the wire says: what is wrong is
-/// counted in Run::wire, and what is right is kept.
+/// Takes bytes as they come and builds the run. Never throws over what the wire says: what is wrong
+/// is counted in Run::wire, and what is right is kept.
 class Collector {
   public:
     /// Called for each record that is taken, in order.
@@ -30,20 +30,20 @@ class Collector {
     /// The machine ended as if all were done, but the end record is missing: it counts as lost.
     void end_is_lost();
 
-    uint64_t records() const { return records_; }          ///< records taken
-    bool ended() const { return !end_status_.empty(); }    ///< the end record came
+    uint64_t records() const { return records_; }        ///< records taken
+    bool ended() const { return !end_status_.empty(); }  ///< the end record came
     /// Nothing more is to be expected: the end record, a panic, or a second start came.
     bool over() const { return ended() || started_again_ || !run_.panic.is_null(); }
     const std::string& end_status() const { return end_status_; }
     /// Bytes of lines for people, so far.
     uint64_t bytes_of_words() const { return bytes_of_words_; }
-    /// Why the run cannot be whole, as far as the records tell: a panic, a refusal, a second start. "" where
-    /// they tell nothing of the kind.
+    /// Why the run cannot be whole, as far as the records tell: a panic, a refusal, a second start.
+    /// "" where they tell nothing of the kind.
     std::string complaint() const;
 
-    /// Closes the books: checks that the histograms are whole, computes the digest, and hands over the run.
-    /// `failure` is what else went wrong ("" for nothing); the run is complete only without failure,
-    /// complaint, lost or damaged records, and with the end record.
+    /// Closes the books: checks that the histograms are whole, computes the digest, and hands over
+    /// the run. `failure` is what else went wrong ("" for nothing); the run is complete only
+    /// without failure, complaint, lost or damaged records, and with the end record.
     Run finish(const std::string& failure);
 
   private:

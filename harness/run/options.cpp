@@ -19,7 +19,8 @@ namespace {
 
 constexpr uint64_t most_samples = 100'000'000;
 
-std::vector<std::string> option_words(const po::options_description& options, const std::string& words) {
+std::vector<std::string> option_words(const po::options_description& options,
+                                      const std::string& words) {
     std::vector<std::string> known{"--help"};
     for (const auto& option : options.options())
         if (option->long_name() != words) known.push_back("--" + option->long_name());
@@ -27,10 +28,13 @@ std::vector<std::string> option_words(const po::options_description& options, co
 }
 
 std::vector<std::string> list_of(const po::variables_map& map, const std::string& option) {
-    return map.count(option) != 0 ? map[option].as<std::vector<std::string>>() : std::vector<std::string>{};
+    return map.count(option) != 0 ? map[option].as<std::vector<std::string>>()
+                                  : std::vector<std::string>{};
 }
 
-po::typed_value<std::string>* text_option(const char* normal) { return po::value<std::string>()->default_value(normal); }
+po::typed_value<std::string>* text_option(const char* normal) {
+    return po::value<std::string>()->default_value(normal);
+}
 
 std::string joined(const std::vector<std::string>& words) {
     std::string text;
@@ -40,8 +44,10 @@ std::string joined(const std::vector<std::string>& words) {
 
 }  // namespace
 
-std::optional<po::variables_map> parse(const std::vector<std::string>& args, const std::string& usage,
-                                       const po::options_description& options, const std::string& words) {
+std::optional<po::variables_map> parse(const std::vector<std::string>& args,
+                                       const std::string& usage,
+                                       const po::options_description& options,
+                                       const std::string& words) {
     po::options_description all;
     all.add_options()("help,h", "this text");
     all.add(options);
@@ -56,7 +62,8 @@ std::optional<po::variables_map> parse(const std::vector<std::string>& args, con
         po::store(parser.run(), map);
         po::notify(map);
     } catch (const po::unknown_option& error) {
-        throw UsageError(unknown_word("option", error.get_option_name(), option_words(options, words)));
+        throw UsageError(
+            unknown_word("option", error.get_option_name(), option_words(options, words)));
     } catch (const po::too_many_positional_options_error&) {
         throw UsageError("it takes no words, only options; see --help");
     } catch (const po::multiple_occurrences& error) {
@@ -74,24 +81,27 @@ std::optional<std::string> said(const po::variables_map& map, const std::string&
     return map[option].as<std::string>();
 }
 
-void check_choice(const std::string& option, const std::string& word, const std::vector<std::string>& choices) {
+void check_choice(const std::string& option, const std::string& word,
+                  const std::vector<std::string>& choices) {
     for (const std::string& choice : choices)
         if (choice == word) return;
     throw UsageError(unknown_word(option.substr(option.find_first_not_of('-')), word, choices));
 }
 
 void add_selection_options(po::options_description& options) {
-    options.add_options()                                                                                    //
-        ("samples", po::value<std::string>(), "samples of each case (default: the lab's own number)")         //
-        ("seed", text_option("1"), "what random numbers start from")                                          //
+    options.add_options()  //
+        ("samples", po::value<std::string>(),
+         "samples of each case (default: the lab's own number)")      //
+        ("seed", text_option("1"), "what random numbers start from")  //
         ("set", po::value<std::vector<std::string>>()->composing(),
-         "KEY=VALUE: a lab's setting, or cases by one of their keys; repeatable")                             //
+         "KEY=VALUE: a lab's setting, or cases by one of their keys; repeatable")  //
         ("raw", po::bool_switch(), "also keep each sample");
 }
 
 Selection selection_from(const po::variables_map& map, const std::vector<std::string>& lab_words) {
     Selection selection = select(lab_words, list_of(map, "set"));
-    if (auto samples = said(map, "samples")) selection.samples = parse_number(*samples, "--samples", 1, most_samples);
+    if (auto samples = said(map, "samples"))
+        selection.samples = parse_number(*samples, "--samples", 1, most_samples);
     selection.seed = parse_number(map["seed"].as<std::string>(), "--seed", 0, ~0ull);
     selection.raw = map["raw"].as<bool>();
     return selection;
@@ -100,32 +110,44 @@ Selection selection_from(const po::variables_map& map, const std::vector<std::st
 namespace {
 
 std::string model_help() {
-    return "cache model: off, on (" + model::preset_names().front() + "), host (this host's caches), " + joined(model::preset_names()) +
+    return "cache model: off, on (" + model::preset_names().front() +
+           "), host (this host's caches), " + joined(model::preset_names()) +
            ", or with parts of one's own: zen2,l1d=48K:12:64,l2=off,dtlb=64:4,device=llc";
 }
 
 }  // namespace
 
 void add_machine_options(po::options_description& options) {
-    options.add_options()                                                                                            //
-        ("clock", text_option("exact"), (joined(clock_choices()) + ": count instructions, or use the host's time (with --net udp or tap: always live)").c_str())  //
-        ("machine", text_option("q35"), joined(machine_choices()).c_str())                                           //
-        ("accel", text_option("tcg"), joined(accel_choices()).c_str())                                               //
-        ("nic", text_option("auto"), ("network cards: " + joined(nic_choices()) + " (auto: all where a lab wants one)").c_str())                             //
-        ("net", text_option("wire"), ("what the card's cable leads to: " + joined(net_choices()) + "; udp: frames in datagrams, the card hears on 127.0.0.1:PORT and sends to PORT + 1").c_str())           //
-        ("model", text_option("off"), model_help().c_str())                                       //
-        ("qemu", text_option("qemu-system-x86_64"), "the QEMU to run")                                               //
-        ("image", po::value<std::string>(), "the image (default: doorbell.elf beside this command)");
+    options.add_options()  //
+        ("clock", text_option("exact"),
+         (joined(clock_choices()) +
+          ": count instructions, or use the host's time (with --net udp or tap: always live)")
+             .c_str())                                                      //
+        ("machine", text_option("q35"), joined(machine_choices()).c_str())  //
+        ("accel", text_option("tcg"), joined(accel_choices()).c_str())      //
+        ("nic", text_option("auto"),
+         ("network cards: " + joined(nic_choices()) + " (auto: all where a lab wants one)")
+             .c_str())  //
+        ("net", text_option("wire"),
+         ("what the card's cable leads to: " + joined(net_choices()) +
+          "; udp: frames in datagrams, the card hears on 127.0.0.1:PORT and sends to PORT + 1")
+             .c_str())                                                  //
+        ("model", text_option("off"), model_help().c_str())             //
+        ("qemu", text_option("qemu-system-x86_64"), "the QEMU to run")  //
+        ("image", po::value<std::string>(),
+         "the image (default: doorbell.elf beside this command)");
 }
 
 namespace {
 
-/// The whole geometry in words, so that a manifest repeats it anywhere: a preset may change, a host differs.
+/// The whole geometry in words, so that a manifest repeats it anywhere: a preset may change, a host
+/// differs.
 std::string model_from(const std::string& words) {
     if (words == "off") return words;
     std::vector<std::string> names = model::preset_names();
     names.insert(names.begin(), {"on", "off", "host"});
-    if (words.find('=') == words.npos) check_choice("--model", words.substr(0, words.find(',')), names);
+    if (words.find('=') == words.npos)
+        check_choice("--model", words.substr(0, words.find(',')), names);
     try {
         return model::parse(words).text();
     } catch (const std::invalid_argument& error) {
@@ -165,7 +187,8 @@ fs::path beside_command(const std::string& name) {
 fs::path image_path(const std::string& said) {
     if (!said.empty()) return said;
     const char* environment = std::getenv("DOORBELL_IMAGE");
-    return environment != nullptr && *environment != 0 ? fs::path(environment) : beside_command("doorbell.elf");
+    return environment != nullptr && *environment != 0 ? fs::path(environment)
+                                                       : beside_command("doorbell.elf");
 }
 
 }  // namespace doorbell::harness

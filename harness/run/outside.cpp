@@ -14,7 +14,8 @@ namespace doorbell::harness {
 namespace {
 
 constexpr const char* lab_name = "echo";
-/// From the case's beginning to its first answer: a whole operating system may have to set up its card.
+/// From the case's beginning to its first answer: a whole operating system may have to set up its
+/// card.
 constexpr unsigned patience_s = 30;
 /// Beyond this a schedule was not kept well enough to be silent about it.
 constexpr uint64_t noted_slip_ns = 1'000'000;
@@ -28,7 +29,8 @@ uint64_t setting_of(const labs::Lab& lab, const Selection& selection, std::strin
 }
 
 void fill(Series& series, const measure::Histogram& from) {
-    for (size_t bin = 0; bin < measure::Histogram::bins; ++bin) series.bins.add(measure::Histogram::lowest_of(bin), from.at(bin));
+    for (size_t bin = 0; bin < measure::Histogram::bins; ++bin)
+        series.bins.add(measure::Histogram::lowest_of(bin), from.at(bin));
     series.count = series.bins.count();
     if (series.count == 0) return;
     series.min = from.min();
@@ -39,7 +41,9 @@ void fill(Series& series, const measure::Histogram& from) {
 }  // namespace
 
 std::optional<OutsidePlan> outside_plan(const Selection& selection, const MachineOptions& machine) {
-    bool wanted = std::any_of(selection.labs.begin(), selection.labs.end(), [](const LabChoice& c) { return std::string_view(c.lab->name) == lab_name; });
+    bool wanted = std::any_of(selection.labs.begin(), selection.labs.end(), [](const LabChoice& c) {
+        return std::string_view(c.lab->name) == lab_name;
+    });
     OutsidePlan plan;
     plan.net = parse_net(machine.net);
     const labs::Lab* lab = labs::find(lab_name);
@@ -48,7 +52,8 @@ std::optional<OutsidePlan> outside_plan(const Selection& selection, const Machin
     plan.nic = machine.nic;
     plan.address = static_cast<uint32_t>(setting("address"));
     plan.prefix = static_cast<unsigned>(setting("prefix"));
-    plan.requests = {setting("requests"), setting("rate"), setting("window"), setting("payload"), 0};
+    plan.requests = {setting("requests"), setting("rate"), setting("window"), setting("payload"),
+                     0};
     plan.evidence = machine.accel == "kvm" ? "measured" : "rough";
     if (plan.requests.count == 0) return std::nullopt;
     return plan;
@@ -58,12 +63,15 @@ void check_this_end(const OutsidePlan& plan) {
     // A tap may be made by QEMU itself.
     if (plan.net.kind != Net::Kind::udp) return;
     for (const std::string& model : nic_choices())
-        if (model == plan.nic || (plan.nic == "all" && model != "none" && model != "auto" && model != "all"))
-            (void)Channel::make(plan.net, card_ports(plan.net, plan.nic, model), plan.address, plan.prefix);
+        if (model == plan.nic ||
+            (plan.nic == "all" && model != "none" && model != "auto" && model != "all"))
+            (void)Channel::make(plan.net, card_ports(plan.net, plan.nic, model), plan.address,
+                                plan.prefix);
 }
 
 Outside::Outside(Session& session, OutsidePlan plan) : session_(session), plan_(std::move(plan)) {
-    session_.listeners.emplace_back([this](const std::string& kind, const Json& record) { this->record(kind, record); });
+    session_.listeners.emplace_back(
+        [this](const std::string& kind, const Json& record) { this->record(kind, record); });
 }
 
 Outside::~Outside() {
@@ -88,12 +96,14 @@ void Outside::begin(const CaseKeys& which) {
     cancel_ = std::make_unique<Cancel>();
     echoes_ = std::make_unique<Echoes>();
     try {
-        channel_ = Channel::make(plan_.net, card_ports(plan_.net, plan_.nic, which["model"]), plan_.address, plan_.prefix);
+        channel_ = Channel::make(plan_.net, card_ports(plan_.net, plan_.nic, which["model"]),
+                                 plan_.address, plan_.prefix);
     } catch (const MachineError& error) {
         session_.add(Skip{lab_name, which_, error.what()});
         return;
     }
-    thread_ = std::thread([this] { send_requests(*channel_, plan_.requests, patience_s, *cancel_, *echoes_); });
+    thread_ = std::thread(
+        [this] { send_requests(*channel_, plan_.requests, patience_s, *cancel_, *echoes_); });
 }
 
 void Outside::end() {
@@ -122,26 +132,42 @@ void Outside::keep() {
         if (!echoes.failure.empty()) one.flags.push_back("unstable: " + echoes.failure);
         return one;
     };
-    Series round_trip = series("round-trip", "ns"), slip = series("slip", "ns"), throughput = series("throughput", "packet/s");
+    Series round_trip = series("round-trip", "ns"), slip = series("slip", "ns"),
+           throughput = series("throughput", "packet/s");
     fill(round_trip, echoes.round_trip);
     fill(slip, echoes.slip);
     if (closed)
-        round_trip.flags.push_back(fmt::format("closed loop: each request waited until fewer than {} were unanswered, so a stall is counted once", plan_.requests.window));
+        round_trip.flags.push_back(
+            fmt::format("closed loop: each request waited until fewer than {} were unanswered, so "
+                        "a stall is counted once",
+                        plan_.requests.window));
     else if (slip.count != 0 && slip.percentile(99000).value_or(0) > noted_slip_ns)
-        round_trip.flags.push_back(fmt::format("the sender itself was late for its schedule: by {} ns or more for 1 % of the requests; that time is in the figures",
-                                               grouped(*slip.percentile(99000))));
-    if (echoes.lost != 0) round_trip.flags.push_back(fmt::format("{} of {} requests were never answered", grouped(echoes.lost), grouped(echoes.sent)));
+        round_trip.flags.push_back(
+            fmt::format("the sender itself was late for its schedule: by {} ns or more for 1 % of "
+                        "the requests; that time is in the figures",
+                        grouped(*slip.percentile(99000))));
+    if (echoes.lost != 0)
+        round_trip.flags.push_back(fmt::format("{} of {} requests were never answered",
+                                               grouped(echoes.lost), grouped(echoes.sent)));
     session_.add(std::move(round_trip));
     if (!closed) session_.add(std::move(slip));
     if (echoes.took != 0 && echoes.answered != 0) {
         measure::Histogram one;
-        one.record(static_cast<uint64_t>(static_cast<double>(echoes.answered) * 1e9 / static_cast<double>(echoes.took)));
+        one.record(static_cast<uint64_t>(static_cast<double>(echoes.answered) * 1e9 /
+                                         static_cast<double>(echoes.took)));
         fill(throughput, one);
         session_.add(std::move(throughput));
     }
-    session_.add(Tally{lab_name, which_, "requests",
-                       {{"sent", echoes.sent}, {"answered", echoes.answered}, {"lost", echoes.lost}, {"late", echoes.late},
-                        {"duplicated", echoes.duplicated}, {"damaged", echoes.damaged}, {"knocks", echoes.knocks}}});
+    session_.add(Tally{lab_name,
+                       which_,
+                       "requests",
+                       {{"sent", echoes.sent},
+                        {"answered", echoes.answered},
+                        {"lost", echoes.lost},
+                        {"late", echoes.late},
+                        {"duplicated", echoes.duplicated},
+                        {"damaged", echoes.damaged},
+                        {"knocks", echoes.knocks}}});
 }
 
 }  // namespace doorbell::harness

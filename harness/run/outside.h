@@ -1,4 +1,5 @@
-// The outside of a run: in each case of lab `echo` a sender of this command's own, in a thread beside the collection.
+// The outside of a run: in each case of lab `echo` a sender of this command's own, in a thread
+// beside the collection.
 #pragma once
 #include <memory>
 #include <optional>
@@ -25,10 +26,12 @@ struct OutsidePlan {
 /// The plan, or nothing where nothing is to be sent: another network, another lab, requests=0.
 std::optional<OutsidePlan> outside_plan(const Selection& selection, const MachineOptions& machine);
 
-/// Throws MachineError where this end of a card's cable cannot be had: better before a machine is started for it.
+/// Throws MachineError where this end of a card's cable cannot be had: better before a machine is
+/// started for it.
 void check_this_end(const OutsidePlan& plan);
 
-/// Watches the session's records and sends while a case of lab `echo` runs; what it measured joins the session's run.
+/// Watches the session's records and sends while a case of lab `echo` runs; what it measured joins
+/// the session's run.
 class Outside {
   public:
     Outside(Session& session, OutsidePlan plan);

@@ -29,13 +29,16 @@ std::string text_or_empty(const Json& record, const char* name) {
 
 }  // namespace
 
-std::string progress_line(uint64_t number, uint64_t cases, const std::string& what, uint64_t samples,
-                          double seconds_so_far) {
-    std::string line = cases != 0 ? fmt::format("[{}/{}] {}", number, cases, what) : fmt::format("[{}] {}", number, what);
+std::string progress_line(uint64_t number, uint64_t cases, const std::string& what,
+                          uint64_t samples, double seconds_so_far) {
+    std::string line = cases != 0 ? fmt::format("[{}/{}] {}", number, cases, what)
+                                  : fmt::format("[{}] {}", number, what);
     if (samples != 0) line += fmt::format(", {} samples", grouped(samples));
     if (number > 1 && cases >= number) {
-        double left = seconds_so_far / static_cast<double>(number - 1) * static_cast<double>(cases - number + 1);
-        line += left < 90 ? fmt::format(", about {:.0f} s left", left) : fmt::format(", about {:.0f} min left", left / 60);
+        double left = seconds_so_far / static_cast<double>(number - 1) *
+                      static_cast<double>(cases - number + 1);
+        line += left < 90 ? fmt::format(", about {:.0f} s left", left)
+                          : fmt::format(", about {:.0f} min left", left / 60);
     }
     return line;
 }
@@ -68,10 +71,12 @@ void Progress::record(const std::string& kind, const Json& record) {
         auto which = record.find("case");
         std::string what = text_or_empty(record, "lab");
         if (which != record.end()) what += " " + CaseKeys::from(*which).text();
-        line_ = progress_line(begun_, cases_, what, samples_, std::chrono::duration<double>(now - first_case_).count());
+        line_ = progress_line(begun_, cases_, what, samples_,
+                              std::chrono::duration<double>(now - first_case_).count());
         say(line_);
     } else if (kind == wire::kind::alive) {
-        say(fmt::format("{}, {} frames from outside", line_, grouped(number_or_0(record, "frames"))));
+        say(fmt::format("{}, {} frames from outside", line_,
+                        grouped(number_or_0(record, "frames"))));
     }
 }
 

@@ -28,6 +28,7 @@ class Progress {
 };
 
 /// The line: place among the cases, lab and case, samples, and the time left by the pace so far.
-std::string progress_line(uint64_t number, uint64_t cases, const std::string& what, uint64_t samples, double seconds_so_far);
+std::string progress_line(uint64_t number, uint64_t cases, const std::string& what,
+                          uint64_t samples, double seconds_so_far);
 
 }  // namespace doorbell::harness

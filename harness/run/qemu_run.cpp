@@ -7,16 +7,16 @@
 #include <system_error>
 
 #include "firmware/wire/words.h"
-#include "harness/system/child.h"
 #include "harness/data/digest.h"
-#include "harness/system/failure.h"
 #include "harness/machine/kvm.h"
 #include "harness/run/outside.h"
 #include "harness/run/vcpu.h"
-#include "harness/system/version.h"
 #include "harness/run/watch.h"
-#include "harness/system/sha256.h"
+#include "harness/system/child.h"
+#include "harness/system/failure.h"
 #include "harness/system/file.h"
+#include "harness/system/sha256.h"
+#include "harness/system/version.h"
 
 namespace doorbell::harness {
 
@@ -28,20 +28,28 @@ constexpr unsigned least_qemu[2] = {7, 2};
 /// QEMU's exit status for what the image writes to isa-debug-exit.
 constexpr int debug_exit(wire::Exit value) { return 2 * static_cast<int>(value) + 1; }
 
-/// Why a QEMU that is gone without an end record is a failure; "" where only the end record is missing.
+/// Why a QEMU that is gone without an end record is a failure; "" where only the end record is
+/// missing.
 std::string why_it_failed(int status, const Session& session) {
     std::string said = session.last_aside().empty() ? "" : ": " + session.last_aside();
-    if (WIFSIGNALED(status)) return fmt::format("QEMU {} {}{}", how_it_ended(status), session.where(), said);
+    if (WIFSIGNALED(status))
+        return fmt::format("QEMU {} {}{}", how_it_ended(status), session.where(), said);
     switch (WEXITSTATUS(status)) {
-        case debug_exit(wire::Exit::done): return {};
-        case debug_exit(wire::Exit::refused): return fmt::format("the image refused to run, {}{}", session.where(), said);
-        case debug_exit(wire::Exit::failed): return fmt::format("the image failed, {}; see console.log", session.where());
-        case 0: return fmt::format("the machine reset itself (a triple fault?) {}", session.where());
-        default: return fmt::format("QEMU {} {}{}", how_it_ended(status), session.where(), said);
+        case debug_exit(wire::Exit::done):
+            return {};
+        case debug_exit(wire::Exit::refused):
+            return fmt::format("the image refused to run, {}{}", session.where(), said);
+        case debug_exit(wire::Exit::failed):
+            return fmt::format("the image failed, {}; see console.log", session.where());
+        case 0:
+            return fmt::format("the machine reset itself (a triple fault?) {}", session.where());
+        default:
+            return fmt::format("QEMU {} {}{}", how_it_ended(status), session.where(), said);
     }
 }
 
-Json manifest_of(const QemuRun& request, const std::vector<std::string>& argv, const std::string& qemu_version) {
+Json manifest_of(const QemuRun& request, const std::vector<std::string>& argv,
+                 const std::string& qemu_version) {
     const MachineOptions& machine = request.machine;
     Json labs = Json::array();
     for (const LabChoice& choice : request.selection.labs) {
@@ -51,26 +59,28 @@ Json manifest_of(const QemuRun& request, const std::vector<std::string>& argv, c
     }
     Json settings = Json::object();
     for (const auto& [key, value] : request.selection.settings) settings[key] = value;
-    return {{"schema", "doorbell-manifest/1"},
-            {"doorbell", version},
-            {"time", time_stamp()},
-            {"status", "running"},
-            {"clock", machine.clock},
-            {"machine", machine.machine},
-            {"accel", machine.accel},
-            {"nic", machine.nic},
-            {"net", machine.net},
-            {"model", machine.model},
-            {"image", {{"path", fs::absolute(machine.image).string()}, {"sha256", sha256_file(machine.image)}}},
-            {"image_words", machine.image_words},
-            {"labs", labs},
-            {"samples", request.selection.samples},
-            {"seed", request.selection.seed},
-            {"raw", request.selection.raw},
-            {"settings", settings},
-            {"timeout", request.timeout_s},
-            {"qemu", {{"path", machine.qemu.string()}, {"version", qemu_version}, {"command", argv}}},
-            {"host", describe_host()}};
+    return {
+        {"schema", "doorbell-manifest/1"},
+        {"doorbell", version},
+        {"time", time_stamp()},
+        {"status", "running"},
+        {"clock", machine.clock},
+        {"machine", machine.machine},
+        {"accel", machine.accel},
+        {"nic", machine.nic},
+        {"net", machine.net},
+        {"model", machine.model},
+        {"image",
+         {{"path", fs::absolute(machine.image).string()}, {"sha256", sha256_file(machine.image)}}},
+        {"image_words", machine.image_words},
+        {"labs", labs},
+        {"samples", request.selection.samples},
+        {"seed", request.selection.seed},
+        {"raw", request.selection.raw},
+        {"settings", settings},
+        {"timeout", request.timeout_s},
+        {"qemu", {{"path", machine.qemu.string()}, {"version", qemu_version}, {"command", argv}}},
+        {"host", describe_host()}};
 }
 
 }  // namespace
@@ -82,14 +92,19 @@ unsigned default_timeout(const Selection& selection) {
 std::string check_qemu(const fs::path& path) {
     ToolResult tool = run_tool({path.string(), "--version"}, 20);
     if (!tool.started)
-        throw MachineError(fmt::format("{}; install the package qemu-system-x86, or name another with --qemu", tool.err));
+        throw MachineError(fmt::format(
+            "{}; install the package qemu-system-x86, or name another with --qemu", tool.err));
     std::smatch match;
-    if (tool.timed_out || !std::regex_search(tool.out, match, std::regex("QEMU emulator version ((\\d+)\\.(\\d+)[0-9.]*)")))
-        throw MachineError(fmt::format("{} does not say that it is QEMU (tried: {} --version)", path.string(), path.string()));
-    std::pair<unsigned long, unsigned long> have(std::stoul(match[2].str().substr(0, 6)), std::stoul(match[3].str().substr(0, 6)));
+    if (tool.timed_out ||
+        !std::regex_search(tool.out, match,
+                           std::regex("QEMU emulator version ((\\d+)\\.(\\d+)[0-9.]*)")))
+        throw MachineError(fmt::format("{} does not say that it is QEMU (tried: {} --version)",
+                                       path.string(), path.string()));
+    std::pair<unsigned long, unsigned long> have(std::stoul(match[2].str().substr(0, 6)),
+                                                 std::stoul(match[3].str().substr(0, 6)));
     if (have < std::pair<unsigned long, unsigned long>(least_qemu[0], least_qemu[1]))
-        throw MachineError(fmt::format("{} is QEMU {}; at least {}.{} is needed", path.string(), match[1].str(),
-                                       least_qemu[0], least_qemu[1]));
+        throw MachineError(fmt::format("{} is QEMU {}; at least {}.{} is needed", path.string(),
+                                       match[1].str(), least_qemu[0], least_qemu[1]));
     return match[1];
 }
 
@@ -99,15 +114,20 @@ Finished run_in_qemu(QemuRun request) {
     if (request.timeout_s == 0) request.timeout_s = default_timeout(request.selection);
     std::error_code error;
     if (!fs::is_regular_file(machine.image, error))
-        throw MachineError(fmt::format("there is no image at {}; build it with make, or name it with --image", machine.image.string()));
+        throw MachineError(
+            fmt::format("there is no image at {}; build it with make, or name it with --image",
+                        machine.image.string()));
     if (machine.model != "off" && !fs::is_regular_file(machine.model_plugin, error))
-        throw UsageError(fmt::format("--model: there is no cache model at {}", machine.model_plugin.string()));
+        throw UsageError(
+            fmt::format("--model: there is no cache model at {}", machine.model_plugin.string()));
     if (machine.accel == "kvm")
         if (Kvm kvm = look_for_kvm(); !kvm.usable)
             throw MachineError(fmt::format("--accel kvm: {}; use --accel tcg", kvm.because));
     std::string qemu_version = check_qemu(machine.qemu);
 
-    if (machine.nic == "auto") machine.nic = cards_for(machine.machine, wants_card(request.selection), parse_net(machine.net));
+    if (machine.nic == "auto")
+        machine.nic =
+            cards_for(machine.machine, wants_card(request.selection), parse_net(machine.net));
     machine.image_words = image_words(request.selection);
     if (!request.extra_words.empty()) machine.image_words += " " + request.extra_words;
     machine.image_words += " exit=debug";
@@ -125,11 +145,13 @@ Finished run_in_qemu(QemuRun request) {
     session.progress().say("starting QEMU ...");
     std::optional<Outside> outside;
     if (plan) outside.emplace(session, *plan);
-    Watch watch(session, request.timeout_s, [&](int status) { return why_it_failed(status, session); });
+    Watch watch(session, request.timeout_s,
+                [&](int status) { return why_it_failed(status, session); });
     VcpuCounters vcpu;
     if (machine.accel == "kvm") {
         watch.on_start = [&](pid_t qemu) { vcpu.started(qemu); };
-        session.listeners.emplace_back([&](const std::string& kind, const Json& record) { vcpu.record(kind, record); });
+        session.listeners.emplace_back(
+            [&](const std::string& kind, const Json& record) { vcpu.record(kind, record); });
         session.on_finish = [&](Run& run) { vcpu.add_to(run); };
     }
     try {

@@ -22,12 +22,12 @@ struct QemuRun {
 /// How long a run may stay without a record: cases with many samples say nothing for long.
 unsigned default_timeout(const Selection& selection);
 
-/// "7.2.22" of the QEMU at `path`. Throws MachineError where it cannot be run, is no QEMU, or is older than
-/// 7.2 (the first with what the exact clock needs and was tested).
+/// "7.2.22" of the QEMU at `path`. Throws MachineError where it cannot be run, is no QEMU, or is
+/// older than 7.2 (the first with what the exact clock needs and was tested).
 std::string check_qemu(const std::filesystem::path& path);
 
-/// Checks, starts, collects, saves. Throws UsageError and MachineError where nothing was started; afterwards
-/// what went wrong is in the result.
+/// Checks, starts, collects, saves. Throws UsageError and MachineError where nothing was started;
+/// afterwards what went wrong is in the result.
 Finished run_in_qemu(QemuRun request);
 
 }  // namespace doorbell::harness

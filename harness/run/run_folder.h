@@ -1,4 +1,5 @@
-// The folder of a run: made before the machine starts, so that nobody measures for an hour and cannot save.
+// The folder of a run: made before the machine starts, so that nobody measures for an hour and
+// cannot save.
 #pragma once
 #include <filesystem>
 #include <optional>
@@ -9,11 +10,11 @@ namespace doorbell::harness {
 
 class RunFolder {
   public:
-    /// Makes `out`, or results/<time>-<clock>-<machine>/ below the current folder, and proves that it can be
-    /// written. A folder that holds an earlier run is used again, its files removed; one that holds anything
-    /// else is refused. Throws UsageError with the reason.
-    static RunFolder create(const std::optional<std::filesystem::path>& out, const std::string& clock,
-                            const std::string& machine);
+    /// Makes `out`, or results/<time>-<clock>-<machine>/ below the current folder, and proves that
+    /// it can be written. A folder that holds an earlier run is used again, its files removed; one
+    /// that holds anything else is refused. Throws UsageError with the reason.
+    static RunFolder create(const std::optional<std::filesystem::path>& out,
+                            const std::string& clock, const std::string& machine);
 
     const std::filesystem::path& path() const { return path_; }
 
@@ -21,10 +22,12 @@ class RunFolder {
     void console(std::string_view bytes);
     const std::string& console_trouble() const { return trouble_; }
 
-    /// Writes a whole file or none of it: beside it first, then renamed over it. Returns "" or what went wrong.
+    /// Writes a whole file or none of it: beside it first, then renamed over it. Returns "" or what
+    /// went wrong.
     std::string write(const std::string& name, std::string_view content) const;
 
-    /// Points results/latest at this folder where it lies in results/. Returns "" or what went wrong.
+    /// Points results/latest at this folder where it lies in results/. Returns "" or what went
+    /// wrong.
     std::string point_latest() const;
 
   private:

@@ -5,10 +5,10 @@
 
 #include <algorithm>
 
+#include "harness/data/run_data.h"
 #include "harness/system/failure.h"
 #include "harness/system/nearest.h"
 #include "harness/system/number.h"
-#include "harness/data/run_data.h"
 #include "labs/catalogue.h"
 
 namespace doorbell::harness {
@@ -21,7 +21,8 @@ void add_once(std::vector<std::string>& words, std::string_view word) {
 std::vector<std::string> keys_of(const labs::Lab& lab) {
     std::vector<std::string> keys;
     for (const labs::Case& one : lab.cases)
-        for (const auto& [key, value] : CaseKeys::from_text(one.text()).pairs()) add_once(keys, key);
+        for (const auto& [key, value] : CaseKeys::from_text(one.text()).pairs())
+            add_once(keys, key);
     return keys;
 }
 
@@ -50,7 +51,8 @@ std::pair<std::string, std::string> split(std::string_view word, std::string_vie
 
 void check_value(const labs::Lab& lab, const std::string& key, const std::string& value) {
     std::vector<std::string> values = values_of(lab, key);
-    if (!has(values, value)) throw UsageError(unknown_word(fmt::format("{} of lab {}", key, lab.name), value, values));
+    if (!has(values, value))
+        throw UsageError(unknown_word(fmt::format("{} of lab {}", key, lab.name), value, values));
 }
 
 void check_some_case(const LabChoice& choice) {
@@ -58,9 +60,10 @@ void check_some_case(const LabChoice& choice) {
                     [&](const labs::Case& one) { return matches(one, choice); }))
         return;
     std::string keys;
-    for (const auto& [key, value] : choice.keys) keys += fmt::format("{}{}={}", keys.empty() ? "" : ",", key, value);
-    throw UsageError(fmt::format("lab {} has no case with {} together; see: doorbell list {}", choice.lab->name, keys,
-                                 choice.lab->name));
+    for (const auto& [key, value] : choice.keys)
+        keys += fmt::format("{}{}={}", keys.empty() ? "" : ",", key, value);
+    throw UsageError(fmt::format("lab {} has no case with {} together; see: doorbell list {}",
+                                 choice.lab->name, keys, choice.lab->name));
 }
 
 LabChoice parse_lab(std::string_view word) {
@@ -69,7 +72,8 @@ LabChoice parse_lab(std::string_view word) {
     LabChoice choice{labs::find(name), {}};
     if (choice.lab == nullptr) throw UsageError(unknown_word("lab", name, lab_names()));
     std::string_view rest = colon == word.npos ? std::string_view{} : word.substr(colon + 1);
-    if (colon != word.npos && rest.empty()) throw UsageError(fmt::format("\"{}\": there is no KEY=VALUE after the colon", word));
+    if (colon != word.npos && rest.empty())
+        throw UsageError(fmt::format("\"{}\": there is no KEY=VALUE after the colon", word));
     while (!rest.empty()) {
         size_t comma = rest.find(',');
         auto [key, value] = split(rest.substr(0, comma), fmt::format("lab {}", name));
@@ -83,19 +87,23 @@ LabChoice parse_lab(std::string_view word) {
     return choice;
 }
 
-bool is_address(const labs::Setting& setting) { return setting.unit.text() == std::string_view("IPv4"); }
+bool is_address(const labs::Setting& setting) {
+    return setting.unit.text() == std::string_view("IPv4");
+}
 
 uint64_t parse_setting(const labs::Setting& setting, const std::string& value) {
     std::string what = std::string("--set ") + setting.name;
-    if (!is_address(setting) || value.find('.') == value.npos) return parse_number(value, what, setting.least, setting.most);
+    if (!is_address(setting) || value.find('.') == value.npos)
+        return parse_number(value, what, setting.least, setting.most);
     in_addr address{};
     if (inet_pton(AF_INET, value.c_str(), &address) != 1)
-        throw UsageError(fmt::format("{}: \"{}\" is not an address like {}", what, value, setting_text(setting, setting.normal)));
+        throw UsageError(fmt::format("{}: \"{}\" is not an address like {}", what, value,
+                                     setting_text(setting, setting.normal)));
     return parse_number(std::to_string(ntohl(address.s_addr)), what, setting.least, setting.most);
 }
 
-/// `--set` of a key of the cases: narrows every chosen lab that has the key. Without a lab's name, the labs
-/// that have it are the ones chosen.
+/// `--set` of a key of the cases: narrows every chosen lab that has the key. Without a lab's name,
+/// the labs that have it are the ones chosen.
 void narrow(Selection& selection, const std::string& key, const std::string& value) {
     if (selection.labs.empty())
         for (const labs::Lab* lab : labs::catalogue())
@@ -103,7 +111,8 @@ void narrow(Selection& selection, const std::string& key, const std::string& val
     std::vector<std::string> values;
     for (const LabChoice& choice : selection.labs)
         for (const std::string& v : values_of(*choice.lab, key)) add_once(values, v);
-    if (!has(values, value)) throw UsageError("--set: " + unknown_word("value of " + key, value, values));
+    if (!has(values, value))
+        throw UsageError("--set: " + unknown_word("value of " + key, value, values));
     for (LabChoice& choice : selection.labs)
         if (has(keys_of(*choice.lab), key)) choice.keys.emplace_back(key, value);
     std::erase_if(selection.labs, [&](const LabChoice& choice) {
@@ -120,7 +129,8 @@ std::vector<std::string> lab_names() {
     return names;
 }
 
-Selection select(const std::vector<std::string>& lab_words, const std::vector<std::string>& set_words) {
+Selection select(const std::vector<std::string>& lab_words,
+                 const std::vector<std::string>& set_words) {
     Selection selection;
     for (const std::string& word : lab_words) selection.labs.push_back(parse_lab(word));
 
@@ -150,14 +160,16 @@ Selection select(const std::vector<std::string>& lab_words, const std::vector<st
         else if (of_cases)
             narrow(selection, key, value);
         else
-            throw UsageError("--set: " + unknown_word("setting or key of the chosen labs", key, known));
+            throw UsageError("--set: " +
+                             unknown_word("setting or key of the chosen labs", key, known));
     }
     return selection;
 }
 
 std::string setting_text(const labs::Setting& setting, uint64_t value) {
     if (!is_address(setting)) return std::to_string(value);
-    return fmt::format("{}.{}.{}.{}", value >> 24, value >> 16 & 255, value >> 8 & 255, value & 255);
+    return fmt::format("{}.{}.{}.{}", value >> 24, value >> 16 & 255, value >> 8 & 255,
+                       value & 255);
 }
 
 std::string image_words(const Selection& selection) {
@@ -182,8 +194,10 @@ std::string image_words(const Selection& selection) {
 bool wants_card(const Selection& selection) {
     auto all = labs::catalogue();
     if (selection.labs.empty())
-        return std::any_of(all.begin(), all.end(), [](const labs::Lab* lab) { return lab->by_default && lab->wants_card; });
-    return std::any_of(selection.labs.begin(), selection.labs.end(), [](const LabChoice& choice) { return choice.lab->wants_card; });
+        return std::any_of(all.begin(), all.end(),
+                           [](const labs::Lab* lab) { return lab->by_default && lab->wants_card; });
+    return std::any_of(selection.labs.begin(), selection.labs.end(),
+                       [](const LabChoice& choice) { return choice.lab->wants_card; });
 }
 
 }  // namespace doorbell::harness

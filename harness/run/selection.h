@@ -1,4 +1,5 @@
-// Which labs, which of their cases, and which settings: from the user's words to the image's command line.
+// Which labs, which of their cases, and which settings: from the user's words to the image's
+// command line.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -24,9 +25,11 @@ struct Selection {
     bool raw = false;
 };
 
-/// Reads lab words (`timer`, `timer:wait=irq,source=lapic`) and `--set` words (KEY=VALUE, a setting or a key
-/// of the cases). Every word is checked against the catalogue; throws UsageError with the nearest valid word.
-Selection select(const std::vector<std::string>& lab_words, const std::vector<std::string>& set_words);
+/// Reads lab words (`timer`, `timer:wait=irq,source=lapic`) and `--set` words (KEY=VALUE, a setting
+/// or a key of the cases). Every word is checked against the catalogue; throws UsageError with the
+/// nearest valid word.
+Selection select(const std::vector<std::string>& lab_words,
+                 const std::vector<std::string>& set_words);
 
 /// A setting's value as people write it.
 std::string setting_text(const labs::Setting& setting, uint64_t value);

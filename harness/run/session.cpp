@@ -10,8 +10,8 @@
 #include <thread>
 
 #include "firmware/wire/words.h"
-#include "harness/system/failure.h"
 #include "harness/run/symbolize.h"
+#include "harness/system/failure.h"
 #include "harness/system/file.h"
 #include "harness/system/version.h"
 
@@ -52,7 +52,8 @@ Session::Session(RunFolder folder, Json manifest, bool show_progress)
           if (on_record) on_record();
       }) {
     manifest_["status"] = "running";
-    if (std::string trouble = folder_.write("manifest.json", manifest_.dump(2) + "\n"); !trouble.empty())
+    if (std::string trouble = folder_.write("manifest.json", manifest_.dump(2) + "\n");
+        !trouble.empty())
         throw MachineError(trouble + "; nothing was started");
 }
 
@@ -87,12 +88,15 @@ void Session::save_samples(Run& run, std::vector<std::string>& troubles) {
     for (Series& series : run.series) {
         ++number;
         if (series.raw.empty()) continue;
-        std::string content = fmt::format("# {}, {}, one sample a line in the order of measuring\n", series.name(), series.unit);
+        std::string content = fmt::format("# {}, {}, one sample a line in the order of measuring\n",
+                                          series.name(), series.unit);
         for (uint64_t value : series.raw) content += std::to_string(value) + "\n";
-        std::string name = fmt::format("samples/{:04}-{}-{}.txt", number, series.lab, series.metric);
+        std::string name =
+            fmt::format("samples/{:04}-{}-{}.txt", number, series.lab, series.metric);
         // The names come from the wire.
         for (size_t i = 8; i < name.size(); ++i)
-            if (!isalnum(static_cast<unsigned char>(name[i])) && name[i] != '.' && name[i] != '_') name[i] = '-';
+            if (!isalnum(static_cast<unsigned char>(name[i])) && name[i] != '.' && name[i] != '_')
+                name[i] = '-';
         std::string trouble = folder_.write(name, content);
         if (trouble.empty())
             series.raw_file = name;
@@ -110,7 +114,8 @@ Finished Session::finish(const std::string& failure, int signal, const fs::path&
     run.tallies.insert(run.tallies.end(), added_.tallies.begin(), added_.tallies.end());
     run.skipped.insert(run.skipped.end(), added_.skipped.begin(), added_.skipped.end());
     for (const auto& [name, value] : machine_.items()) run.machine[name] = value;
-    if (auto clock = run.instrument.find("clock"); clock != run.instrument.end() && !run.machine.contains("clock"))
+    if (auto clock = run.instrument.find("clock");
+        clock != run.instrument.end() && !run.machine.contains("clock"))
         run.machine["clock"] = *clock;
     if (!run.panic.is_null()) finished.panic = describe_panic(run.panic, image);
     progress_.clear();
@@ -120,10 +125,12 @@ Finished Session::finish(const std::string& failure, int signal, const fs::path&
     finished.folder = folder_.path();
     std::string results = run.json().dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
     if (std::string trouble = folder_.write("results.json", results); !trouble.empty()) {
-        fs::path elsewhere = fs::temp_directory_path() / fmt::format("doorbell-{}-{}.json", time_stamp(), getpid());
+        fs::path elsewhere =
+            fs::temp_directory_path() / fmt::format("doorbell-{}-{}.json", time_stamp(), getpid());
         std::string second = write_whole(elsewhere, results);
-        finished.troubles.push_back(second.empty() ? trouble + "; the results are in " + elsewhere.string()
-                                                   : trouble + "; nor elsewhere: " + second);
+        finished.troubles.push_back(second.empty()
+                                        ? trouble + "; the results are in " + elsewhere.string()
+                                        : trouble + "; nor elsewhere: " + second);
         finished.folder.clear();
     }
     manifest_["status"] = signal != 0           ? fmt::format("ended by signal {}", signal)
@@ -134,11 +141,14 @@ Finished Session::finish(const std::string& failure, int signal, const fs::path&
     manifest_["exit_status"] = finished.exit_status();
     if (!run.digest.empty()) manifest_["digest"] = run.digest;
     if (auto cpu = run.machine.find("cpu"); cpu != run.machine.end()) manifest_["cpu"] = *cpu;
-    if (auto id = run.machine.find("image"); id != run.machine.end()) manifest_["image_build"] = *id;
+    if (auto id = run.machine.find("image"); id != run.machine.end())
+        manifest_["image_build"] = *id;
     std::string manifest = manifest_.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-    if (std::string trouble = folder_.write("manifest.json", manifest); !trouble.empty()) finished.troubles.push_back(trouble);
+    if (std::string trouble = folder_.write("manifest.json", manifest); !trouble.empty())
+        finished.troubles.push_back(trouble);
     if (!folder_.console_trouble().empty()) finished.troubles.push_back(folder_.console_trouble());
-    if (std::string trouble = folder_.point_latest(); !trouble.empty()) finished.troubles.push_back(trouble);
+    if (std::string trouble = folder_.point_latest(); !trouble.empty())
+        finished.troubles.push_back(trouble);
     return finished;
 }
 
@@ -148,9 +158,14 @@ Json describe_host() {
     std::string cpu;
     std::ifstream in("/proc/cpuinfo");
     for (std::string line; cpu.empty() && std::getline(in, line);)
-        if (line.starts_with("model name") && line.find(": ") != line.npos) cpu = line.substr(line.find(": ") + 2);
-    return {{"system", name.sysname},  {"release", name.release}, {"build", name.version},
-            {"machine", name.machine}, {"cpu", cpu},              {"processors", std::thread::hardware_concurrency()}};
+        if (line.starts_with("model name") && line.find(": ") != line.npos)
+            cpu = line.substr(line.find(": ") + 2);
+    return {{"system", name.sysname},
+            {"release", name.release},
+            {"build", name.version},
+            {"machine", name.machine},
+            {"cpu", cpu},
+            {"processors", std::thread::hardware_concurrency()}};
 }
 
 }  // namespace doorbell::harness

@@ -28,8 +28,8 @@ struct Finished {
 /// Takes a wire's bytes, keeps the console and builds the run; at the end it saves.
 class Session {
   public:
-    /// `manifest` is what is known before the start. It is written at once, so that even a killed run says
-    /// what it was.
+    /// `manifest` is what is known before the start. It is written at once, so that even a killed
+    /// run says what it was.
     Session(RunFolder folder, Json manifest, bool show_progress);
 
     /// Bytes of the machine's serial line.
@@ -56,8 +56,8 @@ class Session {
     /// Called with the run, before it is saved.
     std::function<void(Run& run)> on_finish;
 
-    /// Ends the collection. `failure`: what went wrong outside the records, "" for nothing. `image`: the ELF
-    /// that knows the names of a panic's addresses, or "".
+    /// Ends the collection. `failure`: what went wrong outside the records, "" for nothing.
+    /// `image`: the ELF that knows the names of a panic's addresses, or "".
     Finished finish(const std::string& failure, int signal, const std::filesystem::path& image);
 
   private:

@@ -31,7 +31,8 @@ void add_table(std::vector<std::string>& lines, const Json& object) {
     std::string line;
     size_t on_line = 0;
     for (const auto& [name, value] : object.items()) {
-        line += fmt::format("{:>8} {:<18}", name, value.is_string() ? value.get<std::string>() : value.dump());
+        line += fmt::format("{:>8} {:<18}", name,
+                            value.is_string() ? value.get<std::string>() : value.dump());
         if (++on_line < 3) continue;
         lines.push_back(line);
         line.clear();
@@ -42,7 +43,8 @@ void add_table(std::vector<std::string>& lines, const Json& object) {
 
 }  // namespace
 
-std::vector<std::string> symbolize(const std::filesystem::path& image, const std::vector<std::string>& addresses) {
+std::vector<std::string> symbolize(const std::filesystem::path& image,
+                                   const std::vector<std::string>& addresses) {
     std::vector<std::string> result = addresses;
     if (image.empty() || addresses.empty()) return result;
     std::vector<std::string> argv{"addr2line", "-e", image.string(), "-f", "-C", "-s"};
@@ -71,11 +73,13 @@ std::vector<std::string> describe_panic(Json& panic, const std::filesystem::path
     std::vector<std::string> lines;
     std::string head = "panic";
     if (std::string name = words(panic, "name"); !name.empty()) head += ": " + name;
-    if (std::string code = words(panic, "error_code"); !code.empty()) head += ", error code " + code;
+    if (std::string code = words(panic, "error_code"); !code.empty())
+        head += ", error code " + code;
     lines.push_back(head);
     std::string where = words(panic, "lab");
     if (std::string which = words(panic, "case"); !which.empty()) where += " " + which;
-    if (std::string phase = words(panic, "phase"); !phase.empty()) where += (where.empty() ? "" : ", ") + ("phase " + phase);
+    if (std::string phase = words(panic, "phase"); !phase.empty())
+        where += (where.empty() ? "" : ", ") + ("phase " + phase);
     if (!where.empty()) lines.push_back("  in " + where);
     for (const char* table : {"registers", "control"})
         if (auto found = panic.find(table); found != panic.end()) add_table(lines, *found);
@@ -85,10 +89,12 @@ std::vector<std::string> describe_panic(Json& panic, const std::filesystem::path
     if (!rip.empty()) addresses.push_back(rip);
     if (auto trace = panic.find("backtrace"); trace != panic.end() && trace->is_array())
         for (const Json& address : *trace)
-            if (address.is_string() && !(addresses.size() == 1 && address == rip)) addresses.push_back(address);
+            if (address.is_string() && !(addresses.size() == 1 && address == rip))
+                addresses.push_back(address);
     std::vector<std::string> named = symbolize(image, addresses);
     panic["backtrace_lines"] = named;
-    for (size_t i = 0; i < named.size(); ++i) lines.push_back((i == 0 ? "  at   " : "  from ") + named[i]);
+    for (size_t i = 0; i < named.size(); ++i)
+        lines.push_back((i == 0 ? "  at   " : "  from ") + named[i]);
     return lines;
 }
 

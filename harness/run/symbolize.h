@@ -8,10 +8,11 @@
 
 namespace doorbell::harness {
 
-/// One line for each address ("0x..."): "0x101234 name at file.cpp:12"; the bare address where addr2line or
-/// the image's debug information knows nothing. `calls`: from the second one on they are return addresses,
-/// and the call stands in front of them.
-std::vector<std::string> symbolize(const std::filesystem::path& image, const std::vector<std::string>& addresses);
+/// One line for each address ("0x..."): "0x101234 name at file.cpp:12"; the bare address where
+/// addr2line or the image's debug information knows nothing. `calls`: from the second one on they
+/// are return addresses, and the call stands in front of them.
+std::vector<std::string> symbolize(const std::filesystem::path& image,
+                                   const std::vector<std::string>& addresses);
 
 /// A panic record in lines for people, with the backtrace's functions. Adds them to the record as
 /// "backtrace_lines".

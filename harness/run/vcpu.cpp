@@ -11,12 +11,15 @@ namespace fs = std::filesystem;
 
 std::optional<pid_t> vcpu_thread(pid_t qemu, const fs::path& proc) {
     std::error_code error;
-    for (fs::directory_iterator at(proc / std::to_string(qemu) / "task", error), end; !error && at != end; at.increment(error)) {
+    for (fs::directory_iterator at(proc / std::to_string(qemu) / "task", error), end;
+         !error && at != end; at.increment(error)) {
         std::ifstream in(at->path() / "comm");
         std::string name, number = at->path().filename().string();
         std::getline(in, name);
         pid_t thread = 0;
-        if (name == "CPU 0/KVM" && std::from_chars(number.data(), number.data() + number.size(), thread).ec == std::errc()) return thread;
+        if (name == "CPU 0/KVM" &&
+            std::from_chars(number.data(), number.data() + number.size(), thread).ec == std::errc())
+            return thread;
     }
     return std::nullopt;
 }
@@ -51,12 +54,15 @@ void VcpuCounters::add_to(Run& run) {
         for (Series& series : run.series) {
             if (series.lab != one.lab || !(series.which == one.which)) continue;
             for (const host::PerfCount& count : one.counts) {
-                if (count.value) series.counters.push_back({"vcpu_" + count.name, *count.value, "measured"});
-                else if (trouble_.empty()) trouble_ = count.absent;
+                if (count.value)
+                    series.counters.push_back({"vcpu_" + count.name, *count.value, "measured"});
+                else if (trouble_.empty())
+                    trouble_ = count.absent;
             }
             break;
         }
-    if (!trouble_.empty()) run.flags.push_back("not all counters of the vCPU's thread: " + trouble_);
+    if (!trouble_.empty())
+        run.flags.push_back("not all counters of the vCPU's thread: " + trouble_);
 }
 
 }  // namespace doorbell::harness

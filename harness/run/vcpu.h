@@ -1,5 +1,6 @@
-// Counters on the thread that is the guest's processor, where QEMU runs on KVM: perf events of it, case by case. A case
-// lasts here from the arrival of its begin record to that of the next; what is counted holds guest and host alike.
+// Counters on the thread that is the guest's processor, where QEMU runs on KVM: perf events of it,
+// case by case. A case lasts here from the arrival of its begin record to that of the next; what is
+// counted holds guest and host alike.
 #pragma once
 #include <sys/types.h>
 
@@ -14,7 +15,8 @@
 
 namespace doorbell::harness {
 
-/// The thread of QEMU's process that is its first vCPU, by the name that `-name debug-threads=on` gives it.
+/// The thread of QEMU's process that is its first vCPU, by the name that `-name debug-threads=on`
+/// gives it.
 std::optional<pid_t> vcpu_thread(pid_t qemu, const std::filesystem::path& proc = "/proc");
 
 class VcpuCounters {
@@ -23,7 +25,8 @@ class VcpuCounters {
     void started(pid_t qemu) { qemu_ = qemu; }
     /// Each record, when it arrives.
     void record(const std::string& kind, const Json& record);
-    /// Puts what was counted into each case's first series, as "vcpu_..."; says in a flag why there is nothing.
+    /// Puts what was counted into each case's first series, as "vcpu_..."; says in a flag why there
+    /// is nothing.
     void add_to(Run& run);
 
   private:

@@ -18,7 +18,11 @@ constexpr auto leaving = std::chrono::seconds(5);
 }  // namespace
 
 Watch::Watch(Session& session, unsigned timeout_s, WhyFailed why_failed)
-    : session_(session), timeout_(timeout_s), why_failed_(std::move(why_failed)), watchdog_(io_), signals_(io_, SIGINT, SIGTERM) {}
+    : session_(session),
+      timeout_(timeout_s),
+      why_failed_(std::move(why_failed)),
+      watchdog_(io_),
+      signals_(io_, SIGINT, SIGTERM) {}
 
 void Watch::run(const std::vector<std::string>& argv) {
     Child::Handlers handlers;
@@ -52,8 +56,9 @@ void Watch::feed_watchdog(std::chrono::steady_clock::duration time) {
     watchdog_.async_wait([this](const error_code& error) {
         if (error || child_ == nullptr) return;
         if (!leaving_ && failure_.empty())
-            failure_ = fmt::format("no record for {} s, {}: the machine hangs (or needs a longer --timeout)", timeout_,
-                                   session_.where());
+            failure_ = fmt::format(
+                "no record for {} s, {}: the machine hangs (or needs a longer --timeout)", timeout_,
+                session_.where());
         child_->end();
     });
 }
@@ -70,8 +75,10 @@ void Watch::await_signal() {
         ::signal(SIGTERM, SIG_DFL);
         watchdog_.cancel();
         session_.progress().clear();
-        fmt::print(stderr, "doorbell: SIG{}: ending the machine and saving what arrived (again: end at once)\n",
-                   sigabbrev_np(number));
+        fmt::print(
+            stderr,
+            "doorbell: SIG{}: ending the machine and saving what arrived (again: end at once)\n",
+            sigabbrev_np(number));
         if (child_ != nullptr) child_->end();
     });
 }
@@ -82,7 +89,9 @@ void Watch::on_end(int status) {
     signals_.cancel(ignored);
     // A record that was cut by the end is only known as one now.
     session_.collector().end_of_input();
-    if (!failure_.empty() || session_.collector().ended() || !session_.collector().complaint().empty()) return;
+    if (!failure_.empty() || session_.collector().ended() ||
+        !session_.collector().complaint().empty())
+        return;
     failure_ = why_failed_(status);
     end_is_lost_ = failure_.empty();
 }

@@ -1,5 +1,5 @@
-// What happens between the start and the end of a program whose output is a wire: its bytes, its silence, a
-// signal to us, its end.
+// What happens between the start and the end of a program whose output is a wire: its bytes, its
+// silence, a signal to us, its end.
 #pragma once
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -10,15 +10,15 @@
 #include <string_view>
 #include <vector>
 
-#include "harness/system/child.h"
 #include "harness/run/session.h"
+#include "harness/system/child.h"
 
 namespace doorbell::harness {
 
 class Watch {
   public:
-    /// Why a program that is gone without an end record failed, from the status of waitpid(2); "" where only the
-    /// end record is missing.
+    /// Why a program that is gone without an end record failed, from the status of waitpid(2); ""
+    /// where only the end record is missing.
     using WhyFailed = std::function<std::string(int wait_status)>;
 
     /// `timeout_s`: without a record, this means a hang.

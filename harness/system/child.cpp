@@ -24,8 +24,8 @@ using boost::system::error_code;
 
 namespace {
 
-/// A pipe this large takes what QEMU's serial line says while we are away, so that the guest never waits for
-/// the host.
+/// A pipe this large takes what QEMU's serial line says while we are away, so that the guest never
+/// waits for the host.
 constexpr int pipe_size = 1 << 20;
 constexpr auto grace = std::chrono::seconds(2);
 
@@ -33,7 +33,8 @@ struct Pipe {
     int read = -1, write = -1;
     Pipe() {
         int ends[2];
-        if (pipe2(ends, O_CLOEXEC) != 0) throw std::system_error(errno, std::generic_category(), "pipe");
+        if (pipe2(ends, O_CLOEXEC) != 0)
+            throw std::system_error(errno, std::generic_category(), "pipe");
         read = ends[0];
         write = ends[1];
     }
@@ -77,17 +78,20 @@ struct Pipe {
 }  // namespace
 
 struct Child::State : std::enable_shared_from_this<Child::State> {
-    explicit State(asio::io_context& io) : out(io), err(io), child_signal(io, SIGCHLD), kill_timer(io), drain_timer(io) {}
+    explicit State(asio::io_context& io)
+        : out(io), err(io), child_signal(io, SIGCHLD), kill_timer(io), drain_timer(io) {}
 
-    void listen(asio::posix::stream_descriptor& stream, std::array<char, 65536>& buffer, bool is_out) {
-        stream.async_read_some(asio::buffer(buffer), [self = shared_from_this(), &stream, &buffer, is_out](
-                                                         const error_code& error, size_t length) {
-            const auto& handler = is_out ? self->handlers.out : self->handlers.err;
-            if (length != 0 && handler) handler({buffer.data(), length});
-            if (!error) return self->listen(stream, buffer, is_out);
-            (is_out ? self->out_open : self->err_open) = false;
-            self->perhaps_ended();
-        });
+    void listen(asio::posix::stream_descriptor& stream, std::array<char, 65536>& buffer,
+                bool is_out) {
+        stream.async_read_some(
+            asio::buffer(buffer), [self = shared_from_this(), &stream, &buffer, is_out](
+                                      const error_code& error, size_t length) {
+                const auto& handler = is_out ? self->handlers.out : self->handlers.err;
+                if (length != 0 && handler) handler({buffer.data(), length});
+                if (!error) return self->listen(stream, buffer, is_out);
+                (is_out ? self->out_open : self->err_open) = false;
+                self->perhaps_ended();
+            });
     }
 
     void await_death() {
@@ -99,19 +103,24 @@ struct Child::State : std::enable_shared_from_this<Child::State> {
         reap(false);
     }
 
-    /// Whether it is dead; then the rest of its group is killed before its number can be used again.
+    /// Whether it is dead; then the rest of its group is killed before its number can be used
+    /// again.
     bool reap(bool wait) {
         if (reaped) return true;
         siginfo_t info{};
         int result;
-        do result = waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT | (wait ? 0 : WNOHANG));
+        do
+            result = waitid(P_PID, static_cast<id_t>(pid), &info,
+                            WEXITED | WNOWAIT | (wait ? 0 : WNOHANG));
         while (result != 0 && errno == EINTR);
         if (result != 0 || info.si_pid != pid) return false;
         kill(-pid, SIGKILL);
-        while (waitpid(pid, &wait_status, 0) < 0 && errno == EINTR) {}
+        while (waitpid(pid, &wait_status, 0) < 0 && errno == EINTR) {
+        }
         reaped = true;
         kill_timer.cancel();
-        // Someone who left the group may still hold the pipes; what is in them by now is all we want.
+        // Someone who left the group may still hold the pipes; what is in them by now is all we
+        // want.
         drain_timer.expires_after(grace);
         drain_timer.async_wait([self = shared_from_this()](const error_code& error) {
             if (error) return;
@@ -168,7 +177,8 @@ Child::Child(asio::io_context& io, const std::vector<std::string>& argv, Handler
     do got = read(trouble.read, &why, sizeof why);
     while (got < 0 && errno == EINTR);
     if (got == sizeof why) {
-        while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {}
+        while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+        }
         throw std::system_error(why, std::generic_category(), "cannot start " + argv[0]);
     }
 
@@ -234,7 +244,8 @@ ToolResult run_tool(const std::vector<std::string>& argv, unsigned seconds) {
 
 std::string how_it_ended(int wait_status) {
     if (WIFSIGNALED(wait_status))
-        return fmt::format("was killed by signal {} ({})", WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)));
+        return fmt::format("was killed by signal {} ({})", WTERMSIG(wait_status),
+                           strsignal(WTERMSIG(wait_status)));
     return fmt::format("ended with status {}", WEXITSTATUS(wait_status));
 }
 

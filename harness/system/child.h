@@ -11,8 +11,8 @@
 
 namespace doorbell::harness {
 
-/// A program in a process group of its own, with its output on pipes and nothing to read. It ends with this
-/// object, and also when this process is killed.
+/// A program in a process group of its own, with its output on pipes and nothing to read. It ends
+/// with this object, and also when this process is killed.
 class Child {
   public:
     struct Handlers {
@@ -28,7 +28,8 @@ class Child {
     Child(const Child&) = delete;
     Child& operator=(const Child&) = delete;
 
-    /// Asks it to end (SIGTERM to its group) and, two seconds later, makes it (SIGKILL). `ended` follows.
+    /// Asks it to end (SIGTERM to its group) and, two seconds later, makes it (SIGKILL). `ended`
+    /// follows.
     void end();
     pid_t pid() const;
 
@@ -40,9 +41,9 @@ class Child {
 
 /// What a tool that was run to its end said.
 struct ToolResult {
-    bool started = false;    ///< false: `err` says why not
+    bool started = false;  ///< false: `err` says why not
     bool timed_out = false;
-    int exit_status = -1;    ///< -1 where a signal ended it
+    int exit_status = -1;  ///< -1 where a signal ended it
     std::string out, err;
 };
 

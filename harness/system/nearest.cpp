@@ -32,7 +32,8 @@ std::string nearest(std::string_view word, const std::vector<std::string>& words
     return best == words.end() ? std::string() : *best;
 }
 
-std::string unknown_word(std::string_view what, std::string_view word, const std::vector<std::string>& words) {
+std::string unknown_word(std::string_view what, std::string_view word,
+                         const std::vector<std::string>& words) {
     if (words.empty()) return fmt::format("no {} is called \"{}\"; there are none", what, word);
     return fmt::format("no {} is called \"{}\"; did you mean \"{}\"? (there are: {})", what, word,
                        nearest(word, words), fmt::join(words, ", "));

@@ -19,7 +19,8 @@ uint64_t parse_number(std::string_view text, std::string_view what, uint64_t lea
     uint64_t number = 0;
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     if (error != std::errc{} || end != text.data() + text.size() || number < least || number > most)
-        throw UsageError(fmt::format("{}: \"{}\" is not a whole number from {} to {}", what, text, least, most));
+        throw UsageError(
+            fmt::format("{}: \"{}\" is not a whole number from {} to {}", what, text, least, most));
     return number;
 }
 

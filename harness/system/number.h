@@ -11,8 +11,8 @@ namespace doorbell::harness {
 /// A JSON number that is whole and not negative. Throws std::runtime_error that names `what`.
 uint64_t whole_number(const Json& value, std::string_view what);
 
-/// A decimal number of the command line, least..most. Throws UsageError: `--samples: "12x" is not a number
-/// from 1 to 1000`.
+/// A decimal number of the command line, least..most. Throws UsageError: `--samples: "12x" is not a
+/// number from 1 to 1000`.
 uint64_t parse_number(std::string_view text, std::string_view what, uint64_t least, uint64_t most);
 
 /// 1234567 as "1,234,567".

@@ -16,7 +16,9 @@ class Sha256 {
         if (!context_ || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1)
             throw std::runtime_error("libcrypto has no SHA-256");
     }
-    void add(std::string_view bytes) { EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()); }
+    void add(std::string_view bytes) {
+        EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size());
+    }
     std::string hex() {
         unsigned char hash[EVP_MAX_MD_SIZE];
         unsigned length = 0;

@@ -32,13 +32,19 @@ PcmState look_for_pcm(const fs::path& root) {
     bool intel = false, counters = false;
     for (std::string line; std::getline(in, line);) {
         intel = intel || line.find("GenuineIntel") != line.npos;
-        counters = counters || (line.starts_with("flags") && line.find(" arch_perfmon") != line.npos);
+        counters =
+            counters || (line.starts_with("flags") && line.find(" arch_perfmon") != line.npos);
     }
     if (!intel) return {false, "PCM counts on Intel processors only", ""};
-    if (!counters) return {false, "CPUID shows no architectural performance monitoring: in a virtual machine the vPMU is off", "switch the vPMU on in the hypervisor"};
+    if (!counters)
+        return {false,
+                "CPUID shows no architectural performance monitoring: in a virtual machine the "
+                "vPMU is off",
+                "switch the vPMU on in the hypervisor"};
     fs::path msr = root / "dev/cpu/0/msr";
     if (!fs::exists(msr, ignored)) return {false, "there is no /dev/cpu/0/msr", "modprobe msr"};
-    if (access(msr.c_str(), R_OK | W_OK) != 0) return {false, "/dev/cpu/0/msr cannot be read and written by this user", "be root"};
+    if (access(msr.c_str(), R_OK | W_OK) != 0)
+        return {false, "/dev/cpu/0/msr cannot be read and written by this user", "be root"};
     return {true, "pcm-raw, with MSRs", "", raw, pcm};
 }
 
@@ -50,16 +56,21 @@ PcmJob core_events(const PcmState& state, const std::vector<std::string>& events
 
 PcmJob system_totals(const PcmState& state) { return {state.pcm, {"-nc", "-ns"}}; }
 
-PcmWindow::PcmWindow(const PcmJob& job, unsigned seconds, unsigned patience) : seconds_(seconds), patience_(patience) {
+PcmWindow::PcmWindow(const PcmJob& job, unsigned seconds, unsigned patience)
+    : seconds_(seconds), patience_(patience) {
     std::string pattern = (fs::temp_directory_path() / "doorbell-pcm-XXXXXX").string();
     int file = mkstemp(pattern.data());
     int pipe_ends[2] = {-1, -1};
-    if (file < 0 || pipe2(pipe_ends, O_CLOEXEC) != 0) throw std::runtime_error(std::string("PCM: no file for its output: ") + std::strerror(errno));
+    if (file < 0 || pipe2(pipe_ends, O_CLOEXEC) != 0)
+        throw std::runtime_error(std::string("PCM: no file for its output: ") +
+                                 std::strerror(errno));
     close(file);
     file_ = pattern;
-    std::vector<std::string> words{job.program.string(), std::to_string(seconds), "-i=1", "-csv=" + pattern};
+    std::vector<std::string> words{job.program.string(), std::to_string(seconds), "-i=1",
+                                   "-csv=" + pattern};
     words.insert(words.end(), job.options.begin(), job.options.end());
-    // PCM would switch the NMI watchdog off and on again by itself; settings are changed in one place only.
+    // PCM would switch the NMI watchdog off and on again by itself; settings are changed in one
+    // place only.
     std::vector<std::string> settings{"PCM_KEEP_NMI_WATCHDOG=1"};
     for (char** one = environ; *one != nullptr; ++one) settings.emplace_back(*one);
     auto pointers = [](std::vector<std::string>& texts) {
@@ -73,8 +84,8 @@ PcmWindow::PcmWindow(const PcmJob& job, unsigned seconds, unsigned patience) : s
     std::memset(&everywhere, 0xFF, sizeof everywhere);
     child_ = fork();
     if (child_ == 0) {
-        // Other threads may hold any lock: from here on only what is safe then. The measured task's CPU and priority
-        // are its own.
+        // Other threads may hold any lock: from here on only what is safe then. The measured task's
+        // CPU and priority are its own.
         sched_param ordinary{};
         sched_setscheduler(0, SCHED_OTHER, &ordinary);
         sched_setaffinity(0, sizeof everywhere, &everywhere);
@@ -97,13 +108,17 @@ PcmWindow::PcmWindow(const PcmJob& job, unsigned seconds, unsigned patience) : s
 bool PcmWindow::hear(const char* word, unsigned seconds) {
     auto until = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
     while (word == nullptr ? !ended_ : said_.find(word) == said_.npos) {
-        auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now()).count();
+        auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+                        until - std::chrono::steady_clock::now())
+                        .count();
         pollfd wait{errors_, POLLIN, 0};
         if (ended_ || left <= 0 || poll(&wait, 1, static_cast<int>(left)) <= 0) return false;
         char buffer[4096];
         ssize_t count = read(errors_, buffer, sizeof buffer);
-        if (count > 0) said_.append(buffer, static_cast<size_t>(count));
-        else ended_ = true;
+        if (count > 0)
+            said_.append(buffer, static_cast<size_t>(count));
+        else
+            ended_ = true;
     }
     return true;
 }

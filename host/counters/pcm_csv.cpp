@@ -10,7 +10,8 @@ namespace {
 
 std::string_view trimmed(std::string_view cell) {
     while (!cell.empty() && (cell.front() == ' ' || cell.front() == '\t')) cell.remove_prefix(1);
-    while (!cell.empty() && (cell.back() == ' ' || cell.back() == '\t' || cell.back() == '\r')) cell.remove_suffix(1);
+    while (!cell.empty() && (cell.back() == ' ' || cell.back() == '\t' || cell.back() == '\r'))
+        cell.remove_suffix(1);
     return cell;
 }
 
@@ -49,7 +50,10 @@ PcmCsv PcmCsv::parse(std::string_view text) {
         if (!headers) {
             full = cells.size();
             commas = static_cast<size_t>(std::count(line.begin(), line.end(), ','));
-            if (full == 0 || groups.size() > full) throw std::runtime_error("PCM's header rows do not fit each other: " + std::to_string(groups.size()) + " groups, " + std::to_string(full) + " columns");
+            if (full == 0 || groups.size() > full)
+                throw std::runtime_error(
+                    "PCM's header rows do not fit each other: " + std::to_string(groups.size()) +
+                    " groups, " + std::to_string(full) + " columns");
             groups.resize(full);
             for (size_t i = 0; i < full; ++i) {
                 csv.columns_.emplace_back(groups[i], cells[i]);
@@ -59,34 +63,46 @@ PcmCsv PcmCsv::parse(std::string_view text) {
             continue;
         }
         if (cells.size() > full)
-            throw std::runtime_error("PCM's line " + std::to_string(line_number) + " has " + std::to_string(cells.size()) + " cells, its header " + std::to_string(full));
-        // By commas: a last cell may be blank, and a number that was cut in the middle may still be one.
+            throw std::runtime_error("PCM's line " + std::to_string(line_number) + " has " +
+                                     std::to_string(cells.size()) + " cells, its header " +
+                                     std::to_string(full));
+        // By commas: a last cell may be blank, and a number that was cut in the middle may still be
+        // one.
         bool whole = static_cast<size_t>(std::count(line.begin(), line.end(), ',')) >= commas;
         if (!whole) {
             if (text.find_first_not_of(" \t\r\n") != text.npos)
-                throw std::runtime_error("PCM's line " + std::to_string(line_number) + " has " + std::to_string(cells.size()) + " cells, its header " + std::to_string(full));
+                throw std::runtime_error("PCM's line " + std::to_string(line_number) + " has " +
+                                         std::to_string(cells.size()) + " cells, its header " +
+                                         std::to_string(full));
             csv.cut_ = true;
             break;
         }
         cells.resize(full);
         csv.rows_.push_back(std::move(cells));
     }
-    if (!headers) throw std::runtime_error("PCM wrote no header: it could not count (its reason is on its standard error)");
+    if (!headers)
+        throw std::runtime_error(
+            "PCM wrote no header: it could not count (its reason is on its standard error)");
     return csv;
 }
 
 std::string PcmCsv::text(size_t row, const std::string& group, const std::string& column) const {
     auto place = places_.find({group, column});
-    return place == places_.end() || row >= rows_.size() ? std::string() : rows_[row][place->second];
+    return place == places_.end() || row >= rows_.size() ? std::string()
+                                                         : rows_[row][place->second];
 }
 
-std::optional<double> PcmCsv::value(size_t row, const std::string& group, const std::string& column) const {
+std::optional<double> PcmCsv::value(size_t row, const std::string& group,
+                                    const std::string& column) const {
     std::string cell = text(row, group, column);
     std::string_view digits = trimmed(cell);
-    if (!digits.empty() && digits.back() == '%') digits = trimmed(digits.substr(0, digits.size() - 1));
+    if (!digits.empty() && digits.back() == '%')
+        digits = trimmed(digits.substr(0, digits.size() - 1));
     double value = 0;
     auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (digits.empty() || error != std::errc{} || end != digits.data() + digits.size() || !std::isfinite(value)) return std::nullopt;
+    if (digits.empty() || error != std::errc{} || end != digits.data() + digits.size() ||
+        !std::isfinite(value))
+        return std::nullopt;
     return value;
 }
 

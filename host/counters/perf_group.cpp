@@ -15,7 +15,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr uint64_t cache(uint64_t which, uint64_t result) { return which | PERF_COUNT_HW_CACHE_OP_READ << 8 | result << 16; }
+constexpr uint64_t cache(uint64_t which, uint64_t result) {
+    return which | PERF_COUNT_HW_CACHE_OP_READ << 8 | result << 16;
+}
 
 std::string first_word(const fs::path& file) {
     std::ifstream in(file);
@@ -25,7 +27,9 @@ std::string first_word(const fs::path& file) {
 }
 
 /// value, time enabled, time running.
-bool read_event(int file, uint64_t (&values)[3]) { return read(file, values, sizeof values) == static_cast<ssize_t>(sizeof values); }
+bool read_event(int file, uint64_t (&values)[3]) {
+    return read(file, values, sizeof values) == static_cast<ssize_t>(sizeof values);
+}
 
 }  // namespace
 
@@ -34,12 +38,16 @@ std::string no_pmu_reason(const fs::path& root) {
     std::string flags;
     for (std::string line; flags.empty() && std::getline(in, line);)
         if (line.starts_with("flags")) flags = line + " ";
-    auto has = [&](const char* flag) { return flags.find(std::string(" ") + flag + " ") != flags.npos; };
+    auto has = [&](const char* flag) {
+        return flags.find(std::string(" ") + flag + " ") != flags.npos;
+    };
     // Intel's leaf 0AH, AMD's core counter extensions.
     if (has("arch_perfmon") || has("perfctr_core"))
-        return "CPUID shows a PMU, but this kernel has no driver for it: look for \"Performance Events\" in dmesg, and boot without nopmu";
+        return "CPUID shows a PMU, but this kernel has no driver for it: look for \"Performance "
+               "Events\" in dmesg, and boot without nopmu";
     if (has("hypervisor"))
-        return "the hypervisor shows this virtual machine no PMU: switch its vPMU on (QEMU and KVM: -cpu host,pmu=on; VMware: vpmc.enable; Hyper-V: "
+        return "the hypervisor shows this virtual machine no PMU: switch its vPMU on (QEMU and "
+               "KVM: -cpu host,pmu=on; VMware: vpmc.enable; Hyper-V: "
                "Set-VMProcessor -Perfmon; Xen: vpmu=on)";
     return "CPUID shows no PMU: the firmware hides it, or this processor has none";
 }
@@ -48,14 +56,19 @@ std::string perf_reason(int error, bool hardware, const fs::path& root) {
     switch (error) {
         case EACCES:
         case EPERM:
-            return "not allowed (perf_event_paranoid = " + first_word(root / "proc/sys/kernel/perf_event_paranoid") +
+            return "not allowed (perf_event_paranoid = " +
+                   first_word(root / "proc/sys/kernel/perf_event_paranoid") +
                    "): sysctl kernel.perf_event_paranoid=1, or be root";
         case ENOENT:
         case ENODEV:
-        case EOPNOTSUPP: return hardware ? no_pmu_reason(root) : "the kernel has no such event";
-        case ENOSYS: return "the kernel is built without performance events";
-        case EMFILE: return "too many open files (ulimit -n)";
-        default: return std::string("perf_event_open: ") + std::strerror(error);
+        case EOPNOTSUPP:
+            return hardware ? no_pmu_reason(root) : "the kernel has no such event";
+        case ENOSYS:
+            return "the kernel is built without performance events";
+        case EMFILE:
+            return "too many open files (ulimit -n)";
+        default:
+            return std::string("perf_event_open: ") + std::strerror(error);
     }
 }
 
@@ -84,14 +97,18 @@ PerfGroup::PerfGroup(pid_t thread, bool children) {
         attr.exclude_hv = 1;
         attr.read_format = PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING;
         int group = e.hardware ? leader : -1;
-        e.file = static_cast<int>(syscall(SYS_perf_event_open, &attr, thread, -1, group, PERF_FLAG_FD_CLOEXEC));
+        e.file = static_cast<int>(
+            syscall(SYS_perf_event_open, &attr, thread, -1, group, PERF_FLAG_FD_CLOEXEC));
         if (e.file < 0 && group >= 0 && errno == EINVAL) {
             // More than the group can hold: it counts for itself, in turns with the others.
             attr.disabled = 1;
-            e.file = static_cast<int>(syscall(SYS_perf_event_open, &attr, thread, -1, -1, PERF_FLAG_FD_CLOEXEC));
+            e.file = static_cast<int>(
+                syscall(SYS_perf_event_open, &attr, thread, -1, -1, PERF_FLAG_FD_CLOEXEC));
         }
-        if (e.file < 0) e.absent = perf_reason(errno, e.hardware);
-        else if (e.hardware && leader < 0) leader = e.file;
+        if (e.file < 0)
+            e.absent = perf_reason(errno, e.hardware);
+        else if (e.hardware && leader < 0)
+            leader = e.file;
     }
 }
 
@@ -117,10 +134,13 @@ std::vector<PerfCount> PerfGroup::stop() {
         if (e.file >= 0 && !read_event(e.file, now)) {
             count.absent = "the kernel dropped the event from its group: too few counters";
         } else if (e.file >= 0) {
-            uint64_t value = now[0] - e.before[0], enabled = now[1] - e.before[1], running = now[2] - e.before[2];
+            uint64_t value = now[0] - e.before[0], enabled = now[1] - e.before[1],
+                     running = now[2] - e.before[2];
             // What was counted some of the time would be an estimate, and this counts.
             if (running < enabled)
-                count.absent = "no counter was free " + std::string(running == 0 ? "" : "all the time ") + "(another user of the PMU, or the NMI watchdog: --tune)";
+                count.absent = "no counter was free " +
+                               std::string(running == 0 ? "" : "all the time ") +
+                               "(another user of the PMU, or the NMI watchdog: --tune)";
             else
                 count.value = value;
         }
@@ -135,6 +155,8 @@ bool PerfGroup::has_pmu() const {
     return false;
 }
 
-std::string PerfGroup::why_no_pmu() const { return has_pmu() ? std::string() : events_.front().absent; }
+std::string PerfGroup::why_no_pmu() const {
+    return has_pmu() ? std::string() : events_.front().absent;
+}
 
 }  // namespace doorbell::host

@@ -1,6 +1,6 @@
-// Linux's performance events (perf_event_open(2)) around a piece of work: instructions, cycles, cache events and
-// context switches of one thread, counted together. What cannot be had is absent, with the reason and what would
-// make it work.
+// Linux's performance events (perf_event_open(2)) around a piece of work: instructions, cycles,
+// cache events and context switches of one thread, counted together. What cannot be had is absent,
+// with the reason and what would make it work.
 #pragma once
 #include <sys/types.h>
 
@@ -21,9 +21,9 @@ struct PerfCount {
 
 class PerfGroup {
   public:
-    /// Opens what can be opened for thread `thread` (0: the calling one; a vCPU's thread by its id), wherever it
-    /// runs, kernel and user mode alike; with `children` also the threads and processes that it makes from here on.
-    /// Counts nothing yet.
+    /// Opens what can be opened for thread `thread` (0: the calling one; a vCPU's thread by its
+    /// id), wherever it runs, kernel and user mode alike; with `children` also the threads and
+    /// processes that it makes from here on. Counts nothing yet.
     explicit PerfGroup(pid_t thread = 0, bool children = false);
     ~PerfGroup();
     PerfGroup(const PerfGroup&) = delete;

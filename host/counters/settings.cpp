@@ -59,8 +59,8 @@ void on_signal(int number) {
     errno = saved;
 }
 
-/// When a process was started, in ticks since boot (proc(5), stat's field 22), so that a number that came round again is
-/// not taken for its first owner; "" where there is no such process.
+/// When a process was started, in ticks since boot (proc(5), stat's field 22), so that a number
+/// that came round again is not taken for its first owner; "" where there is no such process.
 std::string start_of(pid_t process) {
     std::ifstream in("/proc/" + std::to_string(process) + "/stat");
     std::string text((std::istreambuf_iterator<char>(in)), {});
@@ -84,23 +84,29 @@ std::string line_of(const fs::path& file) {
 fs::path settings_journal(const fs::path& root) {
     if (geteuid() == 0 || root != "/") return root / "run/doorbell-settings";
     const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-    return fs::path(runtime != nullptr && *runtime != 0 ? runtime : "/tmp") / ("doorbell-settings-" + std::to_string(geteuid()));
+    return fs::path(runtime != nullptr && *runtime != 0 ? runtime : "/tmp") /
+           ("doorbell-settings-" + std::to_string(geteuid()));
 }
 
 Settings::Settings(fs::path journal) : journal_(std::move(journal)) {
     if (in_use) throw std::logic_error("host settings are changed in one place at a time");
-    if (journal_.native().size() >= sizeof journal_name) throw std::runtime_error(journal_.string() + ": too long a name for a journal");
-    // First line: who wrote it, and when that was started. Each further one: file, tab, the value that it had; the last change is last.
+    if (journal_.native().size() >= sizeof journal_name)
+        throw std::runtime_error(journal_.string() + ": too long a name for a journal");
+    // First line: who wrote it, and when that was started. Each further one: file, tab, the value
+    // that it had; the last change is last.
     std::ifstream in(journal_);
     std::string line;
     if (in && std::getline(in, line)) {
         pid_t owner = static_cast<pid_t>(std::atol(line.c_str()));
         std::string started = line.substr(std::min(line.find(' '), line.size() - 1) + 1);
-        if (owner > 0 && owner != getpid() && !start_of(owner).empty() && (started.empty() || started == start_of(owner)))
-            throw std::runtime_error("another doorbell (process " + std::to_string(owner) + ") has changed host settings and is still running");
+        if (owner > 0 && owner != getpid() && !start_of(owner).empty() &&
+            (started.empty() || started == start_of(owner)))
+            throw std::runtime_error("another doorbell (process " + std::to_string(owner) +
+                                     ") has changed host settings and is still running");
         std::vector<std::pair<std::string, std::string>> left;
         while (std::getline(in, line))
-            if (size_t tab = line.find('\t'); tab != line.npos) left.emplace_back(line.substr(0, tab), line.substr(tab + 1));
+            if (size_t tab = line.find('\t'); tab != line.npos)
+                left.emplace_back(line.substr(0, tab), line.substr(tab + 1));
         bool all = true;
         for (size_t i = left.size(); i-- > 0;) {
             bool done = write_value(left[i].first.c_str(), left[i].second.c_str());
@@ -130,7 +136,8 @@ bool Settings::write_journal() const {
     int out = open(journal_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (out < 0) return false;
     std::string bytes = text.str();
-    bool done = write(out, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()) && fsync(out) == 0;
+    bool done = write(out, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()) &&
+                fsync(out) == 0;
     return close(out) == 0 && done;
 }
 
@@ -138,7 +145,8 @@ std::string Settings::set(const fs::path& file, const std::string& value) {
     std::string old = line_of(file);
     if (old == value) return {};
     if (old.empty()) return file.string() + " cannot be read";
-    if (kept_count == most || file.native().size() >= sizeof kept[0].file || old.size() >= sizeof kept[0].value)
+    if (kept_count == most || file.native().size() >= sizeof kept[0].file ||
+        old.size() >= sizeof kept[0].value)
         return file.string() + ": its value cannot be kept";
     Kept& place = kept[kept_count];
     std::memcpy(place.file, file.c_str(), file.native().size() + 1);
@@ -149,10 +157,15 @@ std::string Settings::set(const fs::path& file, const std::string& value) {
         kept_count = kept_count - 1;
         return journal_.string() + " cannot be written, and without it nothing is changed";
     }
-    if (!write_value(file.c_str(), value.c_str())) return file.string() + ": " + std::strerror(errno);
+    if (!write_value(file.c_str(), value.c_str()))
+        return file.string() + ": " + std::strerror(errno);
     return {};
 }
 
-std::string Settings::put_back() { return put_all_back() ? std::string() : "some settings could not be put back; they are listed in " + journal_.string(); }
+std::string Settings::put_back() {
+    return put_all_back()
+               ? std::string()
+               : "some settings could not be put back; they are listed in " + journal_.string();
+}
 
 }  // namespace doorbell::host

@@ -1,5 +1,6 @@
-// Host settings that are changed for a measurement (the NMI watchdog, a governor) and put back: at the end, on
-// SIGINT, SIGTERM and SIGHUP, and after a kill at the next start, from a journal that is written before a change.
+// Host settings that are changed for a measurement (the NMI watchdog, a governor) and put back: at
+// the end, on SIGINT, SIGTERM and SIGHUP, and after a kill at the next start, from a journal that
+// is written before a change.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -10,15 +11,16 @@ class Settings {
   public:
     static constexpr unsigned most = 64;
 
-    /// Puts back first what the journal of a process that is gone still holds. One at a time in a process.
+    /// Puts back first what the journal of a process that is gone still holds. One at a time in a
+    /// process.
     explicit Settings(std::filesystem::path journal);
     /// Puts everything back.
     ~Settings();
     Settings(const Settings&) = delete;
     Settings& operator=(const Settings&) = delete;
 
-    /// Writes `value` to a one-line file of /proc or /sys, after its content was kept. Nothing happens where it
-    /// has that value already. Returns "" or why it could not be done.
+    /// Writes `value` to a one-line file of /proc or /sys, after its content was kept. Nothing
+    /// happens where it has that value already. Returns "" or why it could not be done.
     std::string set(const std::filesystem::path& file, const std::string& value);
     /// Puts everything back, the last change first. "" or what could not be put back.
     std::string put_back();
@@ -31,8 +33,8 @@ class Settings {
     unsigned leftovers_ = 0;
 };
 
-/// Where the journal is kept: /run/doorbell-settings for root (below `root`, which is "/" except in tests), the
-/// user's runtime folder or /tmp otherwise.
+/// Where the journal is kept: /run/doorbell-settings for root (below `root`, which is "/" except in
+/// tests), the user's runtime folder or /tmp otherwise.
 std::filesystem::path settings_journal(const std::filesystem::path& root = "/");
 
 }  // namespace doorbell::host

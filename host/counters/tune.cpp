@@ -15,10 +15,14 @@ Tuned tune(Settings& settings, const std::vector<int>& cpus, const fs::path& roo
         std::getline(std::ifstream(root / file) >> std::ws, before);
         if (before == value) return;
         std::string trouble = settings.set(root / file, value);
-        if (trouble.empty()) tuned.changed.push_back("/" + file.string() + ": " + before + " -> " + value);
-        else tuned.refused.push_back(trouble);
+        if (trouble.empty())
+            tuned.changed.push_back("/" + file.string() + ": " + before + " -> " + value);
+        else
+            tuned.refused.push_back(trouble);
     };
-    for (int cpu : cpus) want("sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/cpufreq/scaling_governor", "performance");
+    for (int cpu : cpus)
+        want("sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/cpufreq/scaling_governor",
+             "performance");
     want("sys/devices/system/cpu/intel_pstate/no_turbo", "1");
     want("sys/devices/system/cpu/cpufreq/boost", "0");
     // The watchdog keeps one of the PMU's counters for itself.

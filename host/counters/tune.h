@@ -1,5 +1,5 @@
-// Settings of this host that make figures steadier while labs run: frequency at its highest and without turbo, and no
-// watchdog on the PMU. They are put back by Settings.
+// Settings of this host that make figures steadier while labs run: frequency at its highest and
+// without turbo, and no watchdog on the PMU. They are put back by Settings.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -9,11 +9,12 @@
 
 namespace doorbell::host {
 
-/// Changes what this host offers, for `cpus`, below `root` ("/" except in tests). In sentences: what was changed,
-/// and what could not be.
+/// Changes what this host offers, for `cpus`, below `root` ("/" except in tests). In sentences:
+/// what was changed, and what could not be.
 struct Tuned {
     std::vector<std::string> changed, refused;
 };
-Tuned tune(Settings& settings, const std::vector<int>& cpus, const std::filesystem::path& root = "/");
+Tuned tune(Settings& settings, const std::vector<int>& cpus,
+           const std::filesystem::path& root = "/");
 
 }  // namespace doorbell::host

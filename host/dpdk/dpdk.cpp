@@ -1,5 +1,5 @@
-// The same cable under DPDK's poll-mode drivers: net_virtio sends, net_e1000_em receives. One task does both.
-// Its interfaces: DPDK's programmer's guide, "Poll Mode Driver" (rte_ethdev.h).
+// The same cable under DPDK's poll-mode drivers: net_virtio sends, net_e1000_em receives. One task
+// does both. Its interfaces: DPDK's programmer's guide, "Poll Mode Driver" (rte_ethdev.h).
 #include <rte_config.h>
 #include <rte_eal.h>
 #include <rte_ethdev.h>
@@ -16,8 +16,9 @@
 namespace doorbell::host {
 namespace {
 
-// empty-poll: rx_burst() that finds nothing. receive: rx_burst() that finds a full burst, and the return of its
-// buffers. transmit: tx_burst() of a full burst. Without op: a packet is sent and waited for.
+// empty-poll: rx_burst() that finds nothing. receive: rx_burst() that finds a full burst, and the
+// return of its buffers. transmit: tx_burst() of a full burst. Without op: a packet is sent and
+// waited for.
 constexpr Case cases[] = {
     "model=e1000e wait=poll",
     "model=e1000e op=empty-poll",
@@ -33,11 +34,21 @@ constexpr rte_ether_addr broadcast = {{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}};
 class Ports {
   public:
     Ports() {
-        std::array<std::string, 9> words{"doorbell-dpdk", "-l", "0", "--in-memory", "--no-telemetry", "--iova-mode=pa", "-m", "64", "--log-level=lib.*:error"};
+        std::array<std::string, 9> words{"doorbell-dpdk",
+                                         "-l",
+                                         "0",
+                                         "--in-memory",
+                                         "--no-telemetry",
+                                         "--iova-mode=pa",
+                                         "-m",
+                                         "64",
+                                         "--log-level=lib.*:error"};
         std::array<char*, words.size()> argv;
         for (size_t i = 0; i < words.size(); ++i) argv[i] = words[i].data();
-        if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0) throw Skip(std::string("DPDK's EAL does not start: ") + rte_strerror(rte_errno));
-        pool_ = rte_pktmbuf_pool_create("frames", 4095, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+        if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0)
+            throw Skip(std::string("DPDK's EAL does not start: ") + rte_strerror(rte_errno));
+        pool_ = rte_pktmbuf_pool_create("frames", 4095, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+                                        SOCKET_ID_ANY);
         if (pool_ == nullptr) throw Skip("DPDK has no memory for its frames");
         uint16_t port;
         RTE_ETH_FOREACH_DEV(port) {
@@ -77,7 +88,8 @@ class Ports {
     }
     static void drain(uint16_t port) {
         rte_mbuf* got[burst];
-        for (uint16_t n; (n = rte_eth_rx_burst(port, 0, got, burst)) != 0;) rte_pktmbuf_free_bulk(got, n);
+        for (uint16_t n; (n = rte_eth_rx_burst(port, 0, got, burst)) != 0;)
+            rte_pktmbuf_free_bulk(got, n);
     }
 
   private:
@@ -87,14 +99,17 @@ class Ports {
         rte_eth_conf configuration{};
         if (rte_eth_dev_configure(port, 1, 1, &configuration) != 0 ||
             rte_eth_rx_queue_setup(port, 0, ring, SOCKET_ID_ANY, nullptr, pool_) != 0 ||
-            rte_eth_tx_queue_setup(port, 0, ring, SOCKET_ID_ANY, nullptr) != 0 || rte_eth_dev_start(port) != 0)
-            throw Skip("DPDK cannot start port " + std::to_string(port) + ": " + rte_strerror(rte_errno));
+            rte_eth_tx_queue_setup(port, 0, ring, SOCKET_ID_ANY, nullptr) != 0 ||
+            rte_eth_dev_start(port) != 0)
+            throw Skip("DPDK cannot start port " + std::to_string(port) + ": " +
+                       rte_strerror(rte_errno));
         rte_eth_promiscuous_enable(port);
     }
     void wait_for_link() const {
         for (int i = 0; i < 100; ++i) {
             rte_eth_link link{};
-            if (rte_eth_link_get_nowait(e1000e_, &link) == 0 && link.link_status == RTE_ETH_LINK_UP) return;
+            if (rte_eth_link_get_nowait(e1000e_, &link) == 0 && link.link_status == RTE_ETH_LINK_UP)
+                return;
             timespec pause{0, 100'000'000};
             nanosleep(&pause, nullptr);
         }
@@ -123,7 +138,8 @@ void send_and_wait(Bench& bench, Ports& ports) {
         uint64_t known = measure::end();
         read_every_byte(rte_pktmbuf_mtod(in[0], char*), frame_bytes);
         uint64_t read = measure::end();
-        if (got != 1 || Ports::number_of(in[0]) != number) throw Skip("another frame arrived than the one that was sent");
+        if (got != 1 || Ports::number_of(in[0]) != number)
+            throw Skip("another frame arrived than the one that was sent");
         rte_pktmbuf_free_bulk(in, got);
         return series.record(called, returned, known, read);
     });
@@ -148,7 +164,8 @@ void receive(Bench& bench, Ports& ports) {
     bench.repeat([&] {
         rte_mbuf *out[burst], *in[burst];
         for (uint16_t i = 0; i < burst; ++i) out[i] = ports.frame(i);
-        if (rte_eth_tx_burst(ports.virtio(), 0, out, burst) != burst) throw Skip("net_virtio did not take the burst");
+        if (rte_eth_tx_burst(ports.virtio(), 0, out, burst) != burst)
+            throw Skip("net_virtio did not take the burst");
         spin_until(measure::end() + bench.instrument.tsc_hz / 1000);
         uint64_t t = measure::begin();
         uint16_t got = rte_eth_rx_burst(ports.e1000e(), 0, in, burst);
@@ -183,16 +200,23 @@ void body(Bench& bench, const Case& which) {
     static Ports ports;
     Ports::drain(ports.e1000e());
     Ports::drain(ports.virtio());
-    if (which["op"] == "empty-poll") empty_poll(bench, ports);
-    else if (which["op"] == "receive") receive(bench, ports);
-    else if (which["op"] == "transmit") transmit(bench, ports);
-    else send_and_wait(bench, ports);
+    if (which["op"] == "empty-poll")
+        empty_poll(bench, ports);
+    else if (which["op"] == "receive")
+        receive(bench, ports);
+    else if (which["op"] == "transmit")
+        transmit(bench, ports);
+    else
+        send_and_wait(bench, ports);
 }
 
 }  // namespace
 
 extern const Lab dpdk_lab;
-constinit const Lab dpdk_lab = {"nic", "A packet is sent; how soon does a DPDK program know that it has come, and what does a packet cost it?",
-                                "a virtio and an e1000e card bound to uio_pci_generic, and hugepages", cases, body};
+constinit const Lab dpdk_lab = {
+    "nic",
+    "A packet is sent; how soon does a DPDK program know that it has come, and what does a packet "
+    "cost it?",
+    "a virtio and an e1000e card bound to uio_pci_generic, and hugepages", cases, body};
 
 }  // namespace doorbell::host

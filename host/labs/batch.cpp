@@ -1,4 +1,5 @@
-// Why put 1000 notes in one bag? The same records handed to Linux in calls of many sizes; cost a record.
+// Why put 1000 notes in one bag? The same records handed to Linux in calls of many sizes; cost a
+// record.
 #include <liburing.h>
 #include <netinet/in.h>
 #include <sys/mman.h>
@@ -19,18 +20,20 @@ namespace {
 
 constexpr size_t record_bytes = 64;
 
-// size: records in one write(2), or packets in one sendmmsg(2). depth: writes in one io_uring_submit_and_wait().
+// size: records in one write(2), or packets in one sendmmsg(2). depth: writes in one
+// io_uring_submit_and_wait().
 constexpr Case cases[] = {
-    "by=write size=1",    "by=write size=10",     "by=write size=100",   "by=write size=1000",  "by=fwrite size=1",
-    "by=send size=1",     "by=sendmmsg size=1",   "by=sendmmsg size=4",  "by=sendmmsg size=16", "by=sendmmsg size=64",
-    "by=sendmmsg size=256",
-    "by=io_uring depth=1", "by=io_uring depth=4", "by=io_uring depth=16", "by=io_uring depth=64", "by=io_uring depth=256",
+    "by=write size=1",     "by=write size=10",     "by=write size=100",    "by=write size=1000",
+    "by=fwrite size=1",    "by=send size=1",       "by=sendmmsg size=1",   "by=sendmmsg size=4",
+    "by=sendmmsg size=16", "by=sendmmsg size=64",  "by=sendmmsg size=256", "by=io_uring depth=1",
+    "by=io_uring depth=4", "by=io_uring depth=16", "by=io_uring depth=64", "by=io_uring depth=256",
 };
 
 /// `work` deposits `records`; the sample is the whole time over their number.
 template <class Before, class Work>
 void measure_cost(Bench& bench, uint64_t records, Before&& before, Work&& work) {
-    measure::Series &cost = bench.series("cost"), &total = bench.series("total", {.less_overhead = true});
+    measure::Series &cost = bench.series("cost"),
+                    &total = bench.series("total", {.less_overhead = true});
     bench.repeat([&] {
         before();
         uint64_t t = measure::begin();
@@ -56,7 +59,8 @@ void by_write(Bench& bench, size_t size) {
         bench, records, [&] { lseek(*file, 0, SEEK_SET); },
         [&] {
             for (uint64_t i = 0; i < records; i += size)
-                if (write(*file, bag.data(), bag.size()) != static_cast<ssize_t>(bag.size())) skip_errno("write");
+                if (write(*file, bag.data(), bag.size()) != static_cast<ssize_t>(bag.size()))
+                    skip_errno("write");
         });
 }
 
@@ -72,7 +76,8 @@ void by_fwrite(Bench& bench) {
     measure_cost(
         bench, records, [&] { std::rewind(stream); },
         [&] {
-            for (uint64_t i = 0; i < records; ++i) std::fwrite(record.data(), record_bytes, 1, stream);
+            for (uint64_t i = 0; i < records; ++i)
+                std::fwrite(record.data(), record_bytes, 1, stream);
             std::fflush(stream);
         });
     std::fclose(stream);
@@ -81,14 +86,17 @@ void by_fwrite(Bench& bench) {
 /// Two UDP sockets on the loopback, joined.
 struct Pair {
     File from, to;
-    Pair() : from(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)), to(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+    Pair()
+        : from(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)),
+          to(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
         if (*from < 0 || *to < 0) skip_errno("a UDP socket");
         sockaddr_in address{};
         address.sin_family = AF_INET;
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         socklen_t length = sizeof address;
         auto* generic = reinterpret_cast<sockaddr*>(&address);
-        if (bind(*to, generic, length) != 0 || getsockname(*to, generic, &length) != 0 || connect(*from, generic, length) != 0)
+        if (bind(*to, generic, length) != 0 || getsockname(*to, generic, &length) != 0 ||
+            connect(*from, generic, length) != 0)
             skip_errno("UDP over the loopback");
         int megabytes = 4 << 20;
         setsockopt(*to, SOL_SOCKET, SO_RCVBUFFORCE, &megabytes, sizeof megabytes);
@@ -118,14 +126,17 @@ void by_send(Bench& bench, size_t size, bool one_by_one) {
         bench, packets, [&] { arrived += pair.drain(); },
         [&] {
             for (uint64_t i = 0; i < packets; i += size) {
-                if (one_by_one ? send(*pair.from, record.data(), record.size(), 0) != static_cast<ssize_t>(record.size())
-                               : sendmmsg(*pair.from, messages.data(), static_cast<unsigned>(size), 0) != static_cast<int>(size))
+                if (one_by_one ? send(*pair.from, record.data(), record.size(), 0) !=
+                                     static_cast<ssize_t>(record.size())
+                               : sendmmsg(*pair.from, messages.data(), static_cast<unsigned>(size),
+                                          0) != static_cast<int>(size))
                     skip_errno("sending");
             }
             sent += packets;
         });
     arrived += pair.drain();
-    if (arrived != sent) bench.count("packets that the receiver's buffer had no room for", sent - arrived);
+    if (arrived != sent)
+        bench.count("packets that the receiver's buffer had no room for", sent - arrived);
 }
 
 class Ring {
@@ -153,12 +164,15 @@ void by_io_uring(Bench& bench, unsigned depth) {
         [&] {
             for (uint64_t i = 0; i < records; i += depth) {
                 for (unsigned k = 0; k < depth; ++k)
-                    io_uring_prep_write(io_uring_get_sqe(&ring), *file, record.data(), record_bytes, (i + k) * record_bytes);
-                if (io_uring_submit_and_wait(&ring, depth) != static_cast<int>(depth)) throw Skip("io_uring took fewer writes than it was given");
+                    io_uring_prep_write(io_uring_get_sqe(&ring), *file, record.data(), record_bytes,
+                                        (i + k) * record_bytes);
+                if (io_uring_submit_and_wait(&ring, depth) != static_cast<int>(depth))
+                    throw Skip("io_uring took fewer writes than it was given");
                 io_uring_cqe* done = nullptr;
                 unsigned head, seen = 0;
                 io_uring_for_each_cqe(&ring, head, done) {
-                    if (done->res != static_cast<int>(record_bytes)) throw Skip("io_uring: a write failed");
+                    if (done->res != static_cast<int>(record_bytes))
+                        throw Skip("io_uring: a write failed");
                     ++seen;
                 }
                 io_uring_cq_advance(&ring, seen);
@@ -169,10 +183,14 @@ void by_io_uring(Bench& bench, unsigned depth) {
 void body(Bench& bench, const Case& which) {
     std::string_view by = which["by"];
     auto size = static_cast<size_t>(which.number("size"));
-    if (by == "write") by_write(bench, size);
-    else if (by == "fwrite") by_fwrite(bench);
-    else if (by == "io_uring") by_io_uring(bench, static_cast<unsigned>(which.number("depth")));
-    else by_send(bench, size, by == "send");
+    if (by == "write")
+        by_write(bench, size);
+    else if (by == "fwrite")
+        by_fwrite(bench);
+    else if (by == "io_uring")
+        by_io_uring(bench, static_cast<unsigned>(which.number("depth")));
+    else
+        by_send(bench, size, by == "send");
 }
 
 uint64_t fewer(const Case&) { return 5; }
@@ -180,6 +198,8 @@ uint64_t fewer(const Case&) { return 5; }
 }  // namespace
 
 extern const Lab batch_lab;
-constinit const Lab batch_lab = {"batch", "Why put 1000 notes in one bag?", "io_uring: a kernel that allows it", cases, body, fewer};
+constinit const Lab batch_lab = {
+    "batch", "Why put 1000 notes in one bag?", "io_uring: a kernel that allows it", cases, body,
+    fewer};
 
 }  // namespace doorbell::host

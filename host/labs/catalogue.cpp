@@ -5,7 +5,8 @@ namespace doorbell::host {
 extern const Lab timer_lab, syscall_lab, switch_lab, signals_lab, batch_lab, thrash_lab, nic_lab;
 
 std::span<const Lab* const> catalogue() {
-    static constexpr const Lab* all[] = {&timer_lab, &nic_lab, &syscall_lab, &batch_lab, &switch_lab, &signals_lab, &thrash_lab};
+    static constexpr const Lab* all[] = {&timer_lab,  &nic_lab,     &syscall_lab, &batch_lab,
+                                         &switch_lab, &signals_lab, &thrash_lab};
     return all;
 }
 

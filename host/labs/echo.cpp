@@ -1,5 +1,6 @@
-// In a guest only: the UDP echo as a Linux program is usually written, one task, recvfrom(2) and sendto(2), against which
-// the image's own lab echo is measured by the same sender. Each case ends at the sender's stop.
+// In a guest only: the UDP echo as a Linux program is usually written, one task, recvfrom(2) and
+// sendto(2), against which the image's own lab echo is measured by the same sender. Each case ends
+// at the sender's stop.
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
@@ -19,8 +20,9 @@ namespace {
 
 // Each run is a case of its own: the guest boots once.
 constexpr Case cases[] = {
-    "model=virtio-net by=recvfrom run=1", "model=virtio-net by=recvfrom run=2", "model=virtio-net by=recvfrom run=3",
-    "model=virtio-net by=recvfrom run=4", "model=virtio-net by=recvfrom run=5",
+    "model=virtio-net by=recvfrom run=1", "model=virtio-net by=recvfrom run=2",
+    "model=virtio-net by=recvfrom run=3", "model=virtio-net by=recvfrom run=4",
+    "model=virtio-net by=recvfrom run=5",
 };
 
 constexpr int look_up_ms = 200;
@@ -33,7 +35,8 @@ File listening(uint16_t port) {
     sockaddr_in in{};
     in.sin_family = AF_INET;
     in.sin_port = htons(port);
-    if (bind(*file, reinterpret_cast<sockaddr*>(&in), sizeof in) != 0) skip_errno("binding a UDP socket");
+    if (bind(*file, reinterpret_cast<sockaddr*>(&in), sizeof in) != 0)
+        skip_errno("binding a UDP socket");
     timeval patience{0, look_up_ms * 1000};
     setsockopt(*file, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     return file;
@@ -44,8 +47,11 @@ ssize_t echo_one(int socket) {
     char bytes[2048];
     sockaddr_in from{};
     socklen_t length = sizeof from;
-    ssize_t got = recvfrom(socket, bytes, sizeof bytes, 0, reinterpret_cast<sockaddr*>(&from), &length);
-    if (got >= 0) (void)!sendto(socket, bytes, static_cast<size_t>(got), 0, reinterpret_cast<sockaddr*>(&from), length);
+    ssize_t got =
+        recvfrom(socket, bytes, sizeof bytes, 0, reinterpret_cast<sockaddr*>(&from), &length);
+    if (got >= 0)
+        (void)!sendto(socket, bytes, static_cast<size_t>(got), 0,
+                      reinterpret_cast<sockaddr*>(&from), length);
     return got;
 }
 
@@ -63,8 +69,10 @@ void body(Bench& bench, const Case&) {
             if (echo_one(*stop) >= 0 && echoed.load() != 0) over = true;
     });
     for (unsigned quiet = 0; !over && quiet < idle_looks;)
-        if (echo_one(*echo) >= 0) ++echoed, quiet = 0;
-        else ++quiet;
+        if (echo_one(*echo) >= 0)
+            ++echoed, quiet = 0;
+        else
+            ++quiet;
     over = true;
     ear.join();
     measure::Series& echoes = bench.series("echoes", {.unit = "packet"});
@@ -78,6 +86,7 @@ void body(Bench& bench, const Case&) {
 }  // namespace
 
 extern const Lab echo_lab;
-constinit const Lab echo_lab = {"echo", "How many UDP echoes a second does a Linux program give?", "a virtio_net card joined to a sender", cases, body};
+constinit const Lab echo_lab = {"echo", "How many UDP echoes a second does a Linux program give?",
+                                "a virtio_net card joined to a sender", cases, body};
 
 }  // namespace doorbell::host

@@ -1,12 +1,15 @@
-// The labs of the static program: the nic lab is the one with the emulated wire, and echo is answered from outside.
+// The labs of the static program: the nic lab is the one with the emulated wire, and echo is
+// answered from outside.
 #include "host/lab.h"
 
 namespace doorbell::host {
 
-extern const Lab timer_lab, syscall_lab, switch_lab, signals_lab, batch_lab, thrash_lab, wire_lab, echo_lab;
+extern const Lab timer_lab, syscall_lab, switch_lab, signals_lab, batch_lab, thrash_lab, wire_lab,
+    echo_lab;
 
 std::span<const Lab* const> catalogue() {
-    static constexpr const Lab* all[] = {&timer_lab, &wire_lab, &syscall_lab, &batch_lab, &switch_lab, &signals_lab, &thrash_lab, &echo_lab};
+    static constexpr const Lab* all[] = {&timer_lab,  &wire_lab,    &syscall_lab, &batch_lab,
+                                         &switch_lab, &signals_lab, &thrash_lab,  &echo_lab};
     return all;
 }
 

@@ -1,6 +1,6 @@
-// A packet is sent; how soon does a Linux program know that it has come? UDP, 18 bytes of payload, from one CPU
-// to another where there are two; `latency` runs from the timestamp before send(2) to the first timestamp of
-// the program that has the payload.
+// A packet is sent; how soon does a Linux program know that it has come? UDP, 18 bytes of payload,
+// from one CPU to another where there are two; `latency` runs from the timestamp before send(2) to
+// the first timestamp of the program that has the payload.
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -19,13 +19,14 @@ namespace doorbell::host {
 namespace {
 
 constexpr Case cases[] = {
-    "path=loopback wait=block", "path=loopback wait=epoll", "path=loopback wait=busy-poll", "path=loopback wait=spin",
-    "path=loopback wait=packet-ring",
-    "path=veth wait=block",     "path=veth wait=epoll",     "path=veth wait=busy-poll",     "path=veth wait=spin",
+    "path=loopback wait=block",   "path=loopback wait=epoll",       "path=loopback wait=busy-poll",
+    "path=loopback wait=spin",    "path=loopback wait=packet-ring", "path=veth wait=block",
+    "path=veth wait=epoll",       "path=veth wait=busy-poll",       "path=veth wait=spin",
     "path=veth wait=packet-ring",
 };
 
-constexpr uint32_t left_address = 0x0A4E0001, right_address = 0x0A4E0002;  // 10.78.0.1 and .2, in our own namespaces
+constexpr uint32_t left_address = 0x0A4E0001,
+                   right_address = 0x0A4E0002;  // 10.78.0.1 and .2, in our own namespaces
 
 /// What the receiver's thread says.
 struct Desk {
@@ -80,7 +81,8 @@ void measure(Bench& bench, const File& socket, Desk& desk) {
         while (desk.number.load(std::memory_order_acquire) != number) {
             if (!bench.two_cpus()) sched_yield();
             if (desk.failed) throw Skip(desk.reason);
-            if (measure::end() - t > (patience_s + 1) * hz) throw Skip("a packet was lost on the way");
+            if (measure::end() - t > (patience_s + 1) * hz)
+                throw Skip("a packet was lost on the way");
         }
         uint64_t ticks = desk.known - t;
         latency.record(ticks);
@@ -88,8 +90,9 @@ void measure(Bench& bench, const File& socket, Desk& desk) {
     });
 }
 
-/// Joins `left`, in which this thread is, with `right` by a veth pair. The right end comes up first: an end without its
-/// other one gets its queue some time after that one is there, and what is sent until then is dropped without a word.
+/// Joins `left`, in which this thread is, with `right` by a veth pair. The right end comes up
+/// first: an end without its other one gets its queue some time after that one is there, and what
+/// is sent until then is dropped without a word.
 void join(const NetworkNamespace& left, const NetworkNamespace& right) {
     left.enter();
     add_veth("doorbell0", "doorbell1", right.fd());
@@ -113,7 +116,9 @@ void body(Bench& bench, const Case& which) {
         left.emplace();
     } catch (const Skip&) {
         if (veth) throw;
-        bench.flag("on the machine's own loopback, with its firewall: a network namespace of its own needs CAP_SYS_ADMIN (root)");
+        bench.flag(
+            "on the machine's own loopback, with its firewall: a network namespace of its own "
+            "needs CAP_SYS_ADMIN (root)");
     }
     Place place{left ? &*left : nullptr, "lo", INADDR_LOOPBACK, 0};
     if (veth) {
@@ -150,7 +155,9 @@ void body(Bench& bench, const Case& which) {
 }  // namespace
 
 extern const Lab nic_lab;
-constinit const Lab nic_lab = {"nic", "A packet is sent; how soon does a Linux program know that it has come?",
-                               "veth: CAP_SYS_ADMIN and CAP_NET_ADMIN; busy-poll: CAP_NET_ADMIN; packet-ring: CAP_NET_RAW", cases, body};
+constinit const Lab nic_lab = {
+    "nic", "A packet is sent; how soon does a Linux program know that it has come?",
+    "veth: CAP_SYS_ADMIN and CAP_NET_ADMIN; busy-poll: CAP_NET_ADMIN; packet-ring: CAP_NET_RAW",
+    cases, body};
 
 }  // namespace doorbell::host

@@ -16,18 +16,26 @@
 namespace doorbell::host {
 namespace {
 
-// running: the process sends to itself. blocked: to another process on the same CPU, which sleeps until then.
+// running: the process sends to itself. blocked: to another process on the same CPU, which sleeps
+// until then.
 constexpr Case cases[] = {
-    "signal=SIGUSR1 by=kill to=handler target=running",     "signal=SIGUSR1 by=sigqueue to=handler target=running",
-    "signal=SIGUSR1 by=kill to=signalfd target=running",    "signal=SIGUSR1 by=kill to=handler target=blocked",
-    "signal=SIGUSR1 by=sigqueue to=handler target=blocked", "signal=SIGUSR1 by=kill to=signalfd target=blocked",
-    "signal=SIGTERM drain=none",                            "signal=SIGTERM drain=handler",
-    "signal=SIGTERM drain=signalfd",                        "signal=SIGKILL drain=handler",
+    "signal=SIGUSR1 by=kill to=handler target=running",
+    "signal=SIGUSR1 by=sigqueue to=handler target=running",
+    "signal=SIGUSR1 by=kill to=signalfd target=running",
+    "signal=SIGUSR1 by=kill to=handler target=blocked",
+    "signal=SIGUSR1 by=sigqueue to=handler target=blocked",
+    "signal=SIGUSR1 by=kill to=signalfd target=blocked",
+    "signal=SIGTERM drain=none",
+    "signal=SIGTERM drain=handler",
+    "signal=SIGTERM drain=signalfd",
+    "signal=SIGKILL drain=handler",
 };
 
 /// How long the other process is waited for: longer than a loaded machine leaves it aside.
 constexpr uint64_t patience_s = 20;
-[[noreturn]] void no_answer(const char* who) { throw Skip(std::string(who) + " within " + std::to_string(patience_s) + " s"); }
+[[noreturn]] void no_answer(const char* who) {
+    throw Skip(std::string(who) + " within " + std::to_string(patience_s) + " s");
+}
 
 /// What a handler leaves behind; shared, so that the sender reads it too.
 struct Event {
@@ -43,7 +51,7 @@ void on_siginfo(int, siginfo_t*, void*) { on_signal(0); }
 class Reception {
   public:
     Reception(int number, bool handler, bool siginfo) : number_(number) {
-        struct sigaction action {};
+        struct sigaction action{};
         if (siginfo) {
             action.sa_sigaction = on_siginfo;
             action.sa_flags = SA_SIGINFO;
@@ -64,7 +72,7 @@ class Reception {
 
   private:
     int number_;
-    struct sigaction old_action_ {};
+    struct sigaction old_action_{};
     sigset_t old_mask_{};
 };
 
@@ -83,8 +91,10 @@ bool read_signalfd(const File& file) {
 }
 
 void send(pid_t to, bool queue) {
-    if (queue) sigqueue(to, SIGUSR1, sigval{});
-    else kill(to, SIGUSR1);
+    if (queue)
+        sigqueue(to, SIGUSR1, sigval{});
+    else
+        kill(to, SIGUSR1);
 }
 
 void to_itself(Bench& bench, bool queue, bool handler) {
@@ -169,8 +179,9 @@ void to_sleeper(Bench& bench, bool queue, bool handler) {
     event = nullptr;
 }
 
-// The drain: a process commits batches to a log until it is told to stop. A batch is begun, its records are
-// written one by one, and it is committed; what is begun and not committed when the process is gone is torn.
+// The drain: a process commits batches to a log until it is told to stop. A batch is begun, its
+// records are written one by one, and it is committed; what is begun and not committed when the
+// process is gone is torn.
 
 constexpr uint64_t batch_records = 64;
 struct Log {
@@ -185,7 +196,7 @@ void worker(Log& log, std::string_view drain) {
     std::optional<File> file;
     asked_to_stop = 0;
     if (drain == "handler") {
-        struct sigaction action {};
+        struct sigaction action{};
         action.sa_handler = on_term;
         sigaction(SIGTERM, &action, nullptr);
     } else if (drain == "signalfd") {
@@ -208,18 +219,22 @@ void worker(Log& log, std::string_view drain) {
 }
 
 void measure_drain(Bench& bench, int number, std::string_view drain) {
-    measure::Series &latency = bench.series("latency"), &committed = bench.series("committed", {.unit = "batch"}),
-                    &torn = bench.series("torn", {.unit = "batch"}), &lost = bench.series("lost", {.unit = "record"});
+    measure::Series &latency = bench.series("latency"),
+                    &committed = bench.series("committed", {.unit = "batch"}),
+                    &torn = bench.series("torn", {.unit = "batch"}),
+                    &lost = bench.series("lost", {.unit = "record"});
     bench.repeat([&] {
         Shared<Log> log;
         Partner partner(As::process, bench.cpu(1), [&] { worker(*log, drain); });
         uint64_t t = measure::end();
         while (log->ready == 0) {
-            if (measure::end() - t > patience_s * bench.instrument.tsc_hz) no_answer("the worker did not start");
+            if (measure::end() - t > patience_s * bench.instrument.tsc_hz)
+                no_answer("the worker did not start");
             sched_yield();
         }
         // At any point of its work, by seed.
-        uint64_t wait = bench.instrument.tsc_hz / 20000 + bench.random.below(bench.instrument.tsc_hz / 5000);
+        uint64_t wait =
+            bench.instrument.tsc_hz / 20000 + bench.random.below(bench.instrument.tsc_hz / 5000);
         for (uint64_t now = measure::end(); measure::end() - now < wait;)
             if (!bench.two_cpus()) sched_yield();
         uint64_t sent = measure::begin();
@@ -236,10 +251,14 @@ void measure_drain(Bench& bench, int number, std::string_view drain) {
 }
 
 void body(Bench& bench, const Case& which) {
-    if (!which["drain"].empty()) return measure_drain(bench, which["signal"] == "SIGKILL" ? SIGKILL : SIGTERM, which["drain"]);
+    if (!which["drain"].empty())
+        return measure_drain(bench, which["signal"] == "SIGKILL" ? SIGKILL : SIGTERM,
+                             which["drain"]);
     bool queue = which["by"] == "sigqueue", handler = which["to"] == "handler";
-    if (which["target"] == "running") to_itself(bench, queue, handler);
-    else to_sleeper(bench, queue, handler);
+    if (which["target"] == "running")
+        to_itself(bench, queue, handler);
+    else
+        to_sleeper(bench, queue, handler);
 }
 
 uint64_t fewer(const Case& which) { return which["drain"].empty() ? 1 : 10; }
@@ -247,7 +266,12 @@ uint64_t fewer(const Case& which) { return which["drain"].empty() ? 1 : 10; }
 }  // namespace
 
 extern const Lab signals_lab;
-constinit const Lab signals_lab = {"signals", "How does a Linux process learn of a signal, and what becomes of its work when it is told to stop?",
-                                   "nothing", cases, body, fewer};
+constinit const Lab signals_lab = {"signals",
+                                   "How does a Linux process learn of a signal, and what becomes "
+                                   "of its work when it is told to stop?",
+                                   "nothing",
+                                   cases,
+                                   body,
+                                   fewer};
 
 }  // namespace doorbell::host

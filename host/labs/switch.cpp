@@ -1,5 +1,6 @@
-// What does changing the driver cost? Two tasks on one CPU hand it to each other; one switch is half a round
-// trip. The hidden part: how long a working set takes to walk after the other task walked its own.
+// What does changing the driver cost? Two tasks on one CPU hand it to each other; one switch is
+// half a round trip. The hidden part: how long a working set takes to walk after the other task
+// walked its own.
 #include <linux/futex.h>
 #include <sched.h>
 #include <sys/eventfd.h>
@@ -18,11 +19,22 @@ namespace doorbell::host {
 namespace {
 
 constexpr Case cases[] = {
-    "by=sched_yield who=thread", "by=sched_yield who=process", "by=sched_yield who=thread policy=fifo", "by=sched_yield who=process policy=fifo",
-    "by=pipe who=thread",    "by=pipe who=process",
-    "by=eventfd who=thread",     "by=eventfd who=process",     "by=futex who=thread",   "by=futex who=process",
-    "by=pipe who=process set=4096",    "by=pipe who=process set=16384",   "by=pipe who=process set=65536",
-    "by=pipe who=process set=262144",  "by=pipe who=process set=1048576", "by=pipe who=process set=4194304",
+    "by=sched_yield who=thread",
+    "by=sched_yield who=process",
+    "by=sched_yield who=thread policy=fifo",
+    "by=sched_yield who=process policy=fifo",
+    "by=pipe who=thread",
+    "by=pipe who=process",
+    "by=eventfd who=thread",
+    "by=eventfd who=process",
+    "by=futex who=thread",
+    "by=futex who=process",
+    "by=pipe who=process set=4096",
+    "by=pipe who=process set=16384",
+    "by=pipe who=process set=65536",
+    "by=pipe who=process set=262144",
+    "by=pipe who=process set=1048576",
+    "by=pipe who=process set=4194304",
     "by=pipe who=process set=16777216",
 };
 
@@ -86,7 +98,8 @@ class FutexBaton : public Baton {
     }
     void await(unsigned me) override {
         std::atomic<uint32_t>& word = words_->word[me];
-        while (word.load(std::memory_order_acquire) == 0) syscall(SYS_futex, &word, FUTEX_WAIT, 0, nullptr, nullptr, 0);
+        while (word.load(std::memory_order_acquire) == 0)
+            syscall(SYS_futex, &word, FUTEX_WAIT, 0, nullptr, nullptr, 0);
         word.store(0, std::memory_order_relaxed);
     }
 
@@ -115,7 +128,8 @@ class WorkingSet {
         std::vector<uint32_t> order(lines_.size());
         for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<uint32_t>(i);
         for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
-        for (size_t i = 0; i < order.size(); ++i) lines_[order[i]].next = order[(i + 1) % order.size()];
+        for (size_t i = 0; i < order.size(); ++i)
+            lines_[order[i]].next = order[(i + 1) % order.size()];
     }
     /// Reads and writes each line once.
     void walk() {
@@ -136,7 +150,8 @@ class WorkingSet {
     std::vector<Line> lines_;
 };
 
-/// sched_yield only promises to think about it: a round trip counts if the partner had exactly one turn.
+/// sched_yield only promises to think about it: a round trip counts if the partner had exactly one
+/// turn.
 void measure_yield(Bench& bench, As who) {
     Shared<Control> control;
     Partner partner(who, bench.cpu(0), [&] {
@@ -158,20 +173,25 @@ void measure_yield(Bench& bench, As who) {
                 sched_yield();
                 uint64_t ticks = measure::end() - t;
                 if (control->turns.load(std::memory_order_relaxed) == turns + 1) {
-                    uint64_t half = (ticks > bench.instrument.overhead ? ticks - bench.instrument.overhead : 0) / 2;
+                    uint64_t half =
+                        (ticks > bench.instrument.overhead ? ticks - bench.instrument.overhead
+                                                           : 0) /
+                        2;
                     cost.record(half);
                     return half;
                 }
                 ++idle_yields;
             }
-            throw Skip("sched_yield() does not hand the CPU to the other task, 100,000 times in a row");
+            throw Skip(
+                "sched_yield() does not hand the CPU to the other task, 100,000 times in a row");
         });
     } catch (...) {
         stop();
         throw;
     }
     stop();
-    if (idle_yields != 0) bench.count("yields without exactly one turn of the other task (not counted)", idle_yields);
+    if (idle_yields != 0)
+        bench.count("yields without exactly one turn of the other task (not counted)", idle_yields);
 }
 
 void measure_baton(Bench& bench, std::string_view by, As who, size_t set) {
@@ -202,7 +222,8 @@ void measure_baton(Bench& bench, std::string_view by, As who, size_t set) {
                 uint64_t t = measure::begin();
                 round_trip();
                 uint64_t ticks = measure::end() - t;
-                uint64_t half = (ticks > bench.instrument.overhead ? ticks - bench.instrument.overhead : 0) / 2;
+                uint64_t half =
+                    (ticks > bench.instrument.overhead ? ticks - bench.instrument.overhead : 0) / 2;
                 cost.record(half);
                 return half;
             });
@@ -243,11 +264,16 @@ void body(Bench& bench, const Case& which) {
     measure_baton(bench, which["by"], who, which.number("set"));
 }
 
-uint64_t fewer(const Case& which) { return which.number("set") >= 1048576 ? 20 : which.number("set") >= 65536 ? 5 : 1; }
+uint64_t fewer(const Case& which) {
+    return which.number("set") >= 1048576 ? 20 : which.number("set") >= 65536 ? 5 : 1;
+}
 
 }  // namespace
 
 extern const Lab switch_lab;
-constinit const Lab switch_lab = {"switch", "What does changing the driver cost, and what does the next one find cold?", "nothing", cases, body, fewer};
+constinit const Lab switch_lab = {
+    "switch",  "What does changing the driver cost, and what does the next one find cold?",
+    "nothing", cases,
+    body,      fewer};
 
 }  // namespace doorbell::host

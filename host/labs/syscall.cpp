@@ -47,18 +47,22 @@ void body(Bench& bench, const Case& which) {
         return measure_cost(bench, [&] { clock_gettime(CLOCK_MONOTONIC, &t); });
     }
     if (which["call"] == "getppid") {
-        if (enter(SYS_getppid) != getppid()) throw Skip("getppid by the SYSCALL instruction gives another number than the library");
+        if (enter(SYS_getppid) != getppid())
+            throw Skip("getppid by the SYSCALL instruction gives another number than the library");
         return measure_cost(bench, [] { enter(SYS_getppid); });
     }
     // No table goes that far, and x32's bit is not in it.
     constexpr long unknown = 9999;
-    if (enter(unknown) != -ENOSYS) throw Skip("this kernel knows system call 9999 (or a filter answers in its place)");
+    if (enter(unknown) != -ENOSYS)
+        throw Skip("this kernel knows system call 9999 (or a filter answers in its place)");
     measure_cost(bench, [] { enter(unknown); });
 }
 
 }  // namespace
 
 extern const Lab syscall_lab;
-constinit const Lab syscall_lab = {"syscall", "What does the way into Linux and back cost, when nothing is done there?", "nothing", cases, body};
+constinit const Lab syscall_lab = {
+    "syscall", "What does the way into Linux and back cost, when nothing is done there?", "nothing",
+    cases, body};
 
 }  // namespace doorbell::host

@@ -1,6 +1,7 @@
-// What do 5,000 threads on one core do to the work, and what does a small pool? Tasks with a working set each
-// have the same 5,000 jobs to do in turns; a job walks its task's working set. With workers=threads each task
-// is a thread that gives the CPU up after each job; with workers=pool two threads take the jobs from a queue.
+// What do 5,000 threads on one core do to the work, and what does a small pool? Tasks with a
+// working set each have the same 5,000 jobs to do in turns; a job walks its task's working set.
+// With workers=threads each task is a thread that gives the CPU up after each job; with
+// workers=pool two threads take the jobs from a queue.
 #include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
@@ -18,10 +19,10 @@ namespace doorbell::host {
 namespace {
 
 constexpr Case cases[] = {
-    "workers=threads tasks=1",   "workers=threads tasks=10",   "workers=threads tasks=100",
-    "workers=threads tasks=1000", "workers=threads tasks=5000",
-    "workers=pool tasks=1",      "workers=pool tasks=10",      "workers=pool tasks=100",
-    "workers=pool tasks=1000",   "workers=pool tasks=5000",
+    "workers=threads tasks=1",    "workers=threads tasks=10",   "workers=threads tasks=100",
+    "workers=threads tasks=1000", "workers=threads tasks=5000", "workers=pool tasks=1",
+    "workers=pool tasks=10",      "workers=pool tasks=100",     "workers=pool tasks=1000",
+    "workers=pool tasks=5000",
 };
 
 constexpr uint64_t jobs = 5000;
@@ -74,7 +75,8 @@ class Threads {
     Threads(Round& round, size_t count) : round_(round), workers_(count) {
         pthread_attr_t attributes;
         pthread_attr_init(&attributes);
-        pthread_attr_setstacksize(&attributes, std::max<size_t>(static_cast<size_t>(PTHREAD_STACK_MIN), 16384));
+        pthread_attr_setstacksize(&attributes,
+                                  std::max<size_t>(static_cast<size_t>(PTHREAD_STACK_MIN), 16384));
         // They inherit the one CPU of the thread that makes them.
         for (size_t i = 0; i < count; ++i) {
             workers_[i] = {&round, i};
@@ -82,7 +84,8 @@ class Threads {
             if (int error = pthread_create(&thread, &attributes, work, &workers_[i]); error != 0) {
                 pthread_attr_destroy(&attributes);
                 join();
-                throw Skip("only " + std::to_string(i) + " threads could be had: " + std::strerror(error));
+                throw Skip("only " + std::to_string(i) +
+                           " threads could be had: " + std::strerror(error));
             }
             threads_.push_back(thread);
         }
@@ -138,7 +141,13 @@ uint64_t fewer(const Case&) { return 100; }
 }  // namespace
 
 extern const Lab thrash_lab;
-constinit const Lab thrash_lab = {"thrash", "What do 5,000 threads on one core do to the work, and what does a small pool?",
-                                  "5,000 threads within the user's limits", cases, body, fewer, true};
+constinit const Lab thrash_lab = {
+    "thrash",
+    "What do 5,000 threads on one core do to the work, and what does a small pool?",
+    "5,000 threads within the user's limits",
+    cases,
+    body,
+    fewer,
+    true};
 
 }  // namespace doorbell::host

@@ -1,6 +1,6 @@
-// When a deadline passes, how soon does a Linux program know? The deadline is an instant of CLOCK_MONOTONIC,
-// counted in ticks of the TSC from a reading of both clocks; `latency` runs from there to the first timestamp
-// of the code that now knows.
+// When a deadline passes, how soon does a Linux program know? The deadline is an instant of
+// CLOCK_MONOTONIC, counted in ticks of the TSC from a reading of both clocks; `latency` runs from
+// there to the first timestamp of the code that now knows.
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -15,9 +15,8 @@ namespace doorbell::host {
 namespace {
 
 constexpr Case cases[] = {
-    "source=nanosleep policy=other", "source=nanosleep policy=fifo",
-    "source=timerfd policy=other",   "source=timerfd policy=fifo",
-    "source=rdtsc policy=other",     "source=rdtsc policy=fifo",
+    "source=nanosleep policy=other", "source=nanosleep policy=fifo", "source=timerfd policy=other",
+    "source=timerfd policy=fifo",    "source=rdtsc policy=other",    "source=rdtsc policy=fifo",
     "source=vdso policy=other",      "source=vdso policy=fifo",
 };
 
@@ -26,7 +25,8 @@ constexpr uint64_t spacing_ns = 200'000;
 
 class Deadlines {
   public:
-    explicit Deadlines(Bench& bench) : bench_(bench), spacing_(bench.setting("spacing", spacing_ns)) {}
+    explicit Deadlines(Bench& bench)
+        : bench_(bench), spacing_(bench.setting("spacing", spacing_ns)) {}
     /// Sets the next one.
     void next() {
         Instant now = instant();
@@ -54,7 +54,8 @@ void measure_waits(Bench& bench, Wait&& wait) {
         latency.record(late);
         return late;
     });
-    if (early != 0) bench.count("known before the deadline (the clocks' difference), taken as 0", early);
+    if (early != 0)
+        bench.count("known before the deadline (the clocks' difference), taken as 0", early);
 }
 
 void body(Bench& bench, const Case& which) {
@@ -64,7 +65,8 @@ void body(Bench& bench, const Case& which) {
     if (source == "nanosleep") {
         measure_waits(bench, [](const Deadlines& deadline) {
             timespec at = timespec_of(deadline.ns);
-            while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, nullptr) != 0) {}
+            while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, nullptr) != 0) {
+            }
             return measure::end();
         });
     } else if (source == "timerfd") {
@@ -74,7 +76,8 @@ void body(Bench& bench, const Case& which) {
             itimerspec at{{}, timespec_of(deadline.ns)};
             timerfd_settime(*timer, TFD_TIMER_ABSTIME, &at, nullptr);
             uint64_t expirations;
-            if (read(*timer, &expirations, sizeof expirations) != sizeof expirations) skip_errno("reading a timerfd");
+            if (read(*timer, &expirations, sizeof expirations) != sizeof expirations)
+                skip_errno("reading a timerfd");
             return measure::end();
         });
     } else if (source == "rdtsc") {
@@ -86,7 +89,8 @@ void body(Bench& bench, const Case& which) {
         });
     } else {
         measure_waits(bench, [](const Deadlines& deadline) {
-            while (monotonic_ns() < deadline.ns) {}
+            while (monotonic_ns() < deadline.ns) {
+            }
             return measure::end();
         });
     }
@@ -95,7 +99,8 @@ void body(Bench& bench, const Case& which) {
 }  // namespace
 
 extern const Lab timer_lab;
-constinit const Lab timer_lab = {"timer", "When a deadline passes, how soon does a Linux program know?",
+constinit const Lab timer_lab = {"timer",
+                                 "When a deadline passes, how soon does a Linux program know?",
                                  "SCHED_FIFO: CAP_SYS_NICE", cases, body};
 
 }  // namespace doorbell::host

@@ -1,10 +1,10 @@
-// In the peers' guest only: a packet sent by the virtio card arrives at the e1000e card after the cable's fixed
-// time; how soon does the program have it? One task does both: it sends by UDP, then waits (host/packet.h says
-// what is measured).
+// In the peers' guest only: a packet sent by the virtio card arrives at the e1000e card after the
+// cable's fixed time; how soon does the program have it? One task does both: it sends by UDP, then
+// waits (host/packet.h says what is measured).
 //
-// While a task sleeps, another of policy SCHED_IDLE keeps the CPU busy: this is an interrupt of a busy CPU, as
-// in the image's wait=irq. (An emulated e1000e interrupts a halted CPU 128 us late: QEMU's clock jumps to the
-// card's throttle timer first.)
+// While a task sleeps, another of policy SCHED_IDLE keeps the CPU busy: this is an interrupt of a
+// busy CPU, as in the image's wait=irq. (An emulated e1000e interrupts a halted CPU 128 us late:
+// QEMU's clock jumps to the card's throttle timer first.)
 #include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,7 +21,7 @@ namespace doorbell::host {
 namespace {
 
 constexpr Case cases[] = {
-    "model=e1000e wait=block", "model=e1000e wait=epoll", "model=e1000e wait=busy-poll",
+    "model=e1000e wait=block", "model=e1000e wait=epoll",       "model=e1000e wait=busy-poll",
     "model=e1000e wait=spin",  "model=e1000e wait=packet-ring", "model=e1000e op=empty-poll",
 };
 
@@ -35,7 +35,8 @@ class Background {
         : partner_(As::thread, cpu, [this] {
               sched_param param{};
               sched_setscheduler(0, SCHED_IDLE, &param);
-              while (!stop_.load(std::memory_order_relaxed)) {}
+              while (!stop_.load(std::memory_order_relaxed)) {
+              }
           }) {}
     ~Background() {
         stop_ = true;
@@ -47,11 +48,14 @@ class Background {
     Partner partner_;
 };
 
-/// Both cards with addresses and neighbours, the e1000e in a namespace of its own, in which this thread is.
+/// Both cards with addresses and neighbours, the e1000e in a namespace of its own, in which this
+/// thread is.
 class Wire {
   public:
     Wire() : from_(link_of_driver("virtio_net")), to_(link_of_driver("e1000e")) {
-        if (from_.empty() || to_.empty()) throw Skip("this machine has not both a virtio_net and an e1000e card (the peers' guest has)");
+        if (from_.empty() || to_.empty())
+            throw Skip(
+                "this machine has not both a virtio_net and an e1000e card (the peers' guest has)");
         uint8_t from_mac[6], to_mac[6];
         mac_of(to_, to_mac);
         mac_of(from_, from_mac);
@@ -117,11 +121,13 @@ void body(Bench& bench, const Case& which) {
         send_packet(wire.socket, number);
         uint64_t returned = measure::end();
         lose_phase(bench);
-        if (!receiver->next(payload)) throw Skip("the packet did not arrive within " + std::to_string(patience_s) + " s");
+        if (!receiver->next(payload))
+            throw Skip("the packet did not arrive within " + std::to_string(patience_s) + " s");
         uint64_t known = measure::end();
         read_every_byte(payload.bytes, sizeof payload.bytes);
         uint64_t read = measure::end();
-        if (payload.number() != number) throw Skip("another packet arrived than the one that was sent");
+        if (payload.number() != number)
+            throw Skip("another packet arrived than the one that was sent");
         return series.record(called, returned, known, read);
     });
     if (*receiver->remark() != 0) bench.flag(receiver->remark());
@@ -130,7 +136,8 @@ void body(Bench& bench, const Case& which) {
 }  // namespace
 
 extern const Lab wire_lab;
-constinit const Lab wire_lab = {"nic", "A packet is sent; how soon does a Linux program know that it has come?",
-                                "a virtio_net and an e1000e card on one wire, and CAP_NET_ADMIN", cases, body};
+constinit const Lab wire_lab = {
+    "nic", "A packet is sent; how soon does a Linux program know that it has come?",
+    "a virtio_net and an e1000e card on one wire, and CAP_NET_ADMIN", cases, body};
 
 }  // namespace doorbell::host

@@ -1,5 +1,5 @@
-// Which counts belong to which sample: the edges (timestamps) that were passed last, and the samples' values, which
-// the image stores where the mailbox says.
+// Which counts belong to which sample: the edges (timestamps) that were passed last, and the
+// samples' values, which the image stores where the mailbox says.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -15,9 +15,13 @@ class Guest {
     /// `offset`: from a guest address to where its byte lies here.
     explicit Guest(uint64_t offset = 0) : offset_(offset) {}
     template <class T>
-    T& at(uint64_t address) const { return *reinterpret_cast<T*>(address + offset_); }
+    T& at(uint64_t address) const {
+        return *reinterpret_cast<T*>(address + offset_);
+    }
     uint64_t word(uint64_t address) const { return at<uint64_t>(address); }
-    uint64_t address_of(const void* here) const { return reinterpret_cast<uint64_t>(here) - offset_; }
+    uint64_t address_of(const void* here) const {
+        return reinterpret_cast<uint64_t>(here) - offset_;
+    }
 
   private:
     uint64_t offset_;
@@ -63,7 +67,8 @@ class Attribution {
     uint64_t count_ = 0;
     uint64_t low_ = 0, span_ = 0;
     wire::MailboxSeries series_[wire::Mailbox::max_series] = {};
-    uint64_t taken_[wire::Mailbox::max_series] = {};  ///< the edge that the series' last sample ended or began with
+    uint64_t taken_[wire::Mailbox::max_series] =
+        {};  ///< the edge that the series' last sample ended or began with
     wire::MailboxRow rows_[wire::Mailbox::max_series][wire::MailboxSeries::max_stages + 1] = {};
 };
 

@@ -5,12 +5,16 @@
 
 namespace doorbell::model {
 
-/// A set-associative memory of tags (lines or pages) with exact least-recently-used replacement: each set holds
-/// its tags in the order of their last use. Any number of sets.
+/// A set-associative memory of tags (lines or pages) with exact least-recently-used replacement:
+/// each set holds its tags in the order of their last use. Any number of sets.
 class LruSets {
   public:
     LruSets() = default;
-    LruSets(uint64_t sets, unsigned ways) : sets_(sets), mask_((sets & (sets - 1)) == 0 ? sets - 1 : 0), ways_(ways), tags_(sets * ways, none) {}
+    LruSets(uint64_t sets, unsigned ways)
+        : sets_(sets),
+          mask_((sets & (sets - 1)) == 0 ? sets - 1 : 0),
+          ways_(ways),
+          tags_(sets * ways, none) {}
 
     bool present() const { return ways_ != 0; }
     /// Uses `tag`: true where it was there, else it takes the place of the set's oldest.
@@ -42,14 +46,16 @@ class LruSets {
 
   private:
     static constexpr uint64_t none = ~0ull;
-    uint64_t* set_of(uint64_t tag) { return &tags_[(mask_ != 0 ? tag & mask_ : tag % sets_) * ways_]; }
+    uint64_t* set_of(uint64_t tag) {
+        return &tags_[(mask_ != 0 ? tag & mask_ : tag % sets_) * ways_];
+    }
     uint64_t sets_ = 1, mask_ = 0;
     unsigned ways_ = 0;
     std::vector<uint64_t> tags_;
 };
 
-/// Two-bit counters chosen by the branch's address and the last outcomes (gshare: McFarling, "Combining Branch
-/// Predictors", 1993). A new counter says "not taken".
+/// Two-bit counters chosen by the branch's address and the last outcomes (gshare: McFarling,
+/// "Combining Branch Predictors", 1993). A new counter says "not taken".
 class Predictor {
   public:
     Predictor() = default;

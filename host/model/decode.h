@@ -1,4 +1,5 @@
-// Just enough of the instruction format (SDM vol. 2A, "Instruction Format") to tell what the model counts.
+// Just enough of the instruction format (SDM vol. 2A, "Instruction Format") to tell what the model
+// counts.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -7,8 +8,19 @@
 namespace doorbell::model {
 
 enum class Kind : uint8_t {
-    plain, branch, port_read, port_write, software_interrupt, iretq, syscall, sysret, cr3_write, serializing,
-    fence, timestamp, marker,
+    plain,
+    branch,
+    port_read,
+    port_write,
+    software_interrupt,
+    iretq,
+    syscall,
+    sysret,
+    cr3_write,
+    serializing,
+    fence,
+    timestamp,
+    marker,
 };
 
 struct Decoded {
@@ -16,11 +28,13 @@ struct Decoded {
     int64_t displacement = 0;  ///< of a conditional branch, or the marker's
 };
 
-/// `bytes`: the whole instruction, 64-bit mode or not: only opcodes are looked at whose meaning is the same.
+/// `bytes`: the whole instruction, 64-bit mode or not: only opcodes are looked at whose meaning is
+/// the same.
 inline Decoded decode(const uint8_t* bytes, size_t size) {
     size_t at = 0;
     auto prefix = [](uint8_t b) {
-        return b == 0x66 || b == 0x67 || b == 0xF2 || b == 0xF3 || b == 0x2E || b == 0x36 || b == 0x3E || b == 0x26 || b == 0x64 || b == 0x65 || b == 0xF0;
+        return b == 0x66 || b == 0x67 || b == 0xF2 || b == 0xF3 || b == 0x2E || b == 0x36 ||
+               b == 0x3E || b == 0x26 || b == 0x64 || b == 0x65 || b == 0xF0;
     };
     while (at < size && prefix(bytes[at])) ++at;
     // REX; in 16- and 32-bit code 40..4F are INC and DEC, one byte long.
@@ -37,8 +51,10 @@ inline Decoded decode(const uint8_t* bytes, size_t size) {
     if (op != 0x0F) {
         if (op >= 0x70 && op <= 0x7F) return {Kind::branch, signed_at(at + 1, 1)};
         if (op >= 0xE0 && op <= 0xE3) return {Kind::branch, signed_at(at + 1, 1)};
-        if (op == 0xE4 || op == 0xE5 || op == 0xEC || op == 0xED || op == 0x6C || op == 0x6D) return {Kind::port_read};
-        if (op == 0xE6 || op == 0xE7 || op == 0xEE || op == 0xEF || op == 0x6E || op == 0x6F) return {Kind::port_write};
+        if (op == 0xE4 || op == 0xE5 || op == 0xEC || op == 0xED || op == 0x6C || op == 0x6D)
+            return {Kind::port_read};
+        if (op == 0xE6 || op == 0xE7 || op == 0xEE || op == 0xEF || op == 0x6E || op == 0x6F)
+            return {Kind::port_write};
         if (op == 0xCC || op == 0xCD) return {Kind::software_interrupt};
         if (op == 0xCF) return {Kind::iretq};
         return {};
@@ -47,33 +63,51 @@ inline Decoded decode(const uint8_t* bytes, size_t size) {
     uint8_t second = bytes[at + 1], modrm = at + 2 < size ? bytes[at + 2] : 0;
     unsigned reg = modrm >> 3 & 7;
     switch (second) {
-        case 0x05: return {Kind::syscall};
-        case 0x07: return {Kind::sysret};
+        case 0x05:
+            return {Kind::syscall};
+        case 0x07:
+            return {Kind::sysret};
         case 0x1F:
             if (size == 7 && at == 0 && modrm == 0x80) return {Kind::marker, signed_at(3, 4)};
             return {};
-        case 0x22: return {reg == 3 ? Kind::cr3_write : Kind::serializing};
-        case 0x31: return {at == 0 ? Kind::timestamp : Kind::plain};
-        case 0xAE: return {size == 3 && modrm == 0xE8 ? Kind::fence : Kind::plain};
-        // INVD, WBINVD; CPUID; WRMSR; MOV to a debug register (SDM vol. 3A, "Serializing Instructions").
-        case 0x08: case 0x09: case 0xA2: case 0x30: case 0x23: return {Kind::serializing};
-        case 0x00: return {reg == 2 || reg == 3 ? Kind::serializing : Kind::plain};  // LLDT, LTR
+        case 0x22:
+            return {reg == 3 ? Kind::cr3_write : Kind::serializing};
+        case 0x31:
+            return {at == 0 ? Kind::timestamp : Kind::plain};
+        case 0xAE:
+            return {size == 3 && modrm == 0xE8 ? Kind::fence : Kind::plain};
+        // INVD, WBINVD; CPUID; WRMSR; MOV to a debug register (SDM vol. 3A, "Serializing
+        // Instructions").
+        case 0x08:
+        case 0x09:
+        case 0xA2:
+        case 0x30:
+        case 0x23:
+            return {Kind::serializing};
+        case 0x00:
+            return {reg == 2 || reg == 3 ? Kind::serializing : Kind::plain};  // LLDT, LTR
         // LGDT, LIDT, INVLPG: memory forms only; SERIALIZE is 0F 01 E8.
-        case 0x01: return {(modrm < 0xC0 && (reg == 2 || reg == 3 || reg == 7)) || modrm == 0xE8 ? Kind::serializing : Kind::plain};
+        case 0x01:
+            return {(modrm < 0xC0 && (reg == 2 || reg == 3 || reg == 7)) || modrm == 0xE8
+                        ? Kind::serializing
+                        : Kind::plain};
         default:
             if (second >= 0x80 && second <= 0x8F) return {Kind::branch, signed_at(at + 2, 4)};
             return {};
     }
 }
 
-/// What follows RDTSC in begin() (firmware/measure/timestamp.h): shl $32,%rdx; or %rdx,%rax; mov %rax,REGISTER; lfence.
-/// In place of the register there may be (REGISTER), other than RSP, RBP, R12 and R13, whose forms are longer.
+/// What follows RDTSC in begin() (firmware/measure/timestamp.h): shl $32,%rdx; or %rdx,%rax; mov
+/// %rax,REGISTER; lfence. In place of the register there may be (REGISTER), other than RSP, RBP,
+/// R12 and R13, whose forms are longer.
 inline constexpr size_t begin_tail_bytes = 13;
 inline constexpr size_t begin_tail_starts[] = {0, 4, 7, 10};
 inline bool is_begin_tail(const uint8_t* b) {
-    static constexpr uint8_t head[] = {0x48, 0xC1, 0xE2, 0x20, 0x48, 0x09, 0xD0}, fence[] = {0x0F, 0xAE, 0xE8};
+    static constexpr uint8_t head[] = {0x48, 0xC1, 0xE2, 0x20, 0x48, 0x09, 0xD0},
+                             fence[] = {0x0F, 0xAE, 0xE8};
     return std::memcmp(b, head, sizeof head) == 0 && (b[7] & 0xFE) == 0x48 && b[8] == 0x89 &&
-           ((b[9] & 0xF8) == 0xC0 || (b[9] < 8 && b[9] != 4 && b[9] != 5)) && std::memcmp(b + 10, fence, 3) == 0;
+           ((b[9] & 0xF8) == 0xC0 || (b[9] < 8 && b[9] != 4 && b[9] != 5)) &&
+           std::memcmp(b + 10, fence, 3) == 0;
 }
 
 }  // namespace doorbell::model

@@ -15,14 +15,19 @@ struct Preset {
     Geometry geometry;
 };
 
-// Sizes as the makers' optimisation manuals give them. LLC: one core's slice where it is a victim of the others',
-// the whole where a core may use all of it.
+// Sizes as the makers' optimisation manuals give them. LLC: one core's slice where it is a victim
+// of the others', the whole where a core may use all of it.
 const Preset presets[] = {
-    {"skylake", {{32 * K, 8, 64}, {32 * K, 8, 64}, {256 * K, 4, 64}, {8 * M, 16, 64}, 64, 4, 4096, false}},
-    {"skylake-server", {{32 * K, 8, 64}, {32 * K, 8, 64}, {1 * M, 16, 64}, {1408 * K, 11, 64}, 64, 4, 4096, true}},
-    {"sapphire-rapids", {{32 * K, 8, 64}, {48 * K, 12, 64}, {2 * M, 16, 64}, {1920 * K, 15, 64}, 96, 96, 16384, true}},
-    {"zen2", {{32 * K, 8, 64}, {32 * K, 8, 64}, {512 * K, 8, 64}, {16 * M, 16, 64}, 64, 64, 8192, false}},
-    {"zen4", {{32 * K, 8, 64}, {32 * K, 8, 64}, {1 * M, 8, 64}, {32 * M, 16, 64}, 72, 72, 16384, false}},
+    {"skylake",
+     {{32 * K, 8, 64}, {32 * K, 8, 64}, {256 * K, 4, 64}, {8 * M, 16, 64}, 64, 4, 4096, false}},
+    {"skylake-server",
+     {{32 * K, 8, 64}, {32 * K, 8, 64}, {1 * M, 16, 64}, {1408 * K, 11, 64}, 64, 4, 4096, true}},
+    {"sapphire-rapids",
+     {{32 * K, 8, 64}, {48 * K, 12, 64}, {2 * M, 16, 64}, {1920 * K, 15, 64}, 96, 96, 16384, true}},
+    {"zen2",
+     {{32 * K, 8, 64}, {32 * K, 8, 64}, {512 * K, 8, 64}, {16 * M, 16, 64}, 64, 64, 8192, false}},
+    {"zen4",
+     {{32 * K, 8, 64}, {32 * K, 8, 64}, {1 * M, 8, 64}, {32 * M, 16, 64}, 72, 72, 16384, false}},
 };
 
 [[noreturn]] void fail(std::string_view part, const std::string& why) {
@@ -41,7 +46,10 @@ uint64_t number(std::string_view part, std::string_view text) {
     uint64_t n = 0;
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
     std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
-    uint64_t scale = unit.empty() ? 1 : unit == "K" || unit == "k" ? K : unit == "M" || unit == "m" ? M : 0;
+    uint64_t scale = unit.empty()                 ? 1
+                     : unit == "K" || unit == "k" ? K
+                     : unit == "M" || unit == "m" ? M
+                                                  : 0;
     if (error != std::errc{} || scale == 0 || n == 0 || n > 1024 * M / scale)
         fail(part, "\"" + std::string(text) + "\" is no size from 1 to 1024M, like 48K");
     return n * scale;
@@ -50,35 +58,46 @@ uint64_t number(std::string_view part, std::string_view text) {
 CacheShape cache(std::string_view part, std::string_view value) {
     if (value == "off") return {};
     std::string_view rest = value, size = next(rest, ':'), ways = next(rest, ':'), line = rest;
-    if (ways.empty() || line.empty()) fail(part, "a cache is SIZE:WAYS:LINE, like 32K:8:64, or off");
-    CacheShape shape{number(part, size), static_cast<unsigned>(number(part, ways)), static_cast<unsigned>(number(part, line))};
-    if ((shape.line & (shape.line - 1)) != 0 || shape.line < 16 || shape.line > 4096) fail(part, "a line is 16 to 4096 bytes, a power of two");
+    if (ways.empty() || line.empty())
+        fail(part, "a cache is SIZE:WAYS:LINE, like 32K:8:64, or off");
+    CacheShape shape{number(part, size), static_cast<unsigned>(number(part, ways)),
+                     static_cast<unsigned>(number(part, line))};
+    if ((shape.line & (shape.line - 1)) != 0 || shape.line < 16 || shape.line > 4096)
+        fail(part, "a line is 16 to 4096 bytes, a power of two");
     if (shape.ways > 256) fail(part, "at most 256 ways");
-    if (shape.bytes % (uint64_t{shape.ways} * shape.line) != 0) fail(part, "the size is no multiple of ways times line");
+    if (shape.bytes % (uint64_t{shape.ways} * shape.line) != 0)
+        fail(part, "the size is no multiple of ways times line");
     return shape;
 }
 
 void take(Geometry& g, std::string_view part) {
     std::string_view value = part, key = next(value, '=');
-    if (key == "l1i") g.l1i = cache(part, value);
-    else if (key == "l1d") g.l1d = cache(part, value);
-    else if (key == "l2") g.l2 = cache(part, value);
-    else if (key == "llc") g.llc = cache(part, value);
+    if (key == "l1i")
+        g.l1i = cache(part, value);
+    else if (key == "l1d")
+        g.l1d = cache(part, value);
+    else if (key == "l2")
+        g.l2 = cache(part, value);
+    else if (key == "llc")
+        g.llc = cache(part, value);
     else if (key == "dtlb") {
         std::string_view rest = value, entries = next(rest, ':');
         g.dtlb_entries = static_cast<unsigned>(number(part, entries));
         g.dtlb_ways = rest.empty() ? g.dtlb_entries : static_cast<unsigned>(number(part, rest));
-        if (g.dtlb_entries > 65536 || g.dtlb_ways > 256 || g.dtlb_entries % g.dtlb_ways != 0) fail(part, "a TLB is ENTRIES:WAYS, entries a multiple of ways, at most 256 ways");
+        if (g.dtlb_entries > 65536 || g.dtlb_ways > 256 || g.dtlb_entries % g.dtlb_ways != 0)
+            fail(part, "a TLB is ENTRIES:WAYS, entries a multiple of ways, at most 256 ways");
     } else if (key == "predictor") {
         g.predictor = number(part, value);
-        if ((g.predictor & (g.predictor - 1)) != 0 || g.predictor > 1 * M) fail(part, "a power of two, at most 1M");
+        if ((g.predictor & (g.predictor - 1)) != 0 || g.predictor > 1 * M)
+            fail(part, "a power of two, at most 1M");
     } else if (key == "device") {
         if (value != "llc" && value != "invalidate") fail(part, "device is llc or invalidate");
         g.device_to_llc = value == "llc";
     } else {
         std::string names = "on, host";
         for (const Preset& p : presets) names += std::string(", ") + p.name;
-        fail(part, "neither a preset (" + names + ") nor a part (l1i, l1d, l2, llc, dtlb, predictor, device)");
+        fail(part, "neither a preset (" + names +
+                       ") nor a part (l1i, l1d, l2, llc, dtlb, predictor, device)");
     }
 }
 
@@ -89,7 +108,13 @@ void put(std::string& text, const char* name, const CacheShape& shape) {
         return;
     }
     bool megabytes = shape.bytes % M == 0, kilobytes = shape.bytes % K == 0;
-    text += "=" + std::to_string(megabytes ? shape.bytes / M : kilobytes ? shape.bytes / K : shape.bytes) + (megabytes ? "M" : kilobytes ? "K" : "");
+    text += "=" +
+            std::to_string(megabytes   ? shape.bytes / M
+                           : kilobytes ? shape.bytes / K
+                                       : shape.bytes) +
+            (megabytes   ? "M"
+             : kilobytes ? "K"
+                         : "");
     text += ":" + std::to_string(shape.ways) + ":" + std::to_string(shape.line) + ",";
 }
 
@@ -101,7 +126,8 @@ std::string Geometry::text() const {
     put(text, "l1d", l1d);
     put(text, "l2", l2);
     put(text, "llc", llc);
-    text += "dtlb=" + std::to_string(dtlb_entries) + ":" + std::to_string(dtlb_ways) + ",predictor=" + std::to_string(predictor);
+    text += "dtlb=" + std::to_string(dtlb_entries) + ":" + std::to_string(dtlb_ways) +
+            ",predictor=" + std::to_string(predictor);
     return text + (device_to_llc ? ",device=llc" : ",device=invalidate");
 }
 
@@ -113,14 +139,18 @@ Geometry parse(std::string_view words) {
         const Preset* named = nullptr;
         for (const Preset& p : presets)
             if (part == p.name) named = &p;
-        if (first && named != nullptr) g = named->geometry;
-        else if (first && part == "host") g = of_this_host();
-        else if (!(first && part == "on")) take(g, part);
+        if (first && named != nullptr)
+            g = named->geometry;
+        else if (first && part == "host")
+            g = of_this_host();
+        else if (!(first && part == "on"))
+            take(g, part);
         first = false;
     }
     if (g.l1i.bytes == 0 || g.l1d.bytes == 0) fail(words, "l1i and l1d cannot be off");
     for (const CacheShape* c : {&g.l1d, &g.l2, &g.llc})
-        if (c->bytes != 0 && c->line != g.l1i.line) fail(g.text(), "all caches must have the same line");
+        if (c->bytes != 0 && c->line != g.l1i.line)
+            fail(g.text(), "all caches must have the same line");
     return g;
 }
 
@@ -137,7 +167,8 @@ Geometry of_this_host() {
     __cpuid(0, a, b, c, d);
     bool amd = c == 0x444D4163;  // "AuthenticAMD" ends in "cAMD"
     unsigned leaf = amd ? 0x8000001D : 4;
-    if (__get_cpuid_max(leaf & 0x80000000, nullptr) < leaf) throw std::invalid_argument("\"host\": CPUID does not tell of the caches here");
+    if (__get_cpuid_max(leaf & 0x80000000, nullptr) < leaf)
+        throw std::invalid_argument("\"host\": CPUID does not tell of the caches here");
     for (unsigned i = 0; i < 16; ++i) {
         __cpuid_count(leaf, i, a, b, c, d);
         unsigned type = a & 31, level = a >> 5 & 7;  // 1 data, 2 instructions, 3 unified
@@ -145,14 +176,16 @@ Geometry of_this_host() {
         CacheShape shape;
         shape.line = (b & 0xFFF) + 1;
         shape.ways = (b >> 22) + 1;
-        shape.bytes = uint64_t{shape.ways} * ((b >> 12 & 0x3FF) + 1) * shape.line * (uint64_t{c} + 1);
+        shape.bytes =
+            uint64_t{shape.ways} * ((b >> 12 & 0x3FF) + 1) * shape.line * (uint64_t{c} + 1);
         if (shape.ways > 256) continue;
         if (level == 1 && type == 1) g.l1d = shape;
         if (level == 1 && type == 2) g.l1i = shape;
         if (level == 2) g.l2 = shape;
         if (level == 3) g.llc = shape;
     }
-    if (g.l1i.bytes == 0 || g.l1d.bytes == 0) throw std::invalid_argument("\"host\": CPUID does not tell of the caches here");
+    if (g.l1i.bytes == 0 || g.l1d.bytes == 0)
+        throw std::invalid_argument("\"host\": CPUID does not tell of the caches here");
     return g;
 }
 

@@ -19,24 +19,27 @@ struct Geometry {
     CacheShape l1i, l1d, l2, llc;
     unsigned dtlb_entries = 0, dtlb_ways = 0;  ///< of 4 KiB pages
     uint64_t predictor = 0;                    ///< two-bit counters, a power of two
-    bool device_to_llc = false;  ///< what a device writes is placed in the LLC (Intel DDIO), else only invalidated
+    bool device_to_llc =
+        false;  ///< what a device writes is placed in the LLC (Intel DDIO), else only invalidated
     bool operator==(const Geometry&) const = default;
 
-    /// "l1i=32K:8:64,l1d=...,l2=...,llc=...,dtlb=64:4,predictor=4096,device=llc": what parse() reads.
+    /// "l1i=32K:8:64,l1d=...,l2=...,llc=...,dtlb=64:4,predictor=4096,device=llc": what parse()
+    /// reads.
     std::string text() const;
 };
 
-/// Reads "on" (the default preset), a preset's name, "host" (this host's caches, by CPUID), or any of these and
-/// then parts, each `cache=SIZE:WAYS:LINE` or `off`: "zen2,l2=256K:4:64". Parts alone change the default preset.
-/// Throws std::invalid_argument with a sentence: which part, and what would be right.
+/// Reads "on" (the default preset), a preset's name, "host" (this host's caches, by CPUID), or any
+/// of these and then parts, each `cache=SIZE:WAYS:LINE` or `off`: "zen2,l2=256K:4:64". Parts alone
+/// change the default preset. Throws std::invalid_argument with a sentence: which part, and what
+/// would be right.
 Geometry parse(std::string_view words);
 
 /// Names that parse() knows, the default first.
 std::vector<std::string> preset_names();
 
-/// Caches of the processor that this runs on: CPUID leaf 4 (SDM vol. 2A, CPUID, "Deterministic Cache Parameters")
-/// or AMD's Fn8000_001D, which has the same form. TLB and predictor are those of the default preset. Throws
-/// std::invalid_argument where CPUID does not say.
+/// Caches of the processor that this runs on: CPUID leaf 4 (SDM vol. 2A, CPUID, "Deterministic
+/// Cache Parameters") or AMD's Fn8000_001D, which has the same form. TLB and predictor are those of
+/// the default preset. Throws std::invalid_argument where CPUID does not say.
 Geometry of_this_host();
 
 }  // namespace doorbell::model

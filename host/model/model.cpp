@@ -7,7 +7,9 @@ namespace doorbell::model {
 using wire::ModelCount;
 
 namespace {
-LruSets sets_of(const CacheShape& shape) { return shape.bytes == 0 ? LruSets() : LruSets(shape.sets(), shape.ways); }
+LruSets sets_of(const CacheShape& shape) {
+    return shape.bytes == 0 ? LruSets() : LruSets(shape.sets(), shape.ways);
+}
 constexpr uint64_t bit(ModelCount c) { return 1ull << static_cast<unsigned>(c); }
 }  // namespace
 
@@ -22,7 +24,8 @@ Hierarchy::Hierarchy(const Geometry& g)
       predictor_(g.predictor) {}
 
 uint64_t Hierarchy::absent() const {
-    return (l2_.present() ? 0 : bit(ModelCount::l2_misses)) | (llc_.present() ? 0 : bit(ModelCount::llc_misses));
+    return (l2_.present() ? 0 : bit(ModelCount::l2_misses)) |
+           (llc_.present() ? 0 : bit(ModelCount::llc_misses));
 }
 
 void Hierarchy::below(uint64_t line) {
@@ -46,7 +49,8 @@ void Hierarchy::fetch_slowly(uint64_t line, bool two) {
 }
 
 void Hierarchy::data_slowly(uint64_t virtual_address, unsigned bytes, uint64_t line, bool two) {
-    for (uint64_t page = virtual_address >> page_shift; page <= (virtual_address + bytes - 1) >> page_shift; ++page) {
+    for (uint64_t page = virtual_address >> page_shift;
+         page <= (virtual_address + bytes - 1) >> page_shift; ++page) {
         if (page == last_page_) continue;
         last_page_ = page;
         if (!dtlb_.use(page)) ++(*tally_)[ModelCount::dtlb_misses];
@@ -70,13 +74,16 @@ void Hierarchy::forget() {
 
 void Hierarchy::device(uint64_t address, uint64_t bytes) {
     if (bytes == 0) return;
-    for (uint64_t line = address >> line_shift_; line <= (address + bytes - 1) >> line_shift_; ++line) {
+    for (uint64_t line = address >> line_shift_; line <= (address + bytes - 1) >> line_shift_;
+         ++line) {
         l1i_.drop(line);
         l1d_.drop(line);
         if (l2_.present()) l2_.drop(line);
         if (!llc_.present()) continue;
-        if (device_to_llc_) llc_.use(line);
-        else llc_.drop(line);
+        if (device_to_llc_)
+            llc_.use(line);
+        else
+            llc_.drop(line);
     }
     last_fetch_ = last_data_ = ~0ull;
 }

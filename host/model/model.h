@@ -8,8 +8,8 @@
 
 namespace doorbell::model {
 
-/// What QEMU adds to while it runs, and the model in its callbacks. Plain numbers: the address of each is
-/// handed to QEMU.
+/// What QEMU adds to while it runs, and the model in its callbacks. Plain numbers: the address of
+/// each is handed to QEMU.
 struct Tally {
     uint64_t counts[wire::model_counts] = {};
     uint64_t silent = 0;  ///< instructions of timestamps and markers
@@ -25,13 +25,14 @@ class Hierarchy {
     /// The tally that is added to; QEMU decides where it lies.
     void count_into(Tally* tally) { tally_ = tally; }
 
-    /// Instructions of one line are executed; `two`: an instruction that reaches into the next line.
+    /// Instructions of one line are executed; `two`: an instruction that reaches into the next
+    /// line.
     void fetch(uint64_t line, bool two) {
         if (line == last_fetch_ && !two) return;
         fetch_slowly(line, two);
     }
-    /// Data at physical address `address` is used, `bytes` of it. A use of two lines misses at most once; one of two
-    /// pages may miss both, each of which takes a walk.
+    /// Data at physical address `address` is used, `bytes` of it. A use of two lines misses at most
+    /// once; one of two pages may miss both, each of which takes a walk.
     void data(uint64_t virtual_address, uint64_t address, unsigned bytes) {
         uint64_t line = address >> line_shift_;
         bool two = (address + bytes - 1) >> line_shift_ != line;

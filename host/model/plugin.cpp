@@ -1,9 +1,11 @@
 // doorbell-model.so: the cache model as a plugin of QEMU's TCG, for QEMU 7.2 to 10.
 //
-//   qemu-system-x86_64 -plugin doorbell-model.so,l1d=32K:8:64,...      words as geometry.h reads them
+//   qemu-system-x86_64 -plugin doorbell-model.so,l1d=32K:8:64,...      words as geometry.h reads
+//   them
 //
-// Only one processor is modelled, and guest memory below Mailbox::ram_end is taken to be identity-mapped: asking
-// QEMU for every address's translation would cost more than the whole model.
+// Only one processor is modelled, and guest memory below Mailbox::ram_end is taken to be
+// identity-mapped: asking QEMU for every address's translation would cost more than the whole
+// model.
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -22,7 +24,8 @@
 
 extern "C" {
 [[gnu::visibility("default")]] int qemu_plugin_version = 1;
-[[gnu::visibility("default")]] int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* info, int argc, char** argv);
+[[gnu::visibility("default")]] int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* info,
+                                                       int argc, char** argv);
 }
 
 namespace doorbell::model {
@@ -35,9 +38,12 @@ using wire::ModelCount;
 int api = 1;
 /// QEMU reads qemu_plugin_version after it has loaded the file and before it calls anything in it.
 [[gnu::constructor]] void choose_version() {
-    if (qemu_plugin_register_vcpu_tb_exec_inline != nullptr) api = 1;
-    else if (qemu_plugin_register_vcpu_tb_exec_cond_cb != nullptr) api = 3;
-    else api = 2;
+    if (qemu_plugin_register_vcpu_tb_exec_inline != nullptr)
+        api = 1;
+    else if (qemu_plugin_register_vcpu_tb_exec_cond_cb != nullptr)
+        api = 3;
+    else
+        api = 2;
     qemu_plugin_version = api;
 }
 
@@ -46,7 +52,7 @@ struct Block {
     uint64_t address;
     uint64_t line;  ///< none: its first instruction is not modelled
     bool two;
-    bool gate;      ///< an interrupt's or exception's first instruction
+    bool gate;  ///< an interrupt's or exception's first instruction
 };
 constexpr uint64_t no_line = ~0ull;
 
@@ -54,8 +60,8 @@ struct Branch {
     uint64_t address, next, target;
 };
 
-/// Where pages lie that are not mapped at their own address. QEMU is asked once for each, since its answer takes
-/// longer than all else, until translations may have changed.
+/// Where pages lie that are not mapped at their own address. QEMU is asked once for each, since its
+/// answer takes longer than all else, until translations may have changed.
 class Translations {
   public:
     struct Page {
@@ -96,7 +102,7 @@ struct Model {
     uint64_t mailbox = 0;
     uint64_t ram_end = 0xC0000000;
     const Branch* pending = nullptr;
-    bool software = false;       ///< the last control transfer was INT n
+    bool software = false;  ///< the last control transfer was INT n
 
     // What callbacks are handed; kept for good, since translated code may be run again at any time.
     std::deque<Block> blocks;
@@ -106,14 +112,19 @@ struct Model {
 std::unique_ptr<Model> model;
 
 template <class T>
-T from_data(void* data) { return static_cast<T>(reinterpret_cast<uintptr_t>(data)); }
+T from_data(void* data) {
+    return static_cast<T>(reinterpret_cast<uintptr_t>(data));
+}
 void* to_data(uint64_t value) { return reinterpret_cast<void*>(value); }
 
 void count_inline(qemu_plugin_insn* insn, size_t offset) {
     if (api == 1)
-        qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, reinterpret_cast<char*>(&model->own_tally) + offset, 1);
+        qemu_plugin_register_vcpu_insn_exec_inline(
+            insn, QEMU_PLUGIN_INLINE_ADD_U64, reinterpret_cast<char*>(&model->own_tally) + offset,
+            1);
     else
-        qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, QEMU_PLUGIN_INLINE_ADD_U64, {model->board, offset}, 1);
+        qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, QEMU_PLUGIN_INLINE_ADD_U64,
+                                                            {model->board, offset}, 1);
 }
 void count_inline(qemu_plugin_insn* insn, ModelCount what) {
     count_inline(insn, offsetof(Tally, counts) + 8 * static_cast<size_t>(what));
@@ -127,8 +138,10 @@ void at_block(unsigned, void* data) {
     Model& m = *model;
     if (m.pending != nullptr) {
         // Anywhere else is an interrupt in between: nothing is known of the branch.
-        if (block.address == m.pending->target) m.hierarchy.branch(m.pending->address, true);
-        else if (block.address == m.pending->next) m.hierarchy.branch(m.pending->address, false);
+        if (block.address == m.pending->target)
+            m.hierarchy.branch(m.pending->address, true);
+        else if (block.address == m.pending->next)
+            m.hierarchy.branch(m.pending->address, false);
         m.pending = nullptr;
     }
     if (block.gate) [[unlikely]] {
@@ -137,7 +150,9 @@ void at_block(unsigned, void* data) {
     }
     if (block.line != no_line) m.hierarchy.fetch(block.line, block.two);
 }
-void at_line(unsigned, void* data) { model->hierarchy.fetch(from_data<uint64_t>(data) >> 1, from_data<uint64_t>(data) & 1); }
+void at_line(unsigned, void* data) {
+    model->hierarchy.fetch(from_data<uint64_t>(data) >> 1, from_data<uint64_t>(data) & 1);
+}
 void at_branch(unsigned, void* data) {
     ++(*model->tally)[ModelCount::branches];
     model->pending = static_cast<Branch*>(data);
@@ -171,11 +186,13 @@ void at_memory(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void*) {
             ++(*m.tally)[store ? ModelCount::mmio_writes : ModelCount::mmio_reads];
             return;
         }
-        physical = page.physical_page << Translations::page_shift | (address & ((1u << Translations::page_shift) - 1));
+        physical = page.physical_page << Translations::page_shift |
+                   (address & ((1u << Translations::page_shift) - 1));
     }
     ++(*m.tally)[store ? ModelCount::stores : ModelCount::loads];
     m.hierarchy.data(address, physical, 1u << qemu_plugin_mem_size_shift(info));
-    if (store && physical - m.attribution.low() < m.attribution.span()) m.attribution.stored(m.guest, physical);
+    if (store && physical - m.attribution.low() < m.attribution.span())
+        m.attribution.stored(m.guest, physical);
 }
 
 void command(MailboxCommand what) {
@@ -192,10 +209,18 @@ void command(MailboxCommand what) {
             box.model = 1;
             break;
         }
-        case MailboxCommand::begin: m.attribution.begin(box); break;
-        case MailboxCommand::end: m.attribution.end(m.guest); break;
-        case MailboxCommand::forget: m.hierarchy.forget(); break;
-        case MailboxCommand::device: m.hierarchy.device(box.device_start, box.device_bytes); break;
+        case MailboxCommand::begin:
+            m.attribution.begin(box);
+            break;
+        case MailboxCommand::end:
+            m.attribution.end(m.guest);
+            break;
+        case MailboxCommand::forget:
+            m.hierarchy.forget();
+            break;
+        case MailboxCommand::device:
+            m.hierarchy.device(box.device_start, box.device_bytes);
+            break;
     }
 }
 void at_marker(unsigned, void* data) {
@@ -213,21 +238,29 @@ struct Insn {
     Decoded decoded;
 
     explicit Insn(qemu_plugin_insn* i)
-        : insn(i), address(qemu_plugin_insn_vaddr(i)), size(qemu_plugin_insn_size(i)), host(static_cast<const uint8_t*>(qemu_plugin_insn_haddr(i))), bytes{} {
+        : insn(i),
+          address(qemu_plugin_insn_vaddr(i)),
+          size(qemu_plugin_insn_size(i)),
+          host(static_cast<const uint8_t*>(qemu_plugin_insn_haddr(i))),
+          bytes{} {
         size_t length = std::min(size, sizeof bytes);
         if (api >= 3) {
-            reinterpret_cast<size_t (*)(const qemu_plugin_insn*, void*, size_t)>(qemu_plugin_insn_data)(i, bytes, length);
+            reinterpret_cast<size_t (*)(const qemu_plugin_insn*, void*, size_t)>(
+                qemu_plugin_insn_data)(i, bytes, length);
         } else {
-            const void* data = reinterpret_cast<const void* (*)(const qemu_plugin_insn*)>(qemu_plugin_insn_data)(i);
+            const void* data = reinterpret_cast<const void* (*)(const qemu_plugin_insn*)>(
+                qemu_plugin_insn_data)(i);
             std::memcpy(bytes, data, length);
         }
         decoded = decode(bytes, size);
     }
 };
 
-/// A marker of ours: its displacement leads to a mailbox. (Compilers pad with the same NOP, displacement 0.)
+/// A marker of ours: its displacement leads to a mailbox. (Compilers pad with the same NOP,
+/// displacement 0.)
 bool is_marker(const Insn& i) {
-    if (i.decoded.kind != Kind::marker || i.host == nullptr || i.decoded.displacement < (1 << 20)) return false;
+    if (i.decoded.kind != Kind::marker || i.host == nullptr || i.decoded.displacement < (1 << 20))
+        return false;
     uint64_t box = static_cast<uint64_t>(i.decoded.displacement) & ~63ull;
     if (box > i.address + (64u << 20)) return false;
     Guest guest(reinterpret_cast<uint64_t>(i.host) - i.address);
@@ -256,7 +289,8 @@ bool take_timestamp(const Insn& i) {
     if (i.decoded.kind == Kind::timestamp) {
         // An RDTSC right behind a begin() is the measured code's own.
         if (model->silent.count(i.address - 3) != 0) return false;
-        // Guest memory is contiguous, so that the byte in front can be read, except in front of all.
+        // Guest memory is contiguous, so that the byte in front can be read, except in front of
+        // all.
         if (i.address < page || std::memcmp(i.host - 3, "\x0F\xAE\xE8", 3) != 0) return false;
         bool begins = is_begin_tail(i.host + 2);
         if (begins)
@@ -274,26 +308,42 @@ void instrument(const Insn& i) {
     count_inline(i.insn, ModelCount::instructions);
     switch (i.decoded.kind) {
         case Kind::branch:
-            model->branches.push_back({i.address, i.address + i.size, i.address + i.size + static_cast<uint64_t>(i.decoded.displacement)});
+            model->branches.push_back(
+                {i.address, i.address + i.size,
+                 i.address + i.size + static_cast<uint64_t>(i.decoded.displacement)});
             on_execution(i.insn, at_branch, &model->branches.back());
             break;
-        case Kind::port_read: count_inline(i.insn, ModelCount::port_reads); break;
-        case Kind::port_write: count_inline(i.insn, ModelCount::port_writes); break;
-        case Kind::software_interrupt: on_execution(i.insn, at_software_interrupt, nullptr); break;
+        case Kind::port_read:
+            count_inline(i.insn, ModelCount::port_reads);
+            break;
+        case Kind::port_write:
+            count_inline(i.insn, ModelCount::port_writes);
+            break;
+        case Kind::software_interrupt:
+            on_execution(i.insn, at_software_interrupt, nullptr);
+            break;
         case Kind::iretq:
             count_inline(i.insn, ModelCount::iretq);
             count_inline(i.insn, ModelCount::serializing);
             break;
-        case Kind::syscall: count_inline(i.insn, ModelCount::syscall); break;
-        case Kind::sysret: count_inline(i.insn, ModelCount::sysret); break;
+        case Kind::syscall:
+            count_inline(i.insn, ModelCount::syscall);
+            break;
+        case Kind::sysret:
+            count_inline(i.insn, ModelCount::sysret);
+            break;
         case Kind::cr3_write:
             on_execution(i.insn, at_cr3, nullptr);
             count_inline(i.insn, ModelCount::serializing);
             break;
-        case Kind::serializing: on_execution(i.insn, at_serializing, nullptr); break;
-        default: break;
+        case Kind::serializing:
+            on_execution(i.insn, at_serializing, nullptr);
+            break;
+        default:
+            break;
     }
-    qemu_plugin_register_vcpu_mem_cb(i.insn, at_memory, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, nullptr);
+    qemu_plugin_register_vcpu_mem_cb(i.insn, at_memory, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW,
+                                     nullptr);
 }
 
 void on_translation(qemu_plugin_id_t, qemu_plugin_tb* tb) {
@@ -304,13 +354,15 @@ void on_translation(qemu_plugin_id_t, qemu_plugin_tb* tb) {
     for (size_t n = 0; n < count; ++n) {
         Insn i(qemu_plugin_tb_get_insn(tb, n));
         // Memory is identity-mapped, so the physical address follows from where the byte lies.
-        uint64_t physical = m.mailbox != 0 && i.host != nullptr ? m.guest.address_of(i.host) : i.address;
+        uint64_t physical =
+            m.mailbox != 0 && i.host != nullptr ? m.guest.address_of(i.host) : i.address;
         if (n == 0) {
             m.blocks.push_back({i.address, no_line, false, is_gate(i.address)});
             on_execution(i.insn, at_block, &m.blocks.back());
         }
         if (is_marker(i)) {
-            on_execution(i.insn, at_marker, to_data(static_cast<uint64_t>(i.decoded.displacement) & 63));
+            on_execution(i.insn, at_marker,
+                         to_data(static_cast<uint64_t>(i.decoded.displacement) & 63));
             continue;
         }
         if (take_timestamp(i)) continue;
@@ -338,14 +390,22 @@ void on_vcpu(qemu_plugin_id_t, unsigned vcpu) {
 }
 
 int install(qemu_plugin_id_t id, const qemu_info_t* info, int argc, char** argv) {
-    if (std::string_view(info->target_name) != "x86_64") throw std::invalid_argument(std::string("it models x86_64, not ") + info->target_name);
-    if (!info->system_emulation) throw std::invalid_argument("it models a machine, not one program's emulation");
-    if (info->smp_vcpus > 1) throw std::invalid_argument("it models one processor, not " + std::to_string(info->smp_vcpus) + "; use -smp 1");
+    if (std::string_view(info->target_name) != "x86_64")
+        throw std::invalid_argument(std::string("it models x86_64, not ") + info->target_name);
+    if (!info->system_emulation)
+        throw std::invalid_argument("it models a machine, not one program's emulation");
+    if (info->smp_vcpus > 1)
+        throw std::invalid_argument("it models one processor, not " +
+                                    std::to_string(info->smp_vcpus) + "; use -smp 1");
     bool inlines = api == 1 ? qemu_plugin_register_vcpu_insn_exec_inline != nullptr
-                            : qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu != nullptr && qemu_plugin_scoreboard_new != nullptr;
-    if (info->version.min > api || info->version.cur < api || !inlines || qemu_plugin_insn_data == nullptr || qemu_plugin_register_vcpu_mem_cb == nullptr)
-        throw std::invalid_argument("this QEMU's plugin interface (versions " + std::to_string(info->version.min) + " to " +
-                                    std::to_string(info->version.cur) + ") is not one it knows; it needs QEMU 7.2 to 10 (1 to 4)");
+                            : qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu != nullptr &&
+                                  qemu_plugin_scoreboard_new != nullptr;
+    if (info->version.min > api || info->version.cur < api || !inlines ||
+        qemu_plugin_insn_data == nullptr || qemu_plugin_register_vcpu_mem_cb == nullptr)
+        throw std::invalid_argument("this QEMU's plugin interface (versions " +
+                                    std::to_string(info->version.min) + " to " +
+                                    std::to_string(info->version.cur) +
+                                    ") is not one it knows; it needs QEMU 7.2 to 10 (1 to 4)");
     std::string words;
     for (int i = 0; i < argc; ++i) {
         // QEMU turns a word alone into "word=on".

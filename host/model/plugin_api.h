@@ -1,6 +1,6 @@
-// The part of QEMU's TCG plugin interface that the model uses, declared here because no package carries the
-// header. Every function is weak: which of them a QEMU has tells its version of the interface (docs/devel/
-// tcg-plugins.rst of QEMU; measured with 7.2 and 10.0).
+// The part of QEMU's TCG plugin interface that the model uses, declared here because no package
+// carries the header. Every function is weak: which of them a QEMU has tells its version of the
+// interface (docs/devel/ tcg-plugins.rst of QEMU; measured with 7.2 and 10.0).
 //
 //   version 0, 1  QEMU up to 8.2: inline operations add to a plain address
 //   version 2     QEMU 9.0: inline operations need a scoreboard
@@ -34,14 +34,17 @@ enum qemu_plugin_op { QEMU_PLUGIN_INLINE_ADD_U64 };
 
 using qemu_plugin_tb_trans_t = void (*)(qemu_plugin_id_t, qemu_plugin_tb*);
 using qemu_plugin_exec_t = void (*)(unsigned vcpu, void* data);
-using qemu_plugin_mem_t = void (*)(unsigned vcpu, qemu_plugin_meminfo_t, uint64_t address, void* data);
+using qemu_plugin_mem_t = void (*)(unsigned vcpu, qemu_plugin_meminfo_t, uint64_t address,
+                                   void* data);
 using qemu_plugin_vcpu_t = void (*)(qemu_plugin_id_t, unsigned vcpu);
 
 #define WEAK [[gnu::weak]]
 WEAK void qemu_plugin_register_vcpu_init_cb(qemu_plugin_id_t, qemu_plugin_vcpu_t);
 WEAK void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t, qemu_plugin_tb_trans_t);
-WEAK void qemu_plugin_register_vcpu_insn_exec_cb(qemu_plugin_insn*, qemu_plugin_exec_t, qemu_plugin_cb_flags, void*);
-WEAK void qemu_plugin_register_vcpu_mem_cb(qemu_plugin_insn*, qemu_plugin_mem_t, qemu_plugin_cb_flags, qemu_plugin_mem_rw, void*);
+WEAK void qemu_plugin_register_vcpu_insn_exec_cb(qemu_plugin_insn*, qemu_plugin_exec_t,
+                                                 qemu_plugin_cb_flags, void*);
+WEAK void qemu_plugin_register_vcpu_mem_cb(qemu_plugin_insn*, qemu_plugin_mem_t,
+                                           qemu_plugin_cb_flags, qemu_plugin_mem_rw, void*);
 WEAK size_t qemu_plugin_tb_n_insns(const qemu_plugin_tb*);
 WEAK qemu_plugin_insn* qemu_plugin_tb_get_insn(const qemu_plugin_tb*, size_t);
 WEAK uint64_t qemu_plugin_insn_vaddr(const qemu_plugin_insn*);
@@ -57,9 +60,11 @@ WEAK void qemu_plugin_outs(const char*);
 WEAK void qemu_plugin_insn_data();
 // Version 1 and before.
 WEAK void qemu_plugin_register_vcpu_tb_exec_inline();
-WEAK void qemu_plugin_register_vcpu_insn_exec_inline(qemu_plugin_insn*, qemu_plugin_op, void* address, uint64_t add);
+WEAK void qemu_plugin_register_vcpu_insn_exec_inline(qemu_plugin_insn*, qemu_plugin_op,
+                                                     void* address, uint64_t add);
 // From version 2 on.
-WEAK void qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(qemu_plugin_insn*, qemu_plugin_op, qemu_plugin_u64, uint64_t add);
+WEAK void qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(qemu_plugin_insn*, qemu_plugin_op,
+                                                              qemu_plugin_u64, uint64_t add);
 WEAK qemu_plugin_scoreboard* qemu_plugin_scoreboard_new(size_t element_bytes);
 WEAK void* qemu_plugin_scoreboard_find(qemu_plugin_scoreboard*, unsigned vcpu);
 // From version 3 on.

@@ -1,5 +1,5 @@
-// doorbell-linux: the labs on Google Benchmark. Records go to standard output, Google Benchmark's own JSON to
-// the file that was named.
+// doorbell-linux: the labs on Google Benchmark. Records go to standard output, Google Benchmark's
+// own JSON to the file that was named.
 #include <benchmark/benchmark.h>
 
 #include <cstdio>
@@ -51,7 +51,9 @@ int run(const Words& words) {
             ->UseManualTime();
     }
     std::vector<std::string> arguments{"doorbell-linux"};
-    if (!words.benchmark_out.empty()) arguments.insert(arguments.end(), {"--benchmark_out=" + words.benchmark_out, "--benchmark_out_format=json"});
+    if (!words.benchmark_out.empty())
+        arguments.insert(arguments.end(),
+                         {"--benchmark_out=" + words.benchmark_out, "--benchmark_out_format=json"});
     std::vector<char*> argv;
     for (std::string& argument : arguments) argv.push_back(argument.data());
     int argc = static_cast<int>(argv.size());
@@ -71,7 +73,8 @@ int main(int argc, char** argv) {
             print_catalogue();
             return 0;
         }
-        if (words.request.raw && words.repetitions > 1) throw std::invalid_argument("--raw keeps the samples of one repetition only");
+        if (words.request.raw && words.repetitions > 1)
+            throw std::invalid_argument("--raw keeps the samples of one repetition only");
         return run(words);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "doorbell-linux: %s\n", error.what());

@@ -12,7 +12,8 @@ class PerfWindow : public Window {
     void open() override { group_.start(); }
     void close() override {
         std::vector<PerfCount> more = group_.stop();
-        if (counts_.empty()) counts_ = std::move(more);
+        if (counts_.empty())
+            counts_ = std::move(more);
         else
             for (size_t i = 0; i < counts_.size(); ++i)
                 if (counts_[i].value && more[i].value) *counts_[i].value += *more[i].value;
@@ -37,8 +38,10 @@ class PcmLoop : public Loop, public Window {
     void close() override { rows_.push_back(window_->result()); }
 
     uint64_t samples() const { return samples_; }
-    /// The sum over the windows of what the cell says, times `unit`; nothing where one says nothing.
-    std::optional<uint64_t> sum(const std::function<bool(const std::string& group)>& in, const std::string& column, double unit) const {
+    /// The sum over the windows of what the cell says, times `unit`; nothing where one says
+    /// nothing.
+    std::optional<uint64_t> sum(const std::function<bool(const std::string& group)>& in,
+                                const std::string& column, double unit) const {
         std::optional<double> sum;
         for (const PcmCsv& csv : rows_)
             for (const auto& [group, name] : csv.columns()) {
@@ -59,7 +62,8 @@ class PcmLoop : public Loop, public Window {
     std::vector<PcmCsv> rows_;
 };
 
-// Architectural events (SDM vol. 3B, table 20-1), with the enable bits of IA32_PERFEVTSELx for user and kernel mode.
+// Architectural events (SDM vol. 3B, table 20-1), with the enable bits of IA32_PERFEVTSELx for user
+// and kernel mode.
 struct CoreEvent {
     const char* name;
     const char* event;
@@ -92,13 +96,19 @@ CounterSources look_for_counters(Counting wanted, const std::filesystem::path& r
             there += (there.empty() ? "" : ", ") + c.name;
             continue;
         }
-        auto same = std::find_if(absent.begin(), absent.end(), [&](const auto& a) { return a.first == c.absent; });
-        if (same == absent.end()) absent.emplace_back(c.absent, c.name);
-        else same->second += ", " + c.name;
+        auto same = std::find_if(absent.begin(), absent.end(),
+                                 [&](const auto& a) { return a.first == c.absent; });
+        if (same == absent.end())
+            absent.emplace_back(c.absent, c.name);
+        else
+            same->second += ", " + c.name;
     }
     sources.perf = !there.empty();
-    if (sources.perf) sources.because = "perf events of the measured thread, in a pass of their own: " + there;
-    for (const auto& [reason, names] : absent) sources.because += (sources.because.empty() ? "absent: " : "; absent: ") + names + " (" + reason + ")";
+    if (sources.perf)
+        sources.because = "perf events of the measured thread, in a pass of their own: " + there;
+    for (const auto& [reason, names] : absent)
+        sources.because +=
+            (sources.because.empty() ? "absent: " : "; absent: ") + names + " (" + reason + ")";
     if (wanted == Counting::all) {
         PcmState pcm = look_for_pcm(root);
         if (pcm.usable) sources.pcm = pcm;
@@ -128,7 +138,9 @@ CaseCounts count_by_pcm(const Pass& pass, const PcmState& pcm, int cpu, uint64_t
     PcmLoop system(system_totals(pcm), tsc_hz);
     pass(1, system, system);
     // Gigabytes and millions, of another pass: brought to as many samples as the core's.
-    double scale = system.samples() == 0 ? 0 : static_cast<double>(core.samples()) / static_cast<double>(system.samples());
+    double scale = system.samples() == 0 ? 0
+                                         : static_cast<double>(core.samples()) /
+                                               static_cast<double>(system.samples());
     auto whole = [](const std::string& group) { return group == "System"; };
     add(counts, "system_memory_read_bytes", system.sum(whole, "READ", 1e9 * scale));
     add(counts, "system_memory_written_bytes", system.sum(whole, "WRITE", 1e9 * scale));

@@ -1,5 +1,6 @@
-// Counters around the samples of a case, in passes of their own: what counting costs is in no latency. perf events
-// count the measured thread; Intel PCM, where asked for, its core and the system's memory.
+// Counters around the samples of a case, in passes of their own: what counting costs is in no
+// latency. perf events count the measured thread; Intel PCM, where asked for, its core and the
+// system's memory.
 #pragma once
 #include <filesystem>
 #include <functional>
@@ -35,11 +36,13 @@ struct CaseCounts {
 /// Takes one more pass of a case: with that loop, and that window around the samples that count.
 using Pass = std::function<void(uint64_t samples, Loop& loop, Window& window)>;
 
-/// At most `samples` samples with perf events; `threads`: also those of the threads and processes that it makes.
+/// At most `samples` samples with perf events; `threads`: also those of the threads and processes
+/// that it makes.
 CaseCounts count_by_perf(const Pass& pass, uint64_t samples, bool threads);
 
-/// What PCM's programs count while the case runs again and again, for one second each. Only whole samples within the
-/// window are among the samples, whatever else runs on the core is among the counts. Throws std::runtime_error.
+/// What PCM's programs count while the case runs again and again, for one second each. Only whole
+/// samples within the window are among the samples, whatever else runs on the core is among the
+/// counts. Throws std::runtime_error.
 CaseCounts count_by_pcm(const Pass& pass, const PcmState& pcm, int cpu, uint64_t tsc_hz);
 
 }  // namespace doorbell::host

@@ -1,5 +1,5 @@
-// doorbell-guest: the labs in one static program, for a guest that has no libraries. The loops count for
-// themselves; labs, series and records are the same as in doorbell-linux.
+// doorbell-guest: the labs in one static program, for a guest that has no libraries. The loops
+// count for themselves; labs, series and records are the same as in doorbell-linux.
 #include <cstdio>
 #include <stdexcept>
 

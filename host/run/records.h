@@ -7,8 +7,10 @@
 
 namespace doorbell::host {
 
-/// Sends the case's series with their histograms, counters and raw samples; `id` counts series of the run.
-void emit_case(wire::Sender& sender, uint64_t& id, const Lab& lab, const Case& which, const Bench& bench);
+/// Sends the case's series with their histograms, counters and raw samples; `id` counts series of
+/// the run.
+void emit_case(wire::Sender& sender, uint64_t& id, const Lab& lab, const Case& which,
+               const Bench& bench);
 /// What was counted around that series' case.
 void emit_counts(wire::Sender& sender, uint64_t id, const CaseCounts& counted);
 void emit_skip(wire::Sender& sender, const Lab& lab, const Case& which, const std::string& reason);

@@ -39,18 +39,24 @@ void forget_scheduling(int cpu) {
 
 }  // namespace
 
-Session::Session(const Words& words, const char* program) : words_(words), sender_(write_line, nullptr) {
+Session::Session(const Words& words, const char* program)
+    : words_(words), sender_(write_line, nullptr) {
     // Page faults belong to the warm-up; without the right to lock memory they may come later too.
     (void)mlockall(MCL_CURRENT);
     pin(words.request.cpus[0]);
     instrument_ = observe(words.request.cpus[0]);
     counters_ = look_for_counters(words.counting, words.root);
-    sender_.begin(wire::kind::hello).member("wire", wire::wire_name).member("image", program).member("command_line", "");
+    sender_.begin(wire::kind::hello)
+        .member("wire", wire::wire_name)
+        .member("image", program)
+        .member("command_line", "");
     sender_.send();
     emit_machine(sender_, instrument_);
     emit_instrument(sender_, instrument_, counters_.name(), counters_.because);
     wire::Json& plan = sender_.begin(wire::kind::plan);
-    plan.member("cases", words.cases.size()).member("samples", words.request.samples).member("seed", words.request.seed);
+    plan.member("cases", words.cases.size())
+        .member("samples", words.request.samples)
+        .member("seed", words.request.seed);
     sender_.send();
 }
 
@@ -62,7 +68,9 @@ uint64_t Session::samples_of(const Chosen& chosen) const {
 std::string Session::run(const Chosen& chosen, Loop& loop) {
     if (bench_ == nullptr) {
         skip_.clear();
-        sender_.begin(wire::kind::begin).member("lab", chosen.lab->name).member("case", chosen.which->text());
+        sender_.begin(wire::kind::begin)
+            .member("lab", chosen.lab->name)
+            .member("case", chosen.which->text());
         sender_.send();
         drain();
         bench_ = std::make_unique<Bench>(instrument_, words_.request, samples_of(chosen), &loop);
@@ -84,8 +92,10 @@ std::string Session::run(const Chosen& chosen, Loop& loop) {
 void Session::close(const Chosen& chosen) {
     if (bench_ == nullptr) return;
     uint64_t first = next_id_;
-    if (skip_.empty()) emit_case(sender_, next_id_, *chosen.lab, *chosen.which, *bench_);
-    else emit_skip(sender_, *chosen.lab, *chosen.which, skip_);
+    if (skip_.empty())
+        emit_case(sender_, next_id_, *chosen.lab, *chosen.which, *bench_);
+    else
+        emit_skip(sender_, *chosen.lab, *chosen.which, skip_);
     bench_.reset();
     drain();
     if (next_id_ != first) count(chosen, first);
@@ -108,16 +118,23 @@ void Session::count(const Chosen& chosen, uint64_t id) {
         } catch (const std::exception& error) {
             trouble = error.what();
         }
-        std::string flag = "no counters of " + std::string(chosen.lab->name) + " " + std::string(chosen.which->text()) + ": " + trouble;
+        std::string flag = "no counters of " + std::string(chosen.lab->name) + " " +
+                           std::string(chosen.which->text()) + ": " + trouble;
         sender_.begin(wire::kind::flag).member("text", std::string_view(flag));
         sender_.send();
         return false;
     };
     constexpr uint64_t most_samples = 256;
     if (counters_.perf)
-        attempt([&] { return count_by_perf(pass, std::min(samples_of(chosen), most_samples), chosen.lab->count_threads); });
+        attempt([&] {
+            return count_by_perf(pass, std::min(samples_of(chosen), most_samples),
+                                 chosen.lab->count_threads);
+        });
     // What PCM refuses once, it refuses for every case.
-    if (counters_.pcm && !attempt([&] { return count_by_pcm(pass, *counters_.pcm, words_.request.cpus[0], instrument_.tsc_hz); })) counters_.pcm.reset();
+    if (counters_.pcm && !attempt([&] {
+            return count_by_pcm(pass, *counters_.pcm, words_.request.cpus[0], instrument_.tsc_hz);
+        }))
+        counters_.pcm.reset();
     drain();
 }
 

@@ -18,7 +18,8 @@ class Session {
 
     /// One repetition of a case; the first one begins it. Returns "" or why it is skipped.
     std::string run(const Chosen& chosen, Loop& loop);
-    /// The case's last repetition is over: sends its series, or the skip, then what is counted in passes of its own.
+    /// The case's last repetition is over: sends its series, or the skip, then what is counted in
+    /// passes of its own.
     void close(const Chosen& chosen);
 
     /// Sends the end record.

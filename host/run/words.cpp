@@ -13,7 +13,8 @@ namespace {
 uint64_t number(const std::string& option, const std::string& text) {
     uint64_t value = 0;
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size()) throw std::invalid_argument(option + ": \"" + text + "\" is no number");
+    if (error != std::errc() || end != text.data() + text.size())
+        throw std::invalid_argument(option + ": \"" + text + "\" is no number");
     return value;
 }
 
@@ -52,7 +53,8 @@ bool matches(const Case& which, std::string_view keys) {
         size_t comma = keys.find(',');
         std::string_view word = keys.substr(0, comma);
         size_t equals = word.find('=');
-        if (equals == word.npos || which[word.substr(0, equals)] != word.substr(equals + 1)) return false;
+        if (equals == word.npos || which[word.substr(0, equals)] != word.substr(equals + 1))
+            return false;
         keys = comma == keys.npos ? std::string_view{} : keys.substr(comma + 1);
     }
     return true;
@@ -67,7 +69,8 @@ void choose(Words& words, const std::string& word) {
         size_t before = words.cases.size();
         for (const Case& which : lab->cases)
             if (matches(which, keys)) words.cases.push_back({lab, &which});
-        if (words.cases.size() == before) throw std::invalid_argument("no case of lab " + name + " has " + keys);
+        if (words.cases.size() == before)
+            throw std::invalid_argument("no case of lab " + name + " has " + keys);
         return;
     }
     throw std::invalid_argument("no lab is called \"" + name + "\"");
@@ -84,22 +87,35 @@ Words read_words(int argc, char** argv) {
             if (++i == argc) throw std::invalid_argument(word + " needs a value");
             return std::string(argv[i]);
         };
-        if (word == "--samples") words.request.samples = number(word, value());
-        else if (word == "--warm-up") words.request.warm_up = number(word, value());
-        else if (word == "--seed") words.request.seed = number(word, value());
-        else if (word == "--repetitions") words.repetitions = number(word, value());
-        else if (word == "--raw") words.request.raw = true;
-        else if (word == "--cpus") words.request.cpus = cpu_list(value());
-        else if (word == "--benchmark-out") words.benchmark_out = value();
-        else if (word == "--counters") words.counting = counting(value());
-        else if (word == "--root") words.root = value();
-        else if (word == "--list") words.list = true;
+        if (word == "--samples")
+            words.request.samples = number(word, value());
+        else if (word == "--warm-up")
+            words.request.warm_up = number(word, value());
+        else if (word == "--seed")
+            words.request.seed = number(word, value());
+        else if (word == "--repetitions")
+            words.repetitions = number(word, value());
+        else if (word == "--raw")
+            words.request.raw = true;
+        else if (word == "--cpus")
+            words.request.cpus = cpu_list(value());
+        else if (word == "--benchmark-out")
+            words.benchmark_out = value();
+        else if (word == "--counters")
+            words.counting = counting(value());
+        else if (word == "--root")
+            words.root = value();
+        else if (word == "--list")
+            words.list = true;
         else if (word == "--set") {
             std::string pair = value();
             size_t equals = pair.find('=');
-            if (equals == pair.npos) throw std::invalid_argument("--set: \"" + pair + "\" is no KEY=VALUE");
-            words.request.settings.emplace_back(pair.substr(0, equals), number("--set", pair.substr(equals + 1)));
-        } else if (word.starts_with("-")) throw std::invalid_argument("no option is called \"" + word + "\"");
+            if (equals == pair.npos)
+                throw std::invalid_argument("--set: \"" + pair + "\" is no KEY=VALUE");
+            words.request.settings.emplace_back(pair.substr(0, equals),
+                                                number("--set", pair.substr(equals + 1)));
+        } else if (word.starts_with("-"))
+            throw std::invalid_argument("no option is called \"" + word + "\"");
         else {
             choose(words, word);
             any = true;
@@ -109,7 +125,8 @@ Words read_words(int argc, char** argv) {
         for (const Lab* lab : catalogue())
             for (const Case& which : lab->cases) words.cases.push_back({lab, &which});
     if (words.request.cpus.empty()) words.request.cpus = allowed_cpus();
-    if (words.request.samples == 0 || words.repetitions == 0) throw std::invalid_argument("at least one sample and one repetition");
+    if (words.request.samples == 0 || words.repetitions == 0)
+        throw std::invalid_argument("at least one sample and one repetition");
     return words;
 }
 
@@ -118,7 +135,8 @@ void print_catalogue() {
     const char* comma = "";
     for (const Lab* lab : catalogue()) {
         // The tables' texts hold neither quotes nor backslashes.
-        std::printf("%s{\"lab\":\"%s\",\"question\":\"%s\",\"needs\":\"%s\",\"cases\":[", comma, lab->name, lab->question, lab->needs);
+        std::printf("%s{\"lab\":\"%s\",\"question\":\"%s\",\"needs\":\"%s\",\"cases\":[", comma,
+                    lab->name, lab->question, lab->needs);
         comma = "";
         for (const Case& which : lab->cases) {
             std::printf("%s\"%s\"", comma, std::string(which.text()).c_str());

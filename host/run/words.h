@@ -1,5 +1,5 @@
-// The words of the Linux programs' command line. The harness checks the user's words; what is wrong here is
-// refused all the same.
+// The words of the Linux programs' command line. The harness checks the user's words; what is wrong
+// here is refused all the same.
 #pragma once
 #include <string>
 #include <vector>
@@ -19,10 +19,11 @@ struct Chosen {
 struct Words {
     Request request;
     uint64_t repetitions = 1;
-    std::string benchmark_out;   ///< Google Benchmark's own JSON; "" for none
+    std::string benchmark_out;  ///< Google Benchmark's own JSON; "" for none
     Counting counting = Counting::off;
-    std::filesystem::path root = "/";  ///< where PCM and what it needs are looked for; another one in tests
-    bool list = false;           ///< only say what labs there are, as JSON
+    std::filesystem::path root =
+        "/";            ///< where PCM and what it needs are looked for; another one in tests
+    bool list = false;  ///< only say what labs there are, as JSON
     std::vector<Chosen> cases;
 };
 

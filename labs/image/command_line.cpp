@@ -91,7 +91,8 @@ void CommandLine::take_lab(std::string_view word, std::string_view value) {
     this->wanted[wanted_count++] = wanted;
 }
 
-void CommandLine::take_setting(std::string_view word, std::string_view name, std::string_view value) {
+void CommandLine::take_setting(std::string_view word, std::string_view name,
+                               std::string_view value) {
     auto n = number(value);
     if (!n) return complain(word, "not a decimal number");
     bool known = false, inside = false;
@@ -132,7 +133,10 @@ void CommandLine::take(std::string_view word) {
         leave = static_cast<Leave>(name->value);
     } else if (key == "fault") {
         const Name* name = named(faults, value);
-        if (name == nullptr) return complain(word, "fault: early, lab, double, triple, hang, stack, write-code, run-data or null");
+        if (name == nullptr)
+            return complain(
+                word,
+                "fault: early, lab, double, triple, hang, stack, write-code, run-data or null");
         fault = static_cast<Fault>(name->value);
     } else {
         complain(word, "no such word");

@@ -12,9 +12,21 @@ namespace doorbell::labs {
 enum class Leave : uint8_t { halt, debug_exit, power_off, reset };
 
 /// A failure on purpose, to test panic, page permissions and watchdog.
-enum class Fault : uint8_t { none, early, lab, double_fault, triple_fault, hang, stack, write_code, run_data, null };
+enum class Fault : uint8_t {
+    none,
+    early,
+    lab,
+    double_fault,
+    triple_fault,
+    hang,
+    stack,
+    write_code,
+    run_data,
+    null
+};
 
-/// A lab that was asked for, with the keys that choose its cases ("wait=irq,source=lapic"; "" for all).
+/// A lab that was asked for, with the keys that choose its cases ("wait=irq,source=lapic"; "" for
+/// all).
 struct Wanted {
     const Lab* lab = nullptr;
     std::string_view keys;
@@ -40,7 +52,8 @@ struct CommandLine {
     Problem problems[8];
     unsigned problem_count = 0;
 
-    /// Whether the i-th wanted lab is to run this case: it takes it, and no earlier word for the same lab does.
+    /// Whether the i-th wanted lab is to run this case: it takes it, and no earlier word for the
+    /// same lab does.
     bool runs(unsigned i, const Case& which) const;
     /// Whether a later word asks for the i-th wanted lab again.
     bool comes_again(unsigned i) const;

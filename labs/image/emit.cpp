@@ -29,9 +29,14 @@ void emit_bins(wire::Sender& sender, uint64_t id, const char* part, const Histog
         if (bin == Histogram::bins) return;
         Json& json = sender.begin(wire::kind::histogram);
         json.member("of", id).member("part", part);
-        json.member("min", h.min()).member("max", h.max()).member("sum", h.sum()).key("bins").array();
+        json.member("min", h.min())
+            .member("max", h.max())
+            .member("sum", h.sum())
+            .key("bins")
+            .array();
         for (; bin < Histogram::bins && json.room() > spare_room; ++bin)
-            if (h.at(bin) != 0) json.array().value(Histogram::lowest_of(bin)).value(h.at(bin)).end();
+            if (h.at(bin) != 0)
+                json.array().value(Histogram::lowest_of(bin)).value(h.at(bin)).end();
         json.end();
         sender.send();
     }
@@ -52,10 +57,13 @@ void emit_raw(wire::Sender& sender, uint64_t id, std::span<const uint64_t> value
 void emit_machine(wire::Sender& sender, const platform::Machine& m, const char* boot_protocol) {
     const cpu::Features& f = m.features;
     Json& j = sender.begin(wire::kind::machine);
-    j.member("cpu", f.brand).member("vendor", f.vendor).member("family", f.family).member("model", f.model);
+    j.member("cpu", f.brand)
+        .member("vendor", f.vendor)
+        .member("family", f.family)
+        .member("model", f.model);
     j.member("stepping", f.stepping).member("hypervisor", f.hypervisor);
-    // IA32_BIOS_SIGN_ID is read on Intel bare metal only, after CPUID has loaded it (SDM vol. 3A, "Microcode
-    // Update Signature"); AMD's PATCH_LEVEL has the same number.
+    // IA32_BIOS_SIGN_ID is read on Intel bare metal only, after CPUID has loaded it (SDM vol. 3A,
+    // "Microcode Update Signature"); AMD's PATCH_LEVEL has the same number.
     uint64_t update = 0;
     if (!f.hypervisor_present && (f.intel() || f.amd())) {
         cpu::FaultGuard guard;
@@ -65,19 +73,28 @@ void emit_machine(wire::Sender& sender, const platform::Machine& m, const char* 
         if (f.intel()) update >>= 32;
         if (guard.faulted()) update = 0;
     }
-    if (update == 0) j.key("microcode").null();
-    else j.key("microcode").hex(update & 0xFFFFFFFF);
-    j.member("tsc_hz", m.tsc.hz).member("tsc_source", m.tsc.source).member("tsc_invariant", f.invariant_tsc);
+    if (update == 0)
+        j.key("microcode").null();
+    else
+        j.key("microcode").hex(update & 0xFFFFFFFF);
+    j.member("tsc_hz", m.tsc.hz)
+        .member("tsc_source", m.tsc.source)
+        .member("tsc_invariant", f.invariant_tsc);
     if (m.tsc.check_source != nullptr)
         j.member("tsc_check_source", m.tsc.check_source).member("tsc_check_ppm", m.tsc.check_ppm);
     else
         j.key("tsc_check_source").null();
-    j.member("apic", m.apic->x2() ? "x2apic" : "xapic").member("lapic_hz", m.apic_rate.hz(m.tsc.hz));
-    j.member("acpi", !m.acpi_absent.has_value()).member("memory_bytes", m.memory_bytes).member("boot", boot_protocol);
+    j.member("apic", m.apic->x2() ? "x2apic" : "xapic")
+        .member("lapic_hz", m.apic_rate.hz(m.tsc.hz));
+    j.member("acpi", !m.acpi_absent.has_value())
+        .member("memory_bytes", m.memory_bytes)
+        .member("boot", boot_protocol);
     j.member("lfence", m.lfence);
     j.member("cpus", m.acpi.cpus.size()).member("io_apics", m.io_apics.size());
-    if (m.hpet) j.member("hpet_period_fs", m.hpet->period_fs());
-    else put_error(j, "hpet_absent", m.hpet.absent);
+    if (m.hpet)
+        j.member("hpet_period_fs", m.hpet->period_fs());
+    else
+        put_error(j, "hpet_absent", m.hpet.absent);
     if (!m.pit) put_error(j, "pit_absent", m.pit.absent);
     if (!m.pm_timer) put_error(j, "pm_timer_absent", m.pm_timer.absent);
     if (m.acpi_absent) put_error(j, "acpi_absent", *m.acpi_absent);
@@ -94,7 +111,8 @@ void emit_machine(wire::Sender& sender, const platform::Machine& m, const char* 
     sender.send();
 }
 
-void emit_instrument(wire::Sender& sender, const measure::Instrument& in, const measure::Counters& counters) {
+void emit_instrument(wire::Sender& sender, const measure::Instrument& in,
+                     const measure::Counters& counters) {
     Json& j = sender.begin(wire::kind::instrument);
     j.member("clock", in.clock).member("unit", in.unit).member("evidence", in.evidence);
     j.member("verdict", measure::name_of(in.verdict)).member("because", in.because);
@@ -104,23 +122,34 @@ void emit_instrument(wire::Sender& sender, const measure::Instrument& in, const 
     j.member("instruction_counting", in.counts_instructions).member("call_cost", in.call_cost);
     j.member("interrupt_cost", in.interrupt_cost).member("thousand_nops", in.thousand_nops);
     j.member("record_cost", in.record_cost);
-    j.member("gap_scan", in.gap_scan).member("gap_share_ppm", in.gap_share_ppm).member("gaps", in.gaps);
+    j.member("gap_scan", in.gap_scan)
+        .member("gap_share_ppm", in.gap_share_ppm)
+        .member("gaps", in.gaps);
     j.member("gap_longest", in.gap_longest);
-    if (in.smi_known) j.member("smi_count", in.smi_before).member("smi_during", in.smi_during);
-    else j.key("smi_count").null();
+    if (in.smi_known)
+        j.member("smi_count", in.smi_before).member("smi_during", in.smi_during);
+    else
+        j.key("smi_count").null();
     j.member("counters", counters.source_name()).member("counters_because", counters.because());
     sender.send();
 }
 
-void emit_series(wire::Sender& sender, uint64_t id, const Lab& lab, const Case& which, const Series& s) {
+void emit_series(wire::Sender& sender, uint64_t id, const Lab& lab, const Case& which,
+                 const Series& s) {
     const Series::Parts& p = s.parts();
     Json& j = sender.begin(wire::kind::series);
-    j.member("id", id).member("lab", lab.name).member("case", which.text()).member("metric", p.metric);
+    j.member("id", id)
+        .member("lab", lab.name)
+        .member("case", which.text())
+        .member("metric", p.metric);
     j.member("unit", p.unit).member("evidence", p.evidence);
     j.member("count", p.warm->count()).member("min", p.warm->min()).member("max", p.warm->max());
     j.member("sum", p.warm->sum()).member("overhead_removed", p.overhead_removed);
     j.key("cold").object().member("count", p.cold->count()).member("first", s.first());
-    j.member("min", p.cold->min()).member("p50", p.cold->percentile(50000)).member("max", p.cold->max()).end();
+    j.member("min", p.cold->min())
+        .member("p50", p.cold->percentile(50000))
+        .member("max", p.cold->max())
+        .end();
     j.key("stages").array();
     for (const char* name : p.stages) j.value(name);
     j.end().key("flags").array();
@@ -128,7 +157,8 @@ void emit_series(wire::Sender& sender, uint64_t id, const Lab& lab, const Case& 
     j.end();
     sender.send();
     emit_bins(sender, id, "all", *p.warm);
-    for (size_t i = 0; i < p.stages.size(); ++i) emit_bins(sender, id, p.stages[i], *p.stage_histograms[i]);
+    for (size_t i = 0; i < p.stages.size(); ++i)
+        emit_bins(sender, id, p.stages[i], *p.stage_histograms[i]);
     emit_raw(sender, id, s.raw());
 }
 
@@ -147,7 +177,8 @@ void emit_counters(wire::Sender& sender, uint64_t id, const Series& s, const Cou
         j.member("of", id).member("stage", stretch(s, i)).member("samples", rows[i].samples);
         j.member("evidence", counted.evidence).key("values").array();
         for (size_t c = 0; c < counted.names.size(); ++c)
-            if ((counted.absent >> c & 1) == 0) j.array().value(counted.names[c]).value(rows[i].counts[c]).end();
+            if ((counted.absent >> c & 1) == 0)
+                j.array().value(counted.names[c]).value(rows[i].counts[c]).end();
         j.end();
         auto put_costs = [&](const char* name, std::span<const uint64_t> costs) {
             if (costs.empty()) return;
@@ -168,30 +199,41 @@ std::span<const Figure> figures_of(const Series& s, const Counted& counted, Resu
     std::span<Figure> figures = results.room_for(stretches * counted.names.size());
     size_t next = 0;
     for (size_t i = 0; i < rows.size(); ++i)
-        for (size_t c = 0; rows[i].samples != 0 && c < counted.names.size() && next < figures.size(); ++c)
+        for (size_t c = 0;
+             rows[i].samples != 0 && c < counted.names.size() && next < figures.size(); ++c)
             if ((counted.absent >> c & 1) == 0)
-                figures[next++] = {counted.names[c], stretch(s, i), counted.evidence, rows[i].counts[c], rows[i].samples};
+                figures[next++] = {counted.names[c], stretch(s, i), counted.evidence,
+                                   rows[i].counts[c], rows[i].samples};
     return figures.first(next);
 }
 
 Summary summarize(const Lab& lab, const Case& which, const Series& s) {
     const Histogram& h = *s.parts().warm;
-    Summary sum{lab.name, which.text(), s.parts().metric, s.parts().unit, s.parts().evidence, false,
-                h.count(), h.min(), h.percentile(50000), h.percentile(99000), h.max(), h.sum()};
-    for (const char* flag : s.flags()) sum.unstable = sum.unstable || std::string_view(flag).starts_with("unstable");
+    Summary sum{lab.name, which.text(), s.parts().metric, s.parts().unit,      s.parts().evidence,
+                false,    h.count(),    h.min(),          h.percentile(50000), h.percentile(99000),
+                h.max(),  h.sum()};
+    for (const char* flag : s.flags())
+        sum.unstable = sum.unstable || std::string_view(flag).starts_with("unstable");
     return sum;
 }
 
 void emit_tally(wire::Sender& sender, const Lab& lab, const Case& which, const Tally& tally) {
-    Json& j = sender.begin(wire::kind::tally).member("lab", lab.name).member("case", which.text()).member("name", tally.name);
+    Json& j = sender.begin(wire::kind::tally)
+                  .member("lab", lab.name)
+                  .member("case", which.text())
+                  .member("name", tally.name);
     j.key("values").array();
-    for (size_t i = 0; i < tally.names.size(); ++i) j.array().value(tally.names[i]).value(tally.counts[i]).end();
+    for (size_t i = 0; i < tally.names.size(); ++i)
+        j.array().value(tally.names[i]).value(tally.counts[i]).end();
     j.end();
     sender.send();
 }
 
 void emit_alive(wire::Sender& sender, const Lab& lab, const Case& which, uint64_t frames) {
-    sender.begin(wire::kind::alive).member("lab", lab.name).member("case", which.text()).member("frames", frames);
+    sender.begin(wire::kind::alive)
+        .member("lab", lab.name)
+        .member("case", which.text())
+        .member("frames", frames);
     sender.send();
 }
 
@@ -204,8 +246,10 @@ void emit_skip(wire::Sender& sender, const Lab& lab, const Case& which, Error re
 void emit_claim(wire::Sender& sender, const Lab& lab, const Claim& claim, const Verdict& verdict) {
     Json& j = sender.begin(wire::kind::claim).member("lab", lab.name).member("text", claim.text);
     j.key("holds");
-    if (verdict.holds == Verdict::Holds::cannot_say) j.null();
-    else j.value(verdict.holds == Verdict::Holds::yes);
+    if (verdict.holds == Verdict::Holds::cannot_say)
+        j.null();
+    else
+        j.value(verdict.holds == Verdict::Holds::yes);
     j.member("because", verdict.because);
     sender.send();
 }

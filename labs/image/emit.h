@@ -11,11 +11,14 @@
 
 namespace doorbell::labs {
 
-void emit_machine(wire::Sender& sender, const platform::Machine& machine, const char* boot_protocol);
-void emit_instrument(wire::Sender& sender, const measure::Instrument& instrument, const measure::Counters& counters);
+void emit_machine(wire::Sender& sender, const platform::Machine& machine,
+                  const char* boot_protocol);
+void emit_instrument(wire::Sender& sender, const measure::Instrument& instrument,
+                     const measure::Counters& counters);
 
 /// Sends a series with its histograms and raw samples; `id` ties the records together.
-void emit_series(wire::Sender& sender, uint64_t id, const Lab& lab, const Case& which, const measure::Series& series);
+void emit_series(wire::Sender& sender, uint64_t id, const Lab& lab, const Case& which,
+                 const measure::Series& series);
 
 /// What was counted for a series: the whole, then each stage.
 struct Counted {
@@ -23,15 +26,18 @@ struct Counted {
     std::span<const char* const> names;
     const char* evidence;
     uint64_t absent = 0;  ///< bits of the names that there is no counter for
-    /// What reading the counters itself counted, taken off each sample: by code of ring 0, and of ring 3.
+    /// What reading the counters itself counted, taken off each sample: by code of ring 0, and of
+    /// ring 3.
     std::span<const uint64_t> pair_cost = {}, user_pair_cost = {};
 };
 
 /// Sends it, a record for each stretch that has samples.
-void emit_counters(wire::Sender& sender, uint64_t id, const measure::Series& series, const Counted& counted);
+void emit_counters(wire::Sender& sender, uint64_t id, const measure::Series& series,
+                   const Counted& counted);
 
 /// The same, kept for the claims.
-std::span<const Figure> figures_of(const measure::Series& series, const Counted& counted, Results& results);
+std::span<const Figure> figures_of(const measure::Series& series, const Counted& counted,
+                                   Results& results);
 
 /// What is kept of it for the claims.
 Summary summarize(const Lab& lab, const Case& which, const measure::Series& series);

@@ -1,5 +1,5 @@
-// The image's main line: say hello, bring the machine up, state what the instrument is worth, run the labs
-// that were asked for, leave.
+// The image's main line: say hello, bring the machine up, state what the instrument is worth, run
+// the labs that were asked for, leave.
 #include "firmware/boot/boot_info.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/measure/align.h"
@@ -9,14 +9,15 @@
 #include "firmware/platform/power.h"
 #include "firmware/wire/text.h"
 #include "firmware/wire/words.h"
-#include "labs/kit/bench.h"
 #include "labs/catalogue.h"
 #include "labs/image/command_line.h"
 #include "labs/image/console.h"
 #include "labs/image/emit.h"
 #include "labs/image/panic.h"
+#include "labs/kit/bench.h"
 
-extern "C" const unsigned char build_id[];  // the linker's note: header of 16 bytes, then 20 bytes of SHA-1
+extern "C" const unsigned char
+    build_id[];  // the linker's note: header of 16 bytes, then 20 bytes of SHA-1
 extern "C" char text_start[];
 extern "C" void (*const init_array_start[])();
 extern "C" void (*const init_array_end[])();
@@ -24,7 +25,8 @@ extern "C" void (*const init_array_end[])();
 namespace doorbell::labs {
 namespace {
 
-/// A large object made at start-up, so that the image carries no bytes for what is nearly all zeros.
+/// A large object made at start-up, so that the image carries no bytes for what is nearly all
+/// zeros.
 template <class T>
 [[gnu::noipa]] T fresh() {
     return T{};
@@ -44,7 +46,11 @@ void say_hello() {
         id[2 * i] = "0123456789abcdef"[build_id[16 + i] >> 4];
         id[2 * i + 1] = "0123456789abcdef"[build_id[16 + i] & 15];
     }
-    sender().begin(wire::kind::hello).member("wire", wire::wire_name).member("image", id).member("command_line", boot_info.words());
+    sender()
+        .begin(wire::kind::hello)
+        .member("wire", wire::wire_name)
+        .member("image", id)
+        .member("command_line", boot_info.words());
     sender().send();
 }
 
@@ -75,7 +81,10 @@ void send_error(const char* text, std::string_view detail, const char* advice = 
             asm volatile("xorl %%esp, %%esp\n\tpushq %%rax" : : : "memory");
             break;
         case Fault::triple_fault: {
-            struct [[gnu::packed]] { uint16_t limit; uint64_t base; } none{0, 0};
+            struct [[gnu::packed]] {
+                uint16_t limit;
+                uint64_t base;
+            } none{0, 0};
             asm volatile("lidt %0\n\tud2" : : "m"(none));
             break;
         }
@@ -108,7 +117,8 @@ void send_error(const char* text, std::string_view detail, const char* advice = 
 }
 
 const char* run_flag() {
-    if (machine.tsc.disagrees) return "two sources disagree on the TSC's frequency by more than 0.1 %";
+    if (machine.tsc.disagrees)
+        return "two sources disagree on the TSC's frequency by more than 0.1 %";
     if (boot_info.regions_cut) return "the boot loader's memory map was longer than could be read";
     if (boot_info.command_line_cut) return "the command line was longer than could be read";
     return nullptr;
@@ -124,8 +134,12 @@ uint64_t count_cases() {
 void send_plan() {
     wire::Json& json = sender().begin(wire::kind::plan);
     json.member("cases", count_cases()).member("samples", command_line.request.samples);
-    json.member("warmup", command_line.request.warm_up).member("seed", command_line.request.seed).key("labs").array();
-    for (unsigned i = 0; i < command_line.wanted_count; ++i) json.value(command_line.wanted[i].lab->name);
+    json.member("warmup", command_line.request.warm_up)
+        .member("seed", command_line.request.seed)
+        .key("labs")
+        .array();
+    for (unsigned i = 0; i < command_line.wanted_count; ++i)
+        json.value(command_line.wanted[i].lab->name);
     json.end();
     sender().send();
 }
@@ -135,20 +149,27 @@ void look_for_counters() {
     for (size_t i = 0; i < boot_info.region_count; ++i) {
         const auto& r = boot_info.regions[i];
         bool memory = platform::MemoryRegion{r.base, r.length, r.type}.memory();
-        if (memory && r.base < (1ull << 32) && r.base + r.length > ram_end) ram_end = r.base + r.length;
+        if (memory && r.base < (1ull << 32) && r.base + r.length > ram_end)
+            ram_end = r.base + r.length;
     }
     counters.look_for_model(ram_end < (1ull << 32) ? ram_end : 1ull << 32);
     if (counters.source() != measure::Counters::Source::none) return;
-    if (machine.features.tcg()) return counters.none("QEMU's emulation has no PMU; --model on loads the cache model");
+    if (machine.features.tcg())
+        return counters.none("QEMU's emulation has no PMU; --model on loads the cache model");
     uint64_t mark = machine.arena.mark();
-    auto found = pmu.open(machine.features, machine.arena.take(64 * 4096, 4096), *machine.apic.device);
+    auto found =
+        pmu.open(machine.features, machine.arena.take(64 * 4096, 4096), *machine.apic.device);
     machine.arena.back_to(mark);
-    if (found) counters.use_pmu(pmu.description());
-    else counters.none(found.error().what);
+    if (found)
+        counters.use_pmu(pmu.description());
+    else
+        counters.none(found.error().what);
 }
 
-/// Counts by the PMU: the case once more for each turn of its events. What it measures is thrown away.
-void count_by_pmu(const Lab& lab, const Case& which, measure::Histogram& nowhere, uint64_t first_id) {
+/// Counts by the PMU: the case once more for each turn of its events. What it measures is thrown
+/// away.
+void count_by_pmu(const Lab& lab, const Case& which, measure::Histogram& nowhere,
+                  uint64_t first_id) {
     constexpr uint64_t most_samples = 256, edges = 32768;
     for (unsigned turn = 0; turn < pmu.turns(); ++turn) {
         uint64_t mark = machine.arena.mark();
@@ -168,9 +189,11 @@ void count_by_pmu(const Lab& lab, const Case& which, measure::Histogram& nowhere
             auto rows = machine.arena.array<measure::CountRow>(s->parts().stages.size() + 1);
             if (outcome && !bench.exhausted() && s->parts().counted && !rows.empty()) {
                 pmu.attribute(*s, s->parts().checked, rows);
-                Counted counted{rows, pmu.names(), "measured", 0, pmu.pair_cost(), pmu.user_pair_cost()};
+                Counted counted{rows, pmu.names(),     "measured",
+                                0,    pmu.pair_cost(), pmu.user_pair_cost()};
                 emit_counters(sender(), id, *s, counted);
-                results.add_figures(lab.name, which.text(), s->parts().metric, figures_of(*s, counted, results));
+                results.add_figures(lab.name, which.text(), s->parts().metric,
+                                    figures_of(*s, counted, results));
             }
             ++id;
         }
@@ -178,11 +201,13 @@ void count_by_pmu(const Lab& lab, const Case& which, measure::Histogram& nowhere
     }
 }
 
-/// Where the clock counts instructions, each case begins at a multiple of so many: a whole number of the HPET's ticks.
-/// A halted processor that was woken a few instructions late is in no later case's figures then.
+/// Where the clock counts instructions, each case begins at a multiple of so many: a whole number
+/// of the HPET's ticks. A halted processor that was woken a few instructions late is in no later
+/// case's figures then.
 constexpr uint64_t case_phase = 1000000;
 
-/// One case: its own seed (so that it does not depend on which others ran), its own memory, given back after.
+/// One case: its own seed (so that it does not depend on which others ran), its own memory, given
+/// back after.
 void run_case(const Lab& lab, const Case& which, measure::Histogram& nowhere, uint64_t& next_id) {
     whereabouts() = {"lab", lab.name, which.text()};
     sender().begin(wire::kind::begin).member("lab", lab.name).member("case", which.text());
@@ -196,7 +221,8 @@ void run_case(const Lab& lab, const Case& which, measure::Histogram& nowhere, ui
         Result<void> outcome = lab.body(bench, which);
         cpu::disable_interrupts();
         counters.end();
-        if (bench.exhausted()) outcome = Error{"not enough memory for the samples asked for", machine.arena.left()};
+        if (bench.exhausted())
+            outcome = Error{"not enough memory for the samples asked for", machine.arena.left()};
         if (!outcome) {
             emit_skip(sender(), lab, which, outcome.error());
         } else {
@@ -204,14 +230,16 @@ void run_case(const Lab& lab, const Case& which, measure::Histogram& nowhere, ui
             for (measure::Series* s : bench.all()) {
                 s->finish();
                 emit_series(sender(), next_id, lab, which, *s);
-                Counted counted{counters.rows_of(*s), counters.names(), "modelled", counters.absent()};
+                Counted counted{counters.rows_of(*s), counters.names(), "modelled",
+                                counters.absent()};
                 emit_counters(sender(), next_id++, *s, counted);
                 Summary summary = summarize(lab, which, *s);
                 summary.figures = figures_of(*s, counted, results);
                 results.add(summary);
             }
             if (bench.tally.name != nullptr) emit_tally(sender(), lab, which, bench.tally);
-            if (counters.source() == measure::Counters::Source::pmu) count_by_pmu(lab, which, nowhere, first_id);
+            if (counters.source() == measure::Counters::Source::pmu)
+                count_by_pmu(lab, which, nowhere, first_id);
         }
     }
     machine.arena.back_to(mark);
@@ -223,10 +251,12 @@ void run_labs(measure::Histogram& nowhere) {
         const Wanted& wanted = command_line.wanted[i];
         for (const Case& which : wanted.lab->cases)
             if (command_line.runs(i, which)) run_case(*wanted.lab, which, nowhere, next_id);
-        // A lab that is asked for in several words (nic:wait=poll nic:wait=irq) is judged once, from all its cases.
+        // A lab that is asked for in several words (nic:wait=poll nic:wait=irq) is judged once,
+        // from all its cases.
         if (command_line.comes_again(i)) continue;
         whereabouts() = {"claims", wanted.lab->name, {}};
-        for (const Claim& claim : wanted.lab->claims) emit_claim(sender(), *wanted.lab, claim, claim.judge(results));
+        for (const Claim& claim : wanted.lab->claims)
+            emit_claim(sender(), *wanted.lab, claim, claim.judge(results));
     }
     whereabouts() = {"end", {}, {}};
 }
@@ -235,16 +265,20 @@ void run() {
     command_line.read(boot_info.words());
     if (command_line.fault == Fault::early) fail_on_purpose(Fault::early);
     for (unsigned i = 0; i < command_line.problem_count; ++i)
-        send_error("a word on the command line was not understood", command_line.problems[i].word, command_line.problems[i].what);
+        send_error("a word on the command line was not understood", command_line.problems[i].word,
+                   command_line.problems[i].what);
     if (command_line.problem_count != 0) finish("refused", wire::Exit::refused);
 
     whereabouts().phase = "machine";
     platform::MemoryRegion regions[boot::BootInfo::max_regions];
     for (size_t i = 0; i < boot_info.region_count; ++i)
-        regions[i] = {boot_info.regions[i].base, boot_info.regions[i].length, boot_info.regions[i].type};
+        regions[i] = {boot_info.regions[i].base, boot_info.regions[i].length,
+                      boot_info.regions[i].type};
     // The HPET counts from when it is enabled: not from how long it took to read these words.
     measure::align_clock(case_phase);
-    auto up = machine.bring_up({{regions, boot_info.region_count}, boot_info.rsdp_address, {boot_info.rsdp_copy, boot_info.rsdp_copy_length}});
+    auto up = machine.bring_up({{regions, boot_info.region_count},
+                                boot_info.rsdp_address,
+                                {boot_info.rsdp_copy, boot_info.rsdp_copy_length}});
     if (!up) {
         send_error(up.error().what, {});
         finish("refused", wire::Exit::refused);
@@ -258,7 +292,8 @@ void run() {
         finish("refused", wire::Exit::refused);
     }
     constexpr uint64_t most_results = 4096;
-    results = Results(machine.arena.array<Summary>(most_results), machine.arena.array<Figure>(8 * most_results));
+    results = Results(machine.arena.array<Summary>(most_results),
+                      machine.arena.array<Figure>(8 * most_results));
     instrument = measure::observe(machine.features, machine.tsc.hz, scratch->data());
     look_for_counters();
     emit_instrument(sender(), instrument, counters);
@@ -283,10 +318,17 @@ void leave(unsigned char exit_code) {
     machine.quiet();
     cpu::Ports ports;
     switch (command_line.leave) {
-        case Leave::debug_exit: platform::debug_exit(ports, exit_code); break;
-        case Leave::power_off: say(platform::power_off(ports, cpu::Mmio(0), machine.acpi.fixed).what); break;
-        case Leave::reset: say(platform::reset(ports, cpu::Mmio(0), machine.acpi.fixed).what); break;
-        case Leave::halt: break;
+        case Leave::debug_exit:
+            platform::debug_exit(ports, exit_code);
+            break;
+        case Leave::power_off:
+            say(platform::power_off(ports, cpu::Mmio(0), machine.acpi.fixed).what);
+            break;
+        case Leave::reset:
+            say(platform::reset(ports, cpu::Mmio(0), machine.acpi.fixed).what);
+            break;
+        case Leave::halt:
+            break;
     }
     drain_console();
     cpu::stop();

@@ -13,14 +13,15 @@ struct Whereabouts {
 };
 Whereabouts& whereabouts();
 
-/// The common handler of everything that nobody asked for. Spurious interrupts of PIC and APIC return; the
-/// rest ends in panic().
+/// The common handler of everything that nobody asked for. Spurious interrupts of PIC and APIC
+/// return; the rest ends in panic().
 void unexpected(cpu::Frame& frame);
 
 /// Says what happened and leaves the way the command line asked for, with wire::Exit::failed.
 [[noreturn]] void panic(const cpu::Frame& frame);
 
-/// Leaves the image: QEMU's exit port, power off, reset or halt. Defined by main.cpp, which knows the way.
+/// Leaves the image: QEMU's exit port, power off, reset or halt. Defined by main.cpp, which knows
+/// the way.
 [[noreturn]] void leave(unsigned char exit_code);
 
 }  // namespace doorbell::labs

@@ -1,5 +1,5 @@
-// What the compiler takes for granted without a C library: four memory functions and the calls it makes for
-// things that cannot happen here.
+// What the compiler takes for granted without a C library: four memory functions and the calls it
+// makes for things that cannot happen here.
 #include <cstddef>
 #include <cstdint>
 
@@ -36,7 +36,8 @@ int memcmp(const void* a, const void* b, size_t n) {
 const void* memchr(const void* where, int wanted, size_t n) {
     auto* p = static_cast<const volatile unsigned char*>(where);
     for (size_t i = 0; i < n; ++i)
-        if (p[i] == static_cast<unsigned char>(wanted)) return static_cast<const unsigned char*>(where) + i;
+        if (p[i] == static_cast<unsigned char>(wanted))
+            return static_cast<const unsigned char*>(where) + i;
     return nullptr;
 }
 
@@ -46,8 +47,8 @@ size_t strlen(const char* s) {
     return n;
 }
 
-// An object with a destructor that outlives the image, and a pure virtual call: both end in an invalid opcode,
-// which the panic handler reports.
+// An object with a destructor that outlives the image, and a pure virtual call: both end in an
+// invalid opcode, which the panic handler reports.
 int __cxa_atexit(void (*)(void*), void*, void*) { return 0; }
 void __cxa_pure_virtual() { asm volatile("ud2"); }
 }

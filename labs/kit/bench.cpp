@@ -19,8 +19,10 @@ uint64_t Bench::setting(std::string_view name) const {
 Series& Bench::series(const char* metric, const SeriesKind& kind, uint64_t records) {
     auto histogram = [&]() -> Histogram* {
         Histogram* h = machine.arena.make<Histogram>();
-        if (h != nullptr) h->clear();
-        else exhausted_ = true;
+        if (h != nullptr)
+            h->clear();
+        else
+            exhausted_ = true;
         return h;
     };
     Series::Parts parts;
@@ -30,7 +32,8 @@ Series& Bench::series(const char* metric, const SeriesKind& kind, uint64_t recor
     parts.overhead_removed = kind.less_overhead ? instrument.overhead : 0;
     parts.cold = histogram();
     parts.warm = histogram();
-    parts.stages = kind.stages.first(kind.stages.size() < Series::max_stages ? kind.stages.size() : Series::max_stages);
+    parts.stages = kind.stages.first(kind.stages.size() < Series::max_stages ? kind.stages.size()
+                                                                             : Series::max_stages);
     for (size_t i = 0; i < parts.stages.size(); ++i) parts.stage_histograms[i] = histogram();
     if (!parts.stages.empty()) parts.spare = histogram();
     if (counters.in_pmu_pass() && !parts.stages.empty()) {
@@ -48,7 +51,8 @@ Series& Bench::series(const char* metric, const SeriesKind& kind, uint64_t recor
     if (made != nullptr) {
         made->begin_cold();
         series_[count_++] = made;
-        if (parts.counted && counters.source() == measure::Counters::Source::model) watch(*made, exact() && parts.checked);
+        if (parts.counted && counters.source() == measure::Counters::Source::model)
+            watch(*made, exact() && parts.checked);
         return *made;
     }
     exhausted_ = true;
@@ -65,14 +69,17 @@ uint64_t Bench::enter(unsigned phase) {
     return phase == 0 ? 1 : phase == 1 ? warm_up() - 1 : samples();
 }
 
-void Bench::alive(const Case& which, uint64_t frames) const { emit_alive(sender(), lab_, which, frames); }
+void Bench::alive(const Case& which, uint64_t frames) const {
+    emit_alive(sender(), lab_, which, frames);
+}
 
 void Bench::watch(const Series& series, bool check) {
     auto rows = machine.arena.array<measure::CountRow>(series.parts().stages.size() + 1);
     if (rows.empty() || !counters.watch(series, rows, check)) exhausted_ = true;
 }
 
-/// Somewhere harmless to record, so that measured code needs no check for a series that was not to be had.
+/// Somewhere harmless to record, so that measured code needs no check for a series that was not to
+/// be had.
 Series& Bench::spare_series(size_t stages) {
     static constexpr const char* nameless[Series::max_stages] = {"", "", "", "", "", "", "", ""};
     Series::Parts parts;

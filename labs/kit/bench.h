@@ -1,5 +1,5 @@
-// What a lab's body measures with: the machine, the instrument, series to record into, and numbers that the
-// user may have set. Image only.
+// What a lab's body measures with: the machine, the instrument, series to record into, and numbers
+// that the user may have set. Image only.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -24,22 +24,25 @@ struct Chosen {
 /// How a series is to be kept.
 struct SeriesKind {
     std::span<const char* const> stages = {};
-    /// null: time, in the instrument's unit and evidence. Anything else ("packet", "ppm") is the unit, and the
-    /// evidence is "exact" where the clock is, "measured" or "rough" otherwise.
+    /// null: time, in the instrument's unit and evidence. Anything else ("packet", "ppm") is the
+    /// unit, and the evidence is "exact" where the clock is, "measured" or "rough" otherwise.
     const char* unit = nullptr;
     /// Whether each sample holds one begin()/end() pair, whose cost is taken off.
     bool less_overhead = false;
-    /// Whether counters (measure/counters.h) belong to it. Nobody need say so for a series with less_overhead,
-    /// whose samples lie between a begin() and an end(), nor for one with stages, whose marks are timestamps: there
-    /// each sample is checked against its timestamps (a stage that begins at something else, like a deadline, has
-    /// no counters). Any other series opts in with this one line, and by it promises that each record() comes
-    /// after one begin() ... end() that its counts are to span ("a packet's share of a burst").
+    /// Whether counters (measure/counters.h) belong to it. Nobody need say so for a series with
+    /// less_overhead, whose samples lie between a begin() and an end(), nor for one with stages,
+    /// whose marks are timestamps: there each sample is checked against its timestamps (a stage
+    /// that begins at something else, like a deadline, has no counters). Any other series opts in
+    /// with this one line, and by it promises that each record() comes after one begin() ... end()
+    /// that its counts are to span ("a packet's share of a burst").
     bool counted = false;
 };
 
-/// The flag of a wait in HLT or MWAIT where the clock counts instructions. QEMU's main loop warps the clock of a halted
-/// processor, at times before the instructions since the clock was last read are counted.
-inline constexpr const char* halted_flag = "unstable: the emulator now and then wakes a halted processor a few instructions late";
+/// The flag of a wait in HLT or MWAIT where the clock counts instructions. QEMU's main loop warps
+/// the clock of a halted processor, at times before the instructions since the clock was last read
+/// are counted.
+inline constexpr const char* halted_flag =
+    "unstable: the emulator now and then wakes a halted processor a few instructions late";
 
 /// What the user asked for, for every case alike.
 struct Request {
@@ -50,7 +53,8 @@ struct Request {
     std::span<const Chosen> chosen;
 };
 
-/// What was counted in a case beside its samples: each name's count. Both outlive the case's body (the arena's memory does).
+/// What was counted in a case beside its samples: each name's count. Both outlive the case's body
+/// (the arena's memory does).
 struct Tally {
     const char* name = nullptr;  ///< null: nothing was counted
     std::span<const char* const> names;
@@ -62,19 +66,27 @@ class Bench {
     static constexpr unsigned most_series = 8;
 
     /// `nowhere` takes what is recorded into a series that there was no room for.
-    Bench(platform::Machine& m, const measure::Instrument& i, const Lab& lab, const Request& request,
-          measure::Histogram& nowhere, measure::Counters& counts)
-        : machine(m), instrument(i), counters(counts), random(request.seed), lab_(lab), request_(request), nowhere_(nowhere) {}
+    Bench(platform::Machine& m, const measure::Instrument& i, const Lab& lab,
+          const Request& request, measure::Histogram& nowhere, measure::Counters& counts)
+        : machine(m),
+          instrument(i),
+          counters(counts),
+          random(request.seed),
+          lab_(lab),
+          request_(request),
+          nowhere_(nowhere) {}
 
     platform::Machine& machine;
     const measure::Instrument& instrument;
-    /// What counts here. A lab that knows its rings tells it what a device wrote: Counters::device_wrote().
+    /// What counts here. A lab that knows its rings tells it what a device wrote:
+    /// Counters::device_wrote().
     measure::Counters& counters;
     measure::Random random;
 
-    /// A task stores the values of `series` itself while it measures: see Counters::stored_at(). `start` is the
-    /// kernel's address of the first of `count`.
-    void stored_at(const measure::Series& series, const uint64_t* start, uint64_t count, uint64_t stride = sizeof(uint64_t)) {
+    /// A task stores the values of `series` itself while it measures: see Counters::stored_at().
+    /// `start` is the kernel's address of the first of `count`.
+    void stored_at(const measure::Series& series, const uint64_t* start, uint64_t count,
+                   uint64_t stride = sizeof(uint64_t)) {
         counters.stored_at(series, start, stride, count);
     }
     uint64_t samples() const { return request_.samples; }
@@ -83,13 +95,15 @@ class Bench {
     uint64_t setting(std::string_view name) const;
     bool exact() const { return instrument.counts_instructions; }
 
-    /// A new series of this case, its memory touched. A lab that asks for too many, or for too much memory,
-    /// gets one that records into a spare, and the case ends as an error: see exhausted().
-    /// `records`: at most how many are recorded in all, where that is more than the samples that were asked for.
+    /// A new series of this case, its memory touched. A lab that asks for too many, or for too much
+    /// memory, gets one that records into a spare, and the case ends as an error: see exhausted().
+    /// `records`: at most how many are recorded in all, where that is more than the samples that
+    /// were asked for.
     measure::Series& series(const char* metric, const SeriesKind& kind = {}, uint64_t records = 0);
 
-    /// Runs `body(count)` three times: once for the very first sample, once for the rest of the warm-up, once
-    /// for the samples that count. body records exactly `count` samples into each series it made before.
+    /// Runs `body(count)` three times: once for the very first sample, once for the rest of the
+    /// warm-up, once for the samples that count. body records exactly `count` samples into each
+    /// series it made before.
     template <class Body>
     void repeat(Body&& body) {
         // One call in a loop: the body is large once inlined.
@@ -99,8 +113,8 @@ class Bench {
 
     /// Goes to the harness behind the series.
     Tally tally;
-    /// Tells the harness that a case which waits for the outside is no hang, and how many frames it has seen. Takes a
-    /// while: not for measured stretches.
+    /// Tells the harness that a case which waits for the outside is no hang, and how many frames it
+    /// has seen. Takes a while: not for measured stretches.
     void alive(const Case& which, uint64_t frames) const;
 
     std::span<measure::Series* const> all() const { return {series_, count_}; }

@@ -81,9 +81,11 @@ class PacketPulls final : public platform::IntxWire {
         : bench_(bench), card_(card), sender_(sender), frame_(frame) {}
     Result<void> pull() override {
         (void)card_.arm();
-        if (sender_.transmit(&frame_, 1) != 1) return Error{"the sender took fewer frames than its ring has room for"};
+        if (sender_.transmit(&frame_, 1) != 1)
+            return Error{"the sender took fewer frames than its ring has room for"};
         if (someone_within(card_, bench_.machine.tsc.hz / 10)) return {};
-        return why_missing(card_, sender_, Error{"a packet that was sent did not arrive within 100 ms"});
+        return why_missing(card_, sender_,
+                           Error{"a packet that was sent did not arrive within 100 ms"});
     }
     void let_go() override {
         card_.disarm();
@@ -94,7 +96,9 @@ class PacketPulls final : public platform::IntxWire {
             (void)*reinterpret_cast<const volatile uint32_t*>(cause);
         nic::Received r;
         for (unsigned i = 0; i < most_rounds && card_.receive(&r, 1) != 0; ++i) card_.recycle(1);
-        (void)nic::Patience(cpu::Tsc{}, bench_.machine.tsc.hz).until(100, [&] { return sender_.all_sent(); });
+        (void)nic::Patience(cpu::Tsc{}, bench_.machine.tsc.hz).until(100, [&] {
+            return sender_.all_sent();
+        });
     }
     void take() override { take_what_is_under_way(); }
 
@@ -106,9 +110,12 @@ class PacketPulls final : public platform::IntxWire {
 
 }  // namespace
 
-Result<void> open_interrupt(Bench& bench, nic::Nic& nic, nic::InterruptKind kind, cpu::Handler handler) {
+Result<void> open_interrupt(Bench& bench, nic::Nic& nic, nic::InterruptKind kind,
+                            cpu::Handler handler) {
     nic_event.end_of_interrupt =
-        bench.machine.apic->x2() ? 0 : bench.machine.apic->xapic().base() + static_cast<uint64_t>(cpu::ApicRegister::end_of_interrupt);
+        bench.machine.apic->x2() ? 0
+                                 : bench.machine.apic->xapic().base() +
+                                       static_cast<uint64_t>(cpu::ApicRegister::end_of_interrupt);
     auto routed = nic.route(kind, nic_vector, bench.machine.apic->id());
     nic_event.fired = 0;
     point_gate(nic);
@@ -124,8 +131,10 @@ Result<void> open_intx(Bench& bench, nic::Nic& nic, nic::Nic& sender, const nic:
     if (!routed) return routed;
     platform::Machine& m = bench.machine;
     PacketPulls wire(bench, nic, sender, frame);
-    auto found = platform::find_intx({m.io_apics, m.acpi, *m.apic.device, cpu::Tsc{}, m.tsc.hz, nic_vector,
-                                      nic.function().read8(platform::pci_register::interrupt_line)}, wire);
+    auto found =
+        platform::find_intx({m.io_apics, m.acpi, *m.apic.device, cpu::Tsc{}, m.tsc.hz, nic_vector,
+                             nic.function().read8(platform::pci_register::interrupt_line)},
+                            wire);
     if (!found) return found.error();
     intx = *found;
     intx.io_apic->unmask(intx.input);
@@ -138,13 +147,15 @@ void close_interrupt(nic::Nic& nic) {
     take_what_is_under_way();
     if (intx.io_apic != nullptr) intx.io_apic->mask(intx.input);
     intx = {};
-    // The gate stays: what a card still holds back (QEMU's e1000e does, for 128 us) must not be a stray interrupt.
+    // The gate stays: what a card still holds back (QEMU's e1000e does, for 128 us) must not be a
+    // stray interrupt.
 }
 
 bool fires_within(uint64_t ticks) {
     cpu::enable_interrupts();
     bool fired = true;
-    for (uint64_t start = measure::end(); fired && nic_event.fired == 0;) fired = measure::end() - start <= ticks;
+    for (uint64_t start = measure::end(); fired && nic_event.fired == 0;)
+        fired = measure::end() - start <= ticks;
     cpu::disable_interrupts();
     return fired;
 }

@@ -23,31 +23,39 @@ Place place_of(const nic::MacAddress& mac) {
     return {mac[4], mac[5]};
 }
 
-Result<Card> bring_up(Bench& bench, const nic::Driver& driver, const platform::PciFunction& function, const RingSizes& rings,
+Result<Card> bring_up(Bench& bench, const nic::Driver& driver,
+                      const platform::PciFunction& function, const RingSizes& rings,
                       bool loopback = false) {
-    nic::Resources resources{bench.machine.arena, cpu::Tsc{}, bench.machine.tsc.hz, rings.receive, rings.transmit};
+    nic::Resources resources{bench.machine.arena, cpu::Tsc{}, bench.machine.tsc.hz, rings.receive,
+                             rings.transmit};
     resources.loopback = loopback;
     auto up = driver.bring_up(function, resources);
     if (!up) return up.error();
     return Card(*up);
 }
 
-/// Which cards will do: those without a cable of Doorbell's, those under test at one, or the sender at the other end.
+/// Which cards will do: those without a cable of Doorbell's, those under test at one, or the sender
+/// at the other end.
 enum class Wanted { uncabled, under_test, uncabled_or_under_test, sender };
 
 bool will_do(Place p, Wanted wanted, int cable) {
     switch (wanted) {
-        case Wanted::uncabled: return p.cable < 0;
-        case Wanted::under_test: return p.cable >= 0 && p.end == wire::end_under_test;
-        case Wanted::uncabled_or_under_test: return p.cable < 0 || p.end == wire::end_under_test;
-        case Wanted::sender: return p.cable == cable && p.end == wire::end_sender;
+        case Wanted::uncabled:
+            return p.cable < 0;
+        case Wanted::under_test:
+            return p.cable >= 0 && p.end == wire::end_under_test;
+        case Wanted::uncabled_or_under_test:
+            return p.cable < 0 || p.end == wire::end_under_test;
+        case Wanted::sender:
+            return p.cable == cable && p.end == wire::end_sender;
     }
     return false;
 }
 
-/// The first card of the model (any where it is empty) that will do. Cards that will not are stopped again.
-Result<Card> find(Bench& bench, std::string_view model, const RingSizes& rings, Error otherwise, bool loopback, Wanted wanted,
-                  int cable = -1) {
+/// The first card of the model (any where it is empty) that will do. Cards that will not are
+/// stopped again.
+Result<Card> find(Bench& bench, std::string_view model, const RingSizes& rings, Error otherwise,
+                  bool loopback, Wanted wanted, int cable = -1) {
     for (const platform::PciFunction& f : bench.machine.network) {
         const nic::Driver* driver = nic::driver_of(f);
         if (driver == nullptr || (!model.empty() && driver->model != model)) continue;
@@ -81,24 +89,27 @@ bool arrives(Bench& bench, nic::Nic& from, nic::Nic& to) {
     return nic::Patience(cpu::Tsc{}, bench.machine.tsc.hz).until(100, [&] {
         if (to.receive(&r, 1) == 0) return came;
         // Others may be on the cable, too: only its own frame shows where it leads.
-        came = came || (nic::classify(r) == nic::FrameKind::ours && std::equal(from.mac().begin(), from.mac().end(), r.data + 6));
+        came = came || (nic::classify(r) == nic::FrameKind::ours &&
+                        std::equal(from.mac().begin(), from.mac().end(), r.data + 6));
         to.recycle(1);
         return came;
     });
 }
 
-/// For each card, by its place in Machine::network: not looked for, none, or the other end's place + 1. Found out once a
-/// run, since a card takes seconds to find its link.
+/// For each card, by its place in Machine::network: not looked for, none, or the other end's place
+/// + 1. Found out once a run, since a card takes seconds to find its link.
 constexpr int8_t nothing_there = -1;
 int8_t other_end[16];
 
-/// The card of that model and another one, of any model, that it is heard by. Error: there are no two such cards, or the
-/// other end of one that was found before does not come up any more.
+/// The card of that model and another one, of any model, that it is heard by. Error: there are no
+/// two such cards, or the other end of one that was found before does not come up any more.
 Result<Ends> find_joined(Bench& bench, std::string_view model, const RingSizes& rings) {
     auto& cards = bench.machine.network;
     for (size_t near = 0; near < cards.size(); ++near) {
         const nic::Driver* driver = nic::driver_of(cards[near]);
-        if (driver == nullptr || (!model.empty() && driver->model != model) || other_end[near] == nothing_there) continue;
+        if (driver == nullptr || (!model.empty() && driver->model != model) ||
+            other_end[near] == nothing_there)
+            continue;
         const bool known = other_end[near] != 0;
         uint64_t mark = bench.machine.arena.mark();
         Ends ends;
@@ -106,12 +117,17 @@ Result<Ends> find_joined(Bench& bench, std::string_view model, const RingSizes& 
             ends.near = std::move(*here);
         else if (known)
             return here.error();
-        for (size_t far = 0; far < cards.size() && ends.near && place_of(ends.near->mac()).cable < 0; ++far) {
+        for (size_t far = 0;
+             far < cards.size() && ends.near && place_of(ends.near->mac()).cable < 0; ++far) {
             const nic::Driver* other = nic::driver_of(cards[far]);
-            if (far == near || other == nullptr || (known && other_end[near] != static_cast<int8_t>(far + 1))) continue;
+            if (far == near || other == nullptr ||
+                (known && other_end[near] != static_cast<int8_t>(far + 1)))
+                continue;
             auto there = bring_up(bench, *other, cards[far], rings);
             if (!there && known) return there.error();
-            if (!there || place_of((*there)->mac()).cable >= 0 || !(known || arrives(bench, *ends.near, **there))) continue;
+            if (!there || place_of((*there)->mac()).cable >= 0 ||
+                !(known || arrives(bench, *ends.near, **there)))
+                continue;
             other_end[near] = static_cast<int8_t>(far + 1);
             ends.far = std::move(*there);
             return ends;
@@ -123,13 +139,16 @@ Result<Ends> find_joined(Bench& bench, std::string_view model, const RingSizes& 
     return no_such_card;
 }
 
-/// Doorbell's own cable, which only an emulator has, or a real one. Error: no_such_card where there is neither; or a card
-/// on a cable that does not come up.
+/// Doorbell's own cable, which only an emulator has, or a real one. Error: no_such_card where there
+/// is neither; or a card on a cable that does not come up.
 Result<Ends> find_cable(Bench& bench, std::string_view model, const RingSizes& rings) {
     if (!bench.machine.features.hypervisor_present) return find_joined(bench, model, rings);
     auto near = find(bench, model, rings, no_such_card, false, Wanted::under_test);
-    if (!near) return near.error().what == no_such_card.what ? find_joined(bench, model, rings) : near.error();
-    auto far = find(bench, {}, rings, Error{"the cable has nobody at its other end"}, false, Wanted::sender, place_of((*near)->mac()).cable);
+    if (!near)
+        return near.error().what == no_such_card.what ? find_joined(bench, model, rings)
+                                                      : near.error();
+    auto far = find(bench, {}, rings, Error{"the cable has nobody at its other end"}, false,
+                    Wanted::sender, place_of((*near)->mac()).cable);
     if (!far) return far.error();
     Ends ends;
     ends.near = std::move(*near);
@@ -138,7 +157,8 @@ Result<Ends> find_cable(Bench& bench, std::string_view model, const RingSizes& r
     return ends;
 }
 
-Result<Card> find_looped(Bench& bench, std::string_view model, const RingSizes& rings, Error otherwise) {
+Result<Card> find_looped(Bench& bench, std::string_view model, const RingSizes& rings,
+                         Error otherwise) {
     return find(bench, model, rings, otherwise, true, Wanted::uncabled);
 }
 
@@ -155,17 +175,23 @@ Result<Pair> open_pair(Bench& bench, std::string_view model, const RingSizes& ri
         pair.under_test = std::move(ends->near);
         pair.far_end = std::move(ends->far);
         if (!ends->timed) {
-            pair.flag = "arrival is the doorbell's store: the way through the cards and the cable (`wire`) is in the figure";
+            pair.flag =
+                "arrival is the doorbell's store: the way through the cards and the cable (`wire`) "
+                "is in the figure";
             return pair;
         }
-        pair.delay = static_cast<uint64_t>(static_cast<unsigned __int128>(wire::cable_delay_ns) * bench.machine.tsc.hz / 1000000000);
-        if (!bench.exact()) pair.flag = "unstable: the wire is a timer of the emulator, which the host makes late";
+        pair.delay = static_cast<uint64_t>(static_cast<unsigned __int128>(wire::cable_delay_ns) *
+                                           bench.machine.tsc.hz / 1000000000);
+        if (!bench.exact())
+            pair.flag = "unstable: the wire is a timer of the emulator, which the host makes late";
         return pair;
     }
     auto card = find_looped(bench, model, rings, ends.error());
     if (!card) return card.error();
     pair.under_test = std::move(*card);
-    pair.flag = "arrival is the doorbell's store: the way through the card's loopback (`wire`) is in the figure";
+    pair.flag =
+        "arrival is the doorbell's store: the way through the card's loopback (`wire`) is in the "
+        "figure";
     return pair;
 }
 
@@ -230,9 +256,11 @@ Metronome::Metronome(platform::Machine& machine) : machine_(machine) {
 
 Metronome::~Metronome() { stop(); }
 
-Result<void> Metronome::load(nic::Nic& sender, std::span<const nic::ToSend> frames, std::span<uint64_t> arrivals) {
+Result<void> Metronome::load(nic::Nic& sender, std::span<const nic::ToSend> frames,
+                             std::span<uint64_t> arrivals) {
     auto count = static_cast<uint32_t>(frames.size());
-    if (sender.queue(frames.data(), count) != count) return Error{"the sender took fewer frames than its ring has room for"};
+    if (sender.queue(frames.data(), count) != count)
+        return Error{"the sender took fewer frames than its ring has room for"};
     auto rope = sender.bells(count);
     if (!rope) return rope.error();
     beats.at = rope->at;
@@ -266,13 +294,15 @@ uint64_t Metronome::start(uint64_t period) {
 
 void Metronome::stop() {
     machine_.apic->set_timer_mode(cpu::TimerMode::one_shot, vector, true);
-    if (beats.left != 0) beats.at.write32(0, (beats.value + (beats.left - 1) * beats.step) & beats.mask);
+    if (beats.left != 0)
+        beats.at.write32(0, (beats.value + (beats.left - 1) * beats.step) & beats.mask);
     beats.left = 0;
 }
 
 uint32_t Metronome::left() const { return beats.left; }
 
-std::span<nic::ToSend> make_frames(Bench& bench, uint32_t count, uint32_t length, const nic::MacAddress& to, const nic::MacAddress& from) {
+std::span<nic::ToSend> make_frames(Bench& bench, uint32_t count, uint32_t length,
+                                   const nic::MacAddress& to, const nic::MacAddress& from) {
     auto frames = bench.machine.arena.array<nic::ToSend>(count);
     uint64_t stride = (length + nic::headroom + 63) & ~63ull;
     uint64_t memory = bench.machine.arena.take(count * stride, 64);

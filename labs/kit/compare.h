@@ -14,16 +14,18 @@ struct Which {
     const char* metric;
 };
 
-/// Yes where the median of `first` is below 1/`times` of that of `second`. What the instruction clock cannot
-/// judge, because it counts a ring crossing, an interrupt or a load of CR3 as one instruction, is said by
-/// `not_in_exact`; null where a path length is the answer. `buffer` holds the sentence until the next verdict.
+/// Yes where the median of `first` is below 1/`times` of that of `second`. What the instruction
+/// clock cannot judge, because it counts a ring crossing, an interrupt or a load of CR3 as one
+/// instruction, is said by `not_in_exact`; null where a path length is the answer. `buffer` holds
+/// the sentence until the next verdict.
 Verdict below(const Results& results, const char* lab, Which first, Which second, uint64_t times,
               const char* not_in_exact, std::span<char> buffer);
 
-/// The same for a claim that speaks of caches: where the clock counts instructions, cache misses of a sample (all
-/// levels together) are compared, if something counted them. They are those of series `after` less those of `before`
-/// in each case, or, without these, of the metric itself.
-Verdict below_by_misses(const Results& results, const char* lab, Which first, Which second, uint64_t times, std::span<char> buffer,
-                        const char* after = nullptr, const char* before = nullptr);
+/// The same for a claim that speaks of caches: where the clock counts instructions, cache misses of
+/// a sample (all levels together) are compared, if something counted them. They are those of series
+/// `after` less those of `before` in each case, or, without these, of the metric itself.
+Verdict below_by_misses(const Results& results, const char* lab, Which first, Which second,
+                        uint64_t times, std::span<char> buffer, const char* after = nullptr,
+                        const char* before = nullptr);
 
 }  // namespace doorbell::labs

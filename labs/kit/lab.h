@@ -1,5 +1,5 @@
-// What a lab is: one question, one file, one table. The same tables are compiled into the image, which runs
-// the bodies, and into the harness, which lists them; there the bodies are left out.
+// What a lab is: one question, one file, one table. The same tables are compiled into the image,
+// which runs the bodies, and into the harness, which lists them; there the bodies are left out.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -12,7 +12,8 @@ namespace doorbell::labs {
 class Bench;    // what a body measures with: bench.h
 class Results;  // what a claim is judged from: results.h
 
-/// One point of a lab's parameters: "key=value key=value", keys in the order in which they are printed.
+/// One point of a lab's parameters: "key=value key=value", keys in the order in which they are
+/// printed.
 class Case {
   public:
     constexpr Case() = default;
@@ -66,7 +67,8 @@ struct Setting {
 struct Verdict {
     enum class Holds : uint8_t { yes, no, cannot_say };
     Holds holds = Holds::cannot_say;
-    /// The figures, in words ("45 insn against 12,010 insn"); points to memory that lives until the next verdict.
+    /// The figures, in words ("45 insn against 12,010 insn"); points to memory that lives until the
+    /// next verdict.
     std::string_view because;
 };
 
@@ -84,18 +86,20 @@ struct Lab {
     std::span<const Case> cases;
     std::span<const Setting> settings;
     std::span<const Claim> claims;
-    /// Measures one case. An Error means that the case is skipped, with the error's sentence as the reason.
+    /// Measures one case. An Error means that the case is skipped, with the error's sentence as the
+    /// reason.
     Result<void> (*body)(Bench& bench, const Case& which);
     /// Whether `doorbell run` without a lab's name runs it.
     bool by_default = true;
     /// Whether it can do more with network cards in the machine: `doorbell run` then puts them in.
     bool wants_card = false;
-    /// The counters that tell this lab's story, for the table; without any, a usual few. Not in the image.
+    /// The counters that tell this lab's story, for the table; without any, a usual few. Not in the
+    /// image.
     std::span<const char* const> counters = {};
 };
 
-/// A body or a judge, which only the image has: everywhere else this is null, so that a lab's table can be
-/// read without linking the firmware.
+/// A body or a judge, which only the image has: everywhere else this is null, so that a lab's table
+/// can be read without linking the firmware.
 template <class Function>
 consteval Function* in_image(Function* function) {
     return __STDC_HOSTED__ ? nullptr : function;

@@ -1,5 +1,6 @@
-// A job that only needs the processor: the decimal digits of pi, by the spigot of Rabinowitz and Wagon ("A Spigot
-// Algorithm for the Digits of Pi", American Mathematical Monthly 102(3), 1995), in steps that are all alike.
+// A job that only needs the processor: the decimal digits of pi, by the spigot of Rabinowitz and
+// Wagon ("A Spigot Algorithm for the Digits of Pi", American Mathematical Monthly 102(3), 1995), in
+// steps that are all alike.
 #pragma once
 #include <cstdint>
 
@@ -26,7 +27,8 @@ class PiJob {
     uint8_t digit(unsigned i) const { return digit_[i]; }
 
   private:
-    // One mixed-radix place a digit needs 10/3; two digits more than wanted, so that none wanted is held back.
+    // One mixed-radix place a digit needs 10/3; two digits more than wanted, so that none wanted is
+    // held back.
     static constexpr unsigned places = (digits + 4) * 10 / 3 + 2;
 
     void restart() {

@@ -5,13 +5,15 @@
 
 namespace doorbell::labs {
 
-const Summary* Results::find(std::string_view lab, std::string_view which, std::string_view metric) const {
+const Summary* Results::find(std::string_view lab, std::string_view which,
+                             std::string_view metric) const {
     for (const Summary& s : all_.first(count_))
         if (s.lab == lab && s.which == which && s.metric == metric) return &s;
     return nullptr;
 }
 
-void Results::add_figures(std::string_view lab, std::string_view which, std::string_view metric, std::span<const Figure> figures) {
+void Results::add_figures(std::string_view lab, std::string_view which, std::string_view metric,
+                          std::span<const Figure> figures) {
     for (Summary& s : all_.first(count_)) {
         if (s.lab != lab || s.which != which || s.metric != metric) continue;
         std::span<Figure> all = room_for(s.figures.size() + figures.size());
@@ -46,10 +48,12 @@ struct Meaning {
     const char *before, *unit, *evidence;
 };
 
-Verdict compared(const Side& a, const Side& b, uint64_t times, const Meaning& meaning, const char* cannot_say, std::span<char> buffer) {
+Verdict compared(const Side& a, const Side& b, uint64_t times, const Meaning& meaning,
+                 const char* cannot_say, std::span<char> buffer) {
     wire::Text text(buffer);
     for (const Side* side : {&a, &b})
-        text << side->which.which << " " << side->which.metric << meaning.before << side->value << " " << meaning.unit << (side == &a ? "; " : " (");
+        text << side->which.which << " " << side->which.metric << meaning.before << side->value
+             << " " << meaning.unit << (side == &a ? "; " : " (");
     text << meaning.evidence << ")";
     if (cannot_say != nullptr) {
         text << "; " << cannot_say;
@@ -64,14 +68,18 @@ Verdict below(const Results& results, const char* lab, Which first, Which second
               const char* not_in_exact, std::span<char> buffer) {
     const Summary* a = results.find(lab, first.which, first.metric);
     const Summary* b = results.find(lab, second.which, second.metric);
-    if (a == nullptr || b == nullptr) return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
+    if (a == nullptr || b == nullptr)
+        return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
     bool exact = std::string_view(a->evidence) == "exact";
-    return compared({first, a->p50}, {second, b->p50}, times, {": p50 ", a->unit, a->evidence}, exact ? not_in_exact : nullptr, buffer);
+    return compared({first, a->p50}, {second, b->p50}, times, {": p50 ", a->unit, a->evidence},
+                    exact ? not_in_exact : nullptr, buffer);
 }
 
-Verdict below_by_misses(const Results& results, const char* lab, Which first, Which second, uint64_t times, std::span<char> buffer,
-                        const char* after, const char* before) {
-    Verdict verdict = below(results, lab, first, second, times, "this clock knows no caches; run --model on counts misses", buffer);
+Verdict below_by_misses(const Results& results, const char* lab, Which first, Which second,
+                        uint64_t times, std::span<char> buffer, const char* after,
+                        const char* before) {
+    Verdict verdict = below(results, lab, first, second, times,
+                            "this clock knows no caches; run --model on counts misses", buffer);
     if (verdict.holds != Verdict::Holds::cannot_say) return verdict;
     uint64_t misses[2];
     for (unsigned i = 0; i < 2; ++i) {
@@ -81,7 +89,8 @@ Verdict below_by_misses(const Results& results, const char* lab, Which first, Wh
         if (misses[i] == none || less == none) return verdict;
         misses[i] = misses[i] > less ? misses[i] - less : 0;
     }
-    return compared({first, misses[0]}, {second, misses[1]}, times, {": ", "cache misses", "modelled"}, nullptr, buffer);
+    return compared({first, misses[0]}, {second, misses[1]}, times,
+                    {": ", "cache misses", "modelled"}, nullptr, buffer);
 }
 
 }  // namespace doorbell::labs

@@ -37,16 +37,20 @@ class Results {
   public:
     Results() = default;
     /// `memory` is where they are kept; what does not fit any more is not remembered.
-    Results(std::span<Summary> memory, std::span<Figure> figures) : all_(memory), figures_(figures) {}
-    /// The series of that lab, case and metric, or null (skipped, not selected, or not run yet). The case's
-    /// text must be complete, as in the lab's table.
-    const Summary* find(std::string_view lab, std::string_view which, std::string_view metric) const;
+    Results(std::span<Summary> memory, std::span<Figure> figures)
+        : all_(memory), figures_(figures) {}
+    /// The series of that lab, case and metric, or null (skipped, not selected, or not run yet).
+    /// The case's text must be complete, as in the lab's table.
+    const Summary* find(std::string_view lab, std::string_view which,
+                        std::string_view metric) const;
     void add(const Summary& s) {
         if (count_ < all_.size()) all_[count_++] = s;
     }
     /// Gives a series that was added before more counters, of another pass.
-    void add_figures(std::string_view lab, std::string_view which, std::string_view metric, std::span<const Figure> figures);
-    /// Room for `count` counters of the summary that is added next; fewer, or none, where it is used up.
+    void add_figures(std::string_view lab, std::string_view which, std::string_view metric,
+                     std::span<const Figure> figures);
+    /// Room for `count` counters of the summary that is added next; fewer, or none, where it is
+    /// used up.
     std::span<Figure> room_for(size_t count) {
         std::span<Figure> room = figures_.first(count < figures_.size() ? count : figures_.size());
         figures_ = figures_.subspan(room.size());

@@ -10,26 +10,32 @@
 
 namespace doorbell::labs {
 
-/// The timestamp that stands directly in front of the arming store is one instruction older than the store.
+/// The timestamp that stands directly in front of the arming store is one instruction older than
+/// the store.
 inline constexpr uint64_t to_the_store = 1;
 
 /// 32.32 fixed point.
 constexpr uint64_t scale(uint64_t count, uint64_t rate_32_32) {
-    return static_cast<uint64_t>((static_cast<unsigned __int128>(count) * rate_32_32 + (1ull << 31)) >> 32);
+    return static_cast<uint64_t>(
+        (static_cast<unsigned __int128>(count) * rate_32_32 + (1ull << 31)) >> 32);
 }
 /// How many counts of that rate fit into `ticks`; at least 1.
 constexpr uint64_t counts_in(uint64_t ticks, uint64_t rate_32_32) {
-    uint64_t counts = static_cast<uint64_t>((static_cast<unsigned __int128>(ticks) << 32) / rate_32_32);
+    uint64_t counts =
+        static_cast<uint64_t>((static_cast<unsigned __int128>(ticks) << 32) / rate_32_32);
     return counts == 0 ? 1 : counts;
 }
 
-// A source: arm(delay in ticks) starts it and gives the deadline; passed() asks the device once whether that has
-// passed, wait_by_poll() until it says so; open()/close() let its interrupt through or not.
+// A source: arm(delay in ticks) starts it and gives the deadline; passed() asks the device once
+// whether that has passed, wait_by_poll() until it says so; open()/close() let its interrupt
+// through or not.
 
 class LapicTimer {
   public:
     LapicTimer(Bench& bench, uint8_t vector)
-        : apic_(*bench.machine.apic.device), rate_(bench.machine.apic_rate.tsc_per_count_32_32), vector_(vector) {}
+        : apic_(*bench.machine.apic.device),
+          rate_(bench.machine.apic_rate.tsc_per_count_32_32),
+          vector_(vector) {}
     Result<void> open(bool interrupts) {
         apic_.set_divide_1();
         apic_.set_timer_mode(cpu::TimerMode::one_shot, vector_, !interrupts);
@@ -47,7 +53,8 @@ class LapicTimer {
         } else {
             asm volatile("lfence\n\trdtsc\n\tmovl %2, (%3)"
                          : "=&a"(low), "=&d"(high)
-                         : "r"(count), "r"(apic_.xapic().base() + static_cast<uint64_t>(cpu::ApicRegister::initial_count))
+                         : "r"(count), "r"(apic_.xapic().base() +
+                                           static_cast<uint64_t>(cpu::ApicRegister::initial_count))
                          : "memory");
         }
         return (uint64_t{high} << 32 | low) + to_the_store + ticks;
@@ -55,14 +62,16 @@ class LapicTimer {
     bool passed() const { return apic_.current_count() == 0; }
     void wait_by_poll() const {
         if (apic_.x2()) {
-            while (!passed()) {}
+            while (!passed()) {
+            }
             return;
         }
         uint32_t left;
-        asm volatile("1:\n\tmovl (%1), %0\n\ttestl %0, %0\n\tjnz 1b"
-                     : "=&r"(left)
-                     : "r"(apic_.xapic().base() + static_cast<uint64_t>(cpu::ApicRegister::current_count))
-                     : "memory", "cc");
+        asm volatile(
+            "1:\n\tmovl (%1), %0\n\ttestl %0, %0\n\tjnz 1b"
+            : "=&r"(left)
+            : "r"(apic_.xapic().base() + static_cast<uint64_t>(cpu::ApicRegister::current_count))
+            : "memory", "cc");
     }
 
   private:
@@ -86,8 +95,9 @@ class HpetTimer {
             if ((machine_.hpet->routes(0) >> input & 1) == 0) continue;
             const platform::IoApic* io = machine_.io_apic_for(input);
             if (io == nullptr) continue;
-            auto routed = io->route(input - io->gsi_base(), vector_, machine_.apic->id(),
-                                    platform::Polarity::active_high, platform::Trigger::edge, !interrupts);
+            auto routed =
+                io->route(input - io->gsi_base(), vector_, machine_.apic->id(),
+                          platform::Polarity::active_high, platform::Trigger::edge, !interrupts);
             if (!routed) return routed;
             io_ = io;
             input_ = input - io->gsi_base();
@@ -95,18 +105,24 @@ class HpetTimer {
         }
         return Error{"the HPET cannot interrupt at any IOAPIC input from 16 to 23"};
     }
-    /// The same without the IOAPIC: the comparator sends the message itself (IA-PC HPET 1.0a, sections 2.3.8 and
-    /// 2.3.10, "FSB"; the message as in SDM vol. 3A, "Message Signalled Interrupts").
+    /// The same without the IOAPIC: the comparator sends the message itself (IA-PC HPET 1.0a,
+    /// sections 2.3.8 and 2.3.10, "FSB"; the message as in SDM vol. 3A, "Message Signalled
+    /// Interrupts").
     Result<void> open_by_message() {
         if (!machine_.hpet) return machine_.hpet.absent;
-        constexpr uint64_t configuration = platform::Hpet::timer_configuration(0), route = configuration + 0x10;
+        constexpr uint64_t configuration = platform::Hpet::timer_configuration(0),
+                           route = configuration + 0x10;
         constexpr uint32_t message_able = 1 << 15, message_enable = 1 << 14;
         cpu::Mmio registers = machine_.hpet->registers();
         if ((registers.read32(configuration) & message_able) == 0)
-            return Error{"the HPET cannot send messages (Tn_FSB_INT_DEL_CAP); a card's are source=nic"};
+            return Error{
+                "the HPET cannot send messages (Tn_FSB_INT_DEL_CAP); a card's are source=nic"};
         uint32_t able = machine_.hpet->routes(0);
         if (able != 0)
-            if (auto set = machine_.hpet->configure(0, static_cast<unsigned>(__builtin_ctz(able)), platform::Trigger::edge); !set) return set;
+            if (auto set = machine_.hpet->configure(0, static_cast<unsigned>(__builtin_ctz(able)),
+                                                    platform::Trigger::edge);
+                !set)
+                return set;
         registers.write32(route, vector_);
         registers.write32(route + 4, 0xFEE00000 | machine_.apic->id() << 12);
         registers.write32(configuration, registers.read32(configuration) | message_enable);
@@ -116,8 +132,9 @@ class HpetTimer {
         machine_.hpet->silence(0);
         if (io_ != nullptr) io_->mask(input_);
     }
-    /// The comparator counts whole ticks of the HPET, so arming waits for an edge. The deadline is counted from
-    /// the last timestamp before the edge was seen: a latency may be overstated by one read, never understated.
+    /// The comparator counts whole ticks of the HPET, so arming waits for an edge. The deadline is
+    /// counted from the last timestamp before the edge was seen: a latency may be overstated by one
+    /// read, never understated.
     uint64_t arm(uint64_t delay) {
         auto count = static_cast<uint32_t>(counts_in(delay, rate_));
         uint32_t start = machine_.hpet->counter32(), now;
@@ -132,7 +149,8 @@ class HpetTimer {
     }
     bool passed() const { return static_cast<int32_t>(machine_.hpet->counter32() - due_) >= 0; }
     void wait_by_poll() const {
-        while (!passed()) {}
+        while (!passed()) {
+        }
     }
 
   private:

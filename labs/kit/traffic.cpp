@@ -27,10 +27,12 @@ void rescue(cpu::Frame&) {
 
 }  // namespace
 
-Rescue::Rescue(platform::Machine& machine, const nic::Nic& nic, volatile uint32_t* fired) : machine_(machine) {
+Rescue::Rescue(platform::Machine& machine, const nic::Nic& nic, volatile uint32_t* fired)
+    : machine_(machine) {
     rescued = {&nic.doorstep(), fired, &*machine.apic.device, false};
     // A second, or half the counter's range, whichever is shorter.
-    uint64_t counts = (static_cast<unsigned __int128>(machine.tsc.hz) << 32) / machine.apic_rate.tsc_per_count_32_32;
+    uint64_t counts = (static_cast<unsigned __int128>(machine.tsc.hz) << 32) /
+                      machine.apic_rate.tsc_per_count_32_32;
     count_ = static_cast<uint32_t>(counts < 1u << 31 ? counts : 1u << 31);
     cpu::set_handler(vector, rescue);
     machine.apic->set_divide_1();
@@ -50,21 +52,28 @@ Error why_missing(nic::Nic& card, nic::Nic& sender, Error otherwise) {
     return otherwise;
 }
 
-void flag_strangers(Bench& bench, std::initializer_list<measure::Series*> all, const nic::FrameTally& tally,
-                    const nic::CardCounts& dropped) {
+void flag_strangers(Bench& bench, std::initializer_list<measure::Series*> all,
+                    const nic::FrameTally& tally, const nic::CardCounts& dropped) {
     uint64_t lost = dropped.missed + dropped.runts + dropped.over_long + dropped.bad_check;
     constexpr size_t most = 240;
     auto buffer = bench.machine.arena.array<char>(most + 1);
     if ((tally.strangers() == 0 && lost == 0) || buffer.empty()) return;
     wire::Text text(buffer.first(most));
     // The case's memory lasts until its records are sent.
-    text << tally.strangers() << " frames that are not the lab's own came in between and are no samples (";
-    constexpr const char* names[] = {"", "broken ", ", runt ", ", over-long ", ", VLAN ", ", other EtherType ", ", wrong checksum "};
+    text << tally.strangers()
+         << " frames that are not the lab's own came in between and are no samples (";
+    constexpr const char* names[] = {"",
+                                     "broken ",
+                                     ", runt ",
+                                     ", over-long ",
+                                     ", VLAN ",
+                                     ", other EtherType ",
+                                     ", wrong checksum "};
     for (unsigned kind = 1; kind < nic::frame_kinds; ++kind) text << names[kind] << tally.of[kind];
     text << ")";
     if (lost != 0)
-        text << "; the card dropped runts " << dropped.runts << ", over-long " << dropped.over_long << ", wrong check " << dropped.bad_check
-             << ", for want of room " << dropped.missed;
+        text << "; the card dropped runts " << dropped.runts << ", over-long " << dropped.over_long
+             << ", wrong check " << dropped.bad_check << ", for want of room " << dropped.missed;
     for (measure::Series* s : all) s->flag(buffer.data());
 }
 
@@ -78,7 +87,8 @@ namespace {
 constexpr uint64_t patience_ms = 100;
 }
 
-Result<Traffic> Traffic::open(Bench& bench, std::string_view model, uint32_t frames, uint32_t length) {
+Result<Traffic> Traffic::open(Bench& bench, std::string_view model, uint32_t frames,
+                              uint32_t length) {
     auto pair = open_pair(bench, model);
     if (!pair) return pair.error();
     Traffic t;
@@ -95,11 +105,14 @@ Result<void> Traffic::load(uint32_t n) {
     for (uint32_t i = 0; i < n; ++i) nic::set_sequence(frames[i].data, sequence + i);
     if (!patience.until(patience_ms, [&] { return pair.sender().all_sent(); }))
         return why_missing(pair.sender(), card(), Error{"the sender did not send within 100 ms"});
-    if (pair.sender().queue(frames.data(), n) != n) return Error{"the sender took fewer frames than its ring has room for"};
+    if (pair.sender().queue(frames.data(), n) != n)
+        return Error{"the sender took fewer frames than its ring has room for"};
     return {};
 }
 
-bool Traffic::expected(const nic::Received& r) { return tally.add(r) == nic::FrameKind::ours && nic::sequence_of(r.data) == sequence; }
+bool Traffic::expected(const nic::Received& r) {
+    return tally.add(r) == nic::FrameKind::ours && nic::sequence_of(r.data) == sequence;
+}
 
 bool Traffic::take_all() {
     bool ours = false;
@@ -118,7 +131,9 @@ Result<void> Traffic::catch_up() {
     card().disarm();
     (void)patience.until(1, [] { return false; });
     if (!came) return missing("a packet that was sent did not arrive within 100 ms");
-    if (++disturbed > most_disturbed) return Error{"too many samples were disturbed by frames that are not the lab's own", tally.strangers()};
+    if (++disturbed > most_disturbed)
+        return Error{"too many samples were disturbed by frames that are not the lab's own",
+                     tally.strangers()};
     return {};
 }
 
@@ -178,12 +193,15 @@ uint64_t PacketSource::arm(uint64_t) {
     return ring_now(traffic_.pair.sender().bell()) + traffic_.pair.delay;
 }
 
-/// QEMU's e1000e, once it has held an interrupt back, repeats each one 128 us later. Before a packet is sent, that is over:
-/// the fast calls of a task in ring 3 come here with interrupts disabled, so that it would be pending.
+/// QEMU's e1000e, once it has held an interrupt back, repeats each one 128 us later. Before a
+/// packet is sent, that is over: the fast calls of a task in ring 3 come here with interrupts
+/// disabled, so that it would be pending.
 void PacketSource::wait_for_repeats() {
     bool disabled = (cpu::read_rflags() & cpu::rflags::interrupt) == 0;
     cpu::enable_interrupts();
-    for (uint64_t start = measure::end(), limit = bench_.machine.tsc.hz / 1000000 * 150; measure::end() - start < limit;) {}
+    for (uint64_t start = measure::end(), limit = bench_.machine.tsc.hz / 1000000 * 150;
+         measure::end() - start < limit;) {
+    }
     if (disabled) cpu::disable_interrupts();
     *fired_ = 0;
 }
@@ -211,7 +229,8 @@ void PacketSource::flag(std::initializer_list<measure::Series*> all) {
     for (measure::Series* s : all)
         if (traffic_.pair.flag != nullptr) s->flag(traffic_.pair.flag);
     for (measure::Series* s : all)
-        if (without_packet_) s->flag("interrupts without a packet came as well, and are no samples");
+        if (without_packet_)
+            s->flag("interrupts without a packet came as well, and are no samples");
 }
 
 }  // namespace doorbell::labs

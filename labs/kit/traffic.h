@@ -1,4 +1,5 @@
-// Packets that come when a lab asks for them, one or a burst, and an end to waiting for those that do not. Image only.
+// Packets that come when a lab asks for them, one or a burst, and an end to waiting for those that
+// do not. Image only.
 #pragma once
 #include <optional>
 
@@ -6,17 +7,21 @@
 
 namespace doorbell::labs {
 
-/// Ends a measured wait, which has no end of its own and no branch to spare: if nothing came within a second, the local
-/// APIC's timer interrupts and does what the wait waits for. Interrupts must be enabled meanwhile.
+/// Ends a measured wait, which has no end of its own and no branch to spare: if nothing came within
+/// a second, the local APIC's timer interrupts and does what the wait waits for. Interrupts must be
+/// enabled meanwhile.
 class Rescue {
   public:
-    /// Uses the local APIC's timer; rings `nic`'s doorstep and counts in `fired`, as its interrupt would.
-    Rescue(platform::Machine& machine, const nic::Nic& nic, volatile uint32_t* fired = &nic_event.fired);
+    /// Uses the local APIC's timer; rings `nic`'s doorstep and counts in `fired`, as its interrupt
+    /// would.
+    Rescue(platform::Machine& machine, const nic::Nic& nic,
+           volatile uint32_t* fired = &nic_event.fired);
     ~Rescue();
     Rescue(const Rescue&) = delete;
     /// The second begins anew.
     void wait_from_now() const { machine_.apic->set_initial_count(count_); }
-    /// Whether it was needed. Then what seems to have come is nothing, and the rings are not in order any more.
+    /// Whether it was needed. Then what seems to have come is nothing, and the rings are not in
+    /// order any more.
     static bool came();
     static constexpr uint8_t vector = 0x62;
 
@@ -26,9 +31,11 @@ class Rescue {
 };
 
 inline constexpr const char* lost_in_the_middle =
-    "a packet that was sent, or its interrupt, did not come within a second, in the middle of the case";
+    "a packet that was sent, or its interrupt, did not come within a second, in the middle of the "
+    "case";
 
-/// A pair, and numbered frames from its sender to the card under test. Anything else that comes is counted.
+/// A pair, and numbered frames from its sender to the card under test. Anything else that comes is
+/// counted.
 struct Traffic {
     Pair pair;
     std::span<nic::ToSend> frames;
@@ -39,7 +46,8 @@ struct Traffic {
     static constexpr uint32_t most_disturbed = 1000;
 
     /// Cards up, `frames` frames made, and one of them seen to arrive. Error: why not.
-    static Result<Traffic> open(Bench& bench, std::string_view model, uint32_t frames, uint32_t length);
+    static Result<Traffic> open(Bench& bench, std::string_view model, uint32_t frames,
+                                uint32_t length);
 
     nic::Nic& card() const { return *pair.under_test; }
     /// `n` frames queued at the sender, not rung for.
@@ -50,8 +58,8 @@ struct Traffic {
     bool take_all();
     /// The card armed, with nothing there that came unasked. False: strangers never leave it alone.
     bool arm();
-    /// After a sample that something else got into: the frame that was sent comes, too, and must not be the next one's.
-    /// Error: it does not within 100 ms, or this happens too often.
+    /// After a sample that something else got into: the frame that was sent comes, too, and must
+    /// not be the next one's. Error: it does not within 100 ms, or this happens too often.
     Result<void> catch_up();
     /// One packet there and taken by interrupt, with an end in sight: the measured waits have none.
     Result<void> prove_interrupt(const Bench& bench);
@@ -62,18 +70,20 @@ struct Traffic {
     Result<void> catch_up_undisturbed();
 };
 
-/// A card's packets as if they were a timer's deadlines, for labs that wait for whatever is armed: see timers.h. By
-/// MSI-X at `vector`, whose handler counts in `fired`.
+/// A card's packets as if they were a timer's deadlines, for labs that wait for whatever is armed:
+/// see timers.h. By MSI-X at `vector`, whose handler counts in `fired`.
 class PacketSource {
   public:
-    PacketSource(Bench& bench, uint8_t vector, volatile uint32_t* fired) : bench_(bench), fired_(fired), vector_(vector) {}
+    PacketSource(Bench& bench, uint8_t vector, volatile uint32_t* fired)
+        : bench_(bench), fired_(fired), vector_(vector) {}
     Result<void> open(std::string_view model);
     /// Nothing comes at the vector any more.
     void close() {
         traffic_.card().disarm();
         wait_for_repeats();
     }
-    /// Sends a packet; when it arrives (the cable decides, not the caller). Once one was lost, `fired` counts at once.
+    /// Sends a packet; when it arrives (the cable decides, not the caller). Once one was lost,
+    /// `fired` counts at once.
     uint64_t arm(uint64_t);
     /// Whether the event was the packet that arm() sent.
     bool came();

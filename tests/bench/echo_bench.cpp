@@ -1,6 +1,7 @@
-// UDP echoes a second from outside, in the live clock: the image against Debian's Linux, which echoes by recvfrom(2) and
-// sendto(2), in the same QEMU with the same card on the same cable, asked by the same sender. Closed loop: 32 requests are
-// under way at any time, so that neither loses any. ECHO_REQUESTS says how many requests there are in a run.
+// UDP echoes a second from outside, in the live clock: the image against Debian's Linux, which
+// echoes by recvfrom(2) and sendto(2), in the same QEMU with the same card on the same cable, asked
+// by the same sender. Closed loop: 32 requests are under way at any time, so that neither loses
+// any. ECHO_REQUESTS says how many requests there are in a run.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -9,10 +10,10 @@
 #include <filesystem>
 #include <vector>
 
-#include "harness/system/failure.h"
-#include "harness/run/options.h"
 #include "harness/peers/guest.h"
+#include "harness/run/options.h"
 #include "harness/run/qemu_run.h"
+#include "harness/system/failure.h"
 
 namespace {
 
@@ -24,23 +25,27 @@ const std::string net = "udp:47470";
 
 std::vector<std::string> settings() {
     const char* requests = std::getenv("ECHO_REQUESTS");
-    return {std::string("requests=") + (requests != nullptr ? requests : "20000"), "window=32", "payload=64"};
+    return {std::string("requests=") + (requests != nullptr ? requests : "20000"), "window=32",
+            "payload=64"};
 }
 
 /// Echoes a second of each case; a case that lost some is said.
 std::vector<uint64_t> rates(const Finished& finished, const char* who) {
     std::vector<uint64_t> all;
     if (!finished.run.complete) fmt::print("{}: {}\n", who, finished.run.failure);
-    for (const Skip& skip : finished.run.skipped) fmt::print("{}: {}: {}\n", who, skip.which.text(), skip.reason);
+    for (const Skip& skip : finished.run.skipped)
+        fmt::print("{}: {}: {}\n", who, skip.which.text(), skip.reason);
     for (const Series& series : finished.run.series)
         if (series.metric == "throughput") all.push_back(series.max);
     for (const Tally& tally : finished.run.tallies)
         for (const auto& [name, count] : tally.values)
-            if (name == "lost" && count != 0) fmt::print("{}: {}: {} lost\n", who, tally.which.text(), count);
+            if (name == "lost" && count != 0)
+                fmt::print("{}: {}: {} lost\n", who, tally.which.text(), count);
     return all;
 }
 
-std::vector<uint64_t> the_image(const fs::path& out, const std::string& model, const std::string& wait) {
+std::vector<uint64_t> the_image(const fs::path& out, const std::string& model,
+                                const std::string& wait) {
     std::vector<uint64_t> all;
     for (unsigned i = 0; i < runs; ++i) {
         QemuRun request;
@@ -71,13 +76,16 @@ std::vector<uint64_t> linux_guest(const fs::path& out) {
     guest.nic = machine.nic;
     guest.net = machine.net;
     guest.outside = outside_plan(select({"echo"}, settings()), machine);
-    return rates(run_guest(guest, guest_system(packages), "qemu-system-x86_64", out / "linux", 300, false), "Linux");
+    return rates(
+        run_guest(guest, guest_system(packages), "qemu-system-x86_64", out / "linux", 300, false),
+        "Linux");
 }
 
 void line(const char* what, std::vector<uint64_t> rates) {
     if (rates.empty()) return fmt::print("{:<44} nothing was measured\n", what);
     std::sort(rates.begin(), rates.end());
-    fmt::print("{:<44} {:>9} {:>9} {:>9} {:>5}\n", what, rates[rates.size() / 2], rates.front(), rates.back(), rates.size());
+    fmt::print("{:<44} {:>9} {:>9} {:>9} {:>5}\n", what, rates[rates.size() / 2], rates.front(),
+               rates.back(), rates.size());
 }
 
 }  // namespace
@@ -87,7 +95,8 @@ int main() {
     fs::path out = mkdtemp(pattern.data());
     int status = 0;
     try {
-        fmt::print("{:<44} {:>9} {:>9} {:>9} {:>5}\n", "UDP echoes a second, live clock, TCG", "median", "least", "most", "runs");
+        fmt::print("{:<44} {:>9} {:>9} {:>9} {:>5}\n", "UDP echoes a second, live clock, TCG",
+                   "median", "least", "most", "runs");
         line("virtio-net, Doorbell, wait=poll", the_image(out, "virtio-net", "poll"));
         line("virtio-net, Doorbell, wait=irq-halt", the_image(out, "virtio-net", "irq-halt"));
         std::vector<uint64_t> of_linux;

@@ -1,5 +1,5 @@
-// What recording one sample costs on this machine: the histogram against the plainest alternatives, over
-// latencies that are mostly near 50 with a tail, and over values of every size.
+// What recording one sample costs on this machine: the histogram against the plainest alternatives,
+// over latencies that are mostly near 50 with a tail, and over values of every size.
 #include <benchmark/benchmark.h>
 
 #include <array>

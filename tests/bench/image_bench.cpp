@@ -1,4 +1,5 @@
-// Benchmarks that boot the image: how soon it speaks, and how fast interrupts are recorded in the exact clock.
+// Benchmarks that boot the image: how soon it speaks, and how fast interrupts are recorded in the
+// exact clock.
 #include <benchmark/benchmark.h>
 
 #include <chrono>
@@ -11,7 +12,9 @@ namespace {
 using doorbell::bench::Qemu;
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 /// Wall seconds of a whole exact-clock run.
 double run_seconds(const std::string& words) {
@@ -24,14 +27,20 @@ void BM_QemuStartToFirstRecord(benchmark::State& state) {
     for (auto _ : state) {
         auto start = Clock::now();
         Qemu qemu(false, "lab=clock samples=1");
-        if (!qemu.first_record()) state.SkipWithError("no record came; is qemu-system-x86_64 installed?");
+        if (!qemu.first_record())
+            state.SkipWithError("no record came; is qemu-system-x86_64 installed?");
         state.SetIterationTime(seconds_since(start));
     }
 }
-BENCHMARK(BM_QemuStartToFirstRecord)->UseManualTime()->Iterations(1)->Repetitions(11)->ReportAggregatesOnly()->Unit(benchmark::kMillisecond);
+BENCHMARK(BM_QemuStartToFirstRecord)
+    ->UseManualTime()
+    ->Iterations(1)
+    ->Repetitions(11)
+    ->ReportAggregatesOnly()
+    ->Unit(benchmark::kMillisecond);
 
-/// One million LAPIC interrupts, about 2250 instructions apart, against the rate of a loop that is interrupted
-/// hardly ever. Start-up is measured and taken off both.
+/// One million LAPIC interrupts, about 2250 instructions apart, against the rate of a loop that is
+/// interrupted hardly ever. Start-up is measured and taken off both.
 void BM_MillionInterrupts(benchmark::State& state) {
     constexpr double samples = 1e6, spacing = 2000 * 1.125;
     constexpr double quiet_samples = 100, quiet_spacing = 8e6 * 1.125;
@@ -52,7 +61,12 @@ void BM_MillionInterrupts(benchmark::State& state) {
         state.counters["share_of_exact_rate"] = rate / quiet_rate;
     }
 }
-BENCHMARK(BM_MillionInterrupts)->UseManualTime()->Iterations(1)->Repetitions(3)->ReportAggregatesOnly()->Unit(benchmark::kSecond);
+BENCHMARK(BM_MillionInterrupts)
+    ->UseManualTime()
+    ->Iterations(1)
+    ->Repetitions(3)
+    ->ReportAggregatesOnly()
+    ->Unit(benchmark::kSecond);
 
 }  // namespace
 

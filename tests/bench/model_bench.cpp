@@ -1,5 +1,5 @@
-// What the cache model costs: processor seconds of QEMU in the exact clock with it over those without it. Both are
-// measured in turn, and what start-up takes is off both.
+// What the cache model costs: processor seconds of QEMU in the exact clock with it over those
+// without it. Both are measured in turn, and what start-up takes is off both.
 #include <benchmark/benchmark.h>
 
 #include <string>
@@ -22,7 +22,8 @@ void model_costs(benchmark::State& state, const std::string& words) {
     const std::string nothing = "lab=clock:clock=rdtsc samples=1 warmup=1";
     for (auto _ : state) {
         double start = cpu_seconds(nothing, ""), start_modelled = cpu_seconds(nothing, model);
-        double without = cpu_seconds(words, "") - start, with = cpu_seconds(words, model) - start_modelled;
+        double without = cpu_seconds(words, "") - start,
+               with = cpu_seconds(words, model) - start_modelled;
         if (start < 0 || start_modelled < 0 || without <= 0 || with <= 0) {
             state.SkipWithError("a run failed");
             break;
@@ -33,8 +34,13 @@ void model_costs(benchmark::State& state, const std::string& words) {
     }
 }
 
-#define MODEL_BENCH(name, words) \
-    BENCHMARK_CAPTURE(model_costs, name, words)->UseManualTime()->Iterations(1)->Repetitions(5)->ReportAggregatesOnly()->Unit(benchmark::kSecond)
+#define MODEL_BENCH(name, words)                \
+    BENCHMARK_CAPTURE(model_costs, name, words) \
+        ->UseManualTime()                       \
+        ->Iterations(1)                         \
+        ->Repetitions(5)                        \
+        ->ReportAggregatesOnly()                \
+        ->Unit(benchmark::kSecond)
 MODEL_BENCH(loads_that_miss, "lab=caches:walk=chase,bytes=65536,state=warm samples=60000 warmup=1");
 MODEL_BENCH(random_loads, "lab=caches:walk=random,bytes=524288 samples=5000 warmup=1");
 MODEL_BENCH(matrix, "lab=caches:walk=transpose samples=8000 warmup=1");

@@ -19,11 +19,32 @@ class Qemu {
   public:
     /// `plugin`: what -plugin is given, if anything.
     Qemu(bool exact, const std::string& words, const std::string& plugin = {}) {
-        std::vector<std::string> line{"qemu-system-x86_64", "-nodefaults", "-M", "pc", "-m", "512M", "-cpu", "max", "-accel",
-                                      "tcg,thread=single", "-display", "none", "-serial", "stdio", "-monitor", "none",
-                                      "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel", DOORBELL_IMAGE,
-                                      "-append", words + " exit=debug"};
-        if (exact) line.insert(line.end(), {"-icount", "shift=0,sleep=off", "-seed", "1", "-rtc", "base=2026-01-01,clock=vm"});
+        std::vector<std::string> line{"qemu-system-x86_64",
+                                      "-nodefaults",
+                                      "-M",
+                                      "pc",
+                                      "-m",
+                                      "512M",
+                                      "-cpu",
+                                      "max",
+                                      "-accel",
+                                      "tcg,thread=single",
+                                      "-display",
+                                      "none",
+                                      "-serial",
+                                      "stdio",
+                                      "-monitor",
+                                      "none",
+                                      "-no-reboot",
+                                      "-device",
+                                      "isa-debug-exit,iobase=0xf4,iosize=4",
+                                      "-kernel",
+                                      DOORBELL_IMAGE,
+                                      "-append",
+                                      words + " exit=debug"};
+        if (exact)
+            line.insert(line.end(), {"-icount", "shift=0,sleep=off", "-seed", "1", "-rtc",
+                                     "base=2026-01-01,clock=vm"});
         if (!plugin.empty()) line.insert(line.end(), {"-plugin", plugin});
         std::vector<char*> arguments;
         for (std::string& word : line) arguments.push_back(word.data());
@@ -34,7 +55,8 @@ class Qemu {
         posix_spawn_file_actions_init(&actions);
         posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-        if (posix_spawnp(&child_, arguments[0], &actions, nullptr, arguments.data(), environ) != 0) child_ = -1;
+        if (posix_spawnp(&child_, arguments[0], &actions, nullptr, arguments.data(), environ) != 0)
+            child_ = -1;
         posix_spawn_file_actions_destroy(&actions);
         close(ends[1]);
         out_ = ends[0];
@@ -56,12 +78,15 @@ class Qemu {
     /// Until QEMU ends; whether the image said that it was done.
     bool done() {
         char buffer[65536];
-        while (read(out_, buffer, sizeof buffer) > 0) {}
+        while (read(out_, buffer, sizeof buffer) > 0) {
+        }
         int status = 0;
         rusage usage{};
         wait4(child_, &status, 0, &usage);
         ended_ = true;
-        auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec); };
+        auto seconds = [](const timeval& t) {
+            return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+        };
         cpu_seconds_ = seconds(usage.ru_utime) + seconds(usage.ru_stime);
         return WIFEXITED(status) && WEXITSTATUS(status) == 33;
     }

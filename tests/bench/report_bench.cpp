@@ -1,5 +1,5 @@
-// How long a report of a run with a million raw samples takes, from the command's start to its end, and the most memory
-// it has in between.
+// How long a report of a run with a million raw samples takes, from the command's start to its end,
+// and the most memory it has in between.
 #include <benchmark/benchmark.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -23,13 +23,15 @@ namespace {
 namespace fs = std::filesystem;
 using Shape = doorbell::measure::Histogram;
 
-/// A run's folder: ten cases of a hundred thousand samples each, with a spread of bins as hardware has.
+/// A run's folder: ten cases of a hundred thousand samples each, with a spread of bins as hardware
+/// has.
 fs::path million() {
     std::string pattern = (fs::temp_directory_path() / "doorbell-bench-XXXXXX").string();
     fs::path folder = mkdtemp(pattern.data());
     fs::create_directories(folder / "samples");
     std::ofstream results(folder / "results.json");
-    results << R"({"schema":"doorbell/1","complete":true,"machine":{"clock":"live","type":"serial"},"instrument":{"unit":"tick","resolution":1},"series":[)";
+    results
+        << R"({"schema":"doorbell/1","complete":true,"machine":{"clock":"live","type":"serial"},"instrument":{"unit":"tick","resolution":1},"series":[)";
     std::mt19937_64 random(1);
     std::lognormal_distribution<double> latency(8, 0.7);
     for (int which = 0; which < 10; ++which) {
@@ -45,8 +47,13 @@ fs::path million() {
             least = std::min(least, value);
             most = std::max(most, value);
         }
-        results << (which == 0 ? "" : ",") << R"({"lab":"timer","case":{"source":"lapic","wait":")" << (which == 0 ? "poll" : which == 1 ? "irq" : "w" + std::to_string(which))
-                << R"("},"metric":"latency","unit":"tick","evidence":"measured","count":100000,"min":)" << least << ",\"max\":" << most << ",\"sum\":" << sum << ",\"histogram\":[";
+        results
+            << (which == 0 ? "" : ",") << R"({"lab":"timer","case":{"source":"lapic","wait":")"
+            << (which == 0   ? "poll"
+                : which == 1 ? "irq"
+                             : "w" + std::to_string(which))
+            << R"("},"metric":"latency","unit":"tick","evidence":"measured","count":100000,"min":)"
+            << least << ",\"max\":" << most << ",\"sum\":" << sum << ",\"histogram\":[";
         bool first = true;
         for (const auto& [value, count] : bins) {
             results << (first ? "" : ",") << '[' << value << ',' << count << ']';
@@ -65,7 +72,9 @@ void report_of_a_million_samples(benchmark::State& state) {
     for (auto _ : state) {
         const char* words[] = {DOORBELL_COMMAND, "report", run.c_str(), "--quiet", nullptr};
         pid_t child = 0;
-        if (posix_spawn(&child, words[0], nullptr, nullptr, const_cast<char**>(words), environ) != 0) return state.SkipWithError("cannot start the command");
+        if (posix_spawn(&child, words[0], nullptr, nullptr, const_cast<char**>(words), environ) !=
+            0)
+            return state.SkipWithError("cannot start the command");
         int status = 0;
         rusage usage{};
         wait4(child, &status, 0, &usage);

@@ -40,16 +40,18 @@ TEST(PcmCsv, ValuesAreFoundByTheirTwoNamesInEveryLayout) {
 
 TEST(PcmCsv, WhatIsNoNumberIsNothingAndNotZero) {
     PcmCsv csv = PcmCsv::parse(pcm_202302);
-    EXPECT_EQ(csv.value(1, "System", "L3MISS"), std::nullopt);            // N/A
-    EXPECT_EQ(csv.value(1, "Socket 0", "L3HIT"), std::nullopt);           // nan
-    EXPECT_EQ(csv.value(1, "Core0 (Socket 0)", "L3HIT"), std::nullopt);   // inf
+    EXPECT_EQ(csv.value(1, "System", "L3MISS"), std::nullopt);           // N/A
+    EXPECT_EQ(csv.value(1, "Socket 0", "L3HIT"), std::nullopt);          // nan
+    EXPECT_EQ(csv.value(1, "Core0 (Socket 0)", "L3HIT"), std::nullopt);  // inf
     EXPECT_EQ(csv.value(0, "System", "Time"), std::nullopt);
     EXPECT_EQ(csv.value(0, "System", "no such column"), std::nullopt);
     EXPECT_EQ(csv.value(9, "System", "EXEC"), std::nullopt);
 }
 
 TEST(PcmCsv, RawCountsKeepAllTheirDigits) {
-    PcmCsv csv = PcmCsv::parse("System,System,SKT0CORE0,SKT0CORE0,\nDate,Time,LLC_MISS,INST,\n\n2026-01-01,10:00:00,12345678,9007199254740991,");
+    PcmCsv csv = PcmCsv::parse(
+        "System,System,SKT0CORE0,SKT0CORE0,\nDate,Time,LLC_MISS,INST,\n\n2026-01-01,10:00:00,"
+        "12345678,9007199254740991,");
     EXPECT_EQ(csv.value(0, "SKT0CORE0", "LLC_MISS"), 12345678.0);
     EXPECT_EQ(csv.value(0, "SKT0CORE0", "INST"), 9007199254740991.0);
 }
@@ -65,7 +67,8 @@ TEST(PcmCsv, ACutRowIsDroppedAndSaid) {
 }
 
 TEST(PcmCsv, AFileThatIsNoTableIsSaid) {
-    for (const char* text : {"", "\n\n", "System,System,\n", "a,b,c,\nd,\n", "a,\nb,\n1,2,\n", "a,b,\nc,d,\n1,\n1,2,\n"})
+    for (const char* text : {"", "\n\n", "System,System,\n", "a,b,c,\nd,\n", "a,\nb,\n1,2,\n",
+                             "a,b,\nc,d,\n1,\n1,2,\n"})
         EXPECT_THROW(PcmCsv::parse(text), std::runtime_error) << text;
 }
 
@@ -76,7 +79,9 @@ TEST(PcmCsv, TheFuzzCorpusIsSurvived) {
         std::stringstream text;
         text << in.rdbuf();
         std::string bytes = text.str();
-        EXPECT_EQ(LLVMFuzzerTestOneInput(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()), 0);
+        EXPECT_EQ(LLVMFuzzerTestOneInput(reinterpret_cast<const unsigned char*>(bytes.data()),
+                                         bytes.size()),
+                  0);
         ++files;
     }
     EXPECT_GE(files, 5u);
@@ -104,37 +109,51 @@ class FakePcm : public testing::Test {
     ~FakePcm() override { fs::remove_all(folder); }
     std::string program(const std::string& script) {
         fs::path file = folder / "pcm-raw";
-        std::ofstream(file) << "#!/bin/sh\nfor w; do case $w in -csv=*) out=${w#-csv=};; esac; done\n" << script << "\n";
+        std::ofstream(file)
+            << "#!/bin/sh\nfor w; do case $w in -csv=*) out=${w#-csv=};; esac; done\n"
+            << script << "\n";
         fs::permissions(file, fs::perms::owner_all);
         return file.string();
     }
     fs::path folder;
 };
 
-/// As pcm-raw goes about it: it says that it has begun, waits for the time it was given, writes a row and leaves. A
-/// signal ends it without one.
-const std::string counts_for_its_time = "trap 'exit 0' INT TERM\necho Update every $1 seconds >&2\nsleep $1\n";
+/// As pcm-raw goes about it: it says that it has begun, waits for the time it was given, writes a
+/// row and leaves. A signal ends it without one.
+const std::string counts_for_its_time =
+    "trap 'exit 0' INT TERM\necho Update every $1 seconds >&2\nsleep $1\n";
 
 TEST_F(FakePcm, AWindowEndsByItselfAndHasOneRow) {
-    PcmState state{true, "", "", program(counts_for_its_time + "printf 'System,SKT0CORE0,\nDate,LLC_MISS,\n\n2026,42,' >$out")};
+    PcmState state{true, "", "",
+                   program(counts_for_its_time +
+                           "printf 'System,SKT0CORE0,\nDate,LLC_MISS,\n\n2026,42,' >$out")};
     PcmWindow window(core_events(state, {"core/config=0x43412e,name=LLC_MISS"}, 0), 1);
     EXPECT_EQ(window.result().value(0, "SKT0CORE0", "LLC_MISS"), 42.0);
 }
 
 TEST_F(FakePcm, ItIsAskedForOneCoreItsEventsAndOneSample) {
-    PcmState state{true, "", "", program("echo \"$@\" PCM_KEEP_NMI_WATCHDOG=$PCM_KEEP_NMI_WATCHDOG >" + (folder / "words").string() + "\nexit 1")};
-    EXPECT_THROW(PcmWindow(core_events(state, {"core/config=0x43412e,name=A", "core/config=0x4300c5,name=B"}, 3), 2), std::runtime_error);
+    PcmState state{true, "", "",
+                   program("echo \"$@\" PCM_KEEP_NMI_WATCHDOG=$PCM_KEEP_NMI_WATCHDOG >" +
+                           (folder / "words").string() + "\nexit 1")};
+    EXPECT_THROW(
+        PcmWindow(
+            core_events(state, {"core/config=0x43412e,name=A", "core/config=0x4300c5,name=B"}, 3),
+            2),
+        std::runtime_error);
     std::ifstream in(folder / "words");
     std::string words;
     std::getline(in, words);
     EXPECT_TRUE(words.starts_with("2 -i=1 -csv=")) << words;
-    EXPECT_NE(words.find(" -yc 3 -e core/config=0x43412e,name=A -e core/config=0x4300c5,name=B"), std::string::npos) << words;
+    EXPECT_NE(words.find(" -yc 3 -e core/config=0x43412e,name=A -e core/config=0x4300c5,name=B"),
+              std::string::npos)
+        << words;
     EXPECT_NE(words.find("PCM_KEEP_NMI_WATCHDOG=1"), std::string::npos) << words;
 }
 
 TEST_F(FakePcm, WhatPcmSaysIsTheReason) {
     try {
-        PcmWindow window({program("echo hello >&2; echo Access to CPU MSRs denied >&2; exit 1"), {}}, 1);
+        PcmWindow window(
+            {program("echo hello >&2; echo Access to CPU MSRs denied >&2; exit 1"), {}}, 1);
         FAIL();
     } catch (const std::runtime_error& error) {
         EXPECT_STREQ(error.what(), "PCM does not count: Access to CPU MSRs denied");
@@ -150,7 +169,10 @@ TEST_F(FakePcm, OneThatHangsIsGivenUpAndGone) {
     EXPECT_THROW(PcmWindow({program("exec sleep 1000"), {}}, 1, 1), std::runtime_error);
     std::string pid_file = (folder / "pid").string();
     {
-        PcmWindow window({program("echo $$ >" + pid_file + "\necho Update every 1 seconds >&2\nexec sleep 1000"), {}}, 1, 1);
+        PcmWindow window(
+            {program("echo $$ >" + pid_file + "\necho Update every 1 seconds >&2\nexec sleep 1000"),
+             {}},
+            1, 1);
         EXPECT_THROW(window.result(), std::runtime_error);
     }
     std::ifstream in(pid_file);
@@ -169,7 +191,8 @@ TEST_F(FakePcm, WhatIsMissingIsNamed) {
     EXPECT_NE(look_for_pcm(folder).because.find("Intel"), std::string::npos);
     std::ofstream(folder / "proc/cpuinfo") << "vendor_id : GenuineIntel\nflags : fpu\n";
     EXPECT_NE(look_for_pcm(folder).change.find("vPMU"), std::string::npos);
-    std::ofstream(folder / "proc/cpuinfo") << "vendor_id : GenuineIntel\nflags : fpu arch_perfmon x\n";
+    std::ofstream(folder / "proc/cpuinfo")
+        << "vendor_id : GenuineIntel\nflags : fpu arch_perfmon x\n";
     EXPECT_EQ(look_for_pcm(folder).change, "modprobe msr");
     fs::create_directories(folder / "dev/cpu/0");
     std::ofstream(folder / "dev/cpu/0/msr") << "";

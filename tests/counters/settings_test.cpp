@@ -1,3 +1,5 @@
+#include "host/counters/settings.h"
+
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -6,7 +8,6 @@
 #include <fstream>
 
 #include "host/counters/perf_group.h"
-#include "host/counters/settings.h"
 #include "host/counters/tune.h"
 
 namespace doorbell::host {
@@ -38,7 +39,8 @@ class HostSettings : public testing::Test {
         pid_t pid = fork();
         if (pid == 0) {
             Settings settings(journal());
-            bool done = settings.set(file(), "0").empty() && settings.set(other(), "performance").empty() && content(file()) == "0";
+            bool done = settings.set(file(), "0").empty() &&
+                        settings.set(other(), "performance").empty() && content(file()) == "0";
             if (!done) _exit(9);
             last();
             _exit(8);
@@ -115,7 +117,8 @@ TEST_F(HostSettings, AnotherThatStillRunsIsLeftAlone) {
 }
 
 TEST_F(HostSettings, AProcessThatOnlyHasTheNumberOfTheOwnerDoesNotHoldThem) {
-    std::ofstream(journal()) << getppid() << " 1\n" << file().string() << "\t7\n";  // started at another time
+    std::ofstream(journal()) << getppid() << " 1\n"
+                             << file().string() << "\t7\n";  // started at another time
     Settings settings(journal());
     EXPECT_EQ(settings.leftovers(), 1u);
     EXPECT_EQ(content(file()), "7");
@@ -133,15 +136,20 @@ class HostTuning : public HostSettings {
 
 TEST_F(HostTuning, SetsWhatTheHostOffersAndPutsItBack) {
     fs::path governor = have("sys/devices/system/cpu/cpu1/cpufreq/scaling_governor", "schedutil");
-    fs::path set_already = have("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "performance");
+    fs::path set_already =
+        have("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "performance");
     fs::path no_turbo = have("sys/devices/system/cpu/intel_pstate/no_turbo", "0");
     fs::path watchdog = have("proc/sys/kernel/nmi_watchdog", "1");
     fs::path elsewhere = have("sys/devices/system/cpu/cpu7/cpufreq/scaling_governor", "powersave");
     {
         Settings settings(journal());
         Tuned tuned = tune(settings, {0, 1}, folder);
-        EXPECT_EQ(tuned.changed, (std::vector<std::string>{"/sys/devices/system/cpu/cpu1/cpufreq/scaling_governor: schedutil -> performance",
-                                                           "/sys/devices/system/cpu/intel_pstate/no_turbo: 0 -> 1", "/proc/sys/kernel/nmi_watchdog: 1 -> 0"}));
+        EXPECT_EQ(
+            tuned.changed,
+            (std::vector<std::string>{
+                "/sys/devices/system/cpu/cpu1/cpufreq/scaling_governor: schedutil -> performance",
+                "/sys/devices/system/cpu/intel_pstate/no_turbo: 0 -> 1",
+                "/proc/sys/kernel/nmi_watchdog: 1 -> 0"}));
         EXPECT_TRUE(tuned.refused.empty());
         EXPECT_EQ(content(governor), "performance");
         EXPECT_EQ(content(no_turbo), "1");
@@ -212,7 +220,9 @@ TEST_F(HostTuning, WhyThereIsNoPmuIsSaidWithWhatWouldHelp) {
     EXPECT_NE(reason("hypervisor arch_perfmon").find("no driver"), std::string::npos);
     EXPECT_NE(reason("perfctr_core").find("no driver"), std::string::npos);
     have("proc/sys/kernel/perf_event_paranoid", "3");
-    EXPECT_EQ(perf_reason(EACCES, true, folder), "not allowed (perf_event_paranoid = 3): sysctl kernel.perf_event_paranoid=1, or be root");
+    EXPECT_EQ(
+        perf_reason(EACCES, true, folder),
+        "not allowed (perf_event_paranoid = 3): sysctl kernel.perf_event_paranoid=1, or be root");
 }
 
 }  // namespace

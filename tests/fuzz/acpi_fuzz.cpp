@@ -1,7 +1,7 @@
-// Fuzzes the ACPI parser. The first byte of an input chooses how the rest is read: even, as raw memory with
-// the RSDP at its start; odd, as a list of tables (signature, length, body) that get headers and right
-// checksums, so that the fuzzer reaches what lies behind them. Whatever comes, the parser must end, stay
-// inside memory and keep its promises.
+// Fuzzes the ACPI parser. The first byte of an input chooses how the rest is read: even, as raw
+// memory with the RSDP at its start; odd, as a list of tables (signature, length, body) that get
+// headers and right checksums, so that the fuzzer reaches what lies behind them. Whatever comes,
+// the parser must end, stay inside memory and keep its promises.
 #include <cstdlib>
 
 #include "tests/unit/acpi_builder.h"

@@ -1,5 +1,5 @@
-// Any bytes as a frame from outside: the responder stays inside of them, leaves alone what it does not answer, and an answer
-// is one that it would not answer again, with checksums that hold.
+// Any bytes as a frame from outside: the responder stays inside of them, leaves alone what it does
+// not answer, and an answer is one that it would not answer again, with checksums that hold.
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -26,7 +26,8 @@ void must(bool truth) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, size_t size) {
-    // The first byte's highest bit: whether the checksums are made right, which random bytes hardly ever are.
+    // The first byte's highest bit: whether the checksums are made right, which random bytes hardly
+    // ever are.
     if (size == 0) return 0;
     bool seal = (data[0] & 0x80) != 0;
     uint32_t errors = data[0] & 0x40;
@@ -63,7 +64,8 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, size_t size) {
     must(answer.length >= shortest_frame && answer.length <= room);
     must(std::memcmp(p + 6, mac.data(), 6) == 0);
     if (answer.fate != Fate::arp) must(word_sum(p + 14, 20) == 0xFFFF);
-    if (answer.fate == Fate::icmp_echo) must(word_sum(p + 34, p[16] * 256ul + p[17] - 20) == 0xFFFF);
+    if (answer.fate == Fate::icmp_echo)
+        must(word_sum(p + 34, p[16] * 256ul + p[17] - 20) == 0xFFFF);
     must(responder.answer({p, answer.length, 0}).length == 0);
     return 0;
 }

@@ -1,5 +1,6 @@
-// Any bytes may come over a wire: the decoder and the collector must survive them, and what they make of them
-// must be readable again. Each line is also tried with its CRC made right, so that the JSON behind it is reached.
+// Any bytes may come over a wire: the decoder and the collector must survive them, and what they
+// make of them must be readable again. Each line is also tried with its CRC made right, so that the
+// JSON behind it is reached.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -7,8 +8,8 @@
 
 #include "firmware/wire/crc32c.h"
 #include "firmware/wire/record.h"
-#include "harness/run/collector.h"
 #include "harness/results/table/table.h"
+#include "harness/run/collector.h"
 
 namespace {
 
@@ -27,8 +28,10 @@ std::string with_right_crcs(std::string_view bytes) {
         std::string body = std::to_string(sequence) + " " + std::string(line.substr(brace));
         constexpr char digits[] = "0123456789abcdef";
         std::string crc;
-        for (int shift = 28; shift >= 0; shift -= 4) crc += digits[wire::crc32c(body) >> shift & 15];
-        text += "@" + std::to_string(sequence++) + " " + crc + " " + std::string(line.substr(brace)) + "\n";
+        for (int shift = 28; shift >= 0; shift -= 4)
+            crc += digits[wire::crc32c(body) >> shift & 15];
+        text += "@" + std::to_string(sequence++) + " " + crc + " " +
+                std::string(line.substr(brace)) + "\n";
     }
     return text;
 }

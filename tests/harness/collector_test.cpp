@@ -106,7 +106,8 @@ TEST(Collector, SeesThatTheMachineStartedAgain) {
 }
 
 TEST(Collector, RightCrcWithoutARecordIsDamage) {
-    for (const char* json : {"{", "{}", R"({"t":5})", R"({"t":"series","id":"x"})", R"({"t":"histogram","of":77,"bins":[]})"}) {
+    for (const char* json : {"{", "{}", R"({"t":5})", R"({"t":"series","id":"x"})",
+                             R"({"t":"histogram","of":77,"bins":[]})"}) {
         harness::Run run = collect(wire_line(0, json));
         EXPECT_EQ(run.wire.damaged, 1u) << json;
     }
@@ -114,14 +115,20 @@ TEST(Collector, RightCrcWithoutARecordIsDamage) {
 
 TEST(Collector, IgnoresKindsAndMembersItDoesNotKnow) {
     Lines lines;
-    lines.add(R"({"t":"hello","wire":"doorbell-wire/1","new":[1,2]})").add(R"({"t":"weather","sun":true})").end();
+    lines.add(R"({"t":"hello","wire":"doorbell-wire/1","new":[1,2]})")
+        .add(R"({"t":"weather","sun":true})")
+        .end();
     harness::Run run = collect(lines.text());
     EXPECT_TRUE(run.complete) << run.failure;
 }
 
 TEST(Collector, NoticesAHistogramThatTheImageLeftShort) {
     Lines lines;
-    lines.add(R"({"t":"hello"})").add(R"({"t":"series","id":0,"lab":"a","case":"","metric":"m","unit":"insn","evidence":"exact","count":2,"min":1,"max":1,"sum":2})").add(R"({"t":"histogram","of":0,"part":"all","bins":[[1,1]]})").end();
+    lines.add(R"({"t":"hello"})")
+        .add(
+            R"({"t":"series","id":0,"lab":"a","case":"","metric":"m","unit":"insn","evidence":"exact","count":2,"min":1,"max":1,"sum":2})")
+        .add(R"({"t":"histogram","of":0,"part":"all","bins":[[1,1]]})")
+        .end();
     harness::Run run = collect(lines.text());
     EXPECT_FALSE(run.complete);
     EXPECT_EQ(run.wire.damaged, 1u);
@@ -130,10 +137,12 @@ TEST(Collector, NoticesAHistogramThatTheImageLeftShort) {
 TEST(Collector, SumsHistogramsOverSeveralRecordsAndStages) {
     Lines lines;
     lines.add(R"({"t":"hello"})")
-        .add(R"({"t":"series","id":4,"lab":"a","case":"k=v","metric":"m","unit":"insn","evidence":"exact","count":3,"min":1,"max":5000,"sum":5002,"stages":["entry"]})")
+        .add(
+            R"({"t":"series","id":4,"lab":"a","case":"k=v","metric":"m","unit":"insn","evidence":"exact","count":3,"min":1,"max":5000,"sum":5002,"stages":["entry"]})")
         .add(R"({"t":"histogram","of":4,"part":"all","bins":[[1,1]]})")
         .add(R"({"t":"histogram","of":4,"part":"all","bins":[[1,1],[5000,1]]})")
-        .add(R"({"t":"histogram","of":4,"part":"entry","min":1,"max":4001,"sum":4003,"bins":[[1,2],[4000,1]]})")
+        .add(
+            R"({"t":"histogram","of":4,"part":"entry","min":1,"max":4001,"sum":4003,"bins":[[1,2],[4000,1]]})")
         .end();
     harness::Run run = collect(lines.text());
     ASSERT_TRUE(run.complete) << run.failure;
@@ -145,21 +154,32 @@ TEST(Collector, SumsHistogramsOverSeveralRecordsAndStages) {
 
 TEST(Collector, KeepsRawSamplesInOrderAndSeesAGap) {
     Lines lines;
-    lines.add(R"({"t":"hello"})").series(0, "wait=irq").add(R"({"t":"raw","of":0,"at":0,"values":[5,9]})").add(R"({"t":"raw","of":0,"at":2,"values":[5]})").end();
+    lines.add(R"({"t":"hello"})")
+        .series(0, "wait=irq")
+        .add(R"({"t":"raw","of":0,"at":0,"values":[5,9]})")
+        .add(R"({"t":"raw","of":0,"at":2,"values":[5]})")
+        .end();
     EXPECT_EQ(collect(lines.text()).series[0].raw, (std::vector<uint64_t>{5, 9, 5}));
     Lines gap;
-    gap.add(R"({"t":"hello"})").series(0, "wait=irq").add(R"({"t":"raw","of":0,"at":2,"values":[5]})").end();
+    gap.add(R"({"t":"hello"})")
+        .series(0, "wait=irq")
+        .add(R"({"t":"raw","of":0,"at":2,"values":[5]})")
+        .end();
     EXPECT_EQ(collect(gap.text()).wire.damaged, 1u);
 }
 
 TEST(Collector, APanicOrARefusalIsAFailure) {
     Lines panic;
-    panic.add(R"({"t":"hello"})").series(0, "wait=irq").add(R"({"t":"panic","name":"#UD invalid opcode","rip":"0x1234"})");
+    panic.add(R"({"t":"hello"})")
+        .series(0, "wait=irq")
+        .add(R"({"t":"panic","name":"#UD invalid opcode","rip":"0x1234"})");
     harness::Run run = collect(panic.text());
     EXPECT_NE(run.failure.find("#UD invalid opcode at 0x1234"), std::string::npos) << run.failure;
     EXPECT_EQ(run.series.size(), 1u);
     Lines refusal;
-    refusal.add(R"({"t":"hello"})").add(R"({"t":"error","text":"what is a tiemr?"})").add(R"({"t":"end","status":"refused"})");
+    refusal.add(R"({"t":"hello"})")
+        .add(R"({"t":"error","text":"what is a tiemr?"})")
+        .add(R"({"t":"end","status":"refused"})");
     EXPECT_NE(collect(refusal.text()).failure.find("what is a tiemr?"), std::string::npos);
 }
 

@@ -1,4 +1,5 @@
-// The command as a user meets it: started as a program, with a fake QEMU that fails in every way we know of.
+// The command as a user meets it: started as a program, with a fake QEMU that fails in every way we
+// know of.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -115,7 +116,9 @@ class CommandTest : public testing::Test {
     int events_ = -1;
 };
 
-bool says(const std::string& text, const std::string& words) { return text.find(words) != std::string::npos; }
+bool says(const std::string& text, const std::string& words) {
+    return text.find(words) != std::string::npos;
+}
 
 TEST_F(CommandTest, AGoodRunIsSavedAndShown) {
     EXPECT_EQ(run(fake_run("good")), 0) << err_;
@@ -130,7 +133,8 @@ TEST_F(CommandTest, AGoodRunIsSavedAndShown) {
     EXPECT_EQ(manifest["status"], "complete");
     EXPECT_EQ(manifest["image"]["sha256"].get<std::string>().size(), 64u);
     EXPECT_TRUE(says(content(folder_ / "out/console.log"), "firmware says hi"));
-    for (const auto& entry : fs::directory_iterator(folder_ / "out")) EXPECT_FALSE(says(entry.path(), ".part"));
+    for (const auto& entry : fs::directory_iterator(folder_ / "out"))
+        EXPECT_FALSE(says(entry.path(), ".part"));
 }
 
 TEST_F(CommandTest, WithoutOutTheLatestRunIsPointedAt) {
@@ -200,20 +204,25 @@ TEST_P(FaultTest, IsSaidAndWhatArrivedIsKept) {
     EXPECT_NE(read_manifest(folder_ / "out")["status"], "complete");
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Faults, FaultTest,
-    testing::Values(Fault{"lost", 4, "records lost: 1", 1}, Fault{"cut", 4, "records lost: 1, damaged: 1", 2},
-                    Fault{"wrong-crc", 4, "records lost: 1, damaged: 1", 1}, Fault{"no-end", 4, "records lost: 1", 2},
-                    Fault{"panic", 3, "#PF page fault", 1}, Fault{"silent-end", 3, "could not load the kernel", 0},
-                    Fault{"killed", 3, "killed by signal 11", 1}, Fault{"triple", 3, "triple fault", 1},
-                    Fault{"restart", 3, "started again", 1}, Fault{"hang", 3, "no record for 1 s", 1},
-                    Fault{"nothing", 3, "before the first record", 0}, Fault{"flood", 3, "no record for 1 s", 1},
-                    Fault{"endless-line", 3, "no record for 1 s", 1}),
-    [](const auto& info) {
-        std::string name = info.param.fake;
-        std::replace(name.begin(), name.end(), '-', '_');
-        return name;
-    });
+INSTANTIATE_TEST_SUITE_P(Faults, FaultTest,
+                         testing::Values(Fault{"lost", 4, "records lost: 1", 1},
+                                         Fault{"cut", 4, "records lost: 1, damaged: 1", 2},
+                                         Fault{"wrong-crc", 4, "records lost: 1, damaged: 1", 1},
+                                         Fault{"no-end", 4, "records lost: 1", 2},
+                                         Fault{"panic", 3, "#PF page fault", 1},
+                                         Fault{"silent-end", 3, "could not load the kernel", 0},
+                                         Fault{"killed", 3, "killed by signal 11", 1},
+                                         Fault{"triple", 3, "triple fault", 1},
+                                         Fault{"restart", 3, "started again", 1},
+                                         Fault{"hang", 3, "no record for 1 s", 1},
+                                         Fault{"nothing", 3, "before the first record", 0},
+                                         Fault{"flood", 3, "no record for 1 s", 1},
+                                         Fault{"endless-line", 3, "no record for 1 s", 1}),
+                         [](const auto& info) {
+                             std::string name = info.param.fake;
+                             std::replace(name.begin(), name.end(), '-', '_');
+                             return name;
+                         });
 
 TEST_F(CommandTest, ARepeatedRecordIsTakenOnce) {
     EXPECT_EQ(run(fake_run("repeated")), 0) << err_;
@@ -293,7 +302,8 @@ TEST_F(CommandTest, TheMachineDiesWithAKilledCommand) {
 
 TEST_F(CommandTest, AFolderThatCannotBeMadeIsToldBeforeTheStart) {
     EXPECT_EQ(run({"run", "--qemu", FAKE_QEMU, "--out", "image.elf/below"}), 2);
-    EXPECT_TRUE(says(err_, "cannot make the run's folder image.elf/below: Not a directory")) << err_;
+    EXPECT_TRUE(says(err_, "cannot make the run's folder image.elf/below: Not a directory"))
+        << err_;
     EXPECT_EQ(run({"run", "--qemu", FAKE_QEMU, "--out", "image.elf"}), 2);
 }
 
@@ -318,7 +328,8 @@ TEST_F(CommandTest, AFullDiskIsToldAndTheTableStillPrinted) {
     EXPECT_TRUE(says(err_, "cannot write out/console.log: File too large")) << err_;
     EXPECT_TRUE(says(out_, "source=lapic")) << out_;
     EXPECT_FALSE(fs::exists(folder_ / "out/results.json")) << "no half a file";
-    for (const auto& entry : fs::directory_iterator(folder_ / "out")) EXPECT_FALSE(says(entry.path(), ".part"));
+    for (const auto& entry : fs::directory_iterator(folder_ / "out"))
+        EXPECT_FALSE(says(entry.path(), ".part"));
 }
 
 TEST_F(CommandTest, ADiskThatIsFullAtTheStartStartsNothing) {
@@ -351,7 +362,8 @@ TEST_F(CommandTest, WrongWordsNameTheNearestRightOne) {
         {{"attach"}, "it takes one device"},
         {{"attach", "-", "--baud", "115201"}, "did you mean \"115200\""},
         {{"image", "--exit", "hold"}, "did you mean \"halt\""},
-        {{"image", "--image", "image.elf", "--out", "/nowhere/doorbell.iso"}, "cannot write /nowhere/doorbell.iso: No such file or directory"},
+        {{"image", "--image", "image.elf", "--out", "/nowhere/doorbell.iso"},
+         "cannot write /nowhere/doorbell.iso: No such file or directory"},
         {{"doctor", "now"}, "no words"},
     };
     for (const Mistake& mistake : mistakes) {
@@ -366,7 +378,8 @@ TEST_F(CommandTest, AttachReadsARecordedConsole) {
     ASSERT_EQ(run(fake_run("good")), 0);
     harness::Run first = saved();
     EXPECT_EQ(run({"attach", "out/console.log", "--out", "again"}), 0) << err_;
-    EXPECT_TRUE(fs::exists(folder_ / "again/report.html")) << "a run from a machine has its page like any other";
+    EXPECT_TRUE(fs::exists(folder_ / "again/report.html"))
+        << "a run from a machine has its page like any other";
     EXPECT_TRUE(says(out_, "report: again/report.html")) << out_;
     EXPECT_EQ(read_run(folder_ / "again").digest, first.digest);
     input_ = folder_ / "out/console.log";

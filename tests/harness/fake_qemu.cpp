@@ -45,13 +45,23 @@ void print(std::string_view text) {
 /// The lines of a whole run, as an image would send them.
 std::vector<std::string> whole_run(bool strict_claim_fails = false) {
     std::vector<std::string> lines;
-    Sender wire([](void* to, std::string_view line) { static_cast<std::vector<std::string>*>(to)->emplace_back(line); },
-                &lines);
-    wire.begin("hello").member("wire", doorbell::wire::wire_name).member("image", "fake").member("command_line", "");
+    Sender wire(
+        [](void* to, std::string_view line) {
+            static_cast<std::vector<std::string>*>(to)->emplace_back(line);
+        },
+        &lines);
+    wire.begin("hello")
+        .member("wire", doorbell::wire::wire_name)
+        .member("image", "fake")
+        .member("command_line", "");
     wire.send();
     wire.begin("machine").member("cpu", "Fake CPU").member("tsc_hz", 1000000000u);
     wire.send();
-    wire.begin("instrument").member("clock", "exact").member("unit", "insn").member("verdict", "exact").member("because", "a call and an interrupt cost the same");
+    wire.begin("instrument")
+        .member("clock", "exact")
+        .member("unit", "insn")
+        .member("verdict", "exact")
+        .member("because", "a call and an interrupt cost the same");
     wire.send();
     wire.begin("plan").member("cases", 2u).member("samples", 10u).member("seed", 1u);
     wire.send();
@@ -60,18 +70,39 @@ std::vector<std::string> whole_run(bool strict_claim_fails = false) {
         wire.begin("begin").member("lab", "timer").member("case", cases[id]);
         wire.send();
         Json& series = wire.begin("series");
-        series.member("id", id).member("lab", "timer").member("case", cases[id]).member("metric", "latency").member("unit", "insn").member("evidence", "exact");
-        series.member("count", 10u).member("min", 5 + id).member("max", 3000u).member("sum", 9 * (5 + id) + 3000);
-        series.member("overhead_removed", 2u).key("stages").array().end().key("flags").array().end();
+        series.member("id", id)
+            .member("lab", "timer")
+            .member("case", cases[id])
+            .member("metric", "latency")
+            .member("unit", "insn")
+            .member("evidence", "exact");
+        series.member("count", 10u)
+            .member("min", 5 + id)
+            .member("max", 3000u)
+            .member("sum", 9 * (5 + id) + 3000);
+        series.member("overhead_removed", 2u)
+            .key("stages")
+            .array()
+            .end()
+            .key("flags")
+            .array()
+            .end();
         wire.send();
         Json& histogram = wire.begin("histogram");
         histogram.member("of", id).member("part", "all").key("bins").array();
         histogram.array().value(5 + id).value(9u).end().array().value(3000u).value(1u).end().end();
         wire.send();
     }
-    wire.begin("skip").member("lab", "timer").member("case", "source=hpet wait=irq").member("reason", "there is no HPET");
+    wire.begin("skip")
+        .member("lab", "timer")
+        .member("case", "source=hpet wait=irq")
+        .member("reason", "there is no HPET");
     wire.send();
-    wire.begin("claim").member("lab", "timer").member("text", "polling is sooner than an interrupt").member("holds", !strict_claim_fails).member("because", "5 insn against 6 insn");
+    wire.begin("claim")
+        .member("lab", "timer")
+        .member("text", "polling is sooner than an interrupt")
+        .member("holds", !strict_claim_fails)
+        .member("because", "5 insn against 6 insn");
     wire.send();
     wire.begin("end").member("status", "done").member("records", 12u);
     wire.send();
@@ -85,17 +116,29 @@ void print_lines(const std::vector<std::string>& lines, size_t end) {
     print(all);
 }
 
-/// A run of one series with a thousand bins: the console and the results are larger than 8,000 bytes, the table
-/// is not.
+/// A run of one series with a thousand bins: the console and the results are larger than 8,000
+/// bytes, the table is not.
 int large() {
     Sender wire([](void*, std::string_view line) { print(std::string(line) + "\r\n"); }, nullptr);
     wire.begin("hello").member("wire", doorbell::wire::wire_name);
     wire.send();
-    wire.begin("series").member("id", 0u).member("lab", "timer").member("case", "source=lapic wait=irq").member("metric", "latency").member("unit", "insn").member("evidence", "exact").member("count", 1000u).member("min", 1000u).member("max", 1999u).member("sum", 1499500u);
+    wire.begin("series")
+        .member("id", 0u)
+        .member("lab", "timer")
+        .member("case", "source=lapic wait=irq")
+        .member("metric", "latency")
+        .member("unit", "insn")
+        .member("evidence", "exact")
+        .member("count", 1000u)
+        .member("min", 1000u)
+        .member("max", 1999u)
+        .member("sum", 1499500u);
     wire.send();
     for (unsigned first = 1000; first < 2000; first += 100) {
-        Json& bins = wire.begin("histogram").member("of", 0u).member("part", "all").key("bins").array();
-        for (unsigned value = first; value < first + 100; ++value) bins.array().value(value).value(1u).end();
+        Json& bins =
+            wire.begin("histogram").member("of", 0u).member("part", "all").key("bins").array();
+        for (unsigned value = first; value < first + 100; ++value)
+            bins.array().value(value).value(1u).end();
         bins.end();
         wire.send();
     }
@@ -151,24 +194,50 @@ int panic() {
     auto lines = whole_run();
     print_lines(lines, some);
     // The next number of the sequence, by a sender that has sent as many.
-    Sender wire([](void* skip, std::string_view line) {
-        auto& left = *static_cast<size_t*>(skip);
-        if (left == 0) print(std::string(line) + "\r\n");
-        else --left;
-    }, new size_t(some));
+    Sender wire(
+        [](void* skip, std::string_view line) {
+            auto& left = *static_cast<size_t*>(skip);
+            if (left == 0)
+                print(std::string(line) + "\r\n");
+            else
+                --left;
+        },
+        new size_t(some));
     for (size_t i = 0; i < some; ++i) {
         wire.begin("flag");
         wire.send();
     }
     const char* rip = getenv("FAKE_RIP");
-    wire.begin("panic").member("vector", 14u).member("name", "#PF page fault").member("error_code", 2u).member("rip", rip ? rip : "0xdeadbeef").member("phase", "lab").member("lab", "timer").member("case", "source=lapic wait=poll").key("backtrace").array().value(rip ? rip : "0xdeadbeef").end();
+    wire.begin("panic")
+        .member("vector", 14u)
+        .member("name", "#PF page fault")
+        .member("error_code", 2u)
+        .member("rip", rip ? rip : "0xdeadbeef")
+        .member("phase", "lab")
+        .member("lab", "timer")
+        .member("case", "source=lapic wait=poll")
+        .key("backtrace")
+        .array()
+        .value(rip ? rip : "0xdeadbeef")
+        .end();
     wire.send();
     return status_failed;
 }
 
 const std::map<std::string, std::function<int()>> behaviours = {
-    {"good", [] { auto lines = whole_run(); print("firmware says hi\r\n\x1b[2J\x1b[01;01H"); print_lines(lines, lines.size()); return status_done; }},
-    {"claim-fails", [] { auto lines = whole_run(true); print_lines(lines, lines.size()); return status_done; }},
+    {"good",
+     [] {
+         auto lines = whole_run();
+         print("firmware says hi\r\n\x1b[2J\x1b[01;01H");
+         print_lines(lines, lines.size());
+         return status_done;
+     }},
+    {"claim-fails",
+     [] {
+         auto lines = whole_run(true);
+         print_lines(lines, lines.size());
+         return status_done;
+     }},
     {"large", large},
     {"lost", lost},
     {"cut", cut},
@@ -176,17 +245,73 @@ const std::map<std::string, std::function<int()>> behaviours = {
     {"wrong-crc", wrong_crc},
     {"no-end", no_end},
     {"panic", panic},
-    {"silent-end", [] { fputs("qemu: could not load the kernel\n", stderr); return 1; }},
-    {"killed", [] { print_lines(whole_run(), some); raise(SIGSEGV); return 0; }},
-    {"linux-panic", [] { print("[    0.5] Kernel panic - not syncing: No working init found.\r\n[    0.6] ---[ end Kernel panic ]---\r\n"); return 0; }},
-    {"triple", [] { print_lines(whole_run(), some); return 0; }},
-    {"hang", [] { print_lines(whole_run(), some); stay(); return 0; }},
-    {"nothing", [] { stay(); return 0; }},
-    {"deaf", [] { signal(SIGTERM, on_term); print_lines(whole_run(), some); stay(); return 0; }},
-    {"stays-after-end", [] { auto lines = whole_run(); print_lines(lines, lines.size()); stay(); return 0; }},
-    {"flood", [] { print_lines(whole_run(), some); for (;;) print(std::string(4096, 'x') + "\n"); return 0; }},
-    {"endless-line", [] { print_lines(whole_run(), some); for (;;) print(std::string(65536, 'x')); return 0; }},
-    {"restart", [] { print_lines(whole_run(), some); auto lines = whole_run(); print_lines(lines, lines.size()); return status_done; }},
+    {"silent-end",
+     [] {
+         fputs("qemu: could not load the kernel\n", stderr);
+         return 1;
+     }},
+    {"killed",
+     [] {
+         print_lines(whole_run(), some);
+         raise(SIGSEGV);
+         return 0;
+     }},
+    {"linux-panic",
+     [] {
+         print(
+             "[    0.5] Kernel panic - not syncing: No working init found.\r\n[    0.6] ---[ end "
+             "Kernel panic ]---\r\n");
+         return 0;
+     }},
+    {"triple",
+     [] {
+         print_lines(whole_run(), some);
+         return 0;
+     }},
+    {"hang",
+     [] {
+         print_lines(whole_run(), some);
+         stay();
+         return 0;
+     }},
+    {"nothing",
+     [] {
+         stay();
+         return 0;
+     }},
+    {"deaf",
+     [] {
+         signal(SIGTERM, on_term);
+         print_lines(whole_run(), some);
+         stay();
+         return 0;
+     }},
+    {"stays-after-end",
+     [] {
+         auto lines = whole_run();
+         print_lines(lines, lines.size());
+         stay();
+         return 0;
+     }},
+    {"flood",
+     [] {
+         print_lines(whole_run(), some);
+         for (;;) print(std::string(4096, 'x') + "\n");
+         return 0;
+     }},
+    {"endless-line",
+     [] {
+         print_lines(whole_run(), some);
+         for (;;) print(std::string(65536, 'x'));
+         return 0;
+     }},
+    {"restart",
+     [] {
+         print_lines(whole_run(), some);
+         auto lines = whole_run();
+         print_lines(lines, lines.size());
+         return status_done;
+     }},
 };
 
 }  // namespace

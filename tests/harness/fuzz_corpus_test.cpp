@@ -17,7 +17,9 @@ TEST(Fuzz, DecodeCorpusIsSurvived) {
         text << in.rdbuf();
         std::string bytes = text.str();
         SCOPED_TRACE(entry.path().string());
-        EXPECT_EQ(LLVMFuzzerTestOneInput(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()), 0);
+        EXPECT_EQ(LLVMFuzzerTestOneInput(reinterpret_cast<const unsigned char*>(bytes.data()),
+                                         bytes.size()),
+                  0);
         ++files;
     }
     EXPECT_GE(files, 5u);

@@ -1,5 +1,7 @@
-// The sender against a peer in this process, which answers as the image does, or fails on purpose: each count is what the
-// peer did, and a stall is not hidden.
+// The sender against a peer in this process, which answers as the image does, or fails on purpose:
+// each count is what the peer did, and a stall is not hidden.
+#include "firmware/wire/outside.h"
+
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -12,10 +14,9 @@
 #include <vector>
 
 #include "firmware/nic/answer.h"
-#include "firmware/wire/outside.h"
-#include "harness/system/failure.h"
 #include "harness/run/options.h"
 #include "harness/run/outside.h"
+#include "harness/system/failure.h"
 
 namespace doorbell::harness {
 namespace {
@@ -31,7 +32,8 @@ int bound(uint16_t& port) {
     socklen_t length = sizeof in;
     int room = 4 << 20;
     setsockopt(s, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-    if (bind(s, reinterpret_cast<sockaddr*>(&in), sizeof in) != 0 || getsockname(s, reinterpret_cast<sockaddr*>(&in), &length) != 0) {
+    if (bind(s, reinterpret_cast<sockaddr*>(&in), sizeof in) != 0 ||
+        getsockname(s, reinterpret_cast<sockaddr*>(&in), &length) != 0) {
         close(s);
         return -1;
     }
@@ -39,7 +41,8 @@ int bound(uint16_t& port) {
     return s;
 }
 
-/// The card's end of the cable, and an image behind it. `echo` gets each UDP echo's answer, in order, and sends what it likes.
+/// The card's end of the cable, and an image behind it. `echo` gets each UDP echo's answer, in
+/// order, and sends what it likes.
 class Peer {
   public:
     using Send = std::function<void(std::vector<uint8_t> frame)>;
@@ -76,17 +79,23 @@ class Peer {
             std::vector<uint8_t> frame(2048);
             sockaddr_in from{};
             socklen_t length = sizeof from;
-            ssize_t got = recvfrom(socket_, frame.data(), frame.size(), 0, reinterpret_cast<sockaddr*>(&from), &length);
+            ssize_t got = recvfrom(socket_, frame.data(), frame.size(), 0,
+                                   reinterpret_cast<sockaddr*>(&from), &length);
             if (got <= 0) continue;
             nic::Answer answer = responder.answer({frame.data(), static_cast<uint32_t>(got), 0});
             frame.resize(answer.length);
-            Send send = [&](const std::vector<uint8_t>& what) { (void)!sendto(socket_, what.data(), what.size(), 0, reinterpret_cast<sockaddr*>(&from), length); };
+            Send send = [&](const std::vector<uint8_t>& what) {
+                (void)!sendto(socket_, what.data(), what.size(), 0,
+                              reinterpret_cast<sockaddr*>(&from), length);
+            };
             if (answer.fate == nic::Fate::stop) {
                 ++stops_;
                 if (on_stop) on_stop();
             }
-            if (answer.fate == nic::Fate::udp_echo) echo_(frame, send);
-            else if (answer.length != 0) send(frame);
+            if (answer.fate == nic::Fate::udp_echo)
+                echo_(frame, send);
+            else if (answer.length != 0)
+                send(frame);
         }
     }
 
@@ -156,8 +165,9 @@ TEST(Sender, CountsWhatIsLostDoubledAndDamaged) {
 }
 
 TEST(Sender, AStallIsNotHidden) {
-    // From the 51st on answers are held back until the last request has come: 1 ms apart, the first of them wait a quarter
-    // of a second, and each its own share, although not one was sent in answer to another.
+    // From the 51st on answers are held back until the last request has come: 1 ms apart, the first
+    // of them wait a quarter of a second, and each its own share, although not one was sent in
+    // answer to another.
     constexpr unsigned count = 300, free = 50;
     std::vector<std::vector<uint8_t>> held;
     unsigned n = 0;
@@ -189,7 +199,8 @@ class Jammed : public Channel {
         bool knock = datagrams[0][8] == 0xFF;
         timespec t;
         clock_gettime(CLOCK_MONOTONIC, &t);
-        uint64_t now = static_cast<uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(t.tv_nsec);
+        uint64_t now =
+            static_cast<uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(t.tv_nsec);
         if (!knock && until_ == 0) until_ = now + jam_;
         if (!knock && now < until_) return 0;
         size_t sent = 0;
@@ -207,7 +218,8 @@ class Jammed : public Channel {
 };
 
 TEST(Sender, WhatIsHeldBackHereIsInTheFiguresToo) {
-    // Latency from the actual sending would be next to nothing for each of them: the classical mistake.
+    // Latency from the actual sending would be next to nothing for each of them: the classical
+    // mistake.
     constexpr uint64_t ms = 1'000'000;
     Jammed channel(100 * ms);
     Cancel cancel;
@@ -250,8 +262,8 @@ TEST(Sender, AClosedLoopKeepsItsWindow) {
 }
 
 TEST(Sender, AClosedLoopGoesOnAtOnceWhenAllItsAnswersCameTogether) {
-    // Both answers are there before the sender looks: nothing more will wake it, and it must not sleep out its patience (4 s)
-    // each time.
+    // Both answers are there before the sender looks: nothing more will wake it, and it must not
+    // sleep out its patience (4 s) each time.
     Jammed channel(0);
     Cancel cancel;
     channel.on_stop = [&] { cancel.now(); };
@@ -276,10 +288,12 @@ TEST(Sender, APortInUseIsAnErrorWithItsNumber) {
     uint16_t port = 0;
     int taken = bound(port);
     try {
-        (void)Channel::make(parse_net("udp:5555"), {static_cast<uint16_t>(port - 1), port}, wire::outside_address, 24);
+        (void)Channel::make(parse_net("udp:5555"), {static_cast<uint16_t>(port - 1), port},
+                            wire::outside_address, 24);
         FAIL() << "it was taken";
     } catch (const MachineError& error) {
-        EXPECT_NE(std::string(error.what()).find(std::to_string(port)), std::string::npos) << error.what();
+        EXPECT_NE(std::string(error.what()).find(std::to_string(port)), std::string::npos)
+            << error.what();
     }
     close(taken);
 }
@@ -290,7 +304,8 @@ TEST(Net, WordsAreReadOrRefusedWithWhatWouldBeRight) {
     EXPECT_EQ(parse_net("udp:5555").port, 5555);
     EXPECT_EQ(parse_net("tap:tap0").interface, "tap0");
     EXPECT_TRUE(parse_net("tap:tap0").outside());
-    for (const char* bad : {"", "udp", "udp:", "udp:x", "udp:80", "udp:65535", "udp:5555x", "udp:-1", "tap", "tap:", "tap:a b", "tap:a/b", "tap:a,b",
+    for (const char* bad : {"", "udp", "udp:", "udp:x", "udp:80", "udp:65535", "udp:5555x",
+                            "udp:-1", "tap", "tap:", "tap:a b", "tap:a/b", "tap:a,b",
                             "tap:sixteen-letters!", "tap:..", "wire:1", "ucp:5555"})
         EXPECT_THROW(parse_net(bad), UsageError) << bad;
     try {
@@ -326,8 +341,10 @@ TEST(Net, EachCardHasPortsOfItsOwn) {
     for (const std::string& word : nic_arguments(options)) words += word + " ";
     for (const char* model : {"e1000e", "virtio-net"}) {
         CardPorts ports = card_ports(net, "all", model);
-        EXPECT_NE(words.find("local.port=" + std::to_string(ports.card)), std::string::npos) << words;
-        EXPECT_NE(words.find("remote.port=" + std::to_string(ports.other)), std::string::npos) << words;
+        EXPECT_NE(words.find("local.port=" + std::to_string(ports.card)), std::string::npos)
+            << words;
+        EXPECT_NE(words.find("remote.port=" + std::to_string(ports.other)), std::string::npos)
+            << words;
     }
 }
 
@@ -348,7 +365,8 @@ TEST(OutsidePlan, TakesTheLabsSettingsAndNothingWhereNothingIsSent) {
     EXPECT_FALSE(outside_plan(select({"timer"}, {}), machine).has_value());
     machine.net = "wire";
     EXPECT_FALSE(outside_plan(selection, machine).has_value());
-    for (const char* bad : {"address=1.2.3", "address=1.2.3.4.5", "address=255.255.255.255", "address=here", "rate=0", "payload=1473"})
+    for (const char* bad : {"address=1.2.3", "address=1.2.3.4.5", "address=255.255.255.255",
+                            "address=here", "rate=0", "payload=1473"})
         EXPECT_THROW(select({"echo"}, {bad}), UsageError) << bad;
 }
 

@@ -6,8 +6,8 @@
 #include "harness/data/case_list.h"
 #include "harness/data/digest.h"
 #include "harness/results/table/table.h"
-#include "tests/harness/wire_lines.h"
 #include "harness/system/sha256.h"
+#include "tests/harness/wire_lines.h"
 
 namespace doorbell::harness {
 namespace {
@@ -15,8 +15,10 @@ namespace {
 Run two_series(bool swapped, std::string_view extra = R"("flags":[])") {
     Lines lines;
     lines.add(R"({"t":"hello"})");
-    lines.series(swapped ? 1 : 0, swapped ? "source=pit wait=irq" : "source=lapic wait=irq", 9, extra);
-    lines.series(swapped ? 0 : 1, swapped ? "source=lapic wait=irq" : "source=pit wait=irq", 9, extra);
+    lines.series(swapped ? 1 : 0, swapped ? "source=pit wait=irq" : "source=lapic wait=irq", 9,
+                 extra);
+    lines.series(swapped ? 0 : 1, swapped ? "source=lapic wait=irq" : "source=pit wait=irq", 9,
+                 extra);
     return collect(lines.end().text());
 }
 
@@ -24,21 +26,29 @@ TEST(Tallies, ComeFromTheWireAreKeptShownAndChangeNoDigest) {
     Lines lines;
     lines.add(R"({"t":"hello"})").series(0, "wait=irq");
     lines.add(R"({"t":"alive","lab":"timer","case":"wait=irq","frames":7})");
-    lines.add(R"({"t":"tally","lab":"timer","case":"wait=irq","name":"frames","values":[["arp",2],["runt",0],["vlan",12345]]})").end();
+    lines
+        .add(
+            R"({"t":"tally","lab":"timer","case":"wait=irq","name":"frames","values":[["arp",2],["runt",0],["vlan",12345]]})")
+        .end();
     harness::Run run = collect(lines.text());
     EXPECT_TRUE(run.complete) << run.failure;
     harness::Run again = Run::from(run.json());
     ASSERT_EQ(again.tallies.size(), 1u);
     EXPECT_EQ(again.tallies[0].which["wait"], "irq");
-    EXPECT_EQ(again.tallies[0].values, (std::vector<std::pair<std::string, uint64_t>>{{"arp", 2}, {"runt", 0}, {"vlan", 12345}}));
+    EXPECT_EQ(again.tallies[0].values, (std::vector<std::pair<std::string, uint64_t>>{
+                                           {"arp", 2}, {"runt", 0}, {"vlan", 12345}}));
     EXPECT_EQ(again.json(), run.json());
-    EXPECT_NE(table(run).find("frames: wait=irq: arp 2, vlan 12,345"), std::string::npos) << table(run);
+    EXPECT_NE(table(run).find("frames: wait=irq: arp 2, vlan 12,345"), std::string::npos)
+        << table(run);
     Lines plain;
     plain.add(R"({"t":"hello"})").series(0, "wait=irq").end();
     EXPECT_EQ(run.digest, collect(plain.text()).digest);
-    EXPECT_FALSE(collect(plain.text()).json().contains("tallies")) << "nothing new where there is nothing to say";
+    EXPECT_FALSE(collect(plain.text()).json().contains("tallies"))
+        << "nothing new where there is nothing to say";
     Lines bad;
-    bad.add(R"({"t":"hello"})").add(R"({"t":"tally","lab":"a","case":"","name":"x","values":[["arp",-1]]})").end();
+    bad.add(R"({"t":"hello"})")
+        .add(R"({"t":"tally","lab":"a","case":"","name":"x","values":[["arp",-1]]})")
+        .end();
     EXPECT_EQ(collect(bad.text()).wire.damaged, 1u);
 }
 
@@ -48,11 +58,14 @@ TEST(Digest, IsTheKnownOne) {
     lines.add(R"({"t":"hello"})").series(0, "wait=irq source=lapic").end();
     EXPECT_EQ(canonical_form(collect(lines.text())),
               "doorbell-digest/1\n"
-              "[\"timer\",{\"source\":\"lapic\",\"wait\":\"irq\"},\"latency\",\"insn\",3,5,9,19,[[5,2],[9,1]],[],[]]\n");
+              "[\"timer\",{\"source\":\"lapic\",\"wait\":\"irq\"},\"latency\",\"insn\",3,5,9,19,[["
+              "5,2],[9,1]],[],[]]\n");
     EXPECT_EQ(sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
-TEST(Digest, DoesNotDependOnTheOrder) { EXPECT_EQ(two_series(false).digest, two_series(true).digest); }
+TEST(Digest, DoesNotDependOnTheOrder) {
+    EXPECT_EQ(two_series(false).digest, two_series(true).digest);
+}
 
 TEST(Digest, ChangesWithEachCountedThing) {
     harness::Run run = two_series(false);
@@ -83,7 +96,8 @@ TEST(Digest, LeavesOutWhatIsUnstableOrNotExact) {
 }
 
 TEST(Digest, OutlivesTheFile) {
-    harness::Run run = two_series(false, R"("flags":["a"],"counters":[{"name":"n","value":7,"evidence":"exact"}])");
+    harness::Run run = two_series(
+        false, R"("flags":["a"],"counters":[{"name":"n","value":7,"evidence":"exact"}])");
     EXPECT_EQ(digest(harness::Run::from(Json::parse(run.json().dump()))), run.digest);
 }
 
@@ -133,12 +147,21 @@ TEST(Bins, HaveTheImagesPercentiles) {
 
 TEST(Table, FitsAHundredColumns) {
     harness::Run run = two_series(false);
-    run.series[0].which = CaseKeys::from_text("model=e1000e op=receive burst=32 policy=hybrid threshold=1000000 wait=irq-halt");
+    run.series[0].which = CaseKeys::from_text(
+        "model=e1000e op=receive burst=32 policy=hybrid threshold=1000000 wait=irq-halt");
     run.series[0].max = 123456789012345;
-    run.series[0].flags.push_back("a flag with a good many words in it, so that it has to go on in a second line of the table");
-    run.claims.push_back({"timer", "a claim that takes quite a lot of words to say what it says about the world of timers", false, "45 insn against 12,010 insn"});
-    run.skipped.push_back({"timer", CaseKeys::from_text("source=tsc-deadline wait=irq"), "this processor has no such timer, says CPUID"});
-    run.failure = std::string(10, 'x') + " and then it went on and on until nobody could read it any more in one line of text";
+    run.series[0].flags.push_back(
+        "a flag with a good many words in it, so that it has to go on in a second line of the "
+        "table");
+    run.claims.push_back(
+        {"timer",
+         "a claim that takes quite a lot of words to say what it says about the world of timers",
+         false, "45 insn against 12,010 insn"});
+    run.skipped.push_back({"timer", CaseKeys::from_text("source=tsc-deadline wait=irq"),
+                           "this processor has no such timer, says CPUID"});
+    run.failure =
+        std::string(10, 'x') +
+        " and then it went on and on until nobody could read it any more in one line of text";
     std::istringstream lines(table(run));
     for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), table_width) << line;
 }
@@ -148,7 +171,9 @@ TEST(Table, SaysUnitEvidenceClaimAndSkip) {
     run.claims.push_back({"timer", "the sky is up", false, "it fell"});
     run.skipped.push_back({"timer", CaseKeys::from_text("source=hpet"), "there is no HPET"});
     std::string text = table(run);
-    for (const char* words : {"source=lapic", "irq", "insn", "exact", "REFUTED: the sky is up (it fell)", "source=hpet: there is no HPET", "sha256:"})
+    for (const char* words :
+         {"source=lapic", "irq", "insn", "exact", "REFUTED: the sky is up (it fell)",
+          "source=hpet: there is no HPET", "sha256:"})
         EXPECT_NE(text.find(words), std::string::npos) << words << "\n" << text;
     EXPECT_EQ(text.find("cycle"), text.find("cycles")) << "instructions are no cycles";
 }
@@ -170,29 +195,37 @@ TEST(Table, GivesARowACaseWhereRowsWouldNotFitAScreen) {
     std::istringstream lines(text);
     for (std::string line; std::getline(lines, line);) {
         rows += line.starts_with("  load=");
-        named += line.find("delivered") != line.npos && line.find("wasted") != line.npos && line.find("cost") != line.npos;
+        named += line.find("delivered") != line.npos && line.find("wasted") != line.npos &&
+                 line.find("cost") != line.npos;
         EXPECT_LE(line.size(), table_width) << line;
     }
     EXPECT_EQ(rows, 10u) << text;
     EXPECT_EQ(named, 2u) << "the heading, and the flag that three series share:\n" << text;
-    EXPECT_NE(text.find("* load=3, delivered, wasted, cost: noisy: somebody knocked"), std::string::npos) << text;
+    EXPECT_NE(text.find("* load=3, delivered, wasted, cost: noisy: somebody knocked"),
+              std::string::npos)
+        << text;
 }
 
 TEST(Cases, AreFoldedKeyByKey) {
     std::vector<CaseKeys> grid;
     for (const char* policy : {"irq", "poll"})
-        for (const char* load : {"1", "2", "3"}) grid.push_back(CaseKeys::from_text(std::string("policy=") + policy + " load=" + load));
+        for (const char* load : {"1", "2", "3"})
+            grid.push_back(CaseKeys::from_text(std::string("policy=") + policy + " load=" + load));
     EXPECT_EQ(folded_text(grid), "policy=irq|poll load=1|2|3");
     grid.push_back(grid.front());
     EXPECT_EQ(folded_text(grid), "policy=irq|poll load=1|2|3") << "each case once";
     grid.erase(grid.begin() + 1);
-    EXPECT_EQ(folded_text(grid), "policy=irq load=1|3; policy=poll load=1|2|3") << "no case that is not there";
-    EXPECT_EQ(folded_text({CaseKeys::from_text("a=1"), CaseKeys::from_text("b=1"), CaseKeys()}), "a=1; b=1; ");
+    EXPECT_EQ(folded_text(grid), "policy=irq load=1|3; policy=poll load=1|2|3")
+        << "no case that is not there";
+    EXPECT_EQ(folded_text({CaseKeys::from_text("a=1"), CaseKeys::from_text("b=1"), CaseKeys()}),
+              "a=1; b=1; ");
 }
 
 TEST(Wrapped, BreaksALongListOfAlternatives) {
-    std::string text = wrapped("  case: ", "try=" + std::string(30, 'a') + "|" + std::string(30, 'b') + "|c ring=0", 50);
-    EXPECT_EQ(text, "  case: try=" + std::string(30, 'a') + "|\n        " + std::string(30, 'b') + "|c ring=0\n");
+    std::string text = wrapped(
+        "  case: ", "try=" + std::string(30, 'a') + "|" + std::string(30, 'b') + "|c ring=0", 50);
+    EXPECT_EQ(text, "  case: try=" + std::string(30, 'a') + "|\n        " + std::string(30, 'b') +
+                        "|c ring=0\n");
 }
 
 }  // namespace

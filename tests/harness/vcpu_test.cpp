@@ -1,4 +1,5 @@
-// Counters of a vCPU's thread. There is no KVM here: a thread of this process bears the name that QEMU gives it.
+// Counters of a vCPU's thread. There is no KVM here: a thread of this process bears the name that
+// QEMU gives it.
 #include "harness/run/vcpu.h"
 
 #include <gtest/gtest.h>
@@ -17,15 +18,16 @@ namespace {
 /// A vCPU that gives its processor away as often as it is told to.
 class Vcpu {
   public:
-    explicit Vcpu(const char* name) : thread_([this, name] {
-        pthread_setname_np(pthread_self(), name);
-        id_ = gettid();
-        while (!stop_)
-            if (wanted_ > done_) {
-                usleep(100);
-                ++done_;
-            }
-    }) {
+    explicit Vcpu(const char* name)
+        : thread_([this, name] {
+              pthread_setname_np(pthread_self(), name);
+              id_ = gettid();
+              while (!stop_)
+                  if (wanted_ > done_) {
+                      usleep(100);
+                      ++done_;
+                  }
+          }) {
         while (id_ == 0) std::this_thread::yield();
     }
     ~Vcpu() {
@@ -61,7 +63,13 @@ TEST(Vcpu, ItsThreadIsFoundByItsName) {
     EXPECT_NE(std::find(words.begin(), words.end(), "doorbell,debug-threads=on"), words.end());
 }
 
-harness::Run two_cases() { return collect(Lines().series(0, "source=lapic wait=poll").series(1, "source=lapic wait=irq").end().text()); }
+harness::Run two_cases() {
+    return collect(Lines()
+                       .series(0, "source=lapic wait=poll")
+                       .series(1, "source=lapic wait=irq")
+                       .end()
+                       .text());
+}
 
 TEST(Vcpu, EachCaseGetsWhatItsThreadDidMeanwhile) {
     Vcpu vcpu("CPU 0/KVM");

@@ -6,19 +6,20 @@
 #include <filesystem>
 #include <fstream>
 
-#include "harness/system/failure.h"
 #include "harness/machine/kvm.h"
 #include "harness/machine/machine.h"
-#include "harness/system/nearest.h"
-#include "harness/system/number.h"
 #include "harness/run/progress.h"
 #include "harness/run/selection.h"
+#include "harness/system/failure.h"
+#include "harness/system/nearest.h"
+#include "harness/system/number.h"
 #include "labs/catalogue.h"
 
 namespace doorbell::harness {
 namespace {
 
-std::string complaint(const std::vector<std::string>& labs, const std::vector<std::string>& set = {}) {
+std::string complaint(const std::vector<std::string>& labs,
+                      const std::vector<std::string>& set = {}) {
     try {
         select(labs, set);
     } catch (const UsageError& error) {
@@ -38,7 +39,8 @@ TEST(Nearest, CountsInsertionsDeletionsReplacementsAndSwaps) {
 
 TEST(Number, IsWholeAndInRange) {
     EXPECT_EQ(parse_number("42", "--samples", 1, 100), 42u);
-    for (const char* wrong : {"", "x", "1x", "-1", "0", "101", "99999999999999999999999", "1.5", " 1"})
+    for (const char* wrong :
+         {"", "x", "1x", "-1", "0", "101", "99999999999999999999999", "1.5", " 1"})
         EXPECT_THROW(parse_number(wrong, "--samples", 1, 100), UsageError) << wrong;
     EXPECT_EQ(grouped(0), "0");
     EXPECT_EQ(grouped(1234567), "1,234,567");
@@ -50,22 +52,27 @@ TEST(Selection, BecomesTheImagesWords) {
     Selection selection = select({"clock", "timer:wait=irq,source=lapic"}, {"spacing=20000"});
     selection.samples = 100;
     selection.raw = true;
-    EXPECT_EQ(image_words(selection), "lab=clock lab=timer:wait=irq,source=lapic samples=100 seed=1 raw=1 set.spacing=20000");
+    EXPECT_EQ(
+        image_words(selection),
+        "lab=clock lab=timer:wait=irq,source=lapic samples=100 seed=1 raw=1 set.spacing=20000");
 }
 
 TEST(Selection, SetNarrowsTheLabsThatHaveTheKey) {
     EXPECT_EQ(image_words(select({"timer"}, {"wait=poll"})), "lab=timer:wait=poll seed=1");
-    EXPECT_EQ(image_words(select({"clock", "timer"}, {"source=pit"})), "lab=clock lab=timer:source=pit seed=1");
+    EXPECT_EQ(image_words(select({"clock", "timer"}, {"source=pit"})),
+              "lab=clock lab=timer:source=pit seed=1");
     Selection by_key = select({}, {"source=pit"});
     ASSERT_FALSE(by_key.labs.empty());
-    for (const LabChoice& choice : by_key.labs) EXPECT_EQ(choice.keys.size(), 1u) << choice.lab->name;
+    for (const LabChoice& choice : by_key.labs)
+        EXPECT_EQ(choice.keys.size(), 1u) << choice.lab->name;
 }
 
 TEST(Selection, NamesTheNearestWord) {
     EXPECT_NE(complaint({"tiemr"}).find("did you mean \"timer\""), std::string::npos);
     EXPECT_NE(complaint({"timer:wiat=irq"}).find("did you mean \"wait\""), std::string::npos);
     EXPECT_NE(complaint({"timer:wait=irk"}).find("did you mean \"irq\""), std::string::npos);
-    EXPECT_NE(complaint({"timer"}, {"spacng=5000"}).find("did you mean \"spacing\""), std::string::npos);
+    EXPECT_NE(complaint({"timer"}, {"spacng=5000"}).find("did you mean \"spacing\""),
+              std::string::npos);
     EXPECT_NE(complaint({"timer"}, {"wait=pol"}).find("did you mean \"poll\""), std::string::npos);
 }
 
@@ -74,11 +81,13 @@ TEST(Selection, RefusesWhatIsNoPairOrNoNumberOrNoCase) {
     EXPECT_NE(complaint({"timer:"}).find("KEY=VALUE"), std::string::npos);
     EXPECT_NE(complaint({"timer"}, {"spacing"}).find("KEY=VALUE"), std::string::npos);
     EXPECT_NE(complaint({"timer"}, {"spacing=soon"}).find("not a whole number"), std::string::npos);
-    EXPECT_NE(complaint({"timer"}, {"spacing=1"}).find("not a whole number from"), std::string::npos);
+    EXPECT_NE(complaint({"timer"}, {"spacing=1"}).find("not a whole number from"),
+              std::string::npos);
     EXPECT_NE(complaint({"timer:source=pit,source=lapic"}).find("no case"), std::string::npos);
 }
 
-bool has_pair(const std::vector<std::string>& words, const std::string& first, const std::string& second) {
+bool has_pair(const std::vector<std::string>& words, const std::string& first,
+              const std::string& second) {
     for (size_t i = 0; i + 1 < words.size(); ++i)
         if (words[i] == first && words[i + 1] == second) return true;
     return false;
@@ -116,7 +125,8 @@ TEST(Machine, PutsInTheCardAndItsWire) {
     MachineOptions options;
     EXPECT_TRUE(nic_arguments(options).empty());
     options.nic = "e1000e";
-    EXPECT_TRUE(has_pair(qemu_arguments(options), "-device", "e1000e,romfile=,netdev=card0,mac=02:44:42:00:00:01"));
+    EXPECT_TRUE(has_pair(qemu_arguments(options), "-device",
+                         "e1000e,romfile=,netdev=card0,mac=02:44:42:00:00:01"));
     for (const std::string& nic : nic_choices()) {
         options.nic = nic;
         EXPECT_EQ(nic_arguments(options).empty(), nic == "none" || nic == "auto") << nic;
@@ -137,19 +147,23 @@ TEST(Machine, RefusesWhatExcludesEachOther) {
 }
 
 TEST(Machine, ShellLineIsReadBackByAShell) {
-    EXPECT_EQ(shell_line({"qemu", "-append", "a b", "it's", ""}), "qemu -append 'a b' 'it'\\''s' ''");
+    EXPECT_EQ(shell_line({"qemu", "-append", "a b", "it's", ""}),
+              "qemu -append 'a b' 'it'\\''s' ''");
 }
 
 class KvmTest : public testing::Test {
   protected:
     void SetUp() override {
-        std::string name = (std::filesystem::temp_directory_path() / "doorbell-kvm-XXXXXX").string();
+        std::string name =
+            (std::filesystem::temp_directory_path() / "doorbell-kvm-XXXXXX").string();
         root_ = mkdtemp(name.data());
         std::filesystem::create_directories(root_ / "dev");
         std::filesystem::create_directories(root_ / "proc");
     }
     void TearDown() override { std::filesystem::remove_all(root_); }
-    void put(const std::string& file, const std::string& text) { std::ofstream(root_ / file) << text; }
+    void put(const std::string& file, const std::string& text) {
+        std::ofstream(root_ / file) << text;
+    }
     std::filesystem::path root_;
 };
 
@@ -167,8 +181,10 @@ TEST_F(KvmTest, NeedsTheDeviceTheFlagAndTheModule) {
 }
 
 TEST(Progress, SaysPlaceAndTimeLeft) {
-    EXPECT_EQ(progress_line(1, 4, "timer wait=irq", 1000, 0), "[1/4] timer wait=irq, 1,000 samples");
-    EXPECT_EQ(progress_line(3, 4, "timer wait=irq", 0, 20), "[3/4] timer wait=irq, about 20 s left");
+    EXPECT_EQ(progress_line(1, 4, "timer wait=irq", 1000, 0),
+              "[1/4] timer wait=irq, 1,000 samples");
+    EXPECT_EQ(progress_line(3, 4, "timer wait=irq", 0, 20),
+              "[3/4] timer wait=irq, about 20 s left");
     EXPECT_EQ(progress_line(2, 61, "x", 0, 60), "[2/61] x, about 60 min left");
 }
 

@@ -28,7 +28,10 @@ TEST(Initramfs, HasTheFilesWithTheirModesAndPadding) {
     std::vector<Entry> entries;
     for (size_t at = 0; at < bytes.size();) {
         ASSERT_EQ(bytes.substr(at, 6), "070701");
-        auto field = [&](int i) { return static_cast<unsigned>(std::stoul(bytes.substr(at + 6 + 8 * static_cast<size_t>(i), 8), nullptr, 16)); };
+        auto field = [&](int i) {
+            return static_cast<unsigned>(
+                std::stoul(bytes.substr(at + 6 + 8 * static_cast<size_t>(i), 8), nullptr, 16));
+        };
         unsigned mode = field(1), size = field(6), name_size = field(11);
         size_t name = at + 110, content = (name + name_size + 3) / 4 * 4;
         entries.push_back({bytes.substr(name, name_size - 1), mode, bytes.substr(content, size)});

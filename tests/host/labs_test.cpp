@@ -9,11 +9,14 @@
 namespace doorbell::test {
 namespace {
 
-Outcome host(const Scratch& scratch, const std::string& arguments) { return shell(scratch, DOORBELL_COMMAND " host " + arguments + " --out run"); }
+Outcome host(const Scratch& scratch, const std::string& arguments) {
+    return shell(scratch, DOORBELL_COMMAND " host " + arguments + " --out run");
+}
 
 std::string text_of(const Json& keys) {
     std::string text;
-    for (const auto& [key, value] : keys.items()) text += (text.empty() ? "" : " ") + key + "=" + value.get<std::string>();
+    for (const auto& [key, value] : keys.items())
+        text += (text.empty() ? "" : " ") + key + "=" + value.get<std::string>();
     return text;
 }
 
@@ -25,7 +28,8 @@ std::set<std::string> words_of(const std::string& text) {
     return words;
 }
 
-uint64_t least(const Json& results, const std::string& lab, const Json& which, const std::string& metric) {
+uint64_t least(const Json& results, const std::string& lab, const Json& which,
+               const std::string& metric) {
     Json found = series(results, lab, which, metric);
     EXPECT_FALSE(found.is_null()) << lab << " " << which.dump() << " " << metric;
     return found.is_null() ? 0 : found.at("min").get<uint64_t>();
@@ -40,7 +44,8 @@ TEST_P(LinuxLab, EachCaseIsMeasuredOrSkippedWithItsReason) {
     std::set<std::set<std::string>> wanted;
     for (const Json& lab : Json::parse(list.out))
         if (lab.at("lab") == GetParam())
-            for (const Json& which : lab.at("cases")) wanted.insert(words_of(which.get<std::string>()));
+            for (const Json& which : lab.at("cases"))
+                wanted.insert(words_of(which.get<std::string>()));
     ASSERT_FALSE(wanted.empty());
 
     Outcome run = host(scratch, std::string(GetParam()) + " --samples 20 --warm-up 2");
@@ -51,10 +56,12 @@ TEST_P(LinuxLab, EachCaseIsMeasuredOrSkippedWithItsReason) {
     for (const Json& s : got.at("series")) {
         seen.insert(words_of(text_of(s.at("case"))));
         EXPECT_GT(s.at("count").get<uint64_t>(), 0u);
-        EXPECT_TRUE(s.at("evidence") == "measured" || s.at("evidence") == "rough") << s.at("evidence");
+        EXPECT_TRUE(s.at("evidence") == "measured" || s.at("evidence") == "rough")
+            << s.at("evidence");
         // Time comes in ticks and in nanoseconds.
         if (s.at("unit") == "tick") {
-            double ratio = s.at("max").get<double>() / got.at("machine").at("tsc_hz").get<double>() * 1e9;
+            double ratio =
+                s.at("max").get<double>() / got.at("machine").at("tsc_hz").get<double>() * 1e9;
             EXPECT_NEAR(s.at("ns").at("max").get<double>(), ratio, ratio * 1e-6 + 1);
         }
     }
@@ -66,7 +73,8 @@ TEST_P(LinuxLab, EachCaseIsMeasuredOrSkippedWithItsReason) {
                 if (c.at("name") == "context_switches") {
                     EXPECT_EQ(c.at("evidence"), "measured");
                     EXPECT_LE(c.at("samples").get<uint64_t>(), s.at("count").get<uint64_t>());
-                    EXPECT_TRUE(counted.insert(words_of(text_of(s.at("case")))).second) << "counted twice: " << s.at("case");
+                    EXPECT_TRUE(counted.insert(words_of(text_of(s.at("case")))).second)
+                        << "counted twice: " << s.at("case");
                 }
         EXPECT_EQ(counted, seen);
     }
@@ -75,24 +83,30 @@ TEST_P(LinuxLab, EachCaseIsMeasuredOrSkippedWithItsReason) {
         std::string reason = skip.at("reason");
         EXPECT_NE(reason, "");
         // These would be the lab's own fault.
-        for (const char* fault : {"no packet came", "lost on the way"}) EXPECT_EQ(reason.find(fault), std::string::npos) << skip.dump();
-        EXPECT_TRUE(seen.insert(words_of(text_of(skip.at("case")))).second) << "both measured and skipped: " << skip.dump();
+        for (const char* fault : {"no packet came", "lost on the way"})
+            EXPECT_EQ(reason.find(fault), std::string::npos) << skip.dump();
+        EXPECT_TRUE(seen.insert(words_of(text_of(skip.at("case")))).second)
+            << "both measured and skipped: " << skip.dump();
     }
     EXPECT_EQ(seen, wanted);
 
     // Google Benchmark's own file has every case too.
     Json benchmark = Json::parse(content(scratch / "run/benchmark.json"));
     std::set<std::string> names;
-    for (const Json& one : benchmark.at("benchmarks")) names.insert(one.at("name").get<std::string>());
+    for (const Json& one : benchmark.at("benchmarks"))
+        names.insert(one.at("name").get<std::string>());
     EXPECT_EQ(names.size(), wanted.size());
 }
 
-INSTANTIATE_TEST_SUITE_P(All, LinuxLab, testing::Values("timer", "nic", "syscall", "batch", "switch", "signals", "thrash"),
+INSTANTIATE_TEST_SUITE_P(All, LinuxLab,
+                         testing::Values("timer", "nic", "syscall", "batch", "switch", "signals",
+                                         "thrash"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST(LinuxLabs, AHandlerDrainsAndSigkillDoesNotAsk) {
     Scratch scratch;
-    Outcome run = host(scratch, "signals:drain=handler signals:drain=signalfd --samples 200 --warm-up 1");
+    Outcome run =
+        host(scratch, "signals:drain=handler signals:drain=signalfd --samples 200 --warm-up 1");
     ASSERT_EQ(run.status, 0) << run.err;
     Json got = results(scratch);
     for (const char* drain : {"handler", "signalfd"})
@@ -102,7 +116,8 @@ TEST(LinuxLabs, AHandlerDrainsAndSigkillDoesNotAsk) {
             EXPECT_EQ(found.at("max"), 0) << drain << " " << metric;
             EXPECT_EQ(found.at("count"), 20);
         }
-    EXPECT_FALSE(series(got, "signals", {{"signal", "SIGKILL"}, {"drain", "handler"}}, "torn").is_null());
+    EXPECT_FALSE(
+        series(got, "signals", {{"signal", "SIGKILL"}, {"drain", "handler"}}, "torn").is_null());
 }
 
 TEST(LinuxLabs, OneBagIsCheaperThanAThousandNotes) {
@@ -121,15 +136,19 @@ TEST(LinuxLabs, ACallIsCheaperThanASystemCall) {
     ASSERT_EQ(run.status, 0) << run.err;
     Json got = results(scratch);
     uint64_t call = least(got, "syscall", {{"gate", "call"}}, "cost");
-    uint64_t system_call = least(got, "syscall", {{"gate", "syscall"}, {"call", "getppid"}}, "cost");
+    uint64_t system_call =
+        least(got, "syscall", {{"gate", "syscall"}, {"call", "getppid"}}, "cost");
     EXPECT_LT(call * 2, system_call);
     // --raw: a line of words, then a line for each sample.
-    std::string samples = content(scratch / ("run/" + series(got, "syscall", {{"gate", "call"}}, "cost").at("raw").get<std::string>()));
+    std::string samples = content(
+        scratch /
+        ("run/" + series(got, "syscall", {{"gate", "call"}}, "cost").at("raw").get<std::string>()));
     EXPECT_EQ(std::count(samples.begin(), samples.end(), '\n'), 201);
 }
 
 /// The counter of a case's first series, or nothing.
-Json counter(const Json& results, const std::string& lab, const Json& which, const std::string& name) {
+Json counter(const Json& results, const std::string& lab, const Json& which,
+             const std::string& name) {
     for (const Json& s : results.at("series"))
         if (s.at("lab") == lab && s.at("case") == which)
             for (const Json& c : s.at("counters"))
@@ -142,7 +161,8 @@ TEST(LinuxCounters, SayWhatACaseDidAndTakeNoSampleAway) {
     Outcome run = host(scratch, "syscall:gate=call switch:by=eventfd --samples 300");
     ASSERT_EQ(run.status, 0) << run.err;
     Json got = results(scratch);
-    if (got.at("instrument").at("counters") == "none") GTEST_SKIP() << got.at("instrument").at("counters_because");
+    if (got.at("instrument").at("counters") == "none")
+        GTEST_SKIP() << got.at("instrument").at("counters_because");
     const Json handed{{"by", "eventfd"}, {"who", "process"}};
     Json switches = counter(got, "switch", handed, "context_switches");
     ASSERT_FALSE(switches.is_null());
@@ -151,10 +171,12 @@ TEST(LinuxCounters, SayWhatACaseDidAndTakeNoSampleAway) {
     EXPECT_EQ(series(got, "switch", handed, "cost").at("count"), 300);
     Json none = counter(got, "syscall", {{"gate", "call"}}, "context_switches");
     ASSERT_FALSE(none.is_null());
-    EXPECT_LT(none.at("value"), 64);  // a call gives it away never, a busy machine takes it now and then
+    EXPECT_LT(none.at("value"),
+              64);  // a call gives it away never, a busy machine takes it now and then
     EXPECT_NE(run.out.find("counters a sample, measured"), std::string::npos) << run.out;
     EXPECT_NE(run.out.find("context_switches"), std::string::npos) << run.out;
-    EXPECT_NE(run.out.find("counters: perf, perf events of the measured thread"), std::string::npos) << run.out;
+    EXPECT_NE(run.out.find("counters: perf, perf events of the measured thread"), std::string::npos)
+        << run.out;
     // What is absent is said with what would make it work.
     std::string because = got.at("instrument").at("counters_because");
     bool counted = !counter(got, "syscall", {{"gate", "call"}}, "instructions").is_null();
@@ -182,8 +204,10 @@ class FakeRoot {
     }
     /// A program of PCM's that counts for its time and then writes `csv`.
     void program(const std::string& name, const std::string& csv) const {
-        fs::permissions(have("usr/sbin/" + name, "#!/bin/sh\nfor w; do case $w in -csv=*) out=${w#-csv=};; esac; done\n"
-                                                 "echo Update every $1 seconds >&2\nsleep $1\nprintf '" + csv + "' >$out"),
+        fs::permissions(have("usr/sbin/" + name,
+                             "#!/bin/sh\nfor w; do case $w in -csv=*) out=${w#-csv=};; esac; done\n"
+                             "echo Update every $1 seconds >&2\nsleep $1\nprintf '" +
+                                 csv + "' >$out"),
                         fs::perms::owner_all);
     }
     fs::path root;
@@ -192,10 +216,16 @@ class FakeRoot {
 TEST(LinuxCounters, PcmCountsACoreAndTheSystemWhereItIsAskedFor) {
     Scratch scratch;
     FakeRoot fake(scratch);
-    fake.program("pcm-raw", "System,System,SKT0CORE0,SKT0CORE0,SKT0CORE0,SKT0CORE0,\\nDate,Time,core_instructions,core_llc_references,core_llc_misses,core_branch_misses,\\n\\n"
-                            "2026-01-01,10:00:00,9007199254740991,5000,700,N/A,");
-    fake.program("pcm", "System,System,System,System,System,Socket 0,\\nDate,Time,L3MISS,READ,WRITE,READ,\\n\\n2026-01-01,10:00:00,1.25,0.50,nan,0.50,");
-    Outcome run = host(scratch, "syscall:gate=call --samples 20 --counters all --root " + fake.root.string());
+    fake.program("pcm-raw",
+                 "System,System,SKT0CORE0,SKT0CORE0,SKT0CORE0,SKT0CORE0,\\nDate,Time,core_"
+                 "instructions,core_llc_references,core_llc_misses,core_branch_misses,\\n\\n"
+                 "2026-01-01,10:00:00,9007199254740991,5000,700,N/A,");
+    fake.program(
+        "pcm",
+        "System,System,System,System,System,Socket "
+        "0,\\nDate,Time,L3MISS,READ,WRITE,READ,\\n\\n2026-01-01,10:00:00,1.25,0.50,nan,0.50,");
+    Outcome run =
+        host(scratch, "syscall:gate=call --samples 20 --counters all --root " + fake.root.string());
     ASSERT_EQ(run.status, 0) << run.err;
     Json got = results(scratch);
     const Json call{{"gate", "call"}};
@@ -206,8 +236,10 @@ TEST(LinuxCounters, PcmCountsACoreAndTheSystemWhereItIsAskedFor) {
     EXPECT_EQ(counter(got, "syscall", call, "core_instructions").at("value"), 9007199254740991u);
     EXPECT_TRUE(counter(got, "syscall", call, "core_branch_misses").is_null());
     // 1.25 million misses and 0.5 GB in a pass of its own, brought to as many samples.
-    EXPECT_NEAR(counter(got, "syscall", call, "system_llc_misses").at("value").get<double>() / 1.25e6,
-                counter(got, "syscall", call, "system_memory_read_bytes").at("value").get<double>() / 0.5e9, 1e-3);
+    EXPECT_NEAR(
+        counter(got, "syscall", call, "system_llc_misses").at("value").get<double>() / 1.25e6,
+        counter(got, "syscall", call, "system_memory_read_bytes").at("value").get<double>() / 0.5e9,
+        1e-3);
     EXPECT_TRUE(counter(got, "syscall", call, "system_memory_written_bytes").is_null());
     EXPECT_EQ(series(got, "syscall", call, "cost").at("count"), 20);
 }
@@ -215,10 +247,15 @@ TEST(LinuxCounters, PcmCountsACoreAndTheSystemWhereItIsAskedFor) {
 TEST(LinuxCounters, WhatPcmRefusesIsSaidAndTheRunGoesOn) {
     Scratch scratch;
     FakeRoot fake(scratch);
-    fs::permissions(fake.have("usr/sbin/pcm-raw", "#!/bin/sh\necho Access to CPU MSRs denied >&2; exit 1"), fs::perms::owner_all);
-    Outcome run = host(scratch, "syscall:gate=call syscall:gate=vdso --samples 20 --counters all --root " + fake.root.string());
+    fs::permissions(
+        fake.have("usr/sbin/pcm-raw", "#!/bin/sh\necho Access to CPU MSRs denied >&2; exit 1"),
+        fs::perms::owner_all);
+    Outcome run =
+        host(scratch, "syscall:gate=call syscall:gate=vdso --samples 20 --counters all --root " +
+                          fake.root.string());
     ASSERT_EQ(run.status, 0) << run.err;
-    EXPECT_NE(run.out.find("PCM does not count: Access to CPU MSRs denied"), std::string::npos) << run.out;
+    EXPECT_NE(run.out.find("PCM does not count: Access to CPU MSRs denied"), std::string::npos)
+        << run.out;
     EXPECT_EQ(results(scratch).at("series").size(), 2u);
 }
 
@@ -231,21 +268,30 @@ class LinuxSettings : public testing::Test {
     /// Starts a long run with --tune and sends it `signal` once it measures; its outcome.
     Outcome run_until(const char* signal) {
         std::string command = DOORBELL_COMMAND;
-        return shell(scratch, command + " host syscall:gate=call switch:by=eventfd --tune --samples 50000000 --root root --out run & pid=$!; "
-                                        "for i in $(seq 600); do grep -q '\"t\":\"begin\"' run/console.log 2>/dev/null && break; sleep 0.1; done; "
-                                        "paste -sd, " + governor.string() + " " + watchdog.string() + "; kill -" + signal + " $pid; wait $pid");
+        return shell(scratch, command +
+                                  " host syscall:gate=call switch:by=eventfd --tune --samples "
+                                  "50000000 --root root --out run & pid=$!; "
+                                  "for i in $(seq 600); do grep -q '\"t\":\"begin\"' "
+                                  "run/console.log 2>/dev/null && break; sleep 0.1; done; "
+                                  "paste -sd, " +
+                                  governor.string() + " " + watchdog.string() + "; kill -" +
+                                  signal + " $pid; wait $pid");
     }
     std::string now() const { return first_line(governor) + ", " + first_line(watchdog); }
-    static std::string first_line(const fs::path& file) { return content(file).substr(0, content(file).find('\n')); }
+    static std::string first_line(const fs::path& file) {
+        return content(file).substr(0, content(file).find('\n'));
+    }
     Scratch scratch;
     FakeRoot fake;
     fs::path governor, watchdog;
 };
 
 TEST_F(LinuxSettings, AreSetWhileItRunsAndPutBackAtItsEnd) {
-    Outcome run = shell(scratch, DOORBELL_COMMAND " host syscall:gate=call --samples 20 --tune --root root --out run");
+    Outcome run = shell(scratch, DOORBELL_COMMAND
+                        " host syscall:gate=call --samples 20 --tune --root root --out run");
     ASSERT_EQ(run.status, 0) << run.err;
-    EXPECT_NE(run.err.find("scaling_governor: schedutil -> performance"), std::string::npos) << run.err;
+    EXPECT_NE(run.err.find("scaling_governor: schedutil -> performance"), std::string::npos)
+        << run.err;
     EXPECT_EQ(Json::parse(content(scratch / "run/manifest.json")).at("settings").size(), 2u);
     EXPECT_EQ(now(), "schedutil, 1");
 }
@@ -262,10 +308,14 @@ TEST_F(LinuxSettings, ArePutBackByTheNextStartAfterAKill) {
     EXPECT_EQ(killed.status, 137) << killed.err;
     EXPECT_EQ(now(), "performance, 0");
     Outcome doctor = shell(scratch, DOORBELL_COMMAND " doctor --root root");
-    EXPECT_NE(doctor.out.find("left changed by a run that was killed"), std::string::npos) << doctor.out;
-    Outcome next = shell(scratch, DOORBELL_COMMAND " host syscall:gate=call --samples 20 --root root --out again");
+    EXPECT_NE(doctor.out.find("left changed by a run that was killed"), std::string::npos)
+        << doctor.out;
+    Outcome next = shell(
+        scratch, DOORBELL_COMMAND " host syscall:gate=call --samples 20 --root root --out again");
     ASSERT_EQ(next.status, 0) << next.err;
-    EXPECT_NE(next.err.find("put back 2 host settings that a killed run had left changed"), std::string::npos) << next.err;
+    EXPECT_NE(next.err.find("put back 2 host settings that a killed run had left changed"),
+              std::string::npos)
+        << next.err;
     EXPECT_EQ(now(), "schedutil, 1");
     EXPECT_FALSE(fs::exists(fake.root / "run/doorbell-settings"));
 }
@@ -284,11 +334,14 @@ TEST(Doctor, NamesWhatIsMissingAndWhatWouldMakeItWork) {
     EXPECT_EQ(finding("Intel PCM").at("change"), "apt-get install pcm");
     EXPECT_EQ(finding("perf_event_paranoid").at("ok"), false);
     fake.have("proc/cpuinfo", "vendor_id : GenuineIntel\nflags : fpu hypervisor x");
-    EXPECT_NE(finding("PMU").at("change").get<std::string>().find("switch its vPMU on"), std::string::npos);
+    EXPECT_NE(finding("PMU").at("change").get<std::string>().find("switch its vPMU on"),
+              std::string::npos);
     fake.have("proc/cpuinfo", "vendor_id : GenuineIntel\nflags : fpu x");
-    EXPECT_NE(finding("PMU").at("found").get<std::string>().find("CPUID shows no PMU"), std::string::npos);
+    EXPECT_NE(finding("PMU").at("found").get<std::string>().find("CPUID shows no PMU"),
+              std::string::npos);
     fs::remove(fake.root / "dev/cpu/0/msr");
-    EXPECT_NE(finding("MSRs").at("change").get<std::string>().find("modprobe msr"), std::string::npos);
+    EXPECT_NE(finding("MSRs").at("change").get<std::string>().find("modprobe msr"),
+              std::string::npos);
     fake.have("proc/sys/kernel/perf_event_paranoid", "1");
     EXPECT_EQ(finding("perf_event_paranoid").at("ok"), true);
 }
@@ -324,15 +377,21 @@ TEST(LinuxLabs, ACpuThatIsNotThereIsWrongUsage) {
 
 TEST(LinuxLabs, WhoeverSharesTheCpuIsNoise) {
     Scratch scratch;
-    // On the only CPU of both, a busy neighbour takes about half of the time that the clock is watched.
-    Outcome run = shell(scratch, "cpu=$(taskset -cp $$ | sed 's/.*: *//; s/[-,].*//'); taskset -c $cpu sh -c 'while :; do :; done' & busy=$!; " +
-                                     std::string(DOORBELL_COMMAND) + " host syscall:gate=call --samples 5 --cpus $cpu --out run; status=$?; kill $busy; exit $status");
+    // On the only CPU of both, a busy neighbour takes about half of the time that the clock is
+    // watched.
+    Outcome run = shell(scratch,
+                        "cpu=$(taskset -cp $$ | sed 's/.*: *//; s/[-,].*//'); taskset -c $cpu sh "
+                        "-c 'while :; do :; done' & busy=$!; " +
+                            std::string(DOORBELL_COMMAND) +
+                            " host syscall:gate=call --samples 5 --cpus $cpu --out run; status=$?; "
+                            "kill $busy; exit $status");
     ASSERT_EQ(run.status, 0) << run.err;
     Json got = results(scratch);
     EXPECT_EQ(got.at("instrument").at("verdict"), "medians");
     EXPECT_GT(got.at("instrument").at("gap_share_ppm").get<uint64_t>(), 1000u);
     bool said = false;
-    for (const Json& flag : got.at("flags")) said |= flag.get<std::string>().starts_with("noisy host: ");
+    for (const Json& flag : got.at("flags"))
+        said |= flag.get<std::string>().starts_with("noisy host: ");
     EXPECT_TRUE(said) << got.at("flags").dump();
 }
 
@@ -340,27 +399,40 @@ TEST(LinuxLabs, WithoutRootWhatNeedsItIsSkippedAndTheRestIsMeasured) {
     if (geteuid() != 0) GTEST_SKIP() << "only root can become somebody else";
     Scratch scratch;
     fs::permissions(scratch / "", fs::perms::all);
-    std::string nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all ";
-    if (shell(scratch, nobody + DOORBELL_COMMAND " list").status != 0) GTEST_SKIP() << "the build folder is closed to other users";
-    Outcome run = shell(scratch, nobody + DOORBELL_COMMAND " host timer nic switch:by=sched_yield --samples 10 --warm-up 1 --out run");
+    std::string nobody =
+        "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all ";
+    if (shell(scratch, nobody + DOORBELL_COMMAND " list").status != 0)
+        GTEST_SKIP() << "the build folder is closed to other users";
+    Outcome run = shell(
+        scratch, nobody + DOORBELL_COMMAND
+                     " host timer nic switch:by=sched_yield --samples 10 --warm-up 1 --out run");
     ASSERT_EQ(run.status, 0) << run.err;
     Json got = results(scratch);
     for (const char* wait : {"block", "epoll", "spin"})
-        EXPECT_FALSE(series(got, "nic", {{"path", "loopback"}, {"wait", wait}}, "latency").is_null()) << wait;
-    EXPECT_FALSE(series(got, "timer", {{"source", "nanosleep"}, {"policy", "other"}}, "latency").is_null());
+        EXPECT_FALSE(
+            series(got, "nic", {{"path", "loopback"}, {"wait", wait}}, "latency").is_null())
+            << wait;
+    EXPECT_FALSE(
+        series(got, "timer", {{"source", "nanosleep"}, {"policy", "other"}}, "latency").is_null());
     auto reason = [&](const Json& which) {
         for (const Json& skip : got.at("skipped"))
             if (skip.at("case") == which) return skip.at("reason").get<std::string>();
         return "(measured) " + which.dump();
     };
-    EXPECT_NE(reason({{"source", "timerfd"}, {"policy", "fifo"}}).find("CAP_SYS_NICE"), std::string::npos);
-    EXPECT_NE(reason({{"by", "sched_yield"}, {"who", "thread"}, {"policy", "fifo"}}).find("CAP_SYS_NICE"), std::string::npos);
-    EXPECT_NE(reason({{"path", "veth"}, {"wait", "block"}}).find("CAP_SYS_ADMIN"), std::string::npos);
-    EXPECT_NE(reason({{"path", "loopback"}, {"wait", "packet-ring"}}).find("CAP_NET_RAW"), std::string::npos);
+    EXPECT_NE(reason({{"source", "timerfd"}, {"policy", "fifo"}}).find("CAP_SYS_NICE"),
+              std::string::npos);
+    EXPECT_NE(
+        reason({{"by", "sched_yield"}, {"who", "thread"}, {"policy", "fifo"}}).find("CAP_SYS_NICE"),
+        std::string::npos);
+    EXPECT_NE(reason({{"path", "veth"}, {"wait", "block"}}).find("CAP_SYS_ADMIN"),
+              std::string::npos);
+    EXPECT_NE(reason({{"path", "loopback"}, {"wait", "packet-ring"}}).find("CAP_NET_RAW"),
+              std::string::npos);
     // Google Benchmark's own file has the reasons too.
     Json benchmark = Json::parse(content(scratch / "run/benchmark.json"));
     size_t errors = 0;
-    for (const Json& one : benchmark.at("benchmarks")) errors += one.value("error_message", "") != "";
+    for (const Json& one : benchmark.at("benchmarks"))
+        errors += one.value("error_message", "") != "";
     EXPECT_EQ(errors, got.at("skipped").size());
 }
 

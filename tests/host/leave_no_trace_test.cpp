@@ -1,4 +1,5 @@
-// However `doorbell host` ends in the middle of a packet case, its processes and network namespaces end with it.
+// However `doorbell host` ends in the middle of a packet case, its processes and network namespaces
+// end with it.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -12,9 +13,10 @@
 namespace doorbell::test {
 namespace {
 
-/// Calls `look(target of the link)` for the namespaces of every thread, and for every open file, of every process that
-/// `wanted` takes.
-void each_link(const std::function<bool(const fs::path& process)>& wanted, const std::function<void(const std::string& target)>& look) {
+/// Calls `look(target of the link)` for the namespaces of every thread, and for every open file, of
+/// every process that `wanted` takes.
+void each_link(const std::function<bool(const fs::path& process)>& wanted,
+               const std::function<void(const std::string& target)>& look) {
     std::error_code error;
     auto link = [&](const fs::path& file) {
         std::error_code gone;
@@ -23,16 +25,21 @@ void each_link(const std::function<bool(const fs::path& process)>& wanted, const
     };
     for (const fs::directory_entry& process : fs::directory_iterator("/proc")) {
         if (!isdigit(process.path().filename().string()[0]) || !wanted(process.path())) continue;
-        for (fs::directory_iterator task(process.path() / "task", error), end; !error && task != end; task.increment(error)) {
+        for (fs::directory_iterator task(process.path() / "task", error), end;
+             !error && task != end; task.increment(error)) {
             link(task->path() / "ns/net");
             std::error_code closed;
-            for (fs::directory_iterator file(task->path() / "fd", closed); !closed && file != end; file.increment(closed)) link(file->path());
+            for (fs::directory_iterator file(task->path() / "fd", closed); !closed && file != end;
+                 file.increment(closed))
+                link(file->path());
         }
     }
 }
 
 /// Whether the run's folder is among the process's words.
-bool belongs_to(const fs::path& process, const Scratch& scratch) { return content(process / "cmdline").find((scratch / "").string()) != std::string::npos; }
+bool belongs_to(const fs::path& process, const Scratch& scratch) {
+    return content(process / "cmdline").find((scratch / "").string()) != std::string::npos;
+}
 
 std::set<std::string> namespaces(const std::function<bool(const fs::path& process)>& wanted) {
     std::set<std::string> found;
@@ -44,7 +51,8 @@ std::set<std::string> namespaces(const std::function<bool(const fs::path& proces
 
 /// Until `true_at_last` is; false after a minute.
 bool wait_until(const std::function<bool()>& true_at_last) {
-    for (auto end = std::chrono::steady_clock::now() + std::chrono::minutes(1); std::chrono::steady_clock::now() < end;) {
+    for (auto end = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+         std::chrono::steady_clock::now() < end;) {
         if (true_at_last()) return true;
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
@@ -55,10 +63,12 @@ class LeaveNoTrace : public testing::TestWithParam<int> {};
 
 TEST_P(LeaveNoTrace, NoProcessAndNoNamespaceIsLeft) {
     Scratch scratch;
-    if (shell(scratch, "unshare --net true").status != 0) GTEST_SKIP() << "network namespaces need CAP_SYS_ADMIN (root)";
+    if (shell(scratch, "unshare --net true").status != 0)
+        GTEST_SKIP() << "network namespaces need CAP_SYS_ADMIN (root)";
     std::string run = (scratch / "run").string();
-    shell(scratch, std::string(DOORBELL_COMMAND) + " host syscall:gate=call nic:path=veth,wait=block --samples 5000000 --out " + run +
-                       " >/dev/null 2>&1 & echo $! >pid");
+    shell(scratch, std::string(DOORBELL_COMMAND) +
+                       " host syscall:gate=call nic:path=veth,wait=block --samples 5000000 --out " +
+                       run + " >/dev/null 2>&1 & echo $! >pid");
     pid_t command = std::stoi(content(scratch / "pid"));
     // Measuring in them: two threads, each in a namespace that is not this test's.
     std::string own = fs::read_symlink("/proc/self/ns/net");
@@ -74,13 +84,16 @@ TEST_P(LeaveNoTrace, NoProcessAndNoNamespaceIsLeft) {
     EXPECT_TRUE(wait_until([&] {
         left.clear();
         for (const fs::directory_entry& process : fs::directory_iterator("/proc"))
-            if (belongs_to(process.path(), scratch)) left.insert(std::stoi(process.path().filename()));
+            if (belongs_to(process.path(), scratch))
+                left.insert(std::stoi(process.path().filename()));
         return left.empty();
     }));
     for (pid_t one : left) kill(one, SIGKILL);
     // Held by nobody any more, by no mount either, nor has a link come to where the test is.
-    for (const std::string& one : namespaces([](const fs::path&) { return true; })) EXPECT_FALSE(made.contains(one)) << one;
-    for (const std::string& one : made) EXPECT_EQ(content("/proc/self/mountinfo").find(one), std::string::npos) << one;
+    for (const std::string& one : namespaces([](const fs::path&) { return true; }))
+        EXPECT_FALSE(made.contains(one)) << one;
+    for (const std::string& one : made)
+        EXPECT_EQ(content("/proc/self/mountinfo").find(one), std::string::npos) << one;
     EXPECT_FALSE(fs::exists("/sys/class/net/doorbell0"));
     if (GetParam() == SIGKILL) return;
     Json got = results(scratch);
@@ -89,14 +102,21 @@ TEST_P(LeaveNoTrace, NoProcessAndNoNamespaceIsLeft) {
     EXPECT_FALSE(series(got, "syscall", {{"gate", "call"}}, "cost").is_null());
 }
 
-INSTANTIATE_TEST_SUITE_P(By, LeaveNoTrace, testing::Values(SIGINT, SIGTERM, SIGKILL), [](const auto& info) { return std::string("SIG") + sigabbrev_np(info.param); });
+INSTANTIATE_TEST_SUITE_P(By, LeaveNoTrace, testing::Values(SIGINT, SIGTERM, SIGKILL),
+                         [](const auto& info) {
+                             return std::string("SIG") + sigabbrev_np(info.param);
+                         });
 
 TEST(LinuxLabs, SigintSavesWhatArrivedAndEndsWith130) {
     Scratch scratch;
     std::string command = DOORBELL_COMMAND;
-    Outcome run = shell(scratch, command + " host syscall:gate=call switch:by=pipe,who=process,set=16777216 --samples 5000000 --out run & pid=$!; "
-                                           "for i in $(seq 600); do grep -q 'set=16777216' run/console.log 2>/dev/null && break; sleep 0.1; done; "
-                                           "kill -INT $pid; wait $pid");
+    Outcome run =
+        shell(scratch, command +
+                           " host syscall:gate=call switch:by=pipe,who=process,set=16777216 "
+                           "--samples 5000000 --out run & pid=$!; "
+                           "for i in $(seq 600); do grep -q 'set=16777216' run/console.log "
+                           "2>/dev/null && break; sleep 0.1; done; "
+                           "kill -INT $pid; wait $pid");
     EXPECT_EQ(run.status, 130) << run.err;
     Json got = results(scratch);
     ASSERT_FALSE(got.is_discarded());

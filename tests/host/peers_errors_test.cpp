@@ -1,5 +1,6 @@
-// What `doorbell peers` says and leaves when something is missing or goes wrong. QEMU is a fake, and so is the
-// kernel's package; the command stands in a folder of its own, as beside it is where it looks.
+// What `doorbell peers` says and leaves when something is missing or goes wrong. QEMU is a fake,
+// and so is the kernel's package; the command stands in a folder of its own, as beside it is where
+// it looks.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -14,7 +15,8 @@ class PeersErrors : public testing::Test {
   protected:
     PeersErrors() {
         fs::create_directories(scratch / "bin");
-        for (const char* program : {DOORBELL_COMMAND, DOORBELL_GUEST}) fs::copy(program, scratch / "bin");
+        for (const char* program : {DOORBELL_COMMAND, DOORBELL_GUEST})
+            fs::copy(program, scratch / "bin");
         file("bin/doorbell.elf", "image");
     }
     void file(const std::string& name, const std::string& text, bool program = false) {
@@ -24,18 +26,25 @@ class PeersErrors : public testing::Test {
     }
     /// Debian's packages, already unpacked.
     void packages() {
-        for (const char* name : {"linux-image-1-amd64/files/boot/vmlinuz-1-amd64", "linux-image-1-amd64/files/lib/modules/1-amd64/e1000e.ko", "linux-image-1-amd64/complete",
-                                 "busybox-static/files/bin/busybox", "busybox-static/complete"})
+        for (const char* name : {"linux-image-1-amd64/files/boot/vmlinuz-1-amd64",
+                                 "linux-image-1-amd64/files/lib/modules/1-amd64/e1000e.ko",
+                                 "linux-image-1-amd64/complete", "busybox-static/files/bin/busybox",
+                                 "busybox-static/complete"})
             file(std::string("bin/peers/") + name, "x");
     }
     /// `before` is the shell's, up to the command.
     Outcome peers(const std::string& before, const std::string& arguments = "") {
-        return shell(scratch, before + " " + (scratch / "bin/doorbell").string() + " peers --samples 10 --out run " + arguments);
+        return shell(scratch, before + " " + (scratch / "bin/doorbell").string() +
+                                  " peers --samples 10 --out run " + arguments);
     }
     static std::string qemu() { return std::string("--qemu ") + FAKE_QEMU; }
     /// Lines that are no progress.
-    static long lines(const std::string& text) { return std::count(text.begin(), text.end(), '\n'); }
-    bool said(const Outcome& run, const std::string& words) { return run.err.find(words) != std::string::npos; }
+    static long lines(const std::string& text) {
+        return std::count(text.begin(), text.end(), '\n');
+    }
+    bool said(const Outcome& run, const std::string& words) {
+        return run.err.find(words) != std::string::npos;
+    }
     Scratch scratch;
 };
 
@@ -64,7 +73,10 @@ TEST_F(PeersErrors, WithoutPackagesNothingIsBegun) {
     file("apt/apt-cache", "#!/bin/sh\necho '  Depends: linux-image-1-amd64'\n", true);
     Outcome unreached = peers(path, qemu() + " --quiet");
     EXPECT_EQ(unreached.status, 3);
-    EXPECT_TRUE(said(unreached, "cannot download the package linux-image-1-amd64: E: the archive is not reached")) << unreached.err;
+    EXPECT_TRUE(
+        said(unreached,
+             "cannot download the package linux-image-1-amd64: E: the archive is not reached"))
+        << unreached.err;
     EXPECT_EQ(lines(unreached.err), 1) << unreached.err;
     EXPECT_FALSE(fs::exists(scratch / "run"));
 }
@@ -83,8 +95,10 @@ TEST_F(PeersErrors, APanicIsSaidInItsOwnWords) {
     packages();
     Outcome run = peers("FAKE=linux-panic", qemu());
     EXPECT_EQ(run.status, 3);
-    EXPECT_TRUE(said(run, "linux: the guest ended without its end record, before the first record (QEMU ended with status 0): "
-                          "[    0.5] Kernel panic - not syncing: No working init found.\n"))
+    EXPECT_TRUE(said(run,
+                     "linux: the guest ended without its end record, before the first record (QEMU "
+                     "ended with status 0): "
+                     "[    0.5] Kernel panic - not syncing: No working init found.\n"))
         << run.err;
     // What there is stands in the table's files, and no image of the guest's file system is left.
     EXPECT_TRUE(fs::exists(scratch / "run/peers.json"));
@@ -96,21 +110,32 @@ TEST_F(PeersErrors, AHangEndsWhenNothingIsHeard) {
     packages();
     Outcome run = peers("FAKE=hang", qemu() + " --timeout 1");
     EXPECT_EQ(run.status, 3);
-    for (const char* name : {"doorbell: ", "linux: "}) EXPECT_TRUE(said(run, std::string("doorbell peers: ") + name + "no record for 1 s")) << run.err;
+    for (const char* name : {"doorbell: ", "linux: "})
+        EXPECT_TRUE(said(run, std::string("doorbell peers: ") + name + "no record for 1 s"))
+            << run.err;
     EXPECT_TRUE(said(run, "DPDK is left out")) << run.err;
     // The fake's records are those of an image.
-    EXPECT_FALSE(series(Json::parse(content(scratch / "run/linux/results.json")), "timer", {{"source", "lapic"}, {"wait", "poll"}}, "latency").is_null());
+    EXPECT_FALSE(series(Json::parse(content(scratch / "run/linux/results.json")), "timer",
+                        {{"source", "lapic"}, {"wait", "poll"}}, "latency")
+                     .is_null());
 }
 
 TEST_F(PeersErrors, CtrlCSavesAndEndsAllOfIt) {
     packages();
     file("events", "");
-    Outcome run = peers("export FAKE=hang FAKE_EVENTS=events;", qemu() + " --timeout 60 & pid=$!; for i in $(seq 1200); do grep -q running events && break; sleep 0.05; done; kill -INT $pid; wait $pid");
+    Outcome run = peers("export FAKE=hang FAKE_EVENTS=events;",
+                        qemu() +
+                            " --timeout 60 & pid=$!; for i in $(seq 1200); do grep -q running "
+                            "events && break; sleep 0.05; done; kill -INT $pid; wait $pid");
     EXPECT_EQ(run.status, 130) << run.err;
     Json got = Json::parse(content(scratch / "run/doorbell/results.json"));
     EXPECT_FALSE(got.at("complete").get<bool>());
     EXPECT_EQ(got.at("series").size(), 1u);
-    EXPECT_FALSE(Json::parse(content(scratch / "run/peers.json")).at("runs").at("doorbell").at("complete").get<bool>());
+    EXPECT_FALSE(Json::parse(content(scratch / "run/peers.json"))
+                     .at("runs")
+                     .at("doorbell")
+                     .at("complete")
+                     .get<bool>());
     EXPECT_FALSE(fs::exists(scratch / "run/linux"));
     std::string event = content(scratch / "events");
     EXPECT_NE(kill(std::stoi(event.substr(event.find(' '))), 0), 0) << "the machine runs on";
@@ -122,7 +147,8 @@ TEST_F(PeersErrors, AFullDiskIsSaid) {
     EXPECT_EQ(run.status, 3);
     EXPECT_TRUE(said(run, "cannot write run/linux/initramfs.cpio: File too large")) << run.err;
     EXPECT_FALSE(fs::exists(scratch / "run/linux/initramfs.cpio"));
-    EXPECT_TRUE(Json::parse(content(scratch / "run/doorbell/results.json")).at("complete").get<bool>());
+    EXPECT_TRUE(
+        Json::parse(content(scratch / "run/doorbell/results.json")).at("complete").get<bool>());
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// The short form of the peers: Debian's kernel boots in the exact clock, getppid is measured, the power goes off.
+// The short form of the peers: Debian's kernel boots in the exact clock, getppid is measured, the
+// power goes off.
 #include <gtest/gtest.h>
 
 #include "harness/peers/table.h"
@@ -11,7 +12,8 @@ TEST(Peers, LinuxBootsAndCountsTheSameThreeTimes) {
     Scratch scratch;
     std::string console;
     for (const char* name : {"a", "b", "c"}) {
-        Outcome run = shell(scratch, std::string(DOORBELL_COMMAND " peers --short --timeout 600 --out ") + name);
+        Outcome run = shell(
+            scratch, std::string(DOORBELL_COMMAND " peers --short --timeout 600 --out ") + name);
         ASSERT_EQ(run.status, 0) << run.err;
         fs::path folder = scratch / name / "linux";
         Json got = Json::parse(content(folder / "results.json"));
@@ -57,7 +59,8 @@ harness::Series exact(const char* lab, const char* which, const char* metric, ui
 TEST(Peers, TheTablePicksTheCaseAndSaysNothingWhereThereIsNoFigure) {
     harness::Run doorbell, guest;
     // The case with fewer other keys is the plain one.
-    doorbell.series = {exact("nic", "model=e1000e wait=irq kind=msi", "payload", 99), exact("nic", "model=e1000e wait=irq", "payload", 12)};
+    doorbell.series = {exact("nic", "model=e1000e wait=irq kind=msi", "payload", 99),
+                       exact("nic", "model=e1000e wait=irq", "payload", 12)};
     guest.series = {exact("nic", "model=e1000e wait=block", "payload-after-send", 120)};
     std::vector<harness::PeerRow> rows = harness::peer_rows({&doorbell, &guest, nullptr});
     const harness::PeerRow* row = nullptr;

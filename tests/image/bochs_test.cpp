@@ -1,15 +1,15 @@
-// Bochs: a machine whose CPUID promises a PMU that does not count. Its processor raises #GP on the registers, or
-// takes writes and forgets them; the image must survive the one and see through the other. It is also the only machine
-// here with an x2APIC, PCID and a MWAIT that waits. No time of Bochs is said: it counts instructions, too.
+// Bochs: a machine whose CPUID promises a PMU that does not count. Its processor raises #GP on the
+// registers, or takes writes and forgets them; the image must survive the one and see through the
+// other. It is also the only machine here with an x2APIC, PCID and a MWAIT that waits. No time of
+// Bochs is said: it counts instructions, too.
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include <chrono>
-
-#include <gtest/gtest.h>
 
 #include "tests/image/run.h"
 
@@ -50,7 +50,8 @@ class Machine {
         for (int to : {0, 1, 2}) dup2(file, to);
         setenv("TERM", "linux", 1);
         // Debian's program is a script in front of this one; it would have to be ended as well.
-        execlp("bochs-bin", "bochs", "-q", "-f", "bochsrc", "-rc", "commands", static_cast<char*>(nullptr));
+        execlp("bochs-bin", "bochs", "-q", "-f", "bochsrc", "-rc", "commands",
+               static_cast<char*>(nullptr));
         _exit(127);
     }
     ~Machine() {
@@ -60,14 +61,18 @@ class Machine {
     }
     Machine(const Machine&) = delete;
 
-    /// Lets it run until its serial line has a record that ends a run; false: it ended, or the time was over.
+    /// Lets it run until its serial line has a record that ends a run; false: it ended, or the time
+    /// was over.
     bool run_to_the_end(const fs::path& serial, std::chrono::seconds most) {
         auto until = std::chrono::steady_clock::now() + most;
         while (std::chrono::steady_clock::now() < until) {
             std::string wire = content(serial);
             for (const char* last : {"\"t\":\"end\"", "\"t\":\"panic\""})
-                if (size_t at = wire.find(last); at != wire.npos && wire.find('\n', at) != wire.npos) return true;
-            // The screen has to be read, or Bochs waits for its reader; it also paces the looks at the file.
+                if (size_t at = wire.find(last);
+                    at != wire.npos && wire.find('\n', at) != wire.npos)
+                    return true;
+            // The screen has to be read, or Bochs waits for its reader; it also paces the looks at
+            // the file.
             pollfd screen{terminal_, POLLIN, 0};
             char bytes[4096];
             if (poll(&screen, 1, 200) > 0) (void)!read(terminal_, bytes, sizeof bytes);
@@ -86,18 +91,21 @@ class Machine {
 
 class Bochs : public testing::Test {
   protected:
-    /// Boots an ISO that runs `labs` and collects its wire. `ignore`: an MSR that is not there takes writes and reads 0,
-    /// instead of raising #GP.
+    /// Boots an ISO that runs `labs` and collects its wire. `ignore`: an MSR that is not there
+    /// takes writes and reads 0, instead of raising #GP.
     Json run(const std::string& labs, bool ignore) {
         std::ofstream(scratch / "bochsrc") << configuration << (ignore ? 1 : 0) << devices;
-        // Debian's Bochs stops in its debugger first, and never ends by itself: the end record ends it.
+        // Debian's Bochs stops in its debugger first, and never ends by itself: the end record ends
+        // it.
         std::ofstream(scratch / "commands") << "continue\n";
-        Outcome image = shell(scratch, DOORBELL_COMMAND " image --labs " + labs + " --samples 20 --out doorbell.iso");
+        Outcome image = shell(
+            scratch, DOORBELL_COMMAND " image --labs " + labs + " --samples 20 --out doorbell.iso");
         EXPECT_EQ(image.status, 0) << image.err;
         {
             Machine machine(scratch);
             EXPECT_TRUE(machine.run_to_the_end(scratch / "serial.txt", std::chrono::seconds(300)))
-                << content(scratch / "serial.txt") << content(scratch / "bochs.log").substr(0, 4000);
+                << content(scratch / "serial.txt")
+                << content(scratch / "bochs.log").substr(0, 4000);
         }
         Outcome attached = shell(scratch, DOORBELL_COMMAND " attach - --out run <serial.txt");
         EXPECT_EQ(attached.status, 0) << attached.err;
@@ -108,8 +116,10 @@ class Bochs : public testing::Test {
     }
     void expect_no_pmu(const Json& all, const char* reason) {
         EXPECT_EQ(all.at("instrument").at("counters"), "none");
-        EXPECT_EQ(all.at("instrument").at("counters_because"), std::string("advertised but does not count: ") + reason);
-        EXPECT_NE(table.find("counters: none, advertised but does not count"), std::string::npos) << table;
+        EXPECT_EQ(all.at("instrument").at("counters_because"),
+                  std::string("advertised but does not count: ") + reason);
+        EXPECT_NE(table.find("counters: none, advertised but does not count"), std::string::npos)
+            << table;
         EXPECT_FALSE(all.at("series").empty());
         for (const Json& s : all.at("series")) EXPECT_TRUE(s.at("counters").empty());
     }
@@ -117,15 +127,21 @@ class Bochs : public testing::Test {
     std::string table;
 };
 
-TEST_F(Bochs, ThePmuIsAdvertisedAndItsRegistersFault) { expect_no_pmu(run("clock:clock=rdtsc", false), "its registers raise #GP"); }
+TEST_F(Bochs, ThePmuIsAdvertisedAndItsRegistersFault) {
+    expect_no_pmu(run("clock:clock=rdtsc", false), "its registers raise #GP");
+}
 
 TEST_F(Bochs, ThePmuIsAdvertisedAndItsRegistersForget) {
-    expect_no_pmu(run("clock:clock=rdtsc", true), "a performance monitoring register did not take what was written");
+    expect_no_pmu(run("clock:clock=rdtsc", true),
+                  "a performance monitoring register did not take what was written");
 }
 
 // What QEMU's emulation lacks: the x2APIC, PCID, and a MWAIT that a store or an interrupt ends.
 TEST_F(Bochs, X2apicPcidAndMwaitWork) {
-    Json all = run("timer:source=lapic syscall:gate=syscall,space=other-pcid switch:state=registers,space=other-pcid", true);
+    Json all =
+        run("timer:source=lapic syscall:gate=syscall,space=other-pcid "
+            "switch:state=registers,space=other-pcid",
+            true);
     EXPECT_EQ(all.at("machine").at("apic"), "x2apic");
     for (const char* wait : {"poll", "irq", "irq-halt", "mwait"}) {
         Json latency = series(all, "timer", {{"source", "lapic"}, {"wait", wait}}, "latency");
@@ -133,20 +149,25 @@ TEST_F(Bochs, X2apicPcidAndMwaitWork) {
         EXPECT_EQ(latency.at("count"), 20);
     }
     for (const char* lab : {"syscall", "switch"}) {
-        Json which = std::string(lab) == "syscall" ? Json{{"gate", "syscall"}, {"space", "other-pcid"}} : Json{{"state", "registers"}, {"space", "other-pcid"}};
+        Json which = std::string(lab) == "syscall"
+                         ? Json{{"gate", "syscall"}, {"space", "other-pcid"}}
+                         : Json{{"state", "registers"}, {"space", "other-pcid"}};
         EXPECT_FALSE(series(all, lab, which, "cost").is_null()) << lab;
     }
 }
 
-// Bochs keeps the deadline's register as it was written: a poll of it would wait for ever, were it not tried first.
+// Bochs keeps the deadline's register as it was written: a poll of it would wait for ever, were it
+// not tried first.
 TEST_F(Bochs, ADeadlineThatIsNeverSaidToHavePassedIsASkippedCase) {
     Json all = run("timer:source=tsc-deadline", true);
     bool told = false;
     for (const Json& skip : all.at("skipped"))
         told = told || (skip.at("case") == Json{{"source", "tsc-deadline"}, {"wait", "poll"}} &&
-                        skip.at("reason").get<std::string>().find("does not say that its deadline has passed") != std::string::npos);
+                        skip.at("reason").get<std::string>().find(
+                            "does not say that its deadline has passed") != std::string::npos);
     EXPECT_TRUE(told) << all.at("skipped").dump();
-    EXPECT_FALSE(series(all, "timer", {{"source", "tsc-deadline"}, {"wait", "irq"}}, "latency").is_null());
+    EXPECT_FALSE(
+        series(all, "timer", {{"source", "tsc-deadline"}, {"wait", "irq"}}, "latency").is_null());
 }
 
 }  // namespace

@@ -6,7 +6,8 @@
 namespace doorbell::test {
 namespace {
 
-uint64_t median(const Json& results, const std::string& lab, const Json& which, const std::string& metric) {
+uint64_t median(const Json& results, const std::string& lab, const Json& which,
+                const std::string& metric) {
     Json s = series(results, lab, which, metric);
     if (!s.is_object()) {
         ADD_FAILURE() << lab << " " << which << " " << metric << " is missing";
@@ -26,8 +27,10 @@ const Json& claim(const Json& results, const std::string& text) {
 
 TEST(Border, SystemCallsTakeFewInstructions) {
     Scratch scratch;
-    Outcome run = doorbell_run(scratch, "syscall:gate=call syscall:gate=syscall,space=same syscall:gate=syscall,space=other "
-                                        "syscall:gate=int --samples 50");
+    Outcome run = doorbell_run(
+        scratch,
+        "syscall:gate=call syscall:gate=syscall,space=same syscall:gate=syscall,space=other "
+        "syscall:gate=int --samples 50");
     ASSERT_EQ(run.status, 0) << run.err;
     Json r = results(scratch);
     uint64_t call = median(r, "syscall", {{"gate", "call"}, {"space", "same"}}, "cost");
@@ -42,7 +45,8 @@ TEST(Border, SystemCallsTakeFewInstructions) {
     EXPECT_EQ(median(r, "syscall", {{"gate", "int"}, {"space", "other"}}, "cost"), trap + 4);
     Json cheaper = claim(r, "SYSCALL is cheaper than INT");
     ASSERT_TRUE(cheaper.is_object());
-    EXPECT_TRUE(cheaper["holds"].is_null()) << "instructions say nothing of the price of a crossing";
+    EXPECT_TRUE(cheaper["holds"].is_null())
+        << "instructions say nothing of the price of a crossing";
 }
 
 TEST(Border, SwitchesTakeFewInstructionsAndKeepTheExtendedState) {
@@ -52,20 +56,25 @@ TEST(Border, SwitchesTakeFewInstructionsAndKeepTheExtendedState) {
     Json r = results(scratch);
     EXPECT_LE(median(r, "switch", {{"state", "registers"}, {"space", "same"}}, "cost"), 60u);
     EXPECT_LE(median(r, "switch", {{"state", "registers"}, {"space", "other"}}, "cost"), 80u);
-    // The lab itself gives a case up where a task does not find its vector registers as it left them.
+    // The lab itself gives a case up where a task does not find its vector registers as it left
+    // them.
     EXPECT_LE(median(r, "switch", {{"state", "full"}, {"space", "same"}}, "cost"), 80u);
     EXPECT_LE(median(r, "switch", {{"state", "full"}, {"space", "other"}}, "cost"), 80u);
 }
 
 TEST(Border, ASignalReachesItsHandlerSoon) {
     Scratch scratch;
-    Outcome run = doorbell_run(scratch, "signals:target=running signals:target=ready signals:target=blocked --samples 50");
+    Outcome run = doorbell_run(
+        scratch, "signals:target=running signals:target=ready signals:target=blocked --samples 50");
     ASSERT_EQ(run.status, 0) << run.err;
     Json r = results(scratch);
-    uint64_t running = median(r, "signals", {{"signal", "SIGTERM"}, {"target", "running"}}, "latency");
+    uint64_t running =
+        median(r, "signals", {{"signal", "SIGTERM"}, {"target", "running"}}, "latency");
     EXPECT_LE(running, 200u);
-    EXPECT_GT(median(r, "signals", {{"signal", "SIGTERM"}, {"target", "ready"}}, "latency"), running);
-    EXPECT_GT(median(r, "signals", {{"signal", "SIGTERM"}, {"target", "blocked"}}, "latency"), running);
+    EXPECT_GT(median(r, "signals", {{"signal", "SIGTERM"}, {"target", "ready"}}, "latency"),
+              running);
+    EXPECT_GT(median(r, "signals", {{"signal", "SIGTERM"}, {"target", "blocked"}}, "latency"),
+              running);
     EXPECT_GT(median(r, "signals", {{"signal", "SIGKILL"}, {"target", "running"}}, "latency"), 0u);
 }
 
@@ -74,26 +83,33 @@ TEST(Border, ASignalAtEveryInstructionOfACommit) {
     Outcome run = doorbell_run(scratch, "signals --samples 1000");
     ASSERT_EQ(run.status, 0) << run.err;
     Json r = results(scratch);
-    auto get = [&](const char* signal, const char* handler, const char* metric, const char* of) -> double {
+    auto get = [&](const char* signal, const char* handler, const char* metric,
+                   const char* of) -> double {
         Json s = series(r, "signals", {{"signal", signal}, {"handler", handler}}, metric);
         EXPECT_TRUE(s.is_object()) << signal << " " << handler << " " << metric;
         return s.is_object() ? s[of].get<double>() : -1;
     };
-    for (auto [signal, handler] : {std::pair{"SIGTERM", "stop"}, {"SIGTERM", "nested"}, {"SIGINT", "stop"}, {"SIGPIPE", "stop"}}) {
+    for (auto [signal, handler] : {std::pair{"SIGTERM", "stop"},
+                                   {"SIGTERM", "nested"},
+                                   {"SIGINT", "stop"},
+                                   {"SIGPIPE", "stop"}}) {
         EXPECT_GT(get(signal, handler, "torn", "count"), 300) << "the path is longer than that";
         EXPECT_EQ(get(signal, handler, "torn", "max"), 0) << signal << " " << handler;
         EXPECT_EQ(get(signal, handler, "lost", "max"), 0) << signal << " " << handler;
         EXPECT_EQ(get(signal, handler, "held", "max"), 0) << signal << " " << handler;
     }
-    // Where nothing catches it, it does tear and lose at some points; otherwise the sweep above shows nothing.
+    // Where nothing catches it, it does tear and lose at some points; otherwise the sweep above
+    // shows nothing.
     for (auto [signal, handler] : {std::pair{"SIGTERM", "none"}, {"SIGKILL", "refused"}}) {
         EXPECT_EQ(get(signal, handler, "torn", "max"), 1) << signal;
         EXPECT_EQ(get(signal, handler, "lost", "max"), 1) << signal;
         EXPECT_EQ(get(signal, handler, "held", "max"), 1) << signal;
         EXPECT_EQ(get(signal, handler, "committed", "min"), 0) << signal;
     }
-    EXPECT_EQ(get("SIGKILL", "refused", "recovered", "min"), 1) << "whoever comes after a killed task gets the log";
-    for (const char* text : {"SIGTERM with a handler", "SIGKILL cannot be caught", "a wild pointer ends the task", "can be taken over"}) {
+    EXPECT_EQ(get("SIGKILL", "refused", "recovered", "min"), 1)
+        << "whoever comes after a killed task gets the log";
+    for (const char* text : {"SIGTERM with a handler", "SIGKILL cannot be caught",
+                             "a wild pointer ends the task", "can be taken over"}) {
         Json c = claim(r, text);
         ASSERT_TRUE(c.is_object()) << text;
         EXPECT_EQ(c["holds"], true) << c["because"];

@@ -32,7 +32,8 @@ TEST(Elf, LoadsAtMost256KiB) {
 
 TEST(Elf, HasNoSegmentThatIsBothWritableAndExecutable) {
     ASSERT_GE(loadable().size(), 3u);
-    for (const Elf64_Phdr& segment : loadable()) EXPECT_NE(segment.p_flags & (PF_W | PF_X), unsigned{PF_W | PF_X});
+    for (const Elf64_Phdr& segment : loadable())
+        EXPECT_NE(segment.p_flags & (PF_W | PF_X), unsigned{PF_W | PF_X});
 }
 
 }  // namespace

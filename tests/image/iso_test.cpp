@@ -1,5 +1,6 @@
-// The ISO boots under BIOS and UEFI, from a CD and from a USB stick. Under BIOS it says the same digits as -kernel
-// does; UEFI's firmware takes minutes in the exact clock, so there it boots in the live one.
+// The ISO boots under BIOS and UEFI, from a CD and from a USB stick. Under BIOS it says the same
+// digits as -kernel does; UEFI's firmware takes minutes in the exact clock, so there it boots in
+// the live one.
 #include <gtest/gtest.h>
 
 #include "tests/image/run.h"
@@ -8,10 +9,12 @@ namespace doorbell::test {
 namespace {
 
 constexpr const char* machine =
-    "timeout 120 qemu-system-x86_64 -nodefaults -M q35 -cpu max -m 512M -smp 1 -accel tcg,thread=single -display none -serial stdio -monitor none -no-reboot "
+    "timeout 120 qemu-system-x86_64 -nodefaults -M q35 -cpu max -m 512M -smp 1 -accel "
+    "tcg,thread=single -display none -serial stdio -monitor none -no-reboot "
     "-device isa-debug-exit,iobase=0xf4,iosize=4 ";
 
-constexpr const char* exact_clock = "-icount shift=0,sleep=off -seed 1 -rtc base=2026-01-01,clock=vm ";
+constexpr const char* exact_clock =
+    "-icount shift=0,sleep=off -seed 1 -rtc base=2026-01-01,clock=vm ";
 
 struct Way {
     const char* name;
@@ -23,7 +26,9 @@ class Iso : public testing::TestWithParam<Way> {
   protected:
     static void SetUpTestSuite() {
         scratch_ = new Scratch;
-        Outcome made = shell(*scratch_, DOORBELL_COMMAND " image --labs timer:source=lapic --samples 50 --exit debug --out doorbell.iso");
+        Outcome made =
+            shell(*scratch_, DOORBELL_COMMAND
+                  " image --labs timer:source=lapic --samples 50 --exit debug --out doorbell.iso");
         ASSERT_EQ(made.status, 0) << made.err;
         Outcome direct = doorbell_run(*scratch_, "timer:source=lapic --samples 50");
         ASSERT_EQ(direct.status, 0) << direct.err;
@@ -35,8 +40,10 @@ class Iso : public testing::TestWithParam<Way> {
 };
 
 TEST_P(Iso, BootsAndCountsTheSame) {
-    Outcome run = shell(*scratch_, "cp /usr/share/OVMF/OVMF_VARS.fd . && rm -rf run && " + std::string(machine) + (GetParam().exact ? exact_clock : "") + GetParam().drive +
-                                       " | " DOORBELL_COMMAND " attach - --out run");
+    Outcome run =
+        shell(*scratch_, "cp /usr/share/OVMF/OVMF_VARS.fd . && rm -rf run && " +
+                             std::string(machine) + (GetParam().exact ? exact_clock : "") +
+                             GetParam().drive + " | " DOORBELL_COMMAND " attach - --out run");
     ASSERT_EQ(run.status, 0) << run.err;
     Json r = results(*scratch_);
     EXPECT_EQ(r["complete"], true);
@@ -48,14 +55,21 @@ TEST_P(Iso, BootsAndCountsTheSame) {
     }
 }
 
-constexpr const char* ovmf = "-drive if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE.fd -drive if=pflash,format=raw,file=OVMF_VARS.fd ";
+constexpr const char* ovmf =
+    "-drive if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE.fd -drive "
+    "if=pflash,format=raw,file=OVMF_VARS.fd ";
 const std::string uefi_cd = std::string(ovmf) + "-cdrom doorbell.iso";
-const std::string uefi_stick = std::string(ovmf) + "-drive if=none,id=stick,format=raw,file=doorbell.iso -device qemu-xhci -device usb-storage,drive=stick";
+const std::string uefi_stick = std::string(ovmf) +
+                               "-drive if=none,id=stick,format=raw,file=doorbell.iso -device "
+                               "qemu-xhci -device usb-storage,drive=stick";
 
 INSTANTIATE_TEST_SUITE_P(Boot, Iso,
                          testing::Values(Way{"BiosCd", true, "-cdrom doorbell.iso"},
-                                         Way{"BiosStick", true, "-drive if=none,id=stick,format=raw,file=doorbell.iso -device qemu-xhci -device usb-storage,drive=stick"},
-                                         Way{"UefiCd", false, uefi_cd.c_str()}, Way{"UefiStick", false, uefi_stick.c_str()}),
+                                         Way{"BiosStick", true,
+                                             "-drive if=none,id=stick,format=raw,file=doorbell.iso "
+                                             "-device qemu-xhci -device usb-storage,drive=stick"},
+                                         Way{"UefiCd", false, uefi_cd.c_str()},
+                                         Way{"UefiStick", false, uefi_stick.c_str()}),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace

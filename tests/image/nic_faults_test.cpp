@@ -1,5 +1,5 @@
-// The network labs where the network is not what a lab wishes: cables that are real or missing, cut in the middle of a
-// case, or shared with strangers.
+// The network labs where the network is not what a lab wishes: cables that are real or missing, cut
+// in the middle of a case, or shared with strangers.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -28,7 +28,8 @@ std::string qemu_with(const Scratch& scratch, const std::string& more) {
 
 /// Looks until `condition` holds, for as long as a run may take.
 bool until(const std::function<bool()>& condition) {
-    for (auto start = std::chrono::steady_clock::now(); std::chrono::steady_clock::now() - start < std::chrono::seconds(120);) {
+    for (auto start = std::chrono::steady_clock::now();
+         std::chrono::steady_clock::now() - start < std::chrono::seconds(120);) {
         if (condition()) return true;
         std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
@@ -40,9 +41,12 @@ class WatchedRun {
   public:
     WatchedRun(const std::string& labs, const std::string& more)
         : runner_([this, labs, more] {
-              outcome_ = doorbell_run(scratch, labs + qemu_with(scratch, "-object filter-dump,id=dump,netdev=card0,file=" + dump() +
-                                                                            " -chardev socket,id=mon,path=" + monitor() +
-                                                                            ",server=on,wait=off -mon chardev=mon " + more));
+              outcome_ = doorbell_run(
+                  scratch,
+                  labs +
+                      qemu_with(scratch, "-object filter-dump,id=dump,netdev=card0,file=" + dump() +
+                                             " -chardev socket,id=mon,path=" + monitor() +
+                                             ",server=on,wait=off -mon chardev=mon " + more));
               over_ = true;
           }) {}
     ~WatchedRun() {
@@ -63,12 +67,14 @@ class WatchedRun {
         sockaddr_un to{};
         to.sun_family = AF_UNIX;
         std::strncpy(to.sun_path, monitor().c_str(), sizeof to.sun_path - 1);
-        ASSERT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to), 0) << std::strerror(errno);
+        ASSERT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to), 0)
+            << std::strerror(errno);
         std::string all = line + "\n", heard;
         ASSERT_EQ(write(fd, all.data(), all.size()), static_cast<ssize_t>(all.size()));
         // The prompt comes once before the command, and once after it.
         char buffer[512];
-        for (ssize_t n; heard.find("(qemu)", heard.find("(qemu)") + 1) == heard.npos && (n = read(fd, buffer, sizeof buffer)) > 0;)
+        for (ssize_t n; heard.find("(qemu)", heard.find("(qemu)") + 1) == heard.npos &&
+                        (n = read(fd, buffer, sizeof buffer)) > 0;)
             heard.append(buffer, static_cast<size_t>(n));
         close(fd);
     }
@@ -97,16 +103,21 @@ struct Cut {
 class NicIsCutOff : public testing::TestWithParam<Cut> {};
 
 TEST_P(NicIsCutOff, InTheMiddleOfACaseWhichEndsWithAReason) {
-    for (const Json& which : {Json{{"model", "e1000e"}, {"wait", "poll"}}, Json{{"model", "e1000e"}, {"wait", "irq"}, {"kind", "msi"}},
-                              Json{{"model", "e1000e"}, {"wait", "irq-halt"}}, Json{{"model", "e1000e"}, {"wait", "hybrid"}}}) {
+    for (const Json& which : {Json{{"model", "e1000e"}, {"wait", "poll"}},
+                              Json{{"model", "e1000e"}, {"wait", "irq"}, {"kind", "msi"}},
+                              Json{{"model", "e1000e"}, {"wait", "irq-halt"}},
+                              Json{{"model", "e1000e"}, {"wait", "hybrid"}}}) {
         std::string keys;
-        for (const auto& [key, value] : which.items()) keys += (keys.empty() ? "" : ",") + key + "=" + value.get<std::string>();
+        for (const auto& [key, value] : which.items())
+            keys += (keys.empty() ? "" : ",") + key + "=" + value.get<std::string>();
         WatchedRun run("nic:" + keys + " --samples 1000000", "");
         ASSERT_TRUE(run.flows(20000));
         run.say(GetParam().order);
         Json r = run.end();
         EXPECT_TRUE(r["series"].empty()) << "a case that was cut off gives no figures";
-        EXPECT_EQ(reason_of(r, "nic", which).substr(0, std::strlen(GetParam().reason)), GetParam().reason) << keys;
+        EXPECT_EQ(reason_of(r, "nic", which).substr(0, std::strlen(GetParam().reason)),
+                  GetParam().reason)
+            << keys;
     }
 }
 
@@ -120,11 +131,14 @@ TEST_P(NicIsCutOff, AndSoDoesAnInterruptedTaskOfRingThree) {
 
 INSTANTIATE_TEST_SUITE_P(
     Wires, NicIsCutOff,
-    testing::Values(Cut{"TheCardsLink", "set_link card0 off", "e1000e: the link is down (STATUS)"},
-                    Cut{"TheSendersLink", "set_link wire0 off", "virtio-net: the link is down"},
-                    // Both ends think that all is well.
-                    Cut{"Silently", "object_add filter-buffer,id=hole,netdev=card0,queue=tx,interval=4000000000",
-                        "a packet that was sent, or its interrupt, did not come within a second, in the middle of the case"}),
+    testing::Values(
+        Cut{"TheCardsLink", "set_link card0 off", "e1000e: the link is down (STATUS)"},
+        Cut{"TheSendersLink", "set_link wire0 off", "virtio-net: the link is down"},
+        // Both ends think that all is well.
+        Cut{"Silently",
+            "object_add filter-buffer,id=hole,netdev=card0,queue=tx,interval=4000000000",
+            "a packet that was sent, or its interrupt, did not come within a second, in the middle "
+            "of the case"}),
     [](const auto& info) { return info.param.name; });
 
 /// Frames from outside, as datagrams into QEMU's hub.
@@ -137,16 +151,20 @@ class Stranger {
             EXPECT_EQ(bind(*fd, reinterpret_cast<sockaddr*>(&free_port), sizeof free_port), 0);
         }
         to_port_ = port(to_);
-        more = " -netdev socket,id=outside,udp=127.0.0.1:" + std::to_string(port(from_)) + ",localaddr=127.0.0.1:" +
-               std::to_string(to_port_) + " -netdev hubport,id=door,hubid=0,netdev=outside"
-               // Held back to a grid of the machine's own time, or they would all come right behind the lab's packets.
+        more = " -netdev socket,id=outside,udp=127.0.0.1:" + std::to_string(port(from_)) +
+               ",localaddr=127.0.0.1:" + std::to_string(to_port_) +
+               " -netdev hubport,id=door,hubid=0,netdev=outside"
+               // Held back to a grid of the machine's own time, or they would all come right behind
+               // the lab's packets.
                " -object filter-buffer,id=grid,netdev=outside,queue=tx,interval=47";
         close(to_);  // QEMU's, from here on
     }
     ~Stranger() { close(from_); }
     void send(const std::string& frame) {
         sockaddr_in to = here(to_port_);
-        EXPECT_EQ(sendto(from_, frame.data(), frame.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to), static_cast<ssize_t>(frame.size()));
+        EXPECT_EQ(sendto(from_, frame.data(), frame.size(), 0, reinterpret_cast<sockaddr*>(&to),
+                         sizeof to),
+                  static_cast<ssize_t>(frame.size()));
     }
     std::string more;
 
@@ -175,19 +193,24 @@ std::string frame(const std::string& type_and_more, size_t length, bool broadcas
     return f;
 }
 
-/// Sends `count` frames of each kind while packets flow, each behind one of the lab's own; how many.
+/// Sends `count` frames of each kind while packets flow, each behind one of the lab's own; how
+/// many.
 unsigned disturb(WatchedRun& run, Stranger& stranger, unsigned count) {
     const std::string kinds[] = {
-        frame(std::string("\x08\x06", 2), 60, true),                             // another EtherType: ARP
-        frame(std::string("\x81\x00\x00\x05\x88\xB5", 6), 64, true),             // VLAN
-        frame(std::string("\x88\xB5" "Dbel\xBA\xD1", 8), 60, false),              // the lab's own, with a wrong checksum
-        frame(std::string("\x08\x00", 2), 1600, true),                           // over-long
+        frame(std::string("\x08\x06", 2), 60, true),                  // another EtherType: ARP
+        frame(std::string("\x81\x00\x00\x05\x88\xB5", 6), 64, true),  // VLAN
+        frame(std::string("\x88\xB5"
+                          "Dbel\xBA\xD1",
+                          8),
+              60, false),                               // the lab's own, with a wrong checksum
+        frame(std::string("\x08\x00", 2), 1600, true),  // over-long
     };
     unsigned sent = 0;
     for (unsigned i = 0; i < count; ++i)
         for (const std::string& f : kinds) {
             size_t before = run.bytes();
-            if (!until([&] { return run.over() || run.bytes() > before; }) || run.over()) return sent;
+            if (!until([&] { return run.over() || run.bytes() > before; }) || run.over())
+                return sent;
             stranger.send(f);
             ++sent;
         }
@@ -197,14 +220,17 @@ unsigned disturb(WatchedRun& run, Stranger& stranger, unsigned count) {
 /// The counts of the sentence that flags such a series, in its order; empty where there is none.
 std::vector<unsigned> strangers_in(const Json& series) {
     static const std::regex sentence(
-        "(\\d+) frames that are not the lab's own came in between and are no samples \\(broken (\\d+), runt (\\d+), over-long (\\d+), "
-        "VLAN (\\d+), other EtherType (\\d+), wrong checksum (\\d+)\\)(; the card dropped runts (\\d+), over-long (\\d+), .*)?");
+        "(\\d+) frames that are not the lab's own came in between and are no samples \\(broken "
+        "(\\d+), runt (\\d+), over-long (\\d+), "
+        "VLAN (\\d+), other EtherType (\\d+), wrong checksum (\\d+)\\)(; the card dropped runts "
+        "(\\d+), over-long (\\d+), .*)?");
     std::vector<unsigned> counts;
     for (const Json& flag : series.at("flags")) {
         std::string text = flag;
         std::smatch match;
         if (!std::regex_match(text, match, sentence)) continue;
-        for (size_t i : {1, 2, 3, 4, 5, 6, 7, 9, 10}) counts.push_back(match[i].matched ? static_cast<unsigned>(std::stoul(match[i])) : 0);
+        for (size_t i : {1, 2, 3, 4, 5, 6, 7, 9, 10})
+            counts.push_back(match[i].matched ? static_cast<unsigned>(std::stoul(match[i])) : 0);
     }
     return counts;
 }
@@ -215,14 +241,16 @@ TEST(NicAmongStrangers, SamplesAreNotDisturbedAndEveryStrangerIsCounted) {
     } const cases[] = {{"poll", "latency"}, {"irq", "latency"}, {"hybrid", "latency"}};
     for (auto [wait, metric] : cases) {
         Stranger stranger;
-        WatchedRun run(std::string("nic:model=e1000e,wait=") + wait + " --samples 4000", stranger.more);
+        WatchedRun run(std::string("nic:model=e1000e,wait=") + wait + " --samples 4000",
+                       stranger.more);
         ASSERT_TRUE(run.flows(20000));
         constexpr unsigned each = 25;
         unsigned sent = disturb(run, stranger, each);
         ASSERT_FALSE(run.over()) << "the run was too short for " << sent << " frames";
         Json r = run.end();
         Json s = series(r, "nic", {{"model", "e1000e"}, {"wait", wait}}, metric);
-        ASSERT_TRUE(s.is_object()) << wait << ": " << reason_of(r, "nic", {{"model", "e1000e"}, {"wait", wait}});
+        ASSERT_TRUE(s.is_object())
+            << wait << ": " << reason_of(r, "nic", {{"model", "e1000e"}, {"wait", wait}});
         EXPECT_EQ(s["count"], 4000);
         EXPECT_LE(s["max"].get<double>(), 20) << wait << ": a stranger got into a sample";
         EXPECT_GE(s["min"], 3);
@@ -239,7 +267,8 @@ TEST(NicAmongStrangers, SamplesAreNotDisturbedAndEveryStrangerIsCounted) {
 TEST(NicAmongStrangers, LivelockCountsThemAndDeliversWhatItDid) {
     for (const char* policy : {"irq", "hybrid"}) {
         Stranger stranger;
-        WatchedRun run(std::string("livelock:load=0.5,policy=") + policy + " --samples 20000", stranger.more);
+        WatchedRun run(std::string("livelock:load=0.5,policy=") + policy + " --samples 20000",
+                       stranger.more);
         // Here the card under test is the sender; what comes from outside is heard by both.
         ASSERT_TRUE(run.flows(20000));
         ASSERT_EQ(disturb(run, stranger, 10), 40u);
@@ -257,7 +286,8 @@ TEST(NicAmongStrangers, LivelockCountsThemAndDeliversWhatItDid) {
 TEST(NicAmongStrangers, PizzaDoesNotTakeThemForItsOwn) {
     for (const char* wait : {"irq", "poll,every=16"}) {
         Stranger stranger;
-        WatchedRun run(std::string("pizza:rate=10000,wait=") + wait + " --samples 400000", stranger.more);
+        WatchedRun run(std::string("pizza:rate=10000,wait=") + wait + " --samples 400000",
+                       stranger.more);
         ASSERT_TRUE(run.flows(20000));
         ASSERT_EQ(disturb(run, stranger, 10), 40u);
         Json r = run.end();
@@ -266,12 +296,14 @@ TEST(NicAmongStrangers, PizzaDoesNotTakeThemForItsOwn) {
             auto counted = strangers_in(s);
             ASSERT_EQ(counted.size(), 9u) << s["flags"].dump();
             EXPECT_GE(counted[0], 20u);
-            EXPECT_LE(s["max"].get<double>(), s["metric"] == "work" ? 1000000 : 10000) << "a stranger's arrival is not a packet's";
+            EXPECT_LE(s["max"].get<double>(), s["metric"] == "work" ? 1000000 : 10000)
+                << "a stranger's arrival is not a packet's";
         }
     }
 }
 
-constexpr const char* port_a = " -netdev hubport,id=a,hubid=7 -device e1000e,romfile=,netdev=a,mac=52:54:00:00:00:01";
+constexpr const char* port_a =
+    " -netdev hubport,id=a,hubid=7 -device e1000e,romfile=,netdev=a,mac=52:54:00:00:00:01";
 constexpr const char* lonely = " -device e1000e,romfile=,mac=52:54:00:00:00:09";
 
 bool flagged(const Json& series, const std::string& words) {
@@ -281,41 +313,56 @@ bool flagged(const Json& series, const std::string& words) {
 }
 
 /// Every wait of the e1000e, the unknown part of the way apart, for cards as QEMU is told.
-void check_waits(const std::string& devices, const char* machine, const char* words, double wire_least, double wire_most) {
+void check_waits(const std::string& devices, const char* machine, const char* words,
+                 double wire_least, double wire_most) {
     Scratch scratch;
-    Outcome outcome = doorbell_run(scratch, std::string("nic:model=e1000e livelock:policy=hybrid,load=1 --samples 50 --nic none --machine ") +
-                                                machine + qemu_with(scratch, devices));
+    Outcome outcome = doorbell_run(
+        scratch,
+        std::string(
+            "nic:model=e1000e livelock:policy=hybrid,load=1 --samples 50 --nic none --machine ") +
+            machine + qemu_with(scratch, devices));
     ASSERT_EQ(outcome.status, 0) << outcome.err;
     Json r = results(scratch);
-    for (const Json& which : {Json{{"model", "e1000e"}, {"wait", "poll"}}, Json{{"model", "e1000e"}, {"wait", "irq"}},
-                              Json{{"model", "e1000e"}, {"wait", "irq"}, {"kind", "intx"}}, Json{{"model", "e1000e"}, {"wait", "hybrid"}}}) {
+    for (const Json& which :
+         {Json{{"model", "e1000e"}, {"wait", "poll"}}, Json{{"model", "e1000e"}, {"wait", "irq"}},
+          Json{{"model", "e1000e"}, {"wait", "irq"}, {"kind", "intx"}},
+          Json{{"model", "e1000e"}, {"wait", "hybrid"}}}) {
         Json latency = series(r, "nic", which, "latency"), wire = series(r, "nic", which, "wire");
         ASSERT_TRUE(latency.is_object() && wire.is_object()) << which << reason_of(r, "nic", which);
         EXPECT_TRUE(flagged(latency, words)) << latency["flags"].dump();
         EXPECT_EQ(wire["count"], 50);
         EXPECT_GE(wire["p50"], wire_least) << which;
         EXPECT_LE(wire["p50"], wire_most) << which;
-        EXPECT_GE(latency["p50"].get<double>(), wire_least) << which << ": nothing is taken off the latency";
+        EXPECT_GE(latency["p50"].get<double>(), wire_least)
+            << which << ": nothing is taken off the latency";
         EXPECT_LE(latency["p50"].get<double>(), wire_most + 50) << which;
     }
-    EXPECT_GT(series(r, "livelock", {{"policy", "hybrid"}, {"load", "1"}}, "delivered")["p50"], 900000);
+    EXPECT_GT(series(r, "livelock", {{"policy", "hybrid"}, {"load", "1"}}, "delivered")["p50"],
+              900000);
 }
 
 TEST(NicWithoutDoorbellsCable, TwoPortsThatARealCableJoinsAreFound) {
-    std::string both = std::string(port_a) + " -netdev hubport,id=b,hubid=7 -device e1000e,romfile=,netdev=b,mac=52:54:00:00:00:02";
-    for (const char* machine : {"q35", "pc"}) check_waits(both, machine, "the cards and the cable", 0, 30);
+    std::string both =
+        std::string(port_a) +
+        " -netdev hubport,id=b,hubid=7 -device e1000e,romfile=,netdev=b,mac=52:54:00:00:00:02";
+    for (const char* machine : {"q35", "pc"})
+        check_waits(both, machine, "the cards and the cable", 0, 30);
 }
 
 TEST(NicWithoutDoorbellsCable, AnotherModelAtTheOtherEndAndALonelyCardBesides) {
     // The other end takes 150 us to send: that is the constant part, and stands apart.
     check_waits(std::string(lonely) + port_a +
-                    " -netdev hubport,id=b,hubid=7 -device virtio-net-pci,disable-legacy=on,ioeventfd=off,tx=timer,x-txtimer=150000,romfile=,netdev=b",
+                    " -netdev hubport,id=b,hubid=7 -device "
+                    "virtio-net-pci,disable-legacy=on,ioeventfd=off,tx=timer,x-txtimer=150000,"
+                    "romfile=,netdev=b",
                 "q35", "the cards and the cable", 150000, 150020);
 }
 
 TEST(NicWithoutDoorbellsCable, AnatomyAndBatchTakeWhatCardThereIs) {
     Scratch scratch;
-    Outcome outcome = doorbell_run(scratch, "anatomy:source=nic batch:to=card --samples 50 --nic none" + qemu_with(scratch, lonely));
+    Outcome outcome =
+        doorbell_run(scratch, "anatomy:source=nic batch:to=card --samples 50 --nic none" +
+                                  qemu_with(scratch, lonely));
     ASSERT_EQ(outcome.status, 0) << outcome.err;
     Json r = results(scratch);
     for (const char* ring : {"0", "3"}) {
@@ -323,7 +370,8 @@ TEST(NicWithoutDoorbellsCable, AnatomyAndBatchTakeWhatCardThereIs) {
         ASSERT_TRUE(s.is_object()) << r["skipped"].dump();
         EXPECT_TRUE(flagged(s, "the card's loopback"));
     }
-    EXPECT_TRUE(series(r, "batch", {{"to", "card"}, {"size", "1000"}}, "cost").is_object()) << r["skipped"].dump();
+    EXPECT_TRUE(series(r, "batch", {{"to", "card"}, {"size", "1000"}}, "cost").is_object())
+        << r["skipped"].dump();
 }
 
 TEST(NicWithoutDoorbellsCable, ALonelyCardLoopsBack) {

@@ -1,4 +1,5 @@
-// The network labs on machines with PCI: every card, every figure, and what happens where there is no card.
+// The network labs on machines with PCI: every card, every figure, and what happens where there is
+// no card.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -27,26 +28,36 @@ TEST_P(NicOnEveryMachine, BothCardsKnowOfAPacketByEveryWait) {
         for (const char* wait : {"poll", "irq", "hybrid", "irq-halt"}) {
             Json which = {{"model", model}, {"wait", wait}};
             Json latency = series(r, "nic", which, "latency");
-            ASSERT_TRUE(latency.is_object()) << model << " " << wait << ": " << reason_of(r, "nic", which);
+            ASSERT_TRUE(latency.is_object())
+                << model << " " << wait << ": " << reason_of(r, "nic", which);
             EXPECT_EQ(latency["count"], 100);
             EXPECT_GE(latency["min"], 3) << "known before it came";
             bool falsified = model == std::string("e1000e") && wait == std::string("irq-halt");
-            EXPECT_EQ(!latency["flags"].empty(), wait == std::string("irq-halt")) << model << " " << wait;
+            EXPECT_EQ(!latency["flags"].empty(), wait == std::string("irq-halt"))
+                << model << " " << wait;
             if (!falsified) {
-                EXPECT_LE(latency["p50"], wait == std::string("poll") ? 30 : 20) << model << " " << wait;
+                EXPECT_LE(latency["p50"], wait == std::string("poll") ? 30 : 20)
+                    << model << " " << wait;
             }
             Json path = series(r, "nic", which, "path");
             ASSERT_TRUE(path.is_object());
-            EXPECT_EQ(path["stages"].size(), wait == std::string("poll") ? 4u : wait == std::string("hybrid") ? 7u : 6u);
+            EXPECT_EQ(path["stages"].size(), wait == std::string("poll")     ? 4u
+                                             : wait == std::string("hybrid") ? 7u
+                                                                             : 6u);
         }
         EXPECT_NE(reason_of(r, "nic", {{"model", model}, {"wait", "mwait"}}), "");
-        EXPECT_LE(series(r, "nic", {{"model", model}, {"op", "empty-poll"}}, "cost")["p50"], 8) << model;
+        EXPECT_LE(series(r, "nic", {{"model", model}, {"op", "empty-poll"}}, "cost")["p50"], 8)
+            << model;
     }
-    EXPECT_LE(series(r, "nic", {{"model", "e1000e"}, {"op", "receive"}, {"burst", "32"}}, "cost")["p50"], 30);
-    for (auto [model, kind] : {std::pair{"e1000e", "msi"}, {"e1000e", "intx"}, {"virtio-net", "intx"}}) {
+    EXPECT_LE(
+        series(r, "nic", {{"model", "e1000e"}, {"op", "receive"}, {"burst", "32"}}, "cost")["p50"],
+        30);
+    for (auto [model, kind] :
+         {std::pair{"e1000e", "msi"}, {"e1000e", "intx"}, {"virtio-net", "intx"}}) {
         Json which = {{"model", model}, {"wait", "irq"}, {"kind", kind}};
         Json latency = series(r, "nic", which, "latency");
-        ASSERT_TRUE(latency.is_object()) << model << " " << kind << ": " << reason_of(r, "nic", which);
+        ASSERT_TRUE(latency.is_object())
+            << model << " " << kind << ": " << reason_of(r, "nic", which);
         EXPECT_EQ(latency["count"], 100);
         EXPECT_LE(latency["max"].get<double>(), 20) << model << " " << kind;
     }
@@ -86,7 +97,8 @@ TEST_P(NicOnEveryMachine, TheModelMissesWhereTheCardWrote) {
         EXPECT_TRUE(s.is_object()) << r["skipped"].dump();
         if (!s.is_object()) return -1.0;
         for (const Json& c : s["counters"])
-            if (c["name"] == name && c.value("stage", "") == stage) return c["value"].get<double>() / c["samples"].get<double>();
+            if (c["name"] == name && c.value("stage", "") == stage)
+                return c["value"].get<double>() / c["samples"].get<double>();
         ADD_FAILURE() << "no counter " << name << " of " << stage << ": " << s["counters"].dump();
         return -1.0;
     };
@@ -94,9 +106,11 @@ TEST_P(NicOnEveryMachine, TheModelMissesWhereTheCardWrote) {
         Json which = {{"model", model}, {"wait", "irq"}};
         EXPECT_GE(counter(which, "path", "descriptor", "llc_misses"), 1) << model;
         EXPECT_GE(counter(which, "path", "payload", "llc_misses"), 1) << model;
-        EXPECT_EQ(counter(which, "path", "end-of-interrupt", "mmio_reads"), 0) << model << ": MSI-X asks the card nothing";
+        EXPECT_EQ(counter(which, "path", "end-of-interrupt", "mmio_reads"), 0)
+            << model << ": MSI-X asks the card nothing";
         which["kind"] = "intx";
-        EXPECT_EQ(counter(which, "path", "end-of-interrupt", "mmio_reads"), 1) << model << ": INTx is acknowledged at the card";
+        EXPECT_EQ(counter(which, "path", "end-of-interrupt", "mmio_reads"), 1)
+            << model << ": INTx is acknowledged at the card";
         Json burst = {{"model", model}, {"op", "receive"}, {"burst", "32"}};
         EXPECT_GE(counter(burst, "cost", "", "llc_misses"), 4) << model;
     }
@@ -123,7 +137,8 @@ TEST_P(NicOnEveryMachine, LivelockIsSeenAndAvoided) {
         return s.is_object() ? s["p50"].get<int64_t>() : -1;
     };
     for (const char* policy : {"irq", "poll", "quota", "hybrid"}) {
-        EXPECT_NEAR(static_cast<double>(delivered(policy, "0.5")), 500000, 5000) << policy << ": under load nothing is lost";
+        EXPECT_NEAR(static_cast<double>(delivered(policy, "0.5")), 500000, 5000)
+            << policy << ": under load nothing is lost";
         EXPECT_GT(delivered(policy, "1"), 900000) << policy;
     }
     EXPECT_LT(delivered("irq", "10"), 100000);
@@ -135,22 +150,27 @@ TEST_P(NicOnEveryMachine, LivelockIsSeenAndAvoided) {
 
 TEST_P(NicOnEveryMachine, ModerationAndPizzaRunAndTheirClaimsHold) {
     Json r = run("moderation pizza --samples 300");
-    EXPECT_TRUE(series(r, "moderation", {{"model", "e1000e"}, {"interval", "500"}}, "latency").is_object());
+    EXPECT_TRUE(
+        series(r, "moderation", {{"model", "e1000e"}, {"interval", "500"}}, "latency").is_object());
     for (const Json& skip : r["skipped"]) EXPECT_NE(skip["lab"], "pizza") << skip.dump();
-    Json poll = series(r, "pizza", {{"wait", "poll"}, {"every", "256"}, {"rate", "1000000"}}, "work");
+    Json poll =
+        series(r, "pizza", {{"wait", "poll"}, {"every", "256"}, {"rate", "1000000"}}, "work");
     Json irq = series(r, "pizza", {{"wait", "irq"}, {"rate", "1000000"}}, "work");
     ASSERT_TRUE(poll.is_object() && irq.is_object());
     EXPECT_GT(poll["p50"].get<int64_t>(), irq["p50"].get<int64_t>());
     for (const Json& claim : r["claims"]) EXPECT_EQ(claim["holds"], true) << claim.dump();
 }
 
-// A card keeps what it was told (QEMU's its throttle, even over a reset): no lab may measure what another one left.
+// A card keeps what it was told (QEMU's its throttle, even over a reset): no lab may measure what
+// another one left.
 TEST_P(NicOnEveryMachine, WhatALabLeavesInTheCardIsNotInTheNextOnesFigures) {
-    constexpr const char* labs = " nic:model=e1000e,wait=irq anatomy:source=nic pizza:wait=irq,rate=100000 --samples 100";
+    constexpr const char* labs =
+        " nic:model=e1000e,wait=irq anatomy:source=nic pizza:wait=irq,rate=100000 --samples 100";
     Json alone = run(labs), after = run(std::string("moderation:interval=2000") + labs);
     size_t compared = 0;
     for (const Json& s : alone["series"]) {
-        // Where the next wait begins, and with it the rest of the path, may move by an instruction of the busy loop.
+        // Where the next wait begins, and with it the rest of the path, may move by an instruction
+        // of the busy loop.
         if (s["metric"] != "latency" && s["metric"] != "entry") continue;
         Json other = series(after, s["lab"], s["case"], s["metric"]);
         ASSERT_TRUE(other.is_object()) << s["lab"] << s["case"];
@@ -166,13 +186,15 @@ INSTANTIATE_TEST_SUITE_P(Machines, NicOnEveryMachine, testing::Values("q35", "pc
 TEST(Nic, WithoutACardEveryCaseIsSkippedWithItsReason) {
     for (const char* machine : {"--machine microvm", "--machine pc --nic none"}) {
         Scratch scratch;
-        Outcome run = doorbell_run(scratch, std::string("nic burst livelock moderation pizza --samples 10 ") + machine);
+        Outcome run = doorbell_run(
+            scratch, std::string("nic burst livelock moderation pizza --samples 10 ") + machine);
         ASSERT_EQ(run.status, 0) << run.err;
         Json r = results(scratch);
         EXPECT_TRUE(r["series"].empty()) << machine;
         ASSERT_FALSE(r["skipped"].empty());
         for (const Json& s : r["skipped"])
-            EXPECT_EQ(s["reason"], "there is no card of this model in the machine (or no PCI)") << s.dump();
+            EXPECT_EQ(s["reason"], "there is no card of this model in the machine (or no PCI)")
+                << s.dump();
     }
 }
 
@@ -181,7 +203,8 @@ TEST(Nic, TwentyRunsOfTheBusyWaitsGiveOneDigest) {
     for (int i = 0; i < 20; ++i) {
         Load load(i >= 10);
         Scratch scratch;
-        Outcome run = doorbell_run(scratch, "nic:wait=poll nic:wait=irq nic:wait=hybrid --samples 20 --machine pc");
+        Outcome run = doorbell_run(
+            scratch, "nic:wait=poll nic:wait=irq nic:wait=hybrid --samples 20 --machine pc");
         ASSERT_EQ(run.status, 0) << run.err;
         digests.insert(results(scratch)["digest"].get<std::string>());
     }

@@ -1,5 +1,5 @@
-// What a user sees when the image itself goes wrong: a panic in each phase, a destroyed stack, a triple fault, a
-// hang.
+// What a user sees when the image itself goes wrong: a panic in each phase, a destroyed stack, a
+// triple fault, a hang.
 #include <gtest/gtest.h>
 
 #include "tests/image/run.h"
@@ -42,7 +42,8 @@ TEST(Panic, ARunawayStackEndsAtItsGuardPage) {
     Scratch scratch;
     Outcome run = fail(scratch, "stack");
     EXPECT_EQ(run.status, 3);
-    EXPECT_NE(run.err.find("#DF"), std::string::npos) << "the guard page is not mapped, so the fault cannot be pushed: " << run.err;
+    EXPECT_NE(run.err.find("#DF"), std::string::npos)
+        << "the guard page is not mapped, so the fault cannot be pushed: " << run.err;
 }
 
 TEST(Panic, WritingToCodeAndRunningDataAreRefused) {
@@ -73,8 +74,10 @@ TEST(Panic, AHangIsEndedByTheWatchdog) {
 TEST(CommandLine, AWordThatTheImageDoesNotKnowIsAnError) {
     Scratch scratch;
     Outcome run = shell(scratch,
-                        "qemu-system-x86_64 -nodefaults -M pc -m 512M -cpu max -accel tcg -display none -serial stdio -monitor none -no-reboot "
-                        "-device isa-debug-exit,iobase=0xf4,iosize=4 -kernel " DOORBELL_IMAGE " -append 'lab=timer colour=blue exit=debug'"
+                        "qemu-system-x86_64 -nodefaults -M pc -m 512M -cpu max -accel tcg -display "
+                        "none -serial stdio -monitor none -no-reboot "
+                        "-device isa-debug-exit,iobase=0xf4,iosize=4 -kernel " DOORBELL_IMAGE
+                        " -append 'lab=timer colour=blue exit=debug'"
                         " | " DOORBELL_COMMAND " attach - --out run");
     EXPECT_EQ(run.status, 3);
     EXPECT_NE(run.err.find("colour=blue"), std::string::npos) << run.err;

@@ -1,6 +1,6 @@
-// The whole way of a count, from programming a counter to a table: the image boots with a PMU of software
-// (soft_pmu/), which counts an instruction for each tick of the exact clock. What the passes with counters on say must
-// be what the exact clock says without them, in ring 0 and ring 3.
+// The whole way of a count, from programming a counter to a table: the image boots with a PMU of
+// software (soft_pmu/), which counts an instruction for each tick of the exact clock. What the
+// passes with counters on say must be what the exact clock says without them, in ring 0 and ring 3.
 #include <gtest/gtest.h>
 
 #include "tests/image/run.h"
@@ -12,8 +12,10 @@ constexpr uint64_t samples = 20;
 
 /// No hypervisor, or the image would not even look for a PMU.
 constexpr const char* machine =
-    "timeout 120 qemu-system-x86_64 -nodefaults -no-user-config -M q35 -m 512M -smp 1 -cpu max,-hypervisor,tcg-cpuid=off,vendor=GenuineIntel,family=6,model=85 "
-    "-accel tcg,thread=single -icount shift=0,sleep=off -seed 1 -rtc base=2026-01-01,clock=vm -display none -serial stdio -monitor none -no-reboot "
+    "timeout 120 qemu-system-x86_64 -nodefaults -no-user-config -M q35 -m 512M -smp 1 -cpu "
+    "max,-hypervisor,tcg-cpuid=off,vendor=GenuineIntel,family=6,model=85 "
+    "-accel tcg,thread=single -icount shift=0,sleep=off -seed 1 -rtc base=2026-01-01,clock=vm "
+    "-display none -serial stdio -monitor none -no-reboot "
     "-device isa-debug-exit,iobase=0xf4,iosize=4 -kernel " DOORBELL_SOFT_PMU_IMAGE " -append ";
 
 /// Counters by stage ("": the whole) and name.
@@ -24,13 +26,17 @@ std::map<std::string, std::map<std::string, Json>> counters_of(const Json& serie
 }
 
 /// What the software counts for one instruction.
-uint64_t each(const std::string& name) { return name == "instructions" ? 1 : name == "cycles" ? 2 : 3; }
+uint64_t each(const std::string& name) {
+    return name == "instructions" ? 1 : name == "cycles" ? 2 : 3;
+}
 
 class PmuOfSoftware : public testing::Test {
   protected:
     /// Runs `words` of the image's and collects from its serial line.
     Json run(const std::string& words) {
-        Outcome run = shell(scratch, std::string(machine) + "'" + words + " samples=" + std::to_string(samples) + " exit=debug' | " DOORBELL_COMMAND " attach - --out run");
+        Outcome run = shell(scratch, std::string(machine) + "'" + words +
+                                         " samples=" + std::to_string(samples) +
+                                         " exit=debug' | " DOORBELL_COMMAND " attach - --out run");
         EXPECT_EQ(run.status, 0) << run.err << content(scratch / "run/console.log").substr(0, 4000);
         table = run.out;
         Json all = results(scratch);
@@ -43,27 +49,36 @@ class PmuOfSoftware : public testing::Test {
 };
 
 TEST_F(PmuOfSoftware, EveryCountIsTheExactClocks) {
-    Json all = run("lab=clock:clock=rdtsc lab=syscall:gate=syscall lab=syscall:gate=call lab=switch:state=registers lab=switch:set=65536");
-    EXPECT_EQ(all.at("instrument").at("counters_because"), "Skylake, version 4; advertised but does not count: branches");
+    Json all =
+        run("lab=clock:clock=rdtsc lab=syscall:gate=syscall lab=syscall:gate=call "
+            "lab=switch:state=registers lab=switch:set=65536");
+    EXPECT_EQ(all.at("instrument").at("counters_because"),
+              "Skylake, version 4; advertised but does not count: branches");
     std::set<std::string> counted;
     for (const Json& s : all.at("series")) {
         auto counters = counters_of(s);
         if (counters.empty()) continue;
         counted.insert(s.at("lab").get<std::string>() + " " + s.at("metric").get<std::string>());
-        for (const char* name : {"instructions", "cycles", "reference_cycles", "l1d_misses", "l2_misses", "llc_references", "llc_misses", "branch_misses", "dtlb_walks", "interrupts"}) {
+        for (const char* name :
+             {"instructions", "cycles", "reference_cycles", "l1d_misses", "l2_misses",
+              "llc_references", "llc_misses", "branch_misses", "dtlb_walks", "interrupts"}) {
             ASSERT_EQ(counters[""].count(name), 1u) << name << " " << s.at("case");
             EXPECT_EQ(counters[""].count("branches"), 0u);
             const Json& c = counters[""][name];
             EXPECT_EQ(c.at("evidence"), "measured");
             EXPECT_EQ(c.at("samples"), samples);
-            EXPECT_EQ(c.at("value"), s.at("sum").get<uint64_t>() * each(name)) << name << " " << s.at("lab") << s.at("case") << s.at("metric");
+            EXPECT_EQ(c.at("value"), s.at("sum").get<uint64_t>() * each(name))
+                << name << " " << s.at("lab") << s.at("case") << s.at("metric");
         }
     }
-    EXPECT_EQ(counted, (std::set<std::string>{"clock cost", "switch cost", "switch walk", "switch walk-after-switch", "syscall after", "syscall before", "syscall cost"}));
+    EXPECT_EQ(counted, (std::set<std::string>{"clock cost", "switch cost", "switch walk",
+                                              "switch walk-after-switch", "syscall after",
+                                              "syscall before", "syscall cost"}));
     // What reading takes is said, and is more in ring 3.
     const Json& instrument = all.at("instrument");
     EXPECT_GT(instrument.at("counter_pair_cost").at("instructions"), 10);
-    EXPECT_GT(instrument.at("counter_pair_cost_ring3").at("instructions"), instrument.at("counter_pair_cost").at("instructions"));
+    EXPECT_GT(instrument.at("counter_pair_cost_ring3").at("instructions"),
+              instrument.at("counter_pair_cost").at("instructions"));
 }
 
 TEST_F(PmuOfSoftware, StagesHaveTheirOwnCountsInEitherRing) {
@@ -78,7 +93,9 @@ TEST_F(PmuOfSoftware, StagesHaveTheirOwnCountsInEitherRing) {
             if (name == "jolt" || name == "lookup") continue;
             ASSERT_EQ(counters[name].count("instructions"), 1u) << name << " " << s.at("case");
             // A stage's time holds the timestamp that ends it: LFENCE and RDTSC. Its counts do not.
-            EXPECT_EQ(counters[name]["instructions"].at("value"), stage.at("sum").get<uint64_t>() - 2 * samples) << name << " " << s.at("case");
+            EXPECT_EQ(counters[name]["instructions"].at("value"),
+                      stage.at("sum").get<uint64_t>() - 2 * samples)
+                << name << " " << s.at("case");
             ++compared;
         }
     }
@@ -90,10 +107,13 @@ TEST_F(PmuOfSoftware, ClaimsAreJudgedFromTheCountersOfEveryTurn) {
     std::map<std::string, std::string> because;
     for (const Json& claim : all.at("claims")) {
         because[claim.at("text")] = claim.at("because");
-        EXPECT_NE(claim.at("because").get<std::string>().find("(measured)"), std::string::npos) << claim;
+        EXPECT_NE(claim.at("because").get<std::string>().find("(measured)"), std::string::npos)
+            << claim;
         // The rest speaks of lines, which this PMU does not know.
         std::string text = claim.at("text");
-        bool of_instructions = text == "a walk of nothing counts no instruction" || text == "4096 loads in a loop of four instructions are 16384 instructions";
+        bool of_instructions =
+            text == "a walk of nothing counts no instruction" ||
+            text == "4096 loads in a loop of four instructions are 16384 instructions";
         EXPECT_TRUE(!of_instructions || claim.at("holds") == true) << claim;
     }
     EXPECT_EQ(because.size(), 5u);
@@ -102,13 +122,15 @@ TEST_F(PmuOfSoftware, ClaimsAreJudgedFromTheCountersOfEveryTurn) {
 TEST_F(PmuOfSoftware, CountingChangesNoSample) {
     const std::string lab = "anatomy:source=lapic";
     Json counted = run("lab=" + lab);
-    Outcome plain = shell(scratch, "rm -rf run; " DOORBELL_COMMAND " run " + lab + " --quiet --out run --samples " + std::to_string(samples));
+    Outcome plain = shell(scratch, "rm -rf run; " DOORBELL_COMMAND " run " + lab +
+                                       " --quiet --out run --samples " + std::to_string(samples));
     ASSERT_EQ(plain.status, 0) << plain.err;
     Json alone = results(scratch);
     ASSERT_FALSE(alone.at("series").empty());
     ASSERT_EQ(alone.at("series").size(), counted.at("series").size());
     for (size_t i = 0; i < alone.at("series").size(); ++i)
-        for (const char* what : {"case", "metric", "histogram", "stages", "cold"}) EXPECT_EQ(counted["series"][i][what], alone["series"][i][what]) << what;
+        for (const char* what : {"case", "metric", "histogram", "stages", "cold"})
+            EXPECT_EQ(counted["series"][i][what], alone["series"][i][what]) << what;
 }
 
 TEST_F(PmuOfSoftware, TableAndReportShowTheCounts) {

@@ -1,4 +1,5 @@
-// --raw keeps every sample, also of series that record more often than was asked for: one a packet, one a job.
+// --raw keeps every sample, also of series that record more often than was asked for: one a packet,
+// one a job.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -10,13 +11,16 @@ namespace {
 
 TEST(Raw, SeriesOfPacketsAndJobsAreKeptWhole) {
     Scratch scratch;
-    Outcome run = doorbell_run(scratch, "pizza:wait=irq,rate=1000000 thrash:tasks=1000,policy=pool --samples 20 --raw --quiet");
+    Outcome run = doorbell_run(
+        scratch,
+        "pizza:wait=irq,rate=1000000 thrash:tasks=1000,policy=pool --samples 20 --raw --quiet");
     ASSERT_EQ(run.status, 0) << run.err;
     unsigned more = 0;
     const Json all = results(scratch);
     for (const Json& s : all.at("series")) {
         std::string lines = content(scratch / ("run/" + s.at("raw").get<std::string>()));
-        EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), s.at("count").get<int>() + 1) << s.at("metric");  // a line of words
+        EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), s.at("count").get<int>() + 1)
+            << s.at("metric");  // a line of words
         more += s.at("count").get<int>() > 20;
     }
     EXPECT_GE(more, 3u);

@@ -37,20 +37,29 @@ TEST(Repeat, AllDefaultLabsGiveOneDigestLoadedOrNot) {
 TEST(Repeat, WhatRanBeforeIsInNoFigure) {
     Scratch alone, after;
     ASSERT_EQ(doorbell_run(alone, "timer:source=hpet clock:clock=hpet --samples 200").status, 0);
-    ASSERT_EQ(doorbell_run(after, "timer:source=lapic timer:source=hpet clock:clock=rdtsc clock:clock=hpet syscall:gate=syscall --samples 200").status, 0);
+    ASSERT_EQ(doorbell_run(after,
+                           "timer:source=lapic timer:source=hpet clock:clock=rdtsc "
+                           "clock:clock=hpet syscall:gate=syscall --samples 200")
+                  .status,
+              0);
     Json r = results(alone), other = results(after);
     int compared = 0;
     for (const Json& s : r["series"]) {
         if (!s["flags"].empty()) continue;
         ++compared;
-        EXPECT_EQ(s["histogram"], series(other, s["lab"], s["case"], s["metric"])["histogram"]) << s["case"] << s["metric"];
+        EXPECT_EQ(s["histogram"], series(other, s["lab"], s["case"], s["metric"])["histogram"])
+            << s["case"] << s["metric"];
     }
     EXPECT_GE(compared, 5);
 }
 
 TEST(Repeat, AHaltedWaitIsNoPartOfTheDigest) {
     Scratch scratch;
-    ASSERT_EQ(doorbell_run(scratch, "timer:source=lapic,wait=irq-halt timer:source=lapic,wait=mwait --samples 20 --machine pc").status, 0);
+    ASSERT_EQ(doorbell_run(scratch,
+                           "timer:source=lapic,wait=irq-halt timer:source=lapic,wait=mwait "
+                           "--samples 20 --machine pc")
+                  .status,
+              0);
     Json r = results(scratch);
     ASSERT_FALSE(r["series"].empty());
     for (const Json& s : r["series"]) EXPECT_EQ(s["flags"].size(), 1u) << s["case"];

@@ -1,4 +1,5 @@
-// What ring 3 is refused, what the kernel survives, and the labs around an interrupt's parts, bags and many tasks.
+// What ring 3 is refused, what the kernel survives, and the labs around an interrupt's parts, bags
+// and many tasks.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -29,12 +30,14 @@ TEST(Rings, Ring3IsRefusedEveryAttemptAndTheImageGoesOn) {
     };
     EXPECT_EQ(says("hlt", "3", "exception"), 13);
     EXPECT_EQ(says("hlt", "0", "refused"), 0) << "ring 0 halts, and wakes up";
-    // The gate's place in the IDT and the bit that says so; QEMU up to 7.2 counts places of 16 bytes, a chip of 8.
+    // The gate's place in the IDT and the bit that says so; QEMU up to 7.2 counts places of 16
+    // bytes, a chip of 8.
     auto place = says("gate-timer", "3", "error-code");
     EXPECT_TRUE(place == 0x40 * 8 + 2 || place == 0x40 * 16 + 2) << place;
     EXPECT_EQ(says("write-kernel-page", "3", "error-code"), 7) << "present, write, user";
     EXPECT_EQ(says("run-user-page", "0", "error-code"), 0x11) << "present, fetch";
-    EXPECT_TRUE(series(r, "rings", {{"try", "hlt"}, {"ring", "0"}}, "exception").is_null()) << "absent, not zero";
+    EXPECT_TRUE(series(r, "rings", {{"try", "hlt"}, {"ring", "0"}}, "exception").is_null())
+        << "absent, not zero";
 }
 
 TEST(Rings, TheKernelSurvivesHostilePrograms) {
@@ -93,7 +96,8 @@ TEST(Thrash, FiveThousandTasksRunToTheirEnd) {
     Json many = series(r, "thrash", {{"tasks", "5000"}, {"policy", "tasks"}}, "job");
     ASSERT_TRUE(many.is_object());
     EXPECT_EQ(many["count"], 5000);
-    EXPECT_GT(series(r, "thrash", {{"tasks", "5000"}, {"policy", "tasks"}}, "memory")["p50"], 5000 * 16384);
+    EXPECT_GT(series(r, "thrash", {{"tasks", "5000"}, {"policy", "tasks"}}, "memory")["p50"],
+              5000 * 16384);
 }
 
 }  // namespace

@@ -46,7 +46,8 @@ struct Outcome {
 
 /// Runs a shell line in `scratch`, to its end.
 inline Outcome shell(const Scratch& scratch, const std::string& line) {
-    std::string all = "cd " + (scratch / "").string() + " && { " + line + "; } >stdout.txt 2>stderr.txt </dev/null";
+    std::string all = "cd " + (scratch / "").string() + " && { " + line +
+                      "; } >stdout.txt 2>stderr.txt </dev/null";
     int status = std::system(all.c_str());
     Outcome outcome;
     outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -62,10 +63,13 @@ inline Outcome doorbell_run(const Scratch& scratch, const std::string& arguments
 }
 
 /// results.json of the run in `scratch`/run; null where there is none.
-inline Json results(const Scratch& scratch) { return Json::parse(content(scratch / "run/results.json"), nullptr, false); }
+inline Json results(const Scratch& scratch) {
+    return Json::parse(content(scratch / "run/results.json"), nullptr, false);
+}
 
 /// The series of that lab, case and metric; null where there is none.
-inline Json series(const Json& results, const std::string& lab, const Json& which, const std::string& metric) {
+inline Json series(const Json& results, const std::string& lab, const Json& which,
+                   const std::string& metric) {
     for (const Json& s : results.at("series"))
         if (s.at("lab") == lab && s.at("case") == which && s.at("metric") == metric) return s;
     return nullptr;

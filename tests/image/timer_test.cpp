@@ -44,7 +44,8 @@ TEST_P(EveryMachine, StagesAddUpToTheWhole) {
         ++seen;
         double sum = 0;
         for (const Json& stage : s["stages"]) sum += stage.at("sum").get<double>();
-        EXPECT_NEAR(sum, s.at("mean").get<double>() * s.at("count").get<double>(), 0.5) << s["case"];
+        EXPECT_NEAR(sum, s.at("mean").get<double>() * s.at("count").get<double>(), 0.5)
+            << s["case"];
         EXPECT_TRUE(s["flags"].empty()) << s["flags"];
     }
     EXPECT_GE(seen, 1);
@@ -52,21 +53,28 @@ TEST_P(EveryMachine, StagesAddUpToTheWhole) {
 
 TEST(Words, ALabInSeveralWordsRunsEachCaseOnceAndIsJudgedOnce) {
     Scratch scratch;
-    ASSERT_EQ(doorbell_run(scratch, "timer:source=lapic,wait=irq timer:source=lapic,wait=irq-halt timer:wait=irq --samples 20 --machine pc").status, 0);
+    ASSERT_EQ(doorbell_run(scratch,
+                           "timer:source=lapic,wait=irq timer:source=lapic,wait=irq-halt "
+                           "timer:wait=irq --samples 20 --machine pc")
+                  .status,
+              0);
     Json r = results(scratch);
     int latencies = 0, whole = 0;
     for (const Json& s : r["series"])
-        if (s["metric"] == "latency" && s["case"] == Json({{"source", "lapic"}, {"wait", "irq"}})) ++latencies;
+        if (s["metric"] == "latency" && s["case"] == Json({{"source", "lapic"}, {"wait", "irq"}}))
+            ++latencies;
     EXPECT_EQ(latencies, 1);
     for (const Json& claim : r["claims"])
         if (claim["text"] == "an interrupt reaches a busy processor sooner than a halted one") {
             ++whole;
-            EXPECT_NE(claim["because"].get<std::string>().find("irq-halt: p50"), std::string::npos) << claim.dump();
+            EXPECT_NE(claim["because"].get<std::string>().find("irq-halt: p50"), std::string::npos)
+                << claim.dump();
         }
     EXPECT_EQ(whole, 1);
 }
 
-INSTANTIATE_TEST_SUITE_P(Boot, EveryMachine, testing::Values("q35", "pc", "microvm"), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Boot, EveryMachine, testing::Values("q35", "pc", "microvm"),
+                         [](const auto& info) { return info.param; });
 
 TEST(Machines, GiveTheSameDigitsForTheSameTimer) {
     Scratch q35, pc;
@@ -87,7 +95,8 @@ TEST(Machines, ANewSeedGivesOtherPhasesAndTheSameSeedTheSame) {
 
 TEST(Machines, LiveClockIsCalledRoughUnderEmulation) {
     Scratch scratch;
-    Outcome run = doorbell_run(scratch, "timer:source=lapic --samples 20 --clock live --machine pc");
+    Outcome run =
+        doorbell_run(scratch, "timer:source=lapic --samples 20 --clock live --machine pc");
     ASSERT_EQ(run.status, 0) << run.err;
     Json r = results(scratch);
     EXPECT_EQ(r["instrument"]["clock"], "live");
@@ -101,9 +110,10 @@ TEST(Machines, LiveClockIsCalledRoughUnderEmulation) {
 TEST(Machines, ASerialPortThatIsMissingDoesNotHangTheImage) {
     Scratch scratch;
     Outcome run = shell(scratch,
-                        "timeout 60 qemu-system-x86_64 -nodefaults -M pc -m 512M -cpu max -accel tcg,thread=single -icount shift=0,sleep=off "
-                        "-display none -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4 -kernel " DOORBELL_IMAGE
-                        " -append 'lab=clock samples=10 exit=debug'");
+                        "timeout 60 qemu-system-x86_64 -nodefaults -M pc -m 512M -cpu max -accel "
+                        "tcg,thread=single -icount shift=0,sleep=off "
+                        "-display none -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4 "
+                        "-kernel " DOORBELL_IMAGE " -append 'lab=clock samples=10 exit=debug'");
     EXPECT_EQ(run.status, 33) << run.err;
 }
 

@@ -1,7 +1,8 @@
-// A QEMU for doorbell-model.so, as far as the plugin sees one: the functions of the plugin interface, of the generation
-// that PLUGIN_API says (1: QEMU 7.2; 2: 9.0; 4: 10, whose functions are those of docs/devel/tcg-plugins), and one vCPU that
-// runs a block of instructions. Only what an interface of that version has is defined, so that the plugin finds the
-// one or the other as it would there.
+// A QEMU for doorbell-model.so, as far as the plugin sees one: the functions of the plugin
+// interface, of the generation that PLUGIN_API says (1: QEMU 7.2; 2: 9.0; 4: 10, whose functions
+// are those of docs/devel/tcg-plugins), and one vCPU that runs a block of instructions. Only what
+// an interface of that version has is defined, so that the plugin finds the one or the other as it
+// would there.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -71,7 +72,9 @@ struct FakeQemu {
     Use use{};  ///< the one that a memory callback is about
 
     template <class T>
-    T& at(uint64_t address) { return *reinterpret_cast<T*>(ram.data() + address); }
+    T& at(uint64_t address) {
+        return *reinterpret_cast<T*>(ram.data() + address);
+    }
 
     void start_vcpu() {
         vcpu_is_there = true;

@@ -1,4 +1,6 @@
 // The model's parts, by themselves.
+#include "host/model/model.h"
+
 #include <gtest/gtest.h>
 
 #include <stdexcept>
@@ -6,7 +8,6 @@
 #include "host/model/attribution.h"
 #include "host/model/decode.h"
 #include "host/model/geometry.h"
-#include "host/model/model.h"
 
 namespace doorbell::model {
 namespace {
@@ -101,8 +102,9 @@ TEST(Geometry, WordsAndTextAreInverse) {
 }
 
 TEST(Geometry, BadWordsSayWhatWouldBeRight) {
-    for (const char* words : {"skylak", "l1d=32K", "l1d=32K:8:63", "l1d=33:8:64", "l1d=off", "l2=x:8:64", "dtlb=5:2", "predictor=1000", "device=ram",
-                              "l1d=32K:8:32", "l4=1M:16:64", "l1d=0:8:64", "on,zen2"})
+    for (const char* words :
+         {"skylak", "l1d=32K", "l1d=32K:8:63", "l1d=33:8:64", "l1d=off", "l2=x:8:64", "dtlb=5:2",
+          "predictor=1000", "device=ram", "l1d=32K:8:32", "l4=1M:16:64", "l1d=0:8:64", "on,zen2"})
         try {
             parse(words);
             ADD_FAILURE() << words;
@@ -142,8 +144,10 @@ TEST(Decode, WhatIsCountedIsTold) {
     };
     for (const auto& c : cases) {
         Decoded d = decode(c.bytes.data(), c.bytes.size());
-        EXPECT_EQ(d.kind, c.kind) << std::hex << unsigned{c.bytes[0]} << " " << unsigned{c.bytes.back()};
-        if (c.kind == Kind::branch || c.kind == Kind::marker) EXPECT_EQ(d.displacement, c.displacement);
+        EXPECT_EQ(d.kind, c.kind) << std::hex << unsigned{c.bytes[0]} << " "
+                                  << unsigned{c.bytes.back()};
+        if (c.kind == Kind::branch || c.kind == Kind::marker)
+            EXPECT_EQ(d.displacement, c.displacement);
     }
 }
 
@@ -241,7 +245,8 @@ TEST(Attribution, ValuesOfATaskLieAStrideApart) {
     } walks[3] = {};
     auto at = [](const void* p) { return reinterpret_cast<uint64_t>(p); };
     s.box.series[0] = {at(&walks[0].warm), sizeof walks, sizeof walks[0], 0, 0, 2, 1, at(s.rows)};
-    s.box.series[1] = {at(&walks[0].after), sizeof walks, sizeof walks[0], 0, 0, 2, 1, at(s.rows + 1)};
+    s.box.series[1] = {at(&walks[0].after), sizeof walks, sizeof walks[0], 0, 0, 2, 1,
+                       at(s.rows + 1)};
     s.box.series_count = 2;
     s.attribution.begin(s.box);
     for (auto& walk : walks)

@@ -1,12 +1,14 @@
-// The walks of the lab `caches` as a Linux program, for another cache simulator (valgrind's cachegrind) to watch:
+// The walks of the lab `caches` as a Linux program, for another cache simulator (valgrind's
+// cachegrind) to watch:
 //   oracle stride 64 | oracle chase 16384 twice | oracle random 65536 |
 //   oracle transpose 64 | oracle branches 0 | oracle empty
-// Memory stands at the same multiple of 1 MiB as in the image, so that the same lines meet in the same sets.
-#include "labs/kit/walks.h"
-
+// Memory stands at the same multiple of 1 MiB as in the image, so that the same lines meet in the
+// same sets.
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
+
+#include "labs/kit/walks.h"
 
 DOORBELL_WALKS;
 
@@ -32,11 +34,17 @@ int main(int argc, char** argv) {
         for (uint64_t i = 0; i < others_bytes; i += 16) sink = others[i];
     Walk* chosen = walk_empty;
     uint64_t second = 0, third = 0;
-    if (walk == "stride") chosen = walk_stride, second = number, third = count;
-    else if (walk == "chase") chosen = walk_chase, third = number / 64;
-    else if (walk == "random") chosen = walk_random, second = number, third = count;
-    else if (walk == "transpose") chosen = walk_transpose, second = reinterpret_cast<uint64_t>(memory + room / 2), third = number;
-    else if (walk == "branches") chosen = walk_branches, third = count;
+    if (walk == "stride")
+        chosen = walk_stride, second = number, third = count;
+    else if (walk == "chase")
+        chosen = walk_chase, third = number / 64;
+    else if (walk == "random")
+        chosen = walk_random, second = number, third = count;
+    else if (walk == "transpose")
+        chosen = walk_transpose, second = reinterpret_cast<uint64_t>(memory + room / 2),
+        third = number;
+    else if (walk == "branches")
+        chosen = walk_branches, third = count;
     Walked w = twice ? walk_twice(memory, second, third, chosen) : chosen(memory, second, third);
     std::printf("%d\n", w.ended >= w.began);
 }

@@ -1,5 +1,6 @@
-// The cache model against another one: valgrind's cachegrind simulates the same walks, as a Linux program, with
-// the same geometry. Instructions, loads, stores, and misses of L1 and of the last level are equal, to the last one.
+// The cache model against another one: valgrind's cachegrind simulates the same walks, as a Linux
+// program, with the same geometry. Instructions, loads, stores, and misses of L1 and of the last
+// level are equal, to the last one.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -20,17 +21,25 @@ struct Shape {
 };
 // L2 off: cachegrind has two levels.
 constexpr Shape shapes[] = {
-    {"l1i=32K:8:64,l1d=32K:8:64,l2=off,llc=256K:8:64", "--I1=32768,8,64 --D1=32768,8,64 --LL=262144,8,64"},
-    {"l1i=16K:4:64,l1d=16K:4:64,l2=off,llc=128K:4:64", "--I1=16384,4,64 --D1=16384,4,64 --LL=131072,4,64"},
-    {"l1i=64K:2:64,l1d=64K:2:64,l2=off,llc=512K:16:64", "--I1=65536,2,64 --D1=65536,2,64 --LL=524288,16,64"},
-    {"l1i=8K:1:32,l1d=8K:1:32,l2=off,llc=1M:16:32", "--I1=8192,1,32 --D1=8192,1,32 --LL=1048576,16,32"},
+    {"l1i=32K:8:64,l1d=32K:8:64,l2=off,llc=256K:8:64",
+     "--I1=32768,8,64 --D1=32768,8,64 --LL=262144,8,64"},
+    {"l1i=16K:4:64,l1d=16K:4:64,l2=off,llc=128K:4:64",
+     "--I1=16384,4,64 --D1=16384,4,64 --LL=131072,4,64"},
+    {"l1i=64K:2:64,l1d=64K:2:64,l2=off,llc=512K:16:64",
+     "--I1=65536,2,64 --D1=65536,2,64 --LL=524288,16,64"},
+    {"l1i=8K:1:32,l1d=8K:1:32,l2=off,llc=1M:16:32",
+     "--I1=8192,1,32 --D1=8192,1,32 --LL=1048576,16,32"},
 };
 
 /// What cachegrind counted in the oracle's `walk`, between its timestamps.
-Counts cachegrind(const Scratch& scratch, const Shape& shape, const std::string& walk, const std::string& arguments) {
+Counts cachegrind(const Scratch& scratch, const Shape& shape, const std::string& walk,
+                  const std::string& arguments) {
     fs::remove(scratch / "cachegrind.out");
-    Outcome run = shell(scratch, std::string("valgrind --tool=cachegrind --branch-sim=yes --cachegrind-out-file=cachegrind.out ") +
-                                     shape.cachegrind + " " + ORACLE + " " + walk + " " + arguments);
+    Outcome run = shell(
+        scratch,
+        std::string(
+            "valgrind --tool=cachegrind --branch-sim=yes --cachegrind-out-file=cachegrind.out ") +
+            shape.cachegrind + " " + ORACLE + " " + walk + " " + arguments);
     EXPECT_EQ(run.status, 0) << run.err;
     std::istringstream lines(content(scratch / "cachegrind.out"));
     std::vector<std::string> events;
@@ -65,7 +74,8 @@ Counts modelled(const Json& results, const Json& which, const char* lab = "cache
     Json s = series(results, lab, which, "cost");
     Counts counts;
     if (s.is_null()) return counts;
-    for (const Json& c : s.at("counters")) counts[c.at("name")] = c.at("value").get<uint64_t>() / c.at("samples").get<uint64_t>();
+    for (const Json& c : s.at("counters"))
+        counts[c.at("name")] = c.at("value").get<uint64_t>() / c.at("samples").get<uint64_t>();
     return counts;
 }
 
@@ -76,11 +86,14 @@ struct Walk {
 };
 
 class Oracle : public testing::TestWithParam<Shape> {};
-INSTANTIATE_TEST_SUITE_P(Geometry, Oracle, testing::ValuesIn(shapes), [](const auto& info) { return "G" + std::to_string(info.index + 1); });
+INSTANTIATE_TEST_SUITE_P(Geometry, Oracle, testing::ValuesIn(shapes),
+                         [](const auto& info) { return "G" + std::to_string(info.index + 1); });
 
 TEST_P(Oracle, EveryCountIsEqual) {
     Scratch scratch;
-    Outcome run = doorbell_run(scratch, std::string("caches --machine pc --samples 1 --quiet --model ") + GetParam().model);
+    Outcome run =
+        doorbell_run(scratch, std::string("caches --machine pc --samples 1 --quiet --model ") +
+                                  GetParam().model);
     ASSERT_EQ(run.status, 0) << run.err;
     Json results = test::results(scratch);
     for (const Walk& walk : {
@@ -90,19 +103,32 @@ TEST_P(Oracle, EveryCountIsEqual) {
              Walk{"stride", "64", {{"walk", "stride"}, {"step", "64"}, {"state", "cold"}}},
              Walk{"chase", "65536", {{"walk", "chase"}, {"bytes", "65536"}, {"state", "cold"}}},
              Walk{"chase", "16384", {{"walk", "chase"}, {"bytes", "16384"}, {"state", "cold"}}},
-             Walk{"chase", "16384", {{"walk", "chase"}, {"bytes", "16384"}, {"state", "warm"}}, true},
-             Walk{"chase", "65536", {{"walk", "chase"}, {"bytes", "65536"}, {"state", "warm"}}, true},
-             Walk{"chase", "524288", {{"walk", "chase"}, {"bytes", "524288"}, {"state", "warm"}}, true},
+             Walk{"chase",
+                  "16384",
+                  {{"walk", "chase"}, {"bytes", "16384"}, {"state", "warm"}},
+                  true},
+             Walk{"chase",
+                  "65536",
+                  {{"walk", "chase"}, {"bytes", "65536"}, {"state", "warm"}},
+                  true},
+             Walk{"chase",
+                  "524288",
+                  {{"walk", "chase"}, {"bytes", "524288"}, {"state", "warm"}},
+                  true},
              Walk{"random", "65536", {{"walk", "random"}, {"bytes", "65536"}, {"state", "cold"}}},
              Walk{"random", "524288", {{"walk", "random"}, {"bytes", "524288"}, {"state", "cold"}}},
              Walk{"transpose", "64", {{"walk", "transpose"}, {"n", "64"}, {"state", "cold"}}},
              // Warm: its first walk in the image followed others.
              Walk{"branches", "0", {{"walk", "branches"}}, true},
          }) {
-        SCOPED_TRACE(std::string(walk.name) + " " + walk.arguments + (walk.warm ? " warm" : " cold"));
+        SCOPED_TRACE(std::string(walk.name) + " " + walk.arguments +
+                     (walk.warm ? " warm" : " cold"));
         Counts theirs = cachegrind(scratch, GetParam(), walk.name, walk.arguments);
         // The second of two walks is the warm one.
-        if (walk.warm) theirs = minus(cachegrind(scratch, GetParam(), walk.name, std::string(walk.arguments) + " twice"), theirs);
+        if (walk.warm)
+            theirs = minus(
+                cachegrind(scratch, GetParam(), walk.name, std::string(walk.arguments) + " twice"),
+                theirs);
         Counts ours = modelled(results, walk.which);
         ASSERT_FALSE(ours.empty());
         EXPECT_EQ(ours["instructions"], theirs["Ir"]);
@@ -115,12 +141,17 @@ TEST_P(Oracle, EveryCountIsEqual) {
     }
 }
 
-/// Bodies whose every count is known from their text (labs/caches.cpp); IRETQ's own loads are the emulator's affair.
+/// Bodies whose every count is known from their text (labs/caches.cpp); IRETQ's own loads are the
+/// emulator's affair.
 TEST(Model, EveryEventIsCountedExactly) {
     Scratch scratch;
     constexpr uint64_t samples = 20;
-    ASSERT_EQ(doorbell_run(scratch, "caches:walk=memory caches:walk=events syscall:gate=syscall,space=other syscall:gate=int,space=same "
-                                    "--machine pc --samples 20 --quiet --model on").status, 0);
+    ASSERT_EQ(doorbell_run(scratch,
+                           "caches:walk=memory caches:walk=events syscall:gate=syscall,space=other "
+                           "syscall:gate=int,space=same "
+                           "--machine pc --samples 20 --quiet --model on")
+                  .status,
+              0);
     Json run = results(scratch);
     auto expect = [&](const char* lab, const Json& which, const Counts& want) {
         SCOPED_TRACE(which.dump());
@@ -133,21 +164,49 @@ TEST(Model, EveryEventIsCountedExactly) {
     };
     // The string of 8 counts 9 times: it is looked at once more before it ends.
     expect("caches", {{"walk", "memory"}, {"state", "cold"}},
-           {{"instructions", 17}, {"loads", 10}, {"stores", 10}, {"l1i_misses", 1}, {"l1d_misses", 5}, {"l2_misses", 8}, {"llc_misses", 8},
-            {"dtlb_misses", 2}, {"branches", 0}, {"branch_misses", 0}, {"mmio_reads", 0}, {"mmio_writes", 0}, {"port_reads", 0}, {"port_writes", 0},
-            {"int", 0}, {"interrupts", 0}, {"iretq", 0}, {"syscall", 0}, {"sysret", 0}, {"cr3_writes", 0}, {"serializing", 0}});
+           {{"instructions", 17}, {"loads", 10},        {"stores", 10},    {"l1i_misses", 1},
+            {"l1d_misses", 5},    {"l2_misses", 8},     {"llc_misses", 8}, {"dtlb_misses", 2},
+            {"branches", 0},      {"branch_misses", 0}, {"mmio_reads", 0}, {"mmio_writes", 0},
+            {"port_reads", 0},    {"port_writes", 0},   {"int", 0},        {"interrupts", 0},
+            {"iretq", 0},         {"syscall", 0},       {"sysret", 0},     {"cr3_writes", 0},
+            {"serializing", 0}});
     expect("caches", {{"walk", "events"}},
-           {{"instructions", 40}, {"stores", 0}, {"branches", 0}, {"mmio_reads", 4}, {"mmio_writes", 9}, {"port_reads", 2}, {"port_writes", 3},
-            {"int", 5}, {"interrupts", 1}, {"iretq", 6}, {"syscall", 0}, {"sysret", 0}, {"cr3_writes", 2}, {"serializing", 11}});
+           {{"instructions", 40},
+            {"stores", 0},
+            {"branches", 0},
+            {"mmio_reads", 4},
+            {"mmio_writes", 9},
+            {"port_reads", 2},
+            {"port_writes", 3},
+            {"int", 5},
+            {"interrupts", 1},
+            {"iretq", 6},
+            {"syscall", 0},
+            {"sysret", 0},
+            {"cr3_writes", 2},
+            {"serializing", 11}});
     expect("syscall", {{"gate", "syscall"}, {"space", "other"}},
-           {{"int", 0}, {"interrupts", 0}, {"iretq", 0}, {"syscall", 1}, {"sysret", 1}, {"cr3_writes", 2}, {"serializing", 2}});
+           {{"int", 0},
+            {"interrupts", 0},
+            {"iretq", 0},
+            {"syscall", 1},
+            {"sysret", 1},
+            {"cr3_writes", 2},
+            {"serializing", 2}});
     expect("syscall", {{"gate", "int"}, {"space", "same"}},
-           {{"int", 1}, {"interrupts", 0}, {"iretq", 1}, {"syscall", 0}, {"sysret", 0}, {"cr3_writes", 0}, {"serializing", 1}});
+           {{"int", 1},
+            {"interrupts", 0},
+            {"iretq", 1},
+            {"syscall", 0},
+            {"sysret", 0},
+            {"cr3_writes", 0},
+            {"serializing", 1}});
 }
 
 TEST(Model, AnEmptyWalkCountsNothingAtAll) {
     Scratch scratch;
-    Outcome run = doorbell_run(scratch, "caches:walk=empty --machine pc --samples 50 --quiet --model on");
+    Outcome run =
+        doorbell_run(scratch, "caches:walk=empty --machine pc --samples 50 --quiet --model on");
     ASSERT_EQ(run.status, 0) << run.err;
     Counts counts = modelled(results(scratch), {{"walk", "empty"}});
     EXPECT_GE(counts.size(), 20u);
@@ -178,15 +237,20 @@ TEST(Model, EveryCountIsTheSameInEveryRunWithBothCoresLoadedOrIdle) {
     for (int i = 0; i < 6; ++i) {
         Load load(i >= 3);
         Scratch scratch;
-        Outcome run = doorbell_run(scratch, "caches:walk=random timer:source=lapic,wait=irq switch:set=32768 switch:state=registers,space=other "
-                                            "syscall:gate=syscall,lines=4096 --machine pc --samples 50 --quiet --model on");
+        Outcome run = doorbell_run(
+            scratch,
+            "caches:walk=random timer:source=lapic,wait=irq switch:set=32768 "
+            "switch:state=registers,space=other "
+            "syscall:gate=syscall,lines=4096 --machine pc --samples 50 --quiet --model on");
         ASSERT_EQ(run.status, 0) << run.err;
         Json all = results(scratch);
         digests.insert(all["digest"].get<std::string>());
         Counts counts;
         for (const Json& s : all["series"])
             for (const Json& c : s["counters"])
-                counts[s["lab"].get<std::string>() + s["case"].dump() + s["metric"].get<std::string>() + c.value("stage", "") + c["name"].get<std::string>()] = c["value"];
+                counts[s["lab"].get<std::string>() + s["case"].dump() +
+                       s["metric"].get<std::string>() + c.value("stage", "") +
+                       c["name"].get<std::string>()] = c["value"];
         EXPECT_GT(counts.size(), 150u);
         if (i == 0) first = counts;
         EXPECT_EQ(counts, first);
@@ -203,9 +267,12 @@ TEST(Model, EveryCountIsTheSameInEveryRunWithBothCoresLoadedOrIdle) {
 TEST(Model, CountsDoNotDependOnWhatWasRunBefore) {
     Scratch scratch;
     auto counters = [&](const std::string& before) {
-        Outcome run = doorbell_run(scratch, before + " thrash:tasks=10,policy=pool --machine pc --samples 20 --quiet --model on");
+        Outcome run = doorbell_run(
+            scratch,
+            before + " thrash:tasks=10,policy=pool --machine pc --samples 20 --quiet --model on");
         EXPECT_EQ(run.status, 0) << run.err;
-        return series(results(scratch), "thrash", {{"tasks", "10"}, {"policy", "pool"}}, "total").at("counters");
+        return series(results(scratch), "thrash", {{"tasks", "10"}, {"policy", "pool"}}, "total")
+            .at("counters");
     };
     Json alone = counters("");
     EXPECT_FALSE(alone.empty());
@@ -223,7 +290,9 @@ TEST(Model, ClaimsThatSpeakOfCachesAreJudged) {
         for (const Json& claim : all["claims"])
             if (claim["text"].get<std::string>().find("cold") != std::string::npos) {
                 holds[claim["text"]] = claim["holds"];
-                EXPECT_EQ(claim["because"].get<std::string>().find("modelled") != std::string::npos, !model.empty()) << claim;
+                EXPECT_EQ(claim["because"].get<std::string>().find("modelled") != std::string::npos,
+                          !model.empty())
+                    << claim;
             }
         EXPECT_EQ(holds.size(), 2u);
         return holds;
@@ -231,16 +300,19 @@ TEST(Model, ClaimsThatSpeakOfCachesAreJudged) {
     for (const auto& [text, holds] : verdicts(" --model on")) EXPECT_EQ(holds, true) << text;
     for (const auto& [text, holds] : verdicts("")) EXPECT_TRUE(holds.is_null()) << text;
     // Caches that nothing drives anything out of: the same walks, another verdict.
-    for (const auto& [text, holds] : verdicts(" --model l1d=64M:16:64")) EXPECT_EQ(holds, false) << text;
+    for (const auto& [text, holds] : verdicts(" --model l1d=64M:16:64"))
+        EXPECT_EQ(holds, false) << text;
 }
 
 TEST(Model, APresetIsChosenSaidAndNotComparedWithAnother) {
     Scratch scratch;
-    std::string what = "caches:walk=chase,bytes=65536,state=warm --machine pc --samples 5 --quiet --model ";
+    std::string what =
+        "caches:walk=chase,bytes=65536,state=warm --machine pc --samples 5 --quiet --model ";
     auto run = [&](const std::string& preset, const std::string& folder) {
         Outcome ran = shell(scratch, DOORBELL_COMMAND " run " + what + preset + " --out " + folder);
         ASSERT_EQ(ran.status, 0) << ran.err;
-        Json manifest = Json::parse(content(scratch / (folder + "/manifest.json"))), all = Json::parse(content(scratch / (folder + "/results.json")));
+        Json manifest = Json::parse(content(scratch / (folder + "/manifest.json"))),
+             all = Json::parse(content(scratch / (folder + "/results.json")));
         // Whole, so that it can be repeated where presets have changed.
         EXPECT_EQ(manifest["model"], all["instrument"]["counters_because"]);
         EXPECT_NE(manifest["model"].get<std::string>().find("l1d="), std::string::npos);
@@ -253,7 +325,9 @@ TEST(Model, APresetIsChosenSaidAndNotComparedWithAnother) {
     EXPECT_NE(compared.err.find("different cache geometries"), std::string::npos) << compared.err;
     EXPECT_EQ(shell(scratch, DOORBELL_COMMAND " compare a a").status, 0);
     // 64 KiB do not fit into 48 or 32 KiB of L1D.
-    EXPECT_EQ(modelled(Json::parse(content(scratch / "a/results.json")), {{"walk", "chase"}, {"bytes", "65536"}, {"state", "warm"}})["l1d_misses"], 1024u);
+    EXPECT_EQ(modelled(Json::parse(content(scratch / "a/results.json")),
+                       {{"walk", "chase"}, {"bytes", "65536"}, {"state", "warm"}})["l1d_misses"],
+              1024u);
 }
 
 TEST(Model, WrongWordsGetOneLine) {
@@ -266,19 +340,26 @@ TEST(Model, WrongWordsGetOneLine) {
     }
     EXPECT_NE(doorbell_run(scratch, "clock --model skylak").err.find("skylake"), std::string::npos);
     std::string help = shell(scratch, DOORBELL_COMMAND " run --help").out;
-    for (const char* preset : {"skylake", "skylake-server", "sapphire-rapids", "zen2", "zen4", "host"})
+    for (const char* preset :
+         {"skylake", "skylake-server", "sapphire-rapids", "zen2", "zen4", "host"})
         EXPECT_NE(help.find(preset), std::string::npos) << preset;
 }
 
 TEST(Model, AnInterruptsStagesHaveTheCountsOfTheirInstructions) {
     Scratch scratch;
-    ASSERT_EQ(doorbell_run(scratch, "timer:source=lapic,wait=irq --machine pc --samples 50 --quiet --model on").status, 0);
-    Json s = series(results(scratch), "timer", {{"source", "lapic"}, {"wait", "irq"}}, "round-trip");
+    ASSERT_EQ(
+        doorbell_run(scratch,
+                     "timer:source=lapic,wait=irq --machine pc --samples 50 --quiet --model on")
+            .status,
+        0);
+    Json s =
+        series(results(scratch), "timer", {{"source", "lapic"}, {"wait", "irq"}}, "round-trip");
     ASSERT_FALSE(s.is_null());
     Counts end, resume;
     for (const Json& c : s["counters"]) {
         ASSERT_EQ(c["samples"], 50);
-        (c.value("stage", "") == "end-of-interrupt" ? end : resume)[c["name"]] = c["value"].get<uint64_t>() / 50;
+        (c.value("stage", "") == "end-of-interrupt" ? end : resume)[c["name"]] =
+            c["value"].get<uint64_t>() / 50;
     }
     EXPECT_EQ(end["instructions"], 4u);  // two stores of the timestamp, a load, the EOI
     EXPECT_EQ(end["mmio_writes"], 1u);

@@ -1,5 +1,6 @@
-// The very doorbell-model.so in a fake QEMU, with the plugin interface of 7.2, of 9.0 and of 10: the same
-// bytes are counted alike. Debian 12 has no QEMU 10, so this is the only proof here for those generations.
+// The very doorbell-model.so in a fake QEMU, with the plugin interface of 7.2, of 9.0 and of 10:
+// the same bytes are counted alike. Debian 12 has no QEMU 10, so this is the only proof here for
+// those generations.
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 
@@ -13,7 +14,8 @@ using wire::MailboxCommand;
 using wire::MailboxRow;
 using wire::ModelCount;
 
-constexpr uint64_t code = 0x200000, box_at = 0x300000, rows_at = 0x301000, value_at = 0x302000, data_at = 0x400000;
+constexpr uint64_t code = 0x200000, box_at = 0x300000, rows_at = 0x301000, value_at = 0x302000,
+                   data_at = 0x400000;
 
 /// The plugin, loaded anew for each test.
 class Plugin : public testing::Test {
@@ -27,8 +29,11 @@ class Plugin : public testing::Test {
     }
     int version() { return *static_cast<int*>(dlsym(library_, "qemu_plugin_version")); }
     /// What install returns; its words for people go to `said`.
-    int install(const char* target, int min, int cur, std::vector<std::string> words, int cpus = 1) {
-        auto function = reinterpret_cast<int (*)(qemu_plugin_id_t, const qemu_info_t*, int, char**)>(dlsym(library_, "qemu_plugin_install"));
+    int install(const char* target, int min, int cur, std::vector<std::string> words,
+                int cpus = 1) {
+        auto function =
+            reinterpret_cast<int (*)(qemu_plugin_id_t, const qemu_info_t*, int, char**)>(
+                dlsym(library_, "qemu_plugin_install"));
         std::vector<char*> arguments;
         for (std::string& word : words) arguments.push_back(word.data());
         qemu_info_t info{target, {min, cur}, true, cpus, cpus};
@@ -37,11 +42,14 @@ class Plugin : public testing::Test {
         said = testing::internal::GetCapturedStderr();
         return status;
     }
-    int install() { return install("x86_64", PLUGIN_API == 1 ? 0 : 2, PLUGIN_API, {"skylake=on", "l2=off"}); }
+    int install() {
+        return install("x86_64", PLUGIN_API == 1 ? 0 : 2, PLUGIN_API, {"skylake=on", "l2=off"});
+    }
 
     Instruction marker(MailboxCommand command) {
         auto d = static_cast<uint32_t>(box_at) + static_cast<uint32_t>(command);
-        return {{0x0F, 0x1F, 0x80, uint8_t(d), uint8_t(d >> 8), uint8_t(d >> 16), uint8_t(d >> 24)}};
+        return {
+            {0x0F, 0x1F, 0x80, uint8_t(d), uint8_t(d >> 8), uint8_t(d >> 16), uint8_t(d >> 24)}};
     }
 
     FakeQemu qemu;
@@ -51,7 +59,9 @@ class Plugin : public testing::Test {
     void* library_ = nullptr;
 };
 
-TEST_F(Plugin, AsksForTheInterfaceThatItFinds) { EXPECT_EQ(version(), PLUGIN_API == 4 ? 3 : PLUGIN_API); }
+TEST_F(Plugin, AsksForTheInterfaceThatItFinds) {
+    EXPECT_EQ(version(), PLUGIN_API == 4 ? 3 : PLUGIN_API);
+}
 
 TEST_F(Plugin, CountsASampleBetweenItsTimestamps) {
     ASSERT_EQ(install(), 0) << said;
@@ -62,15 +72,33 @@ TEST_F(Plugin, CountsASampleBetweenItsTimestamps) {
     box.series_count = 1;
     const Instruction fence{{0x0F, 0xAE, 0xE8}}, stamp{{0x0F, 0x31}};
     std::vector<Instruction> program{
-        marker(MailboxCommand::hello), marker(MailboxCommand::begin),
-        fence, stamp, {{0x48, 0xC1, 0xE2, 0x20}}, {{0x48, 0x09, 0xD0}}, {{0x48, 0x89, 0xC3}}, fence,
-        // Three loads of two lines, a store, a device's register read and written, a port, INT n and all the rest.
-        {{0x48, 0x8B, 0x07}, {{false, data_at, 3}}}, {{0x48, 0x8B, 0x07}, {{false, data_at + 8, 3}}}, {{0x48, 0x8B, 0x07}, {{false, data_at + 64, 3}}},
+        marker(MailboxCommand::hello),
+        marker(MailboxCommand::begin),
+        fence,
+        stamp,
+        {{0x48, 0xC1, 0xE2, 0x20}},
+        {{0x48, 0x09, 0xD0}},
+        {{0x48, 0x89, 0xC3}},
+        fence,
+        // Three loads of two lines, a store, a device's register read and written, a port, INT n
+        // and all the rest.
+        {{0x48, 0x8B, 0x07}, {{false, data_at, 3}}},
+        {{0x48, 0x8B, 0x07}, {{false, data_at + 8, 3}}},
+        {{0x48, 0x8B, 0x07}, {{false, data_at + 64, 3}}},
         {{0x48, 0x89, 0x07}, {{true, data_at + 72, 3}}},
-        {{0x8B, 0x06}, {{false, 0xFEE00020, 2, true}}}, {{0x89, 0x06}, {{true, 0xFEE000B0, 2, true}}},
-        {{0xEC}}, {{0xEE}}, {{0xCD, 0x80}}, {{0x48, 0xCF}}, {{0x0F, 0x05}}, {{0x48, 0x0F, 0x07}}, {{0x0F, 0x22, 0xD8}}, {{0x0F, 0xA2}},
+        {{0x8B, 0x06}, {{false, 0xFEE00020, 2, true}}},
+        {{0x89, 0x06}, {{true, 0xFEE000B0, 2, true}}},
+        {{0xEC}},
+        {{0xEE}},
+        {{0xCD, 0x80}},
+        {{0x48, 0xCF}},
+        {{0x0F, 0x05}},
+        {{0x48, 0x0F, 0x07}},
+        {{0x0F, 0x22, 0xD8}},
+        {{0x0F, 0xA2}},
         {{0xF0, 0x48, 0x83, 0x07, 0x01}, {{false, data_at, 3}, {true, data_at, 3}}},
-        fence, stamp,
+        fence,
+        stamp,
         {{0x48, 0x89, 0x07}, {{true, value_at, 3}}},
         marker(MailboxCommand::end)};
     qemu_plugin_tb& tb = qemu.block(code, program);
@@ -78,24 +106,35 @@ TEST_F(Plugin, CountsASampleBetweenItsTimestamps) {
     unsigned passed = 0;
     qemu.run(tb, [&](size_t n) {
         if (program[n].bytes == stamp.bytes) stamps[passed++] = qemu.ticks;
-        if (!program[n].uses.empty() && program[n].uses[0].address == value_at) qemu.at<uint64_t>(value_at) = stamps[1] - stamps[0];
+        if (!program[n].uses.empty() && program[n].uses[0].address == value_at)
+            qemu.at<uint64_t>(value_at) = stamps[1] - stamps[0];
     });
     ASSERT_EQ(passed, 2u);
     EXPECT_EQ(box.model, 1u);
-    EXPECT_NE(std::string(box.geometry).find("l1d=32K:8:64,l2=off"), std::string::npos) << box.geometry;
+    EXPECT_NE(std::string(box.geometry).find("l1d=32K:8:64,l2=off"), std::string::npos)
+        << box.geometry;
     const auto& row = qemu.at<MailboxRow>(rows_at);
     ASSERT_EQ(row.samples, 1u);
     std::vector<std::pair<ModelCount, uint64_t>> want{
-        {ModelCount::instructions, 15}, {ModelCount::loads, 4}, {ModelCount::stores, 2}, {ModelCount::l1d_misses, 2}, {ModelCount::l2_misses, 0},
-        {ModelCount::mmio_reads, 1}, {ModelCount::mmio_writes, 1}, {ModelCount::port_reads, 1}, {ModelCount::port_writes, 1},
-        {ModelCount::software_interrupts, 1}, {ModelCount::interrupts, 0}, {ModelCount::iretq, 1}, {ModelCount::syscall, 1}, {ModelCount::sysret, 1},
-        {ModelCount::cr3_writes, 1}, {ModelCount::serializing, 3}, {ModelCount::dtlb_misses, 2}};
-    for (auto [what, count] : want) EXPECT_EQ(row.counts[static_cast<unsigned>(what)], count) << wire::model_count_names[static_cast<unsigned>(what)];
+        {ModelCount::instructions, 15}, {ModelCount::loads, 4},
+        {ModelCount::stores, 2},        {ModelCount::l1d_misses, 2},
+        {ModelCount::l2_misses, 0},     {ModelCount::mmio_reads, 1},
+        {ModelCount::mmio_writes, 1},   {ModelCount::port_reads, 1},
+        {ModelCount::port_writes, 1},   {ModelCount::software_interrupts, 1},
+        {ModelCount::interrupts, 0},    {ModelCount::iretq, 1},
+        {ModelCount::syscall, 1},       {ModelCount::sysret, 1},
+        {ModelCount::cr3_writes, 1},    {ModelCount::serializing, 3},
+        {ModelCount::dtlb_misses, 2}};
+    for (auto [what, count] : want)
+        EXPECT_EQ(row.counts[static_cast<unsigned>(what)], count)
+            << wire::model_count_names[static_cast<unsigned>(what)];
 }
 
 TEST_F(Plugin, WhatADeviceWroteIsNotThere) {
     for (bool to_llc : {false, true}) {
-        ASSERT_EQ(install("x86_64", 0, PLUGIN_API, {to_llc ? "device=llc" : "device=invalidate"}), 0) << said;
+        ASSERT_EQ(install("x86_64", 0, PLUGIN_API, {to_llc ? "device=llc" : "device=invalidate"}),
+                  0)
+            << said;
         qemu.start_vcpu();
         auto& box = *new (&qemu.at<Mailbox>(box_at)) Mailbox;
         box.ram_end = 8 << 20;
@@ -105,9 +144,24 @@ TEST_F(Plugin, WhatADeviceWroteIsNotThere) {
         box.device_bytes = 8;  // two lines
         const Instruction fence{{0x0F, 0xAE, 0xE8}}, stamp{{0x0F, 0x31}};
         auto load = [](uint64_t at) { return Instruction{{0x48, 0x8B, 0x07}, {{false, at, 3}}}; };
-        qemu.run(qemu.block(code, {marker(MailboxCommand::hello), load(data_at), load(data_at + 64), load(data_at + 128), marker(MailboxCommand::begin),
-                                   marker(MailboxCommand::device), fence, stamp, {{0x48, 0xC1, 0xE2, 0x20}}, {{0x48, 0x09, 0xD0}}, {{0x48, 0x89, 0xC3}}, fence,
-                                   load(data_at), load(data_at + 64), load(data_at + 128), fence, stamp, {{0x48, 0x89, 0x07}, {{true, value_at, 3}}},
+        qemu.run(qemu.block(code, {marker(MailboxCommand::hello),
+                                   load(data_at),
+                                   load(data_at + 64),
+                                   load(data_at + 128),
+                                   marker(MailboxCommand::begin),
+                                   marker(MailboxCommand::device),
+                                   fence,
+                                   stamp,
+                                   {{0x48, 0xC1, 0xE2, 0x20}},
+                                   {{0x48, 0x09, 0xD0}},
+                                   {{0x48, 0x89, 0xC3}},
+                                   fence,
+                                   load(data_at),
+                                   load(data_at + 64),
+                                   load(data_at + 128),
+                                   fence,
+                                   stamp,
+                                   {{0x48, 0x89, 0x07}, {{true, value_at, 3}}},
                                    marker(MailboxCommand::end)}));
         const auto& row = qemu.at<MailboxRow>(rows_at);
         ASSERT_EQ(row.samples, 1u);

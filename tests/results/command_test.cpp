@@ -6,20 +6,25 @@
 #include <regex>
 
 #include "harness/results/compare/again.h"
-#include "harness/results/export.h"
 #include "harness/results/compare/history.h"
+#include "harness/results/export.h"
 #include "harness/results/report/quiz.h"
 #include "tests/results/synthetic.h"
 
 namespace doorbell::test {
 namespace {
 
-bool have(const std::string& tool) { return std::system(("command -v " + tool + " >/dev/null 2>&1").c_str()) == 0; }
+bool have(const std::string& tool) {
+    return std::system(("command -v " + tool + " >/dev/null 2>&1").c_str()) == 0;
+}
 
 StoredRun small_run(uint64_t irq = 25) {
-    StoredRun stored = run_of({series_of("timer", "source=lapic wait=poll", "latency", std::vector<uint64_t>(100, 5)),
-                               series_of("timer", "source=lapic wait=irq", "latency", std::vector<uint64_t>(100, irq))});
-    stored.run.claims = {{"timer", "one is < the other", true, "5 insn & 25 insn"}, {"timer", "it is \"cheap\"", false, "it is not"}, {"timer", "who knows", std::nullopt, "nobody"}};
+    StoredRun stored = run_of(
+        {series_of("timer", "source=lapic wait=poll", "latency", std::vector<uint64_t>(100, 5)),
+         series_of("timer", "source=lapic wait=irq", "latency", std::vector<uint64_t>(100, irq))});
+    stored.run.claims = {{"timer", "one is < the other", true, "5 insn & 25 insn"},
+                         {"timer", "it is \"cheap\"", false, "it is not"},
+                         {"timer", "who knows", std::nullopt, "nobody"}};
     stored.run.skipped = {{"timer", CaseKeys::from_text("source=hpet wait=irq"), "no HPET"}};
     return stored;
 }
@@ -40,7 +45,9 @@ struct Broken {
 
 TEST(Commands, DamagedForeignOlderAndHalfWrittenRunsGiveAClearErrorAndStay) {
     std::string good = small_run().run.json().dump();
-    auto with_results = [](std::string text) { return [text](const Scratch& s) { s.write("run/results.json", text); }; };
+    auto with_results = [](std::string text) {
+        return [text](const Scratch& s) { s.write("run/results.json", text); };
+    };
     auto replaced = [&](const std::string& from, const std::string& to) {
         std::string text = good;
         size_t at = text.find(from);
@@ -49,31 +56,45 @@ TEST(Commands, DamagedForeignOlderAndHalfWrittenRunsGiveAClearErrorAndStay) {
     };
     const Broken all[] = {
         {"nothing there", [](const Scratch&) {}, "there is no run at run"},
-        {"foreign folder", [](const Scratch& s) { s.write("run/notes.txt", "mine"); }, "neither manifest.json nor results.json"},
-        {"half-written", [](const Scratch& s) { s.write("run/manifest.json", R"({"schema":"doorbell-manifest/1","status":"running"})"); }, "half-written"},
+        {"foreign folder", [](const Scratch& s) { s.write("run/notes.txt", "mine"); },
+         "neither manifest.json nor results.json"},
+        {"half-written",
+         [](const Scratch& s) {
+             s.write("run/manifest.json", R"({"schema":"doorbell-manifest/1","status":"running"})");
+         },
+         "half-written"},
         {"cut", with_results(good.substr(0, good.size() / 2)), "ends in the middle"},
         {"empty", with_results(""), "it is empty"},
         {"not JSON", with_results("{\"schema\": nonsense}"), "not JSON from byte"},
         {"a list", with_results("[1,2]"), "no JSON object"},
         {"another program's", with_results("{\"benchmarks\":[]}"), "is no run of doorbell"},
-        {"older", with_results(replaced("doorbell/1", "doorbell/0")), "this version reads doorbell/1"},
+        {"older", with_results(replaced("doorbell/1", "doorbell/0")),
+         "this version reads doorbell/1"},
         {"wrong type", with_results(replaced("\"count\":100", "\"count\":\"many\"")), "is damaged"},
         {"min above max", with_results(replaced("\"min\":5", "\"min\":77")), "min is above max"},
         {"a changed figure", with_results(replaced("\"sum\":500", "\"sum\":400")), "digest"},
-        {"broken manifest", [&](const Scratch& s) { s.write("run/results.json", good); s.write("run/manifest.json", "{"); }, "manifest.json is damaged"},
+        {"broken manifest",
+         [&](const Scratch& s) {
+             s.write("run/results.json", good);
+             s.write("run/manifest.json", "{");
+         },
+         "manifest.json is damaged"},
     };
     for (const Broken& broken : all) {
         Scratch scratch;
         scratch.save("good", small_run());
         broken.make(scratch);
         auto before = everything_in(scratch / "");
-        for (const char* words : {"report run", "compare good run", "compare run good", "export run --format csv", "reproduce run", "quiz --run run --answers /dev/null"}) {
+        for (const char* words :
+             {"report run", "compare good run", "compare run good", "export run --format csv",
+              "reproduce run", "quiz --run run --answers /dev/null"}) {
             Outcome outcome = doorbell(scratch, words);
             // An answers file without answers is wrong usage, too; it is looked at first.
             if (std::string(words).starts_with("quiz")) continue;
             EXPECT_EQ(outcome.status, 2) << broken.what << ": " << words;
             EXPECT_EQ(outcome.out, "") << broken.what << ": " << words;
-            EXPECT_NE(outcome.err.find(broken.said), std::string::npos) << broken.what << ": " << words << " says: " << outcome.err;
+            EXPECT_NE(outcome.err.find(broken.said), std::string::npos)
+                << broken.what << ": " << words << " says: " << outcome.err;
             EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
         }
         fs::remove(scratch / ".out");
@@ -129,32 +150,46 @@ TEST(Commands, ExportsJunitThatAnXmlParserReads) {
     EXPECT_EQ(tree.get<int>("testsuites.<xmlattr>.skipped"), 2);
     std::map<std::string, std::string> failures;
     for (const auto& [name, one] : tree.get_child("testsuites.testsuite"))
-        if (auto failure = one.get_optional<std::string>("failure.<xmlattr>.message")) failures[one.get<std::string>("<xmlattr>.name")] = *failure;
-    EXPECT_EQ(failures, (std::map<std::string, std::string>{{"claim: it is \"cheap\"", "refuted: it is not"}}));
+        if (auto failure = one.get_optional<std::string>("failure.<xmlattr>.message"))
+            failures[one.get<std::string>("<xmlattr>.name")] = *failure;
+    EXPECT_EQ(
+        failures,
+        (std::map<std::string, std::string>{{"claim: it is \"cheap\"", "refuted: it is not"}}));
 }
 
 TEST(Commands, CompareOfGoogleBenchmarkReadsTheExport) {
     std::string compare_py;
-    for (const auto& place : {"/usr/share/benchmark/compare.py", "/usr/share/benchmark/tools/compare.py", "/usr/bin/google-benchmark-compare"})
+    for (const auto& place :
+         {"/usr/share/benchmark/compare.py", "/usr/share/benchmark/tools/compare.py",
+          "/usr/bin/google-benchmark-compare"})
         if (fs::exists(place)) compare_py = place;
     if (compare_py.empty()) {
         FILE* list = popen("dpkg -L libbenchmark-tools 2>/dev/null | grep 'compare.py$'", "r");
         char line[512] = "";
-        if (list != nullptr && std::fgets(line, sizeof line, list) != nullptr) compare_py.assign(line, std::string(line).find('\n'));
+        if (list != nullptr && std::fgets(line, sizeof line, list) != nullptr)
+            compare_py.assign(line, std::string(line).find('\n'));
         if (list != nullptr) pclose(list);
     }
-    if (compare_py.empty() || std::system("/usr/bin/python3 -c 'import scipy' 2>/dev/null") != 0) GTEST_SKIP() << "compare.py (libbenchmark-tools) or its SciPy is not installed";
+    if (compare_py.empty() || std::system("/usr/bin/python3 -c 'import scipy' 2>/dev/null") != 0)
+        GTEST_SKIP() << "compare.py (libbenchmark-tools) or its SciPy is not installed";
     Scratch scratch;
     scratch.save("a", small_run(25));
     scratch.save("b", small_run(30));
-    ASSERT_EQ(doorbell(scratch, "export a --format gbench --out a.json && " DOORBELL_COMMAND " export b --format gbench --out b.json").status, 0);
-    Outcome outcome = shell(scratch, "/usr/bin/python3 " + compare_py + " --no-color benchmarks a.json b.json");
+    ASSERT_EQ(doorbell(scratch, "export a --format gbench --out a.json && " DOORBELL_COMMAND
+                                " export b --format gbench --out b.json")
+                  .status,
+              0);
+    Outcome outcome =
+        shell(scratch, "/usr/bin/python3 " + compare_py + " --no-color benchmarks a.json b.json");
     EXPECT_EQ(outcome.status, 0) << outcome.err;
-    EXPECT_TRUE(std::regex_search(outcome.out, std::regex("timer/source:lapic/wait:irq/latency/insn +\\+0\\.2000 +\\+0\\.2000 +25 +30"))) << outcome.out;
+    EXPECT_TRUE(std::regex_search(
+        outcome.out,
+        std::regex("timer/source:lapic/wait:irq/latency/insn +\\+0\\.2000 +\\+0\\.2000 +25 +30")))
+        << outcome.out;
 }
 
-// The layout as HdrHistogram publishes it: a head, lines of value, percentile, total count and 1/(1-percentile), the
-// last without the fourth, and three lines of summary.
+// The layout as HdrHistogram publishes it: a head, lines of value, percentile, total count and
+// 1/(1-percentile), the last without the fourth, and three lines of summary.
 TEST(Export, PercentilesHaveTheLayoutOfHdrHistogram) {
     std::vector<uint64_t> values;
     for (uint64_t i = 1; i <= 1000; ++i) values.push_back(i);
@@ -171,13 +206,16 @@ TEST(Export, PercentilesHaveTheLayoutOfHdrHistogram) {
     for (; std::getline(in, line) && line[0] != '#'; ++rows) {
         std::smatch match;
         ASSERT_TRUE(std::regex_match(line, match, row)) << line;
-        double value = std::stod(match[1]), share = std::stod(match[2]), count = std::stod(match[3]);
+        double value = std::stod(match[1]), share = std::stod(match[2]),
+               count = std::stod(match[3]);
         EXPECT_FALSE(ended) << "nothing follows 100 %";
         EXPECT_GE(value, last_value);
         EXPECT_GT(share, last_share);
         EXPECT_EQ(count, value) << "of 1 to 1000, as many are at or below a value as it says";
         EXPECT_GE(count + 1e-6, share * 1000);
-        if (match[4].matched) { EXPECT_NEAR(std::stod(match[4]), 1 / (1 - share), 0.006); }
+        if (match[4].matched) {
+            EXPECT_NEAR(std::stod(match[4]), 1 / (1 - share), 0.006);
+        }
         ended = !match[4].matched;
         last_value = value;
         last_share = share;
@@ -192,7 +230,8 @@ TEST(Export, PercentilesHaveTheLayoutOfHdrHistogram) {
 }
 
 TEST(Export, TicksBecomeNanosecondsAndUnitsSurvive) {
-    StoredRun stored = run_of({series_of("x", "n=1", "latency", {300, 300}, "tick", "measured")}, "live");
+    StoredRun stored =
+        run_of({series_of("x", "n=1", "latency", {300, 300}, "tick", "measured")}, "live");
     stored.run.machine["tsc_hz"] = 3000000000;
     Json json = Json::parse(export_gbench(stored, {&stored.run.series[0]}));
     EXPECT_DOUBLE_EQ(json["benchmarks"][0]["real_time"].get<double>(), 100);
@@ -210,9 +249,14 @@ TEST(Quiz, CountsAndProvesByTheRun) {
     Outcome without = doorbell(scratch, "quiz --answers answers");
     EXPECT_EQ(without.status, 0);
     EXPECT_NE(without.out.find("10 of 10 right"), std::string::npos) << without.out;
-    EXPECT_NE(without.out.find("doorbell run"), std::string::npos) << "without a run it says which lab to run";
+    EXPECT_NE(without.out.find("doorbell run"), std::string::npos)
+        << "without a run it says which lab to run";
 
-    scratch.save("run", run_of({series_of("syscall", "gate=call space=same", "cost", std::vector<uint64_t>(9, 4)), series_of("syscall", "gate=syscall space=same", "cost", std::vector<uint64_t>(9, 321))}));
+    scratch.save(
+        "run",
+        run_of({series_of("syscall", "gate=call space=same", "cost", std::vector<uint64_t>(9, 4)),
+                series_of("syscall", "gate=syscall space=same", "cost",
+                          std::vector<uint64_t>(9, 321))}));
     Outcome with = doorbell(scratch, "quiz --answers wrong --run run");
     EXPECT_NE(with.out.find("9 of 10 right"), std::string::npos);
     EXPECT_NE(with.out.find("321 insn (exact)"), std::string::npos) << with.out;
@@ -222,7 +266,9 @@ TEST(Quiz, CountsAndProvesByTheRun) {
 
 TEST(Compare, NamesTheFirstOfManySeriesThatOnlyOneRunHas) {
     std::vector<Series> many;
-    for (int load = 0; load < 100; ++load) many.push_back(series_of("livelock", "load=" + std::to_string(load), "cost", std::vector<uint64_t>(9, 4)));
+    for (int load = 0; load < 100; ++load)
+        many.push_back(series_of("livelock", "load=" + std::to_string(load), "cost",
+                                 std::vector<uint64_t>(9, 4)));
     Scratch scratch;
     scratch.save("few", run_of({many[0]}));
     scratch.save("all", run_of(many));
@@ -234,22 +280,28 @@ TEST(Compare, NamesTheFirstOfManySeriesThatOnlyOneRunHas) {
 
 TEST(History, KeepsTheYoungestAndLeavesStrangersAlone) {
     Scratch scratch;
-    for (int hour = 10; hour < 15; ++hour) scratch.save("results/20260101T" + std::to_string(hour) + "0000Z-exact-q35", small_run());
+    for (int hour = 10; hour < 15; ++hour)
+        scratch.save("results/20260101T" + std::to_string(hour) + "0000Z-exact-q35", small_run());
     scratch.save("results/mine", small_run());
     scratch.write("results/20260101T090000Z-exact-pc/notes.txt", "no run");
-    EXPECT_EQ(run_before(scratch / "results", scratch / "results/20260101T140000Z-exact-q35")->filename(), "20260101T130000Z-exact-q35");
+    EXPECT_EQ(
+        run_before(scratch / "results", scratch / "results/20260101T140000Z-exact-q35")->filename(),
+        "20260101T130000Z-exact-q35");
     StoredRun interrupted = small_run();
     interrupted.run.complete = false;
     interrupted.run.failure = "interrupted by SIGINT";
     scratch.save("results/20260101T133000Z-exact-q35", interrupted);
-    EXPECT_EQ(run_before(scratch / "results", scratch / "results/20260101T140000Z-exact-q35")->filename(), "20260101T130000Z-exact-q35");
+    EXPECT_EQ(
+        run_before(scratch / "results", scratch / "results/20260101T140000Z-exact-q35")->filename(),
+        "20260101T130000Z-exact-q35");
     fs::remove_all(scratch / "results/20260101T133000Z-exact-q35");
     EXPECT_EQ(remove_old_runs(scratch / "results", 2).size(), 3u);
     EXPECT_TRUE(fs::exists(scratch / "results/20260101T130000Z-exact-q35"));
     EXPECT_FALSE(fs::exists(scratch / "results/20260101T120000Z-exact-q35"));
     EXPECT_TRUE(fs::exists(scratch / "results/mine"));
     EXPECT_TRUE(fs::exists(scratch / "results/20260101T090000Z-exact-pc"));
-    EXPECT_NE(changes_since_last(scratch / "results/20260101T140000Z-exact-q35").find("2 equal"), std::string::npos);
+    EXPECT_NE(changes_since_last(scratch / "results/20260101T140000Z-exact-q35").find("2 equal"),
+              std::string::npos);
 }
 
 TEST(Reproduce, ProvesADigitsEqualRunAndNamesADifference) {
@@ -261,7 +313,9 @@ TEST(Reproduce, ProvesADigitsEqualRunAndNamesADifference) {
     auto before = everything_in(scratch / "first");
     Outcome again = doorbell(scratch, "reproduce first --out second --quiet");
     EXPECT_EQ(again.status, 0) << again.err;
-    EXPECT_TRUE(std::regex_search(again.out, std::regex("^reproduced: ([0-9]+) of \\1 series identical\n$"))) << again.out;
+    EXPECT_TRUE(std::regex_search(again.out,
+                                  std::regex("^reproduced: ([0-9]+) of \\1 series identical\n$")))
+        << again.out;
     EXPECT_EQ(everything_in(scratch / "first"), before);
 
     // A manifest that asks for another QEMU version and image: said before the run, by name.
@@ -274,7 +328,10 @@ TEST(Reproduce, ProvesADigitsEqualRunAndNamesADifference) {
     EXPECT_NE(other.err.find("SHA-256 was 0"), std::string::npos) << other.err;
 
     // Another seed gives other digits.
-    Outcome seed = doorbell(scratch, "run timer:source=lapic --samples 50 --seed 2 --out seed --quiet && " DOORBELL_COMMAND " reproduce first --with seed");
+    Outcome seed = doorbell(
+        scratch,
+        "run timer:source=lapic --samples 50 --seed 2 --out seed --quiet && " DOORBELL_COMMAND
+        " reproduce first --with seed");
     EXPECT_EQ(seed.status, 1) << seed.out;
     EXPECT_NE(seed.out.find("not reproduced: "), std::string::npos) << seed.out;
 }

@@ -1,17 +1,22 @@
 // What a comparison says, on samples whose truth is known.
+#include "harness/results/compare/compare.h"
+
 #include <gtest/gtest.h>
 
 #include "harness/system/failure.h"
-#include "harness/results/compare/compare.h"
 #include "tests/results/synthetic.h"
 
 namespace doorbell::test {
 namespace {
 
-StoredRun measured(std::mt19937_64& random, size_t series, size_t samples, double median, double spread = 0.1) {
+StoredRun measured(std::mt19937_64& random, size_t series, size_t samples, double median,
+                   double spread = 0.1) {
     std::vector<Series> all;
     for (size_t i = 0; i < series; ++i)
-        all.push_back(series_of("synthetic", "n=" + std::to_string(i), "latency", latencies(random, samples, median * (1 + static_cast<double>(i) / 10), spread), "tick", "measured"));
+        all.push_back(series_of(
+            "synthetic", "n=" + std::to_string(i), "latency",
+            latencies(random, samples, median * (1 + static_cast<double>(i) / 10), spread), "tick",
+            "measured"));
     return run_of(std::move(all), "live");
 }
 
@@ -22,7 +27,8 @@ TEST(Compare, RaisesAtMostOneFalseAlarmInAHundredRuns) {
     constexpr int runs = 300;
     int alarms = 0, gated = 0;
     for (int i = 0; i < runs; ++i) {
-        Comparison comparison = compare(measured(random, 10, 1500, 1000), measured(random, 10, 1500, 1000));
+        Comparison comparison =
+            compare(measured(random, 10, 1500, 1000), measured(random, 10, 1500, 1000));
         alarms += comparison.count(Word::faster) + comparison.count(Word::slower) != 0;
         gated += !beyond_gate(comparison, 0.05).empty();
     }
@@ -35,7 +41,8 @@ TEST(Compare, FindsAFivePerCentShiftOfTenThousandSamples) {
     int found = 0, gated = 0;
     constexpr int runs = 200;
     for (int i = 0; i < runs; ++i) {
-        Comparison comparison = compare(measured(random, 1, 10000, 1000, 0.5), measured(random, 1, 10000, 1050, 0.5));
+        Comparison comparison =
+            compare(measured(random, 1, 10000, 1000, 0.5), measured(random, 1, 10000, 1050, 0.5));
         found += only(comparison).figures.at(0).word == Word::slower;
         gated += !beyond_gate(comparison, 0.02).empty();
     }
@@ -45,16 +52,20 @@ TEST(Compare, FindsAFivePerCentShiftOfTenThousandSamples) {
 
 TEST(Compare, SaysFasterWhenItIs) {
     std::mt19937_64 random(3);
-    Comparison comparison = compare(measured(random, 1, 5000, 1000), measured(random, 1, 5000, 800));
+    Comparison comparison =
+        compare(measured(random, 1, 5000, 1000), measured(random, 1, 5000, 800));
     EXPECT_EQ(only(comparison).summary(), Word::faster);
     EXPECT_TRUE(beyond_gate(comparison, 0.05).empty());
 }
 
 TEST(Compare, FindsATailThatTheMedianDoesNotShow) {
     std::mt19937_64 random(4);
-    std::vector<uint64_t> before = latencies(random, 20000, 1000, 0.05), after = latencies(random, 20000, 1000, 0.05);
+    std::vector<uint64_t> before = latencies(random, 20000, 1000, 0.05),
+                          after = latencies(random, 20000, 1000, 0.05);
     for (size_t i = 0; i < after.size(); i += 50) after[i] *= 3;
-    auto run = [](std::vector<uint64_t>& values) { return run_of({series_of("x", "", "latency", values, "tick", "measured")}, "live"); };
+    auto run = [](std::vector<uint64_t>& values) {
+        return run_of({series_of("x", "", "latency", values, "tick", "measured")}, "live");
+    };
     Comparison comparison = compare(run(before), run(after));
     EXPECT_EQ(only(comparison).figures.at(0).word, Word::no_change);
     EXPECT_EQ(only(comparison).figures.at(1).word, Word::slower);
@@ -65,14 +76,19 @@ TEST(Compare, SaysWhereThereAreTooFewSamplesOrTooMuchNoise) {
     std::mt19937_64 random(5);
     Comparison few = compare(measured(random, 1, 10, 1000), measured(random, 1, 10, 3000));
     EXPECT_EQ(only(few).summary(), Word::too_few);
-    Comparison noisy = compare(measured(random, 1, 50, 1000, 1.0), measured(random, 1, 50, 1000, 1.0));
+    Comparison noisy =
+        compare(measured(random, 1, 50, 1000, 1.0), measured(random, 1, 50, 1000, 1.0));
     EXPECT_EQ(only(noisy).figures.at(0).word, Word::too_noisy);
     EXPECT_EQ(only(noisy).figures.at(1).word, Word::too_few) << "50 samples have no p99";
 }
 
 TEST(Compare, MoreDeliveredIsBetter) {
     std::mt19937_64 random(6);
-    auto run = [&](double median) { return run_of({series_of("livelock", "load=2", "delivered", latencies(random, 5000, median, 0.02), "ppm", "measured")}, "live"); };
+    auto run = [&](double median) {
+        return run_of({series_of("livelock", "load=2", "delivered",
+                                 latencies(random, 5000, median, 0.02), "ppm", "measured")},
+                      "live");
+    };
     Comparison comparison = compare(run(900000), run(700000));
     EXPECT_EQ(only(comparison).summary(), Word::slower);
     EXPECT_STREQ(word(only(comparison).summary(), only(comparison).unit), "worse");
@@ -81,7 +97,11 @@ TEST(Compare, MoreDeliveredIsBetter) {
 
 TEST(Compare, RoughFiguresNeedAFactorOfTwo) {
     std::mt19937_64 random(7);
-    auto run = [&](double median) { return run_of({series_of("x", "", "latency", latencies(random, 5000, median), "tick", "rough")}, "live"); };
+    auto run = [&](double median) {
+        return run_of(
+            {series_of("x", "", "latency", latencies(random, 5000, median), "tick", "rough")},
+            "live");
+    };
     EXPECT_EQ(only(compare(run(1000), run(1500))).summary(), Word::too_noisy);
     EXPECT_EQ(only(compare(run(1000), run(2500))).summary(), Word::slower);
 }
@@ -92,16 +112,20 @@ TEST(Compare, DependentSamplesCountForFewer) {
     std::normal_distribution<double> step(0, 1);
     std::vector<uint64_t> walk(10000), independent = latencies(random, 10000, 1000);
     double at = 0;
-    for (uint64_t& value : walk) value = static_cast<uint64_t>(1000 + (at = 0.99 * at + step(random)) * 10);
+    for (uint64_t& value : walk)
+        value = static_cast<uint64_t>(1000 + (at = 0.99 * at + step(random)) * 10);
     EXPECT_GT(dependence_of(walk), 20);
     EXPECT_LT(dependence_of(independent), 2);
 }
 
 TEST(Compare, CountedSeriesAreEqualOrDiffer) {
     auto run = [](uint64_t entry, uint64_t rest) {
-        Series series = series_of("timer", "wait=irq", "round-trip", std::vector<uint64_t>(100, entry + rest));
-        series.stages = {stage_of("entry", std::vector<uint64_t>(100, entry)), stage_of("resume", std::vector<uint64_t>(100, rest))};
-        return run_of({series, series_of("timer", "wait=poll", "latency", std::vector<uint64_t>(100, 50))});
+        Series series =
+            series_of("timer", "wait=irq", "round-trip", std::vector<uint64_t>(100, entry + rest));
+        series.stages = {stage_of("entry", std::vector<uint64_t>(100, entry)),
+                         stage_of("resume", std::vector<uint64_t>(100, rest))};
+        return run_of(
+            {series, series_of("timer", "wait=poll", "latency", std::vector<uint64_t>(100, 50))});
     };
     Comparison same = compare(run(10, 20), run(10, 20));
     EXPECT_EQ(same.count(Word::equal), 2u);
@@ -122,20 +146,27 @@ TEST(Compare, CountedSeriesAreEqualOrDiffer) {
 TEST(Compare, CountersThatDifferAreNamed) {
     auto run = [](uint64_t misses, uint64_t measured) {
         Series series = series_of("switch", "set=32768", "walk", std::vector<uint64_t>(100, 50));
-        series.counters = {{"l1d_misses", misses, "modelled", "", 100}, {"loads", 500, "modelled", "", 100}, {"cycles", measured, "measured", "", 100}};
+        series.counters = {{"l1d_misses", misses, "modelled", "", 100},
+                           {"loads", 500, "modelled", "", 100},
+                           {"cycles", measured, "measured", "", 100}};
         return run_of({series});
     };
     Comparison changed = compare(run(800, 1), run(51200, 2));
-    ASSERT_EQ(changed.series.at(0).counters.size(), 1u) << "what is measured is no fact, and loads are equal";
+    ASSERT_EQ(changed.series.at(0).counters.size(), 1u)
+        << "what is measured is no fact, and loads are equal";
     EXPECT_EQ(changed.series[0].counters[0].a, 8);
     EXPECT_EQ(changed.series[0].counters[0].b, 512);
-    EXPECT_NE(comparison_text(changed, false).find("counter l1d_misses: 8 -> 512 a sample (modelled)"), std::string::npos) << comparison_text(changed, false);
+    EXPECT_NE(
+        comparison_text(changed, false).find("counter l1d_misses: 8 -> 512 a sample (modelled)"),
+        std::string::npos)
+        << comparison_text(changed, false);
     EXPECT_TRUE(compare(run(800, 1), run(800, 2)).series[0].identical);
 }
 
 TEST(Compare, TheLargestShareComesFirst) {
     auto run = [](uint64_t a, uint64_t b) {
-        return run_of({series_of("x", "n=1", "cost", std::vector<uint64_t>(100, a)), series_of("x", "n=2", "cost", std::vector<uint64_t>(100, b))});
+        return run_of({series_of("x", "n=1", "cost", std::vector<uint64_t>(100, a)),
+                       series_of("x", "n=2", "cost", std::vector<uint64_t>(100, b))});
     };
     Comparison comparison = compare(run(1000, 10), run(1010, 12));
     EXPECT_EQ(comparison.series.at(0).which, "n=2") << "20 % of the whole, though only 2 insn";
@@ -143,7 +174,8 @@ TEST(Compare, TheLargestShareComesFirst) {
 
 TEST(Compare, RefusesWhatCannotBeCompared) {
     std::mt19937_64 random(9);
-    StoredRun exact = run_of({series_of("x", "", "cost", {1, 2, 3})}), live = measured(random, 1, 100, 1000);
+    StoredRun exact = run_of({series_of("x", "", "cost", {1, 2, 3})}),
+              live = measured(random, 1, 100, 1000);
     EXPECT_NE(why_not_comparable(exact, live).find("clocks"), std::string::npos);
     StoredRun rough = live;
     rough.run.series[0].evidence = "rough";
@@ -173,7 +205,8 @@ TEST(Statistics, HolmKeepsTheOrderAndNeverLowers) {
 TEST(Statistics, MannWhitneyAgreesWithAHandCountWithTies) {
     // B wins 16.5 of 20 pairs; ties 2,2 and 3,3,3: the variance is 20/12 * (10 - 30/72).
     double p = mann_whitney(Sample::of({1, 2, 3, 3}), Sample::of({2, 3, 4, 5, 6}));
-    EXPECT_NEAR(p, std::erfc(6.5 / std::sqrt(20.0 / 12 * (10 - 30.0 / 72)) / std::sqrt(2.0)), 1e-12);
+    EXPECT_NEAR(p, std::erfc(6.5 / std::sqrt(20.0 / 12 * (10 - 30.0 / 72)) / std::sqrt(2.0)),
+                1e-12);
     EXPECT_EQ(mann_whitney(Sample::of({7, 7, 7}), Sample::of({7, 7})), 1);
 }
 
@@ -183,7 +216,8 @@ TEST(Statistics, TheIntervalHoldsTheTruthAboutAsOftenAsItSays) {
     for (int i = 0; i < 400; ++i) {
         auto sample = [&](double median) {
             std::vector<double> values;
-            for (uint64_t v : latencies(random, 300, median, 0.3)) values.push_back(static_cast<double>(v));
+            for (uint64_t v : latencies(random, 300, median, 0.3))
+                values.push_back(static_cast<double>(v));
             return Sample::of(values);
         };
         Interval interval = quantile_difference(sample(1000), sample(1200), 0.5, 0.95);

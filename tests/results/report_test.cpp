@@ -1,12 +1,13 @@
 // The page: what it says, and that a browser draws it.
+#include "harness/results/report/report.h"
+
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <regex>
 
-#include "harness/results/report/charts.h"
 #include "harness/results/figures.h"
-#include "harness/results/report/report.h"
+#include "harness/results/report/charts.h"
 #include "tests/results/synthetic.h"
 
 namespace doorbell::test {
@@ -18,24 +19,40 @@ std::vector<uint64_t> all(uint64_t value) { return std::vector<uint64_t>(200, va
 std::vector<Series> all_labs(std::mt19937_64& random) {
     std::vector<Series> series;
     Series irq = series_of("nic", "model=e1000e wait=irq", "latency", latencies(random, 2000, 900));
-    series.push_back(series_of("nic", "model=e1000e wait=poll", "latency", latencies(random, 2000, 300)));
+    series.push_back(
+        series_of("nic", "model=e1000e wait=poll", "latency", latencies(random, 2000, 300)));
     series.push_back(irq);
     Series staged = series_of("nic", "model=e1000e wait=irq", "round-trip", all(60));
-    staged.stages = {stage_of("entry", all(10)), stage_of("handler", all(30)), stage_of("resume", all(20))};
+    staged.stages = {stage_of("entry", all(10)), stage_of("handler", all(30)),
+                     stage_of("resume", all(20))};
     staged.counters = {{"l1d_misses", 12, "modelled"}};
     series.push_back(staged);
     for (const char* load : {"0.1", "0.5", "1", "2", "10"}) {
         double x = std::atof(load);
-        series.push_back(series_of("livelock", std::string("policy=irq load=") + load, "delivered", all(static_cast<uint64_t>(x <= 1 ? 1000000 : 1000000 / x)), "ppm"));
-        series.push_back(series_of("livelock", std::string("policy=poll load=") + load, "delivered", all(x <= 0.5 ? 700000 : 900000), "ppm"));
+        series.push_back(series_of("livelock", std::string("policy=irq load=") + load, "delivered",
+                                   all(static_cast<uint64_t>(x <= 1 ? 1000000 : 1000000 / x)),
+                                   "ppm"));
+        series.push_back(series_of("livelock", std::string("policy=poll load=") + load, "delivered",
+                                   all(x <= 0.5 ? 700000 : 900000), "ppm"));
     }
-    for (const char* size : {"1", "10", "100", "1000"}) series.push_back(series_of("batch", std::string("size=") + size, "cost", all(20 + 2000 / static_cast<uint64_t>(std::atoi(size)))));
+    for (const char* size : {"1", "10", "100", "1000"})
+        series.push_back(series_of("batch", std::string("size=") + size, "cost",
+                                   all(20 + 2000 / static_cast<uint64_t>(std::atoi(size)))));
     for (const char* rate : {"10", "100", "1000"})
-        for (const char* wait : {"poll", "irq"}) series.push_back(series_of("pizza", std::string("wait=") + wait + " rate=" + rate, "cost", all(*wait == 'p' ? 5000 : static_cast<uint64_t>(40 * std::atoi(rate)))));
-    for (const char* set : {"4096", "65536", "1048576"}) series.push_back(series_of("switch", std::string("state=full set=") + set, "refill", all(static_cast<uint64_t>(std::atoi(set) / 16))));
-    for (const char* tasks : {"1", "16", "256", "5000"}) series.push_back(series_of("thrash", std::string("tasks=") + tasks, "cost", all(static_cast<uint64_t>(100 + std::atoi(tasks)))));
+        for (const char* wait : {"poll", "irq"})
+            series.push_back(
+                series_of("pizza", std::string("wait=") + wait + " rate=" + rate, "cost",
+                          all(*wait == 'p' ? 5000 : static_cast<uint64_t>(40 * std::atoi(rate)))));
+    for (const char* set : {"4096", "65536", "1048576"})
+        series.push_back(series_of("switch", std::string("state=full set=") + set, "refill",
+                                   all(static_cast<uint64_t>(std::atoi(set) / 16))));
+    for (const char* tasks : {"1", "16", "256", "5000"})
+        series.push_back(series_of("thrash", std::string("tasks=") + tasks, "cost",
+                                   all(static_cast<uint64_t>(100 + std::atoi(tasks)))));
     for (const char* gate : {"call", "syscall", "int"})
-        for (const char* space : {"same", "other"}) series.push_back(series_of("syscall", std::string("gate=") + gate + " space=" + space, "cost", all(*gate == 'c' ? 4 : 300)));
+        for (const char* space : {"same", "other"})
+            series.push_back(series_of("syscall", std::string("gate=") + gate + " space=" + space,
+                                       "cost", all(*gate == 'c' ? 4 : 300)));
     return series;
 }
 
@@ -57,24 +74,29 @@ TEST(Charts, ANumericKeyMakesACurveWithItsCrossoverMarked) {
     double x = curve->spec["crossings"][0]["x"];
     EXPECT_GT(x, 1);
     EXPECT_LT(x, 2);
-    EXPECT_NE(curve->remarks.at(0).find("between load=1 and load=2"), std::string::npos) << curve->remarks.at(0);
+    EXPECT_NE(curve->remarks.at(0).find("between load=1 and load=2"), std::string::npos)
+        << curve->remarks.at(0);
     EXPECT_NE(find(charts_of(runs, "pizza", {}), "curve"), nullptr);
     EXPECT_NE(find(charts_of(runs, "batch", {}), "curve"), nullptr);
     EXPECT_NE(find(charts_of(runs, "switch", {}), "curve"), nullptr);
     std::vector<Chart> thrash = charts_of(runs, "thrash", {});
-    EXPECT_NE(find(thrash, "curve")->remarks.at(0).find("tasks=256"), std::string::npos) << "where a single curve doubles";
+    EXPECT_NE(find(thrash, "curve")->remarks.at(0).find("tasks=256"), std::string::npos)
+        << "where a single curve doubles";
     EXPECT_NE(find(charts_of(runs, "syscall", {}), "bars"), nullptr);
 }
 
 TEST(Charts, TheFirstPictureLeavesOutAFigureThatItsFlagCallsFalse) {
     Series halted = series_of("nic", "model=e1000e wait=irq-halt", "latency", all(128000));
     halted.flags = {"unstable: the emulator is late"};
-    std::vector<StoredRun> runs{run_of({series_of("nic", "model=e1000e wait=poll", "latency", all(7)), series_of("nic", "model=e1000e wait=irq", "latency", all(4)), halted})};
+    std::vector<StoredRun> runs{
+        run_of({series_of("nic", "model=e1000e wait=poll", "latency", all(7)),
+                series_of("nic", "model=e1000e wait=irq", "latency", all(4)), halted})};
     std::vector<Chart> charts = first_pictures(runs);
     ASSERT_EQ(charts.size(), 1u);
     EXPECT_EQ(charts[0].spec.dump().find("128000"), std::string::npos) << charts[0].spec.dump();
     ASSERT_EQ(charts[0].remarks.size(), 1u);
-    EXPECT_EQ(charts[0].remarks[0], "model=e1000e wait=irq-halt is not in the picture: unstable: the emulator is late");
+    EXPECT_EQ(charts[0].remarks[0],
+              "model=e1000e wait=irq-halt is not in the picture: unstable: the emulator is late");
     runs[0].run.series[2] = series_of("nic", "model=e1000e wait=irq-halt", "latency", all(5));
     runs[0].run.series[2].flags = {"unstable: now and then"};
     EXPECT_TRUE(first_pictures(runs)[0].remarks.empty()) << "what does not hide the others stays";
@@ -118,22 +140,30 @@ TEST(Figures, HaveNoMoreDigitsThanTheResolutionCarries) {
 TEST(Report, SaysTheVerdictWithUnitAndEvidence) {
     std::mt19937_64 random(3);
     std::string said = verdict(run_of(all_labs(random)).run);
-    EXPECT_TRUE(std::regex_search(said, std::regex("Asking \\(poll\\), a program knew of a packet after [0-9]+ insn; told by an interrupt, after [0-9]+ insn: asking knows [0-9]+ insn sooner"))) << said;
+    EXPECT_TRUE(std::regex_search(
+        said, std::regex("Asking \\(poll\\), a program knew of a packet after [0-9]+ insn; told by "
+                         "an interrupt, after [0-9]+ insn: asking knows [0-9]+ insn sooner")))
+        << said;
     EXPECT_NE(said.find("medians, exact, 2,000 samples each"), std::string::npos) << said;
     EXPECT_EQ(verdict(run_of({series_of("x", "", "cost", all(5))}).run), "");
 }
 
 TEST(Report, CountersAreShownASampleWithTheirStageAndWhatIsZeroEverywhereIsNamed) {
     Series staged = series_of("timer", "source=lapic wait=irq", "round-trip", all(60));
-    staged.counters = {{"l1i_misses", 1400, "modelled", "resume", 200}, {"l1d_misses", 0, "modelled", "resume", 200}, {"l1i_misses", 2469, "modelled", "entry", 200}};
+    staged.counters = {{"l1i_misses", 1400, "modelled", "resume", 200},
+                       {"l1d_misses", 0, "modelled", "resume", 200},
+                       {"l1i_misses", 2469, "modelled", "entry", 200}};
     std::string page = report_page({run_of({staged})});
-    for (const char* text : {"<td>resume</td>", "<td class=\"number\">7</td>", "<td>entry</td>", "<td class=\"number\">12.35</td>", "<td>modelled</td>", "0 everywhere: l1d_misses"})
+    for (const char* text :
+         {"<td>resume</td>", "<td class=\"number\">7</td>", "<td>entry</td>",
+          "<td class=\"number\">12.35</td>", "<td>modelled</td>", "0 everywhere: l1d_misses"})
         EXPECT_NE(page.find(text), std::string::npos) << text;
     EXPECT_EQ(page.find(">l1d_misses</th>"), std::string::npos);
 }
 
 TEST(Report, NothingOfARunCanBecomeAScript) {
-    StoredRun stored = run_of({series_of("</script><script>alert(1)</script>", "k=<b>", "cost", all(5))});
+    StoredRun stored =
+        run_of({series_of("</script><script>alert(1)</script>", "k=<b>", "cost", all(5))});
     stored.run.claims = {{"x", "<img src=x onerror=alert(1)>", true, "\"><script>"}};
     std::string page = report_page({stored});
     EXPECT_EQ(page.find("<script>alert"), page.npos);
@@ -144,7 +174,10 @@ TEST(Report, NothingOfARunCanBecomeAScript) {
 TEST(Report, NeedsNothingFromOutsideAndStaysSmall) {
     std::mt19937_64 random(4);
     std::vector<Series> many;
-    for (int i = 0; i < 500; ++i) many.push_back(series_of("wide", "n=" + std::to_string(i % 20) + " m=x" + std::to_string(i / 20), "latency", latencies(random, 1000, 1000, 1)));
+    for (int i = 0; i < 500; ++i)
+        many.push_back(series_of("wide",
+                                 "n=" + std::to_string(i % 20) + " m=x" + std::to_string(i / 20),
+                                 "latency", latencies(random, 1000, 1000, 1)));
     std::string page = report_page({run_of(many), run_of(many)});
     EXPECT_LT(page.size(), 2'000'000u);
     EXPECT_EQ(page.find("src=\"http"), page.npos);
@@ -156,13 +189,18 @@ struct Browsed {
     std::string dom, console;
 };
 Browsed browse(const Scratch& scratch, const std::string& page, const std::string& more) {
-    Outcome outcome = shell(scratch, "timeout 120 chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-                                     "--disable-component-update --disable-sync --user-data-dir=profile --enable-logging=stderr --v=0 " + more + " --dump-dom page/" + page);
+    Outcome outcome = shell(scratch,
+                            "timeout 120 chromium --headless --no-sandbox --disable-gpu "
+                            "--disable-quic --no-first-run --disable-background-networking "
+                            "--disable-component-update --disable-sync --user-data-dir=profile "
+                            "--enable-logging=stderr --v=0 " +
+                                more + " --dump-dom page/" + page);
     return {outcome.out, outcome.err};
 }
 
 TEST(Report, ABrowserDrawsEveryChartWithoutAnError) {
-    if (std::system("command -v chromium >/dev/null 2>&1") != 0) GTEST_SKIP() << "there is no chromium";
+    if (std::system("command -v chromium >/dev/null 2>&1") != 0)
+        GTEST_SKIP() << "there is no chromium";
     std::mt19937_64 random(5);
     Scratch scratch;
     StoredRun first = run_of(all_labs(random)), second = run_of(all_labs(random));
@@ -173,22 +211,29 @@ TEST(Report, ABrowserDrawsEveryChartWithoutAnError) {
     scratch.write("first/samples/0001.txt", samples);
     scratch.save("second", second);
     fs::create_directories(scratch / "page");
-    for (const char* words : {"first --out page/one.html", "first second --out page/two.html"}) ASSERT_EQ(doorbell(scratch, std::string("report ") + words).status, 0);
+    for (const char* words : {"first --out page/one.html", "first second --out page/two.html"})
+        ASSERT_EQ(doorbell(scratch, std::string("report ") + words).status, 0);
     for (const char* page : {"one.html", "two.html"}) {
         Browsed browsed = browse(scratch, page, "--window-size=1200,900");
         EXPECT_EQ(browsed.console.find("CONSOLE"), std::string::npos) << browsed.console;
         EXPECT_EQ(browsed.dom.find("data-errors"), std::string::npos);
         std::regex canvas("<canvas[^>]*>"), drawn("data-drawn=\"[1-9][0-9]*\"");
         size_t charts = 0;
-        for (std::sregex_iterator at(browsed.dom.begin(), browsed.dom.end(), canvas), end; at != end; ++at, ++charts)
+        for (std::sregex_iterator at(browsed.dom.begin(), browsed.dom.end(), canvas), end;
+             at != end; ++at, ++charts)
             EXPECT_TRUE(std::regex_search(at->str(), drawn)) << at->str();
         EXPECT_GE(charts, 9u);
-        EXPECT_NE(browsed.dom.find("data-charts=\"" + std::to_string(charts) + "\""), std::string::npos);
-        EXPECT_NE(browsed.dom.find("aria-pressed=\"true\""), std::string::npos) << "legends are buttons";
+        EXPECT_NE(browsed.dom.find("data-charts=\"" + std::to_string(charts) + "\""),
+                  std::string::npos);
+        EXPECT_NE(browsed.dom.find("aria-pressed=\"true\""), std::string::npos)
+            << "legends are buttons";
     }
     // The picture is there, on a phone's screen too.
-    Outcome picture = shell(scratch, "timeout 120 chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-                                     "--disable-component-update --disable-sync --user-data-dir=profile --window-size=500,900 --screenshot=phone.png page/one.html");
+    Outcome picture = shell(scratch,
+                            "timeout 120 chromium --headless --no-sandbox --disable-gpu "
+                            "--disable-quic --no-first-run --disable-background-networking "
+                            "--disable-component-update --disable-sync --user-data-dir=profile "
+                            "--window-size=500,900 --screenshot=phone.png page/one.html");
     EXPECT_EQ(content(scratch / "phone.png").substr(1, 3), "PNG") << picture.err;
     EXPECT_GT(fs::file_size(scratch / "phone.png"), 15'000u) << "a blank page is smaller";
 }

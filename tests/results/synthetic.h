@@ -34,8 +34,9 @@ inline void fill(Series& series, const std::vector<uint64_t>& values) {
     for (const auto& [value, count] : bins) series.bins.add(value, count);
 }
 
-inline Series series_of(const std::string& lab, const std::string& which, const std::string& metric, const std::vector<uint64_t>& values,
-                        const std::string& unit = "insn", const std::string& evidence = "exact") {
+inline Series series_of(const std::string& lab, const std::string& which, const std::string& metric,
+                        const std::vector<uint64_t>& values, const std::string& unit = "insn",
+                        const std::string& evidence = "exact") {
     Series series;
     series.lab = lab;
     series.which = CaseKeys::from_text(which);
@@ -59,7 +60,8 @@ inline Stage stage_of(const std::string& name, const std::vector<uint64_t>& valu
 }
 
 /// Right-skewed times around `median`, as latencies are.
-inline std::vector<uint64_t> latencies(std::mt19937_64& random, size_t count, double median, double spread = 0.1) {
+inline std::vector<uint64_t> latencies(std::mt19937_64& random, size_t count, double median,
+                                       double spread = 0.1) {
     std::lognormal_distribution<double> of(std::log(median), spread);
     std::vector<uint64_t> values(count);
     for (uint64_t& value : values) value = static_cast<uint64_t>(std::llround(of(random)));
@@ -70,11 +72,25 @@ inline StoredRun run_of(std::vector<Series> series, const std::string& clock = "
     StoredRun stored;
     stored.name = "synthetic";
     stored.run.complete = true;
-    stored.run.machine = {{"clock", clock}, {"type", "q35"}, {"accel", "tcg"}, {"cpu", "a CPU"}, {"tsc_hz", 1000000000}};
-    stored.run.instrument = {{"clock", clock}, {"unit", clock == "exact" ? "insn" : "tick"}, {"resolution", 1}, {"verdict", "exact"}, {"because", "it says so"}};
+    stored.run.machine = {{"clock", clock},
+                          {"type", "q35"},
+                          {"accel", "tcg"},
+                          {"cpu", "a CPU"},
+                          {"tsc_hz", 1000000000}};
+    stored.run.instrument = {{"clock", clock},
+                             {"unit", clock == "exact" ? "insn" : "tick"},
+                             {"resolution", 1},
+                             {"verdict", "exact"},
+                             {"because", "it says so"}};
     stored.run.series = std::move(series);
     stored.run.digest = digest(stored.run);
-    stored.manifest = {{"schema", "doorbell-manifest/1"}, {"status", "complete"}, {"clock", clock}, {"machine", "q35"}, {"model", "off"}, {"samples", 100}, {"seed", 1}};
+    stored.manifest = {{"schema", "doorbell-manifest/1"},
+                       {"status", "complete"},
+                       {"clock", clock},
+                       {"machine", "q35"},
+                       {"model", "off"},
+                       {"samples", 100},
+                       {"seed", 1}};
     return stored;
 }
 
@@ -121,11 +137,15 @@ struct Outcome {
 
 /// Runs a shell line in `scratch`.
 inline Outcome shell(const Scratch& scratch, const std::string& line) {
-    std::string all = "cd " + (scratch / "").string() + " && { " + line + "; } >.out 2>.err </dev/null";
+    std::string all =
+        "cd " + (scratch / "").string() + " && { " + line + "; } >.out 2>.err </dev/null";
     int status = std::system(all.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), content(scratch / ".out"), content(scratch / ".err")};
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+            content(scratch / ".out"), content(scratch / ".err")};
 }
 
-inline Outcome doorbell(const Scratch& scratch, const std::string& words) { return shell(scratch, DOORBELL_COMMAND " " + words); }
+inline Outcome doorbell(const Scratch& scratch, const std::string& words) {
+    return shell(scratch, DOORBELL_COMMAND " " + words);
+}
 
 }  // namespace doorbell::test

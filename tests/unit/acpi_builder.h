@@ -1,4 +1,5 @@
-// Physical memory with ACPI tables in it, put together field by field; for the unit tests and the fuzzer.
+// Physical memory with ACPI tables in it, put together field by field; for the unit tests and the
+// fuzzer.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -47,14 +48,14 @@ struct AcpiMemory {
     Bytes bytes;
 
     platform::PhysicalMemory view() {
-        return {
-            [](void* self, uint64_t address, uint64_t length) -> std::span<const uint8_t> {
-                auto& all = static_cast<AcpiMemory*>(self)->bytes;
-                if (address < base || address - base > all.size() || all.size() - (address - base) < length)
-                    return {};
-                return std::span<const uint8_t>(all).subspan(address - base, length);
-            },
-            this};
+        return {[](void* self, uint64_t address, uint64_t length) -> std::span<const uint8_t> {
+                    auto& all = static_cast<AcpiMemory*>(self)->bytes;
+                    if (address < base || address - base > all.size() ||
+                        all.size() - (address - base) < length)
+                        return {};
+                    return std::span<const uint8_t>(all).subspan(address - base, length);
+                },
+                this};
     }
     /// Makes the `length` bytes at `address` sum to zero by the one at `at`.
     void seal(uint64_t address, size_t length, size_t at) {

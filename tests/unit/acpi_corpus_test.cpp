@@ -16,7 +16,9 @@ TEST(Fuzz, AcpiCorpusIsSurvived) {
         SCOPED_TRACE(entry.path().string());
         std::ifstream in(entry.path(), std::ios::binary);
         std::string bytes(std::istreambuf_iterator<char>(in), {});
-        EXPECT_EQ(LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()), 0);
+        EXPECT_EQ(
+            LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()),
+            0);
         ++files;
     }
     EXPECT_GE(files, 9u);

@@ -121,9 +121,19 @@ struct Machine : AcpiMemory {
     uint64_t dsdt = table("DSDT", aml_with_s5(5, 6));
     uint64_t fadt_at = table("FACP", fadt(static_cast<uint32_t>(dsdt)).bytes);
     uint64_t madt_at = table("APIC", madt().bytes);
-    uint64_t hpet_at = table(
-        "HPET", Body{}.u32(0x8086A201).u8(0).u8(64).u8(0).u8(0).u64(0xFED00000).u8(0).u16(0x80).u8(0).bytes);
-    uint64_t mcfg_at = table("MCFG", Body{}.u64(0).u64(0xB0000000).u16(0).u8(0).u8(0xFF).u32(0).bytes);
+    uint64_t hpet_at = table("HPET", Body{}
+                                         .u32(0x8086A201)
+                                         .u8(0)
+                                         .u8(64)
+                                         .u8(0)
+                                         .u8(0)
+                                         .u64(0xFED00000)
+                                         .u8(0)
+                                         .u16(0x80)
+                                         .u8(0)
+                                         .bytes);
+    uint64_t mcfg_at =
+        table("MCFG", Body{}.u64(0).u64(0xB0000000).u16(0).u8(0).u8(0xFF).u32(0).bytes);
     uint64_t other_at = table("WAET", {1, 2, 3});
     uint64_t xsdt_at = xsdt({fadt_at, madt_at, hpet_at, mcfg_at, other_at});
     uint64_t rsdt_at = rsdt({fadt_at, madt_at});
@@ -285,7 +295,8 @@ TEST(AcpiRsdp, ACopyOfItWillDo) {
     ASSERT_EQ(copy.size(), 36u);
     for (size_t length = 0; length < 20; ++length)
         EXPECT_FALSE(Acpi::parse_rsdp_bytes(m.view(), std::span(copy).first(length)));
-    EXPECT_EQ(Acpi::parse_rsdp_bytes(m.view(), std::span(copy).first(20))->hpet_address, 0u) << "by the RSDT";
+    EXPECT_EQ(Acpi::parse_rsdp_bytes(m.view(), std::span(copy).first(20))->hpet_address, 0u)
+        << "by the RSDT";
     EXPECT_EQ(Acpi::parse_rsdp_bytes(m.view(), copy)->hpet_address, 0xFED00000u);
 }
 
@@ -323,7 +334,8 @@ TEST(AcpiDamage, MemoryCutAtEveryLengthIsHarmless) {
 
 TEST(AcpiDamage, EveryTableCutAtEveryLengthIsHarmlessAndTheOthersAreKept) {
     Machine whole;
-    for (uint64_t table : {whole.fadt_at, whole.madt_at, whole.hpet_at, whole.mcfg_at, whole.dsdt}) {
+    for (uint64_t table :
+         {whole.fadt_at, whole.madt_at, whole.hpet_at, whole.mcfg_at, whole.dsdt}) {
         uint32_t length;
         std::memcpy(&length, &whole.bytes[table - whole.base + 4], 4);
         for (uint32_t cut = 0; cut < length; ++cut) {
@@ -392,14 +404,16 @@ TEST(AcpiDamage, TablesThatPointIntoThemselvesEnd) {
     acpi = m.parse();
     EXPECT_TRUE(has_fault(*acpi, "DSDT", "another signature"));
 
-    m.rsdp_at = m.rsdp(static_cast<uint32_t>(m.base + m.bytes.size()), 0);  // an RSDT that is the RSDP
+    m.rsdp_at =
+        m.rsdp(static_cast<uint32_t>(m.base + m.bytes.size()), 0);  // an RSDT that is the RSDP
     EXPECT_FALSE(m.parse());
 }
 
 TEST(AcpiDamage, AMadtEntryWithoutLengthEndsTheTable) {
     for (uint8_t length : {0, 1, 200}) {
         Machine m;
-        auto acpi = m.parse_only({m.table("APIC", madt().u8(0).u8(length).u8(0).u8(9).u32(1).bytes)});
+        auto acpi =
+            m.parse_only({m.table("APIC", madt().u8(0).u8(length).u8(0).u8(9).u32(1).bytes)});
         ASSERT_TRUE(acpi);
         EXPECT_EQ(acpi->cpus.size(), 3u) << "what came before is kept";
         EXPECT_TRUE(has_fault(*acpi, "APIC", "length cannot be"));
@@ -410,7 +424,8 @@ TEST(AcpiDamage, AMadtEntryTooShortForItsTypeIsSkipped) {
     for (uint8_t type : {0, 1, 2, 5, 9}) {
         Machine m;
         auto acpi = m.parse_only({m.table(
-            "APIC", Body{}.u32(0xFEE00000).u32(0).u8(type).u8(2).u8(0).u8(8).u8(0).u8(6).u32(1).bytes)});
+            "APIC",
+            Body{}.u32(0xFEE00000).u32(0).u8(type).u8(2).u8(0).u8(8).u8(0).u8(6).u32(1).bytes)});
         ASSERT_TRUE(acpi);
         EXPECT_TRUE(has_fault(*acpi, "APIC", "shorter than its type"));
         ASSERT_EQ(acpi->cpus.size(), 1u);
@@ -423,7 +438,8 @@ TEST(AcpiDamage, HugeCountsStayWithinTheirBounds) {
     Machine m;
     Body many = Body{}.u32(0xFEE00000).u32(0);
     for (uint32_t i = 0; i < 300; ++i) many.u8(9).u8(16).u16(0).u32(i).u32(1).u32(i);
-    for (uint32_t i = 0; i < 40; ++i) many.u8(1).u8(12).u8(i).u8(0).u32(0xFEC00000 + i * 0x1000).u32(24 * i);
+    for (uint32_t i = 0; i < 40; ++i)
+        many.u8(1).u8(12).u8(i).u8(0).u32(0xFEC00000 + i * 0x1000).u32(24 * i);
     for (uint32_t i = 0; i < 40; ++i) many.u8(2).u8(10).u8(0).u8(i % 16).u32(i).u16(0);
     Body ranges = Body{}.u64(0);
     for (uint32_t i = 0; i < 100; ++i)
@@ -465,7 +481,8 @@ TEST(AcpiDamage, AnHpetInIoSpaceIsAFault) {
 
 std::pair<bool, int> s5_of(const Bytes& aml) {
     Machine m;
-    auto acpi = m.parse_only({m.table("FACP", fadt(static_cast<uint32_t>(m.table("DSDT", aml))).bytes)});
+    auto acpi =
+        m.parse_only({m.table("FACP", fadt(static_cast<uint32_t>(m.table("DSDT", aml))).bytes)});
     return {acpi->fixed.s5_known, acpi->fixed.s5_a * 10 + acpi->fixed.s5_b};
 }
 
@@ -477,7 +494,8 @@ TEST(AcpiS5, EveryEncodingOfItsNumbers) {
     };
     EXPECT_EQ(s5_of(package({0x0A, 5, 0x0A, 7, 0, 0}, 4)), std::pair(true, 57));
     EXPECT_EQ(s5_of(package({0x01, 0x00, 0, 0}, 4)), std::pair(true, 10)) << "OneOp, ZeroOp";
-    EXPECT_EQ(s5_of(package({0x0B, 5, 0, 0x0C, 6, 0, 0, 0}, 2)), std::pair(true, 56)) << "word, dword";
+    EXPECT_EQ(s5_of(package({0x0B, 5, 0, 0x0C, 6, 0, 0, 0}, 2)), std::pair(true, 56))
+        << "word, dword";
     EXPECT_EQ(s5_of(package({0x0B, 5, 6}, 1)), std::pair(true, 56)) << "one word with both";
     EXPECT_FALSE(s5_of(package({0x70, 1}, 2)).first) << "not a constant";
     EXPECT_FALSE(s5_of(package({}, 0)).first);
@@ -505,7 +523,9 @@ TEST(AcpiS5, LongPackageLengths) {
 
 TEST(AcpiS5, OnlyANamedPackageCounts) {
     EXPECT_FALSE(
-        s5_of(Body{}.text("  _S5_").u8(0x12).u8(6).u8(2).u8(0x0A).u8(5).u8(0x0A).u8(5).zeros(4).bytes).first);
+        s5_of(
+            Body{}.text("  _S5_").u8(0x12).u8(6).u8(2).u8(0x0A).u8(5).u8(0x0A).u8(5).zeros(4).bytes)
+            .first);
     EXPECT_FALSE(s5_of(Body{}.u8(8).text("_S5_").bytes).first) << "nothing behind the name";
     EXPECT_FALSE(s5_of({}).first);
     // The name may appear elsewhere first.
@@ -519,7 +539,8 @@ TEST(AcpiS5, AnSsdtMayHaveIt) {
     Machine m;
     uint64_t empty = m.table("DSDT", Bytes(8));
     uint64_t fadt_at = m.table("FACP", fadt(static_cast<uint32_t>(empty)).bytes);
-    auto acpi = m.parse_only({m.table("SSDT", Bytes(3)), fadt_at, m.table("SSDT", aml_with_s5(1, 2))});
+    auto acpi =
+        m.parse_only({m.table("SSDT", Bytes(3)), fadt_at, m.table("SSDT", aml_with_s5(1, 2))});
     ASSERT_TRUE(acpi);
     EXPECT_TRUE(acpi->fixed.s5_known);
     EXPECT_EQ(acpi->fixed.s5_a, 1);

@@ -19,7 +19,8 @@ TEST(Fuzz, AnswerCorpusIsSurvived) {
         SCOPED_TRACE(entry.path().string());
         std::ifstream in(entry.path(), std::ios::binary);
         std::string bytes(std::istreambuf_iterator<char>(in), {});
-        EXPECT_EQ(answer_fuzz_entry(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()), 0);
+        EXPECT_EQ(answer_fuzz_entry(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()),
+                  0);
         ++files;
     }
     EXPECT_GE(files, 19u);

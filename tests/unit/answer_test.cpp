@@ -1,4 +1,5 @@
-// The responder: what must be answered is, with every checksum right; what must not be is not, and is counted as what it is.
+// The responder: what must be answered is, with every checksum right; what must not be is not, and
+// is counted as what it is.
 #include "firmware/nic/answer.h"
 
 #include <gtest/gtest.h>
@@ -23,16 +24,18 @@ struct Outcome {
     Bytes answer;  ///< empty: none
 };
 
-/// In a buffer of exactly the frame's length (or the shortest frame's), so that the sanitizer sees a step beyond it. What lies
-/// behind the frame is poison that must not leave.
+/// In a buffer of exactly the frame's length (or the shortest frame's), so that the sanitizer sees
+/// a step beyond it. What lies behind the frame is poison that must not leave.
 Outcome given(const Bytes& frame, uint32_t errors = 0) {
     Bytes buffer(std::max<size_t>(frame.size(), shortest_frame), 0xA5);
     std::copy(frame.begin(), frame.end(), buffer.begin());
     Answer a = responder.answer({buffer.data(), static_cast<uint32_t>(frame.size()), errors});
     EXPECT_EQ(a.length != 0, static_cast<unsigned>(a.fate) < answered_fates);
-    EXPECT_TRUE(a.length == 0 || (a.length >= shortest_frame && a.length <= buffer.size())) << a.length;
+    EXPECT_TRUE(a.length == 0 || (a.length >= shortest_frame && a.length <= buffer.size()))
+        << a.length;
     if (a.length == 0) {
-        EXPECT_TRUE(std::equal(frame.begin(), frame.end(), buffer.begin())) << "an unanswered frame was changed";
+        EXPECT_TRUE(std::equal(frame.begin(), frame.end(), buffer.begin()))
+            << "an unanswered frame was changed";
         return {a.fate, {}};
     }
     buffer.resize(a.length);
@@ -47,7 +50,8 @@ Bytes numbered(size_t n) {
     return b;
 }
 
-/// A reply's ends are exchanged, its header's checksum and time to live are right, it is `length` bytes and then zeros.
+/// A reply's ends are exchanged, its header's checksum and time to live are right, it is `length`
+/// bytes and then zeros.
 void expect_reply(const Bytes& asked, const Bytes& reply, size_t length) {
     ASSERT_GE(reply.size(), length);
     EXPECT_TRUE(std::equal(&reply[0], &reply[6], &asked[6]));
@@ -57,7 +61,8 @@ void expect_reply(const Bytes& asked, const Bytes& reply, size_t length) {
     EXPECT_EQ(reply[22], 64);
     EXPECT_EQ(sum16(reply, 14, 34), 0xFFFFu);
     EXPECT_EQ(14u + get16(reply, 16), length);
-    for (size_t i = length; i < reply.size(); ++i) EXPECT_EQ(reply[i], 0) << "byte " << i << " behind the packet";
+    for (size_t i = length; i < reply.size(); ++i)
+        EXPECT_EQ(reply[i], 0) << "byte " << i << " behind the packet";
 }
 
 TEST(Answer, ArpTellsOurAddress) {
@@ -91,18 +96,23 @@ TEST(Answer, ArpThatMustNotBeAnswered) {
         put16(other, static_cast<size_t>(at), static_cast<unsigned>(value));
         EXPECT_EQ(fate(other), Fate::other_message) << at;
     }
-    for (uint32_t from : {address, 0x7F000001u, 0xE0000001u, 0xFFFFFFFFu, 0x0A4444FFu, 0x0A444400u}) {
+    for (uint32_t from :
+         {address, 0x7F000001u, 0xE0000001u, 0xFFFFFFFFu, 0x0A4444FFu, 0x0A444400u}) {
         Ends e = ends;
         e.from = from;
         EXPECT_EQ(fate(arp_request(e, address)), Fate::bad_source) << std::hex << from;
     }
-    for (const Bytes& from_mac : {everybody, Bytes(6), Bytes{1, 0, 0x5E, 0, 0, 1}, Bytes(mac.begin(), mac.end())}) {
+    for (const Bytes& from_mac :
+         {everybody, Bytes(6), Bytes{1, 0, 0x5E, 0, 0, 1}, Bytes(mac.begin(), mac.end())}) {
         Ends e = ends;
         e.from_mac = from_mac;
         EXPECT_EQ(fate(arp_request(e, address)), Fate::bad_source);
     }
     Bytes whole = arp_request(ends, address);
-    for (size_t cut = 14; cut < whole.size(); ++cut) EXPECT_EQ(fate(Bytes(whole.begin(), whole.begin() + static_cast<long>(cut))), Fate::truncated) << cut;
+    for (size_t cut = 14; cut < whole.size(); ++cut)
+        EXPECT_EQ(fate(Bytes(whole.begin(), whole.begin() + static_cast<long>(cut))),
+                  Fate::truncated)
+            << cut;
 }
 
 TEST(Answer, IcmpEchoOfEveryLength) {
@@ -114,12 +124,14 @@ TEST(Answer, IcmpEchoOfEveryLength) {
         EXPECT_EQ(o.answer[34], 0);
         EXPECT_EQ(sum16(o.answer, 34, ask.size()), 0xFFFFu) << n;
         EXPECT_TRUE(std::equal(data.begin(), data.end(), o.answer.begin() + 42));
-        EXPECT_TRUE(std::equal(&ask[38], &ask[42], &o.answer[38])) << "identifier and sequence number stay";
+        EXPECT_TRUE(std::equal(&ask[38], &ask[42], &o.answer[38]))
+            << "identifier and sequence number stay";
     }
 }
 
 TEST(Answer, IcmpChecksumIsRightAtBothEndsOfOnesComplement) {
-    // Every value of the field: 0 and 0xFFFF are the same number, and RFC 1624's update must find its way between them.
+    // Every value of the field: 0 and 0xFFFF are the same number, and RFC 1624's update must find
+    // its way between them.
     for (unsigned word = 0; word <= 0xFFFF; ++word) {
         Bytes data(2);
         put16(data, 0, word);
@@ -187,7 +199,8 @@ TEST(Answer, StopIsAWordToItsPort) {
 }
 
 TEST(Answer, EveryDamagedBitShows) {
-    // Whatever bit is wrong in the checked part, the answer is never given: RFC 1071 finds every single one.
+    // Whatever bit is wrong in the checked part, the answer is never given: RFC 1071 finds every
+    // single one.
     for (const Bytes& good : {udp(ends, 4711, 7, numbered(21)), icmp_echo(ends, numbered(21))})
         for (size_t at = 14; at < good.size(); ++at)
             for (int bit = 0; bit < 8; ++bit) {
@@ -212,7 +225,9 @@ TEST(Answer, WrongChecksumsAreCountedAsThat) {
 
 TEST(Answer, LengthsThatLie) {
     Bytes good = udp(ends, 4711, 7, numbered(30));
-    for (size_t cut = 14; cut < good.size(); ++cut) EXPECT_EQ(fate(Bytes(good.begin(), good.begin() + static_cast<long>(cut))), Fate::truncated) << cut;
+    for (size_t cut = 14; cut < good.size(); ++cut)
+        EXPECT_EQ(fate(Bytes(good.begin(), good.begin() + static_cast<long>(cut))), Fate::truncated)
+            << cut;
     for (unsigned total : {0u, 19u, 20u, 27u, 57u, 59u, 1500u, 65535u}) {
         Bytes f = good;
         put16(f, 16, total);
@@ -258,13 +273,15 @@ TEST(Answer, WhatIsForOthersIsLeftAlone) {
     for (uint32_t to : {0x0A4444FFu, 0xFFFFFFFFu, 0xE0000001u}) {
         e = ends;
         e.to = to;
-        EXPECT_EQ(fate(icmp_echo(e, {})), Fate::not_for_us) << "a broadcast is never answered (RFC 1122, 3.2.2.6)";
+        EXPECT_EQ(fate(icmp_echo(e, {})), Fate::not_for_us)
+            << "a broadcast is never answered (RFC 1122, 3.2.2.6)";
         e.to_mac = everybody;
         EXPECT_EQ(fate(icmp_echo(e, {})), Fate::not_for_us);
     }
     e = ends;
     e.to_mac = everybody;
-    EXPECT_EQ(fate(icmp_echo(e, {})), Fate::not_for_us) << "broadcast on the link to one host's address (RFC 1122, 3.3.6)";
+    EXPECT_EQ(fate(icmp_echo(e, {})), Fate::not_for_us)
+        << "broadcast on the link to one host's address (RFC 1122, 3.3.6)";
     e.to_mac = {1, 0, 0x5E, 0, 0, 1};
     EXPECT_EQ(fate(icmp_echo(e, {})), Fate::not_for_us);
     e.to_mac = {0x52, 0x54, 0, 0x12, 0x34, 0x57};
@@ -272,7 +289,8 @@ TEST(Answer, WhatIsForOthersIsLeftAlone) {
 }
 
 TEST(Answer, SourcesThatNoHostMayHave) {
-    for (uint32_t from : {0u, 0x00000001u, 0x7F000001u, 0xE0000001u, 0xF0000001u, 0xFFFFFFFFu, address, 0x0A4444FFu, 0x0A444400u}) {
+    for (uint32_t from : {0u, 0x00000001u, 0x7F000001u, 0xE0000001u, 0xF0000001u, 0xFFFFFFFFu,
+                          address, 0x0A4444FFu, 0x0A444400u}) {
         Ends e = ends;
         e.from = from;
         EXPECT_EQ(fate(udp(e, 4711, 7, {})), Fate::bad_source) << std::hex << from;
@@ -281,13 +299,15 @@ TEST(Answer, SourcesThatNoHostMayHave) {
     Ends far = ends;
     far.from = 0xC0A801FF;  // 192.168.1.255 may be anybody in a network that is not ours
     EXPECT_EQ(fate(icmp_echo(far, {})), Fate::icmp_echo);
-    for (const Bytes& from_mac : {everybody, Bytes(6), Bytes{1, 0, 0x5E, 0, 0, 1}, Bytes(mac.begin(), mac.end())}) {
+    for (const Bytes& from_mac :
+         {everybody, Bytes(6), Bytes{1, 0, 0x5E, 0, 0, 1}, Bytes(mac.begin(), mac.end())}) {
         Ends e = ends;
         e.from_mac = from_mac;
         EXPECT_EQ(fate(icmp_echo(e, {})), Fate::bad_source);
     }
     // An echo that is answered by an echo would never end.
-    for (unsigned port : {0u, 7u, 13u, 17u, 19u}) EXPECT_EQ(fate(udp(ends, port, 7, {})), Fate::bad_source) << port;
+    for (unsigned port : {0u, 7u, 13u, 17u, 19u})
+        EXPECT_EQ(fate(udp(ends, port, 7, {})), Fate::bad_source) << port;
     EXPECT_EQ(fate(udp(ends, 20, 7, {})), Fate::udp_echo);
 }
 
@@ -298,9 +318,13 @@ TEST(Answer, OtherKindsAreCountedAsWhatTheyAre) {
     EXPECT_EQ(given(udp(ends, 4711, 7, {}), 0x80).fate, Fate::broken);
     EXPECT_EQ(fate(ethernet(ends.to_mac, ends.from_mac, 0x8100, Bytes(46))), Fate::vlan);
     EXPECT_EQ(fate(ethernet(ends.to_mac, ends.from_mac, 0x88A8, Bytes(46))), Fate::vlan);
-    for (unsigned type : {0x0000u, 0x0100u, 0x0801u, 0x86DDu, 0x88CCu, 0x88B5u}) EXPECT_EQ(fate(ethernet(ends.to_mac, ends.from_mac, type, Bytes(46))), Fate::other_ethertype) << type;
+    for (unsigned type : {0x0000u, 0x0100u, 0x0801u, 0x86DDu, 0x88CCu, 0x88B5u})
+        EXPECT_EQ(fate(ethernet(ends.to_mac, ends.from_mac, type, Bytes(46))),
+                  Fate::other_ethertype)
+            << type;
     EXPECT_EQ(fate(ipv4(ends, 6, Bytes(20))), Fate::other_protocol);
-    for (unsigned type : {0u, 3u, 5u, 13u, 255u}) EXPECT_EQ(fate(icmp_echo(ends, {}, type)), Fate::other_message) << type;
+    for (unsigned type : {0u, 3u, 5u, 13u, 255u})
+        EXPECT_EQ(fate(icmp_echo(ends, {}, type)), Fate::other_message) << type;
     EXPECT_EQ(fate(icmp_echo(ends, {}, 8, 1)), Fate::other_message);
     EXPECT_EQ(fate(udp(ends, 4711, 8, {})), Fate::other_port);
 }

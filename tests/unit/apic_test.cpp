@@ -21,7 +21,9 @@ class Apic : public testing::TestWithParam<ApicMode> {
     LocalApic apic;
 };
 INSTANTIATE_TEST_SUITE_P(Modes, Apic, testing::Values(ApicMode::xapic, ApicMode::x2apic),
-                         [](const auto& info) { return info.param == ApicMode::xapic ? "xapic" : "x2apic"; });
+                         [](const auto& info) {
+                             return info.param == ApicMode::xapic ? "xapic" : "x2apic";
+                         });
 
 TEST_P(Apic, ComesUpInItsModeWithEveryEntryMasked) {
     EXPECT_EQ(apic.x2(), x2());
@@ -86,7 +88,8 @@ TEST_P(Apic, SendsToItself) {
 
 TEST_P(Apic, SendsToAnother) {
     ASSERT_TRUE(apic.send(7, 0x56));
-    uint64_t command = x2() ? fake.x2_command : uint64_t{fake.registers[0x310]} << 8 | fake.registers[0x300];
+    uint64_t command =
+        x2() ? fake.x2_command : uint64_t{fake.registers[0x310]} << 8 | fake.registers[0x300];
     EXPECT_EQ(command >> 32, 7u) << "destination";
     EXPECT_EQ(command & 0xFFFFFFFF, 0x4056u);
     EXPECT_EQ(static_cast<bool>(apic.send(256, 0x56)), x2()) << "only an x2APIC has ids over 255";
@@ -144,7 +147,8 @@ TEST(ApicBringUp, NoApicIsAnErrorAndTouchesNothing) {
     fake.processor.leaves[1] = {};
     struct Nothing : FakeDevice {
     } nothing;  // fails on any access
-    auto apic = LocalApic::bring_up(fake.processor.cpuid(), cpu::Msrs(nothing), cpu::Mmio(nothing, 0));
+    auto apic =
+        LocalApic::bring_up(fake.processor.cpuid(), cpu::Msrs(nothing), cpu::Mmio(nothing, 0));
     ASSERT_FALSE(apic);
     EXPECT_STREQ(apic.error().what, "CPUID names no local APIC");
     EXPECT_EQ(LocalApic::page_address(fake.processor.cpuid(), cpu::Msrs(nothing)), 0u);
@@ -178,7 +182,8 @@ TEST(ApicCommand, WaitsWhileTheLastCommandIsPendingButNotForEver) {
     auto sent = apic.send_self(0x41);
     ASSERT_FALSE(sent);
     EXPECT_STREQ(sent.error().what, "waited for the local APIC to send an interrupt");
-    EXPECT_EQ(fake.registers[0x300] & 0xFF, 0x40u) << "nothing was written over the pending command";
+    EXPECT_EQ(fake.registers[0x300] & 0xFF, 0x40u)
+        << "nothing was written over the pending command";
 }
 
 }  // namespace

@@ -9,10 +9,12 @@ using namespace nic;
 using namespace nic::e1000e;
 using R = Register;
 
-/// An 82574 as far as the driver goes. It knows the registers of the datasheet that are used, and no others.
+/// An 82574 as far as the driver goes. It knows the registers of the datasheet that are used, and
+/// no others.
 struct FakeE1000e final : FakeDevice {
     std::map<uint32_t, uint32_t> registers;
-    bool gone = false, reset_sticks = false, link = true, eeprom = true, masters_stick = false, holds_transmit = false;
+    bool gone = false, reset_sticks = false, link = true, eeprom = true, masters_stick = false,
+         holds_transmit = false;
     unsigned resets = 0, tail_writes = 0;
     std::vector<std::vector<uint8_t>> sent;
     /// Runs in front of the access that this many are left to.
@@ -25,17 +27,22 @@ struct FakeE1000e final : FakeDevice {
     uint32_t& at(R r) { return registers[static_cast<uint32_t>(r)]; }
 
     FakeE1000e() {
-        for (R r : {R::ctrl, R::status, R::eec, R::ctrl_ext, R::icr, R::itr, R::ims, R::imc, R::eiac, R::ivar, R::eitr0, R::rctl,
-                    R::tctl, R::tipg, R::rdbal, R::rdbah, R::rdlen, R::rdh, R::rdt, R::rdtr, R::rxdctl, R::radv, R::tdbal, R::tdbah,
-                    R::tdlen, R::tdh, R::tdt, R::txdctl, R::crcerrs, R::mpc, R::ruc, R::rfc, R::roc, R::rjc, R::rfctl})
+        for (R r : {R::ctrl,    R::status, R::eec,   R::ctrl_ext, R::icr,  R::itr,  R::ims,
+                    R::imc,     R::eiac,   R::ivar,  R::eitr0,    R::rctl, R::tctl, R::tipg,
+                    R::rdbal,   R::rdbah,  R::rdlen, R::rdh,      R::rdt,  R::rdtr, R::rxdctl,
+                    R::radv,    R::tdbal,  R::tdbah, R::tdlen,    R::tdh,  R::tdt,  R::txdctl,
+                    R::crcerrs, R::mpc,    R::ruc,   R::rfc,      R::roc,  R::rjc,  R::rfctl})
             at(r) = 0;
         for (uint32_t i = 0; i < 128; ++i) registers[static_cast<uint32_t>(R::mta) + 4 * i] = ~0u;
         at(R::ral0) = 0x12005452;
         at(R::rah0) = 0x5634;
         at(R::ims) = 0xFFFFFFFF;  // firmware left every interrupt open
-        at(R::itr) = at(R::eitr0) = 500;  // and somebody's throttle, which QEMU's card keeps over a reset
+        at(R::itr) = at(R::eitr0) =
+            500;  // and somebody's throttle, which QEMU's card keeps over a reset
     }
-    static bool clears_on_read(uint32_t a) { return (a >= 0x4000 && a < 0x4100) || a == static_cast<uint32_t>(R::icr); }
+    static bool clears_on_read(uint32_t a) {
+        return (a >= 0x4000 && a < 0x4100) || a == static_cast<uint32_t>(R::icr);
+    }
 
     uint64_t on_read(uint64_t a, unsigned bytes) override {
         EXPECT_EQ(bytes, 4u);
@@ -45,7 +52,9 @@ struct FakeE1000e final : FakeDevice {
         if (found == registers.end()) return FakeDevice::on_read(a, bytes);
         if (a == static_cast<uint32_t>(R::status))
             return (link ? status::link_up : 0) | status::full_duplex |
-                   ((at(R::ctrl) & ctrl::master_disable) == 0 || masters_stick ? status::master_enable : 0);
+                   ((at(R::ctrl) & ctrl::master_disable) == 0 || masters_stick
+                        ? status::master_enable
+                        : 0);
         if (a == static_cast<uint32_t>(R::eec)) return eeprom ? eec::auto_read_done : 0;
         uint32_t value = found->second;
         if (clears_on_read(static_cast<uint32_t>(a))) found->second = 0;
@@ -65,18 +74,29 @@ struct FakeE1000e final : FakeDevice {
                     if (!reset_sticks) value = 0;
                 }
                 break;
-            case R::icr: value = found->second & ~value; break;
-            case R::ims: value |= found->second; break;
-            case R::imc: at(R::ims) &= ~value; return;
-            default: break;
+            case R::icr:
+                value = found->second & ~value;
+                break;
+            case R::ims:
+                value |= found->second;
+                break;
+            case R::imc:
+                at(R::ims) &= ~value;
+                return;
+            default:
+                break;
         }
         found->second = value;
         if (static_cast<R>(a) == R::rdt) ++tail_writes;
         if (static_cast<R>(a) == R::tdt) ++tail_writes, transmit();
     }
 
-    ReceiveDescriptor* receive_ring() { return reinterpret_cast<ReceiveDescriptor*>(uint64_t{at(R::rdbah)} << 32 | at(R::rdbal)); }
-    TransmitDescriptor* transmit_ring() { return reinterpret_cast<TransmitDescriptor*>(uint64_t{at(R::tdbah)} << 32 | at(R::tdbal)); }
+    ReceiveDescriptor* receive_ring() {
+        return reinterpret_cast<ReceiveDescriptor*>(uint64_t{at(R::rdbah)} << 32 | at(R::rdbal));
+    }
+    TransmitDescriptor* transmit_ring() {
+        return reinterpret_cast<TransmitDescriptor*>(uint64_t{at(R::tdbah)} << 32 | at(R::tdbal));
+    }
 
     /// A frame from the cable. False: no descriptor, counted as missed.
     bool deliver(const std::vector<uint8_t>& bytes, uint8_t errors = 0, bool end_of_packet = true) {
@@ -90,7 +110,8 @@ struct FakeE1000e final : FakeDevice {
         EXPECT_EQ(d.answer, 0u) << "given to the card with an old answer in it";
         std::copy(bytes.begin(), bytes.end(), reinterpret_cast<uint8_t*>(d.address));
         d.address = 0xDEAD;  // allowed: the driver must not rely on finding it again
-        d.answer = bytes.size() | 1ull << 32 | uint64_t{end_of_packet} << 33 | uint64_t{errors} << 40;
+        d.answer =
+            bytes.size() | 1ull << 32 | uint64_t{end_of_packet} << 33 | uint64_t{errors} << 40;
         at(R::rdh) = (head + 1) % (at(R::rdlen) / 16);
         at(R::icr) |= cause::receive_queue0;
         return true;
@@ -102,7 +123,8 @@ struct FakeE1000e final : FakeDevice {
             auto* data = reinterpret_cast<const uint8_t*>(d.address);
             sent.emplace_back(data, data + (d.command & 0xFFFF));
             EXPECT_TRUE(d.command & transmit_command::end_of_packet);
-            if (d.command & transmit_command::report_status) d.command = d.command | transmit_command::done;
+            if (d.command & transmit_command::report_status)
+                d.command = d.command | transmit_command::done;
             at(R::tdh) = (at(R::tdh) + 1) % (at(R::tdlen) / 16);
         }
     }
@@ -130,7 +152,8 @@ struct E1000eTest : testing::Test {
         pci.bar(0).mapped = true;
     }
     Result<Nic*> bring_up(uint32_t receive = 8, uint32_t transmit = 8, bool loopback = false) {
-        return E1000e::bring_up(pci, {memory.arena(), world.tsc(), world.tsc_hz, receive, transmit, false, loopback});
+        return E1000e::bring_up(
+            pci, {memory.arena(), world.tsc(), world.tsc_hz, receive, transmit, false, loopback});
     }
     /// The error of a card that must not come up, with everything off behind it.
     std::string refused() {
@@ -196,7 +219,8 @@ TEST_F(E1000eTest, ReceivesInOrderAroundTheRingInBursts) {
     Received frames[16];
     for (unsigned round = 0; round < 50; ++round) {
         unsigned burst = 1 + round % 7;  // the ring holds seven
-        for (unsigned i = 0; i < burst; ++i) ASSERT_TRUE(fake.deliver(std::vector<uint8_t>(60 + i, next_in++)));
+        for (unsigned i = 0; i < burst; ++i)
+            ASSERT_TRUE(fake.deliver(std::vector<uint8_t>(60 + i, next_in++)));
         unsigned before = fake.tail_writes;
         uint32_t n = nic.receive(frames, 16);
         ASSERT_EQ(n, burst);
@@ -220,7 +244,8 @@ TEST_F(E1000eTest, FramesThatAreHeldAreNotHandedOutAgain) {
     ASSERT_EQ(nic.receive(frames, 3), 3u);
     ASSERT_EQ(nic.receive(frames + 3, 16), 4u);
     EXPECT_EQ(frames[6].data[0], 6);
-    EXPECT_EQ(nic.receive(frames, 16), 0u) << "the ring is the caller's, and the card is out of descriptors";
+    EXPECT_EQ(nic.receive(frames, 16), 0u)
+        << "the ring is the caller's, and the card is out of descriptors";
     EXPECT_FALSE(fake.deliver(std::vector<uint8_t>(60, 9)));
     nic.recycle(2);
     EXPECT_TRUE(fake.deliver(std::vector<uint8_t>(60, 10)));
@@ -230,9 +255,10 @@ TEST_F(E1000eTest, FramesThatAreHeldAreNotHandedOutAgain) {
 
 TEST_F(E1000eTest, BadDescriptorsAreMarked) {
     Nic& nic = **bring_up();
-    fake.deliver(std::vector<uint8_t>(60), 0x01);         // CE: wrong check sequence
-    fake.deliver(std::vector<uint8_t>(60), 0x80);         // RXE
-    fake.deliver(std::vector<uint8_t>(60), 0x60);         // IP and TCP checksums: the frame itself is whole
+    fake.deliver(std::vector<uint8_t>(60), 0x01);  // CE: wrong check sequence
+    fake.deliver(std::vector<uint8_t>(60), 0x80);  // RXE
+    fake.deliver(std::vector<uint8_t>(60),
+                 0x60);  // IP and TCP checksums: the frame itself is whole
     fake.deliver(std::vector<uint8_t>(60), 0x00, false);  // goes on in the next descriptor
     Received frames[4];
     ASSERT_EQ(nic.receive(frames, 4), 4u);
@@ -252,14 +278,16 @@ TEST_F(E1000eTest, OverflowLinkLossAndVanishingAreErrors) {
     fake.link = false;
     EXPECT_STREQ(nic.check().error().what, "e1000e: the link is down (STATUS)");
     fake.gone = true;
-    EXPECT_STREQ(nic.check().error().what, "e1000e: the card has vanished (registers read as all ones)");
+    EXPECT_STREQ(nic.check().error().what,
+                 "e1000e: the card has vanished (registers read as all ones)");
     nic.stop();  // ends, although nothing answers
 }
 
 TEST_F(E1000eTest, WhatTheCardDropsIsCounted) {
     fake.at(R::ruc) = 100;  // from before: does not count
     Nic& nic = **bring_up();
-    fake.at(R::ruc) = 2, fake.at(R::rfc) = 1, fake.at(R::roc) = 3, fake.at(R::rjc) = 1, fake.at(R::crcerrs) = 5;
+    fake.at(R::ruc) = 2, fake.at(R::rfc) = 1, fake.at(R::roc) = 3, fake.at(R::rjc) = 1,
+    fake.at(R::crcerrs) = 5;
     CardCounts c = nic.counts();
     EXPECT_EQ(c.runts, 3u);
     EXPECT_EQ(c.over_long, 4u);
@@ -327,7 +355,8 @@ TEST_F(E1000eTest, ArmingForgetsOldCausesButNoWaitingPacket) {
     ASSERT_EQ(nic.receive(&frame, 1), 1u);
     nic.recycle(1);
     EXPECT_TRUE(nic.arm());
-    EXPECT_EQ(fake.at(R::icr) & cause::receive_timer, 0u) << "the packet that was polled does not interrupt";
+    EXPECT_EQ(fake.at(R::icr) & cause::receive_timer, 0u)
+        << "the packet that was polled does not interrupt";
     EXPECT_EQ(fake.at(R::ims), cause::receive_timer);
     nic.disarm();
     EXPECT_EQ(fake.at(R::ims), 0u);
@@ -375,7 +404,8 @@ TEST_F(E1000eTest, LoopbackNeedsNoCable) {
     auto up = bring_up(8, 8, true);
     ASSERT_TRUE(up) << up.error().what;
     EXPECT_TRUE(fake.at(R::rctl) & rctl::mac_loopback);
-    constexpr uint32_t forced = ctrl::set_link_up | ctrl::force_speed | ctrl::speed_1000 | ctrl::force_duplex | ctrl::full_duplex;
+    constexpr uint32_t forced = ctrl::set_link_up | ctrl::force_speed | ctrl::speed_1000 |
+                                ctrl::force_duplex | ctrl::full_duplex;
     EXPECT_EQ(fake.at(R::ctrl) & (forced | ctrl::auto_speed), forced) << "nobody to negotiate with";
     EXPECT_TRUE((*up)->check());
     (*up)->stop();
@@ -399,15 +429,16 @@ TEST_F(E1000eTest, SaysWhereTheNextFramesLand) {
     for (uint8_t i = 0; i < 4; ++i) ASSERT_TRUE(fake.deliver(std::vector<uint8_t>(60, i)));
     ASSERT_EQ(nic.receive(frames, 4), 4u);
     for (unsigned i = 0; i < 4; ++i) {
-        EXPECT_EQ(told[2 * i].first, reinterpret_cast<uint64_t>(fake.receive_ring() + (6 + i) % 8)) << "around the ring's end";
+        EXPECT_EQ(told[2 * i].first, reinterpret_cast<uint64_t>(fake.receive_ring() + (6 + i) % 8))
+            << "around the ring's end";
         EXPECT_EQ(told[2 * i].second, 16u);
         EXPECT_EQ(told[2 * i + 1].first, reinterpret_cast<uint64_t>(frames[i].data));
         EXPECT_EQ(told[2 * i + 1].second, 60u);
     }
 }
 
-/// Interrupt, poll until empty, arm again, with a packet coming in at every point of it in turn: either arm() says that
-/// somebody is waiting, or an interrupt is on its way.
+/// Interrupt, poll until empty, arm again, with a packet coming in at every point of it in turn:
+/// either arm() says that somebody is waiting, or an interrupt is on its way.
 TEST_F(E1000eTest, ReArmingLosesNoWakeUpWhereverAPacketComes) {
     unsigned seen_by_arm = 0, seen_by_interrupt = 0;
     for (InterruptKind kind : {InterruptKind::msi, InterruptKind::intx}) {
@@ -435,7 +466,8 @@ TEST_F(E1000eTest, ReArmingLosesNoWakeUpWhereverAPacketComes) {
             fake.countdown = 0;
             if (nic.doorstep().someone()) {
                 ++seen_by_interrupt;
-                EXPECT_NE(fake.at(R::icr) & fake.at(R::ims), 0u) << "asleep with a packet at the door; it came at access " << point;
+                EXPECT_NE(fake.at(R::icr) & fake.at(R::ims), 0u)
+                    << "asleep with a packet at the door; it came at access " << point;
             }
             EXPECT_EQ(came, passed);
             nic.stop();

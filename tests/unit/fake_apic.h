@@ -1,4 +1,5 @@
-// A local APIC that keeps the SDM's rules: register map, access widths, reserved writes, mode changes.
+// A local APIC that keeps the SDM's rules: register map, access widths, reserved writes, mode
+// changes.
 #pragma once
 #include <set>
 
@@ -27,9 +28,10 @@ struct FakeApic {
 
     FakeApic() {
         processor.leaves[1] = {0, 0, 1u << 21 | 1u << 24, 1u << 9};
-        registers = {{0x80, 0x20},     {0xF0, 0xFF},     {0x280, 0},       {0x300, 0},      {0x310, 0},
-                     {0x380, 0},       {0x3E0, 0},       {0x320, 0x10000}, {0x350, 0x700},  {0x360, 0x400},
-                     {0x370, 0x10000}, {0x340, 0x10000}, {0x330, 0x10000}, {0x2F0, 0x10000}};
+        registers = {{0x80, 0x20},     {0xF0, 0xFF},    {0x280, 0},       {0x300, 0},
+                     {0x310, 0},       {0x380, 0},      {0x3E0, 0},       {0x320, 0x10000},
+                     {0x350, 0x700},   {0x360, 0x400},  {0x370, 0x10000}, {0x340, 0x10000},
+                     {0x330, 0x10000}, {0x2F0, 0x10000}};
         mmio.apic = this;
         mmio.world = &world;
         msr.apic = this;
@@ -62,12 +64,13 @@ struct FakeApic {
         }
         if (offset == 0x280) EXPECT_EQ(value, 0u) << "ESR takes only 0";
         if (!exists(offset)) {
-            ADD_FAILURE() << "write of an APIC register that does not exist or is read-only: " << std::hex
-                          << offset;
+            ADD_FAILURE() << "write of an APIC register that does not exist or is read-only: "
+                          << std::hex << offset;
             return;
         }
         if (offset >= 0x320 && offset <= 0x370 && (registers[0xF0] & 0x100) == 0 && offset != 0x320)
-            EXPECT_TRUE(value & 1u << 16) << "an LVT entry can only be masked while the APIC is disabled";
+            EXPECT_TRUE(value & 1u << 16)
+                << "an LVT entry can only be masked while the APIC is disabled";
         registers[offset] = value;
         if (offset == 0x380) timer_start = world.now;
     }
@@ -78,7 +81,8 @@ struct FakeApic {
         return static_cast<uint32_t>(passed < initial ? initial - passed : 0);
     }
     Result<cpu::LocalApic> bring_up(cpu::ApicMode wanted = cpu::ApicMode::x2apic) {
-        return cpu::LocalApic::bring_up(processor.cpuid(), cpu::Msrs(msr), cpu::Mmio(mmio, page), wanted);
+        return cpu::LocalApic::bring_up(processor.cpuid(), cpu::Msrs(msr), cpu::Mmio(mmio, page),
+                                        wanted);
     }
 
     struct Page : FakeDevice {

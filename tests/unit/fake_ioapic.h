@@ -32,8 +32,10 @@ struct FakeIoApic : FakeDevice {
         uint32_t* e = bytes == 4 && address == base + 0x10 ? entry() : nullptr;
         if (e == nullptr) return FakeDevice::on_write(address, bytes, value);
         if (selected % 2 == 1)
-            EXPECT_TRUE(low[(selected - 0x10) / 2] & 1u << 16) << "destination changed while unmasked";
-        *e = static_cast<uint32_t>(value) & ~(selected % 2 == 0 ? 0x5000u : 0u);  // status bits are read-only
+            EXPECT_TRUE(low[(selected - 0x10) / 2] & 1u << 16)
+                << "destination changed while unmasked";
+        *e = static_cast<uint32_t>(value) &
+             ~(selected % 2 == 0 ? 0x5000u : 0u);  // status bits are read-only
     }
 };
 

@@ -13,7 +13,9 @@ namespace doorbell::test {
 class Memory {
   public:
     explicit Memory(size_t bytes = 8u << 20)
-        : bytes_(new uint8_t[bytes]), arena_(reinterpret_cast<uint64_t>(bytes_.get()), reinterpret_cast<uint64_t>(bytes_.get()) + bytes) {}
+        : bytes_(new uint8_t[bytes]),
+          arena_(reinterpret_cast<uint64_t>(bytes_.get()),
+                 reinterpret_cast<uint64_t>(bytes_.get()) + bytes) {}
     platform::Arena& arena() { return arena_; }
 
   private:

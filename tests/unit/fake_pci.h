@@ -14,7 +14,7 @@ namespace doorbell::test {
 struct FakeFunction {
     std::array<uint8_t, 256> bytes{};
     std::array<uint32_t, 6> bar_mask{};
-    std::vector<uint16_t> commands;        ///< every value the command register took
+    std::vector<uint16_t> commands;  ///< every value the command register took
     bool sized_while_decoding = false;
     bool gone = false;
     uint16_t command_mask = 0x0407;
@@ -34,7 +34,8 @@ struct FakeFunction {
         return v;
     }
     /// Ids and class; `header` 0 endpoint, 1 bridge.
-    static FakeFunction make(uint16_t vendor, uint16_t device, uint32_t class_code, uint8_t header = 0) {
+    static FakeFunction make(uint16_t vendor, uint16_t device, uint32_t class_code,
+                             uint8_t header = 0) {
         FakeFunction f;
         f.put16(0, vendor);
         f.put16(2, device);
@@ -93,7 +94,8 @@ struct FakeConfig final : FakeDevice {
         return f == nullptr || (a & 0xFFF) > 255 ? none : f->get(a & 0xFF, bytes);
     }
     void on_write(uint64_t a, unsigned bytes, uint64_t value) override {
-        if (FakeFunction* f = find(a >> 20, a >> 15 & 31, a >> 12 & 7)) f->write(a & 0xFF, bytes, static_cast<uint32_t>(value));
+        if (FakeFunction* f = find(a >> 20, a >> 15 & 31, a >> 12 & 7))
+            f->write(a & 0xFF, bytes, static_cast<uint32_t>(value));
     }
 };
 
@@ -104,7 +106,8 @@ struct FakeConfigPorts final : FakeDevice {
     explicit FakeConfigPorts(FakeConfig& c) : config(c) {}
     uint64_t place(uint64_t port) const {
         EXPECT_NE(selected & 1u << 31, 0u) << "the enable bit";
-        return (selected >> 16 & 0xFF) << 20 | (selected >> 8 & 0xFF) << 12 | (selected & 0xFC) | (port & 3);
+        return (selected >> 16 & 0xFF) << 20 | (selected >> 8 & 0xFF) << 12 | (selected & 0xFC) |
+               (port & 3);
     }
     uint64_t on_read(uint64_t port, unsigned bytes) override {
         if (port >= 0xCFC && port <= 0xCFF) return config.on_read(place(port), bytes);

@@ -21,9 +21,13 @@ struct FakePit : FakeDevice {
     } channels[3];
 
     explicit FakePit(World& w) { world = &w; }
-    uint64_t ticks(const Channel& c) const { return stuck ? 0 : world->counter(millihertz) - c.start; }
+    uint64_t ticks(const Channel& c) const {
+        return stuck ? 0 : world->counter(millihertz) - c.start;
+    }
     uint16_t count(const Channel& c) const { return static_cast<uint16_t>(c.count - ticks(c)); }
-    bool out(const Channel& c) const { return c.loaded && ticks(c) >= (c.count == 0 ? 65536u : c.count) + 1; }
+    bool out(const Channel& c) const {
+        return c.loaded && ticks(c) >= (c.count == 0 ? 65536u : c.count) + 1;
+    }
 
     uint64_t on_read(uint64_t port, unsigned bytes) override {
         if (bytes == 1 && port == 0x61) return gate;
@@ -66,7 +70,8 @@ struct FakePit : FakeDevice {
                 if ((v & 0x20) == 0) latch(c);
                 if ((v & 0x10) == 0) {
                     c.status_latched = true;
-                    c.status = static_cast<uint8_t>((out(c) ? 0x80 : 0) | (c.loaded ? 0 : 0x40) | 0x30);
+                    c.status =
+                        static_cast<uint8_t>((out(c) ? 0x80 : 0) | (c.loaded ? 0 : 0x40) | 0x30);
                 }
             }
             return;
@@ -101,7 +106,8 @@ struct FakeHpet : FakeDevice {
     void advance_status() {
         for (unsigned n = 0; n < 3; ++n) {
             bool on = (timer_configuration[n] & 4) != 0 && (configuration & 1) != 0;
-            bool passed = static_cast<int32_t>(static_cast<uint32_t>(counter()) - comparators[n]) >= 0;
+            bool passed =
+                static_cast<int32_t>(static_cast<uint32_t>(counter()) - comparators[n]) >= 0;
             if (on && passed && (timer_configuration[n] & 2) != 0) status |= 1u << n;
         }
     }
@@ -149,7 +155,8 @@ struct FakeHpet : FakeDevice {
             return;
         }
         if (at == 0x108 + 0x20 * n) {
-            EXPECT_TRUE(timer_configuration[n] & 0x100) << "32-bit store to a comparator in 64-bit mode";
+            EXPECT_TRUE(timer_configuration[n] & 0x100)
+                << "32-bit store to a comparator in 64-bit mode";
             comparators[n] = v;
             return;
         }

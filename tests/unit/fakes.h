@@ -1,5 +1,5 @@
-// What the fake devices share: a clock that moves on with every access, and a space that fails the test on an
-// address that no device claims.
+// What the fake devices share: a clock that moves on with every access, and a space that fails the
+// test on an address that no device claims.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -20,7 +20,8 @@ struct World {
 
     /// What a counter of `hz` (in millihertz, so that small drifts can be said) shows now.
     uint64_t counter(uint64_t millihertz) const {
-        return static_cast<uint64_t>(static_cast<unsigned __int128>(now) * millihertz / 1000 / tsc_hz);
+        return static_cast<uint64_t>(static_cast<unsigned __int128>(now) * millihertz / 1000 /
+                                     tsc_hz);
     }
     cpu::Tsc tsc() {
         return {[](void* self) {
@@ -58,7 +59,8 @@ struct FakeDevice : cpu::FakeSpace {
         on_write(address, bytes, value);
     }
     virtual uint64_t on_read(uint64_t address, unsigned bytes) {
-        ADD_FAILURE() << "read of an unknown register: " << std::hex << address << ", " << bytes << " bytes";
+        ADD_FAILURE() << "read of an unknown register: " << std::hex << address << ", " << bytes
+                      << " bytes";
         return ~0ull;
     }
     virtual void on_write(uint64_t address, unsigned bytes, uint64_t value) {
@@ -70,8 +72,8 @@ struct FakeDevice : cpu::FakeSpace {
     ~FakeDevice() = default;
 };
 
-/// CPUID leaves by number; a leaf that was not given is all zeros, as on a processor beyond its highest
-/// leaf's features.
+/// CPUID leaves by number; a leaf that was not given is all zeros, as on a processor beyond its
+/// highest leaf's features.
 struct FakeCpuid {
     std::map<uint32_t, cpu::CpuidRegisters> leaves;
     cpu::Cpuid cpuid() {

@@ -16,8 +16,12 @@ constexpr MacAddress to{2, 0, 0, 0, 0, 1}, from{2, 0, 0, 0, 0, 2};
 /// A buffer of exactly the frame's length, so that the sanitizer sees a read beyond it.
 struct Frame {
     std::vector<uint8_t> bytes;
-    explicit Frame(uint32_t length, uint64_t sequence = 7) : bytes(length) { write_lab_frame(bytes.data(), length, to, from, sequence); }
-    Received received(uint32_t errors = 0) { return {bytes.data(), static_cast<uint32_t>(bytes.size()), errors}; }
+    explicit Frame(uint32_t length, uint64_t sequence = 7) : bytes(length) {
+        write_lab_frame(bytes.data(), length, to, from, sequence);
+    }
+    Received received(uint32_t errors = 0) {
+        return {bytes.data(), static_cast<uint32_t>(bytes.size()), errors};
+    }
 };
 
 TEST(Frame, OursIsOursAtEveryLength) {
@@ -95,8 +99,11 @@ TEST(PiJob, ComputesPi) {
         ASSERT_LT(job.steps(), 1000000u);
     }
     std::string digits;
-    for (unsigned i = 0; i < labs::PiJob::digits - 1; ++i) digits += static_cast<char>('0' + job.digit(i));
-    EXPECT_EQ(digits, "314159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534211706");
+    for (unsigned i = 0; i < labs::PiJob::digits - 1; ++i)
+        digits += static_cast<char>('0' + job.digit(i));
+    EXPECT_EQ(digits,
+              "314159265358979323846264338327950288419716939937510582097494459230781640628620899862"
+              "803482534211706");
     uint64_t steps = job.steps();
     for (int i = 0; i < 100000; ++i) job.step();
     EXPECT_EQ(job.steps(), steps + 100000) << "it begins again and goes on";

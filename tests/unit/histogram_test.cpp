@@ -105,10 +105,12 @@ TEST_F(HistogramTest, PercentilesAreThoseOfTheSortedValuesToThreeDigits) {
             EXPECT_EQ(histogram->sum(), sum);
             EXPECT_EQ(histogram->min(), values.front());
             EXPECT_EQ(histogram->max(), values.back());
-            for (uint64_t p : {0, 1, 10, 1000, 25000, 50000, 90000, 99000, 99900, 99990, 99999, 100000}) {
+            for (uint64_t p :
+                 {0, 1, 10, 1000, 25000, 50000, 90000, 99000, 99900, 99990, 99999, 100000}) {
                 uint64_t truth = exact_percentile(values, p), said = histogram->percentile(p);
                 ASSERT_GE(said, truth) << count << " values of " << bits << " bits, p" << p;
-                ASSERT_LE(said - truth, truth / 1024) << count << " values of " << bits << " bits, p" << p;
+                ASSERT_LE(said - truth, truth / 1024)
+                    << count << " values of " << bits << " bits, p" << p;
                 if (bits <= 11) ASSERT_EQ(said, truth) << "small values are exact";
             }
         }

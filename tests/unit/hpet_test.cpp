@@ -56,7 +56,8 @@ TEST_F(HpetTest, AStuckCounterIsAnError) {
 
 TEST_F(HpetTest, CounterIsRightWhileTheLowerHalfWraps) {
     auto hpet = *bring_up();
-    // An access takes less than a tick, so over all phases the wrap falls between any two of the reads.
+    // An access takes less than a tick, so over all phases the wrap falls between any two of the
+    // reads.
     world.device_cost = 7;
     for (unsigned phase = 0; phase < 10; ++phase)
         for (uint64_t start = 0x1FFFFFFFD; start < 0x200000001; ++start) {

@@ -1,4 +1,5 @@
-// Finding out where an INTx wire arrives, on a machine of two I/O APICs whose wires others pull as well.
+// Finding out where an INTx wire arrives, on a machine of two I/O APICs whose wires others pull as
+// well.
 #include "firmware/platform/intx.h"
 
 #include "tests/unit/fake_apic.h"
@@ -24,7 +25,8 @@ struct Line {
     /// Whether the input, as it is programmed, sees its wire pulled and says so.
     bool reports() const {
         uint32_t low = chip->low[input];
-        bool low_is_active = (low & 1 << 13) != 0, level = (low & 1 << 15) != 0, masked = (low & 1 << 16) != 0;
+        bool low_is_active = (low & 1 << 13) != 0, level = (low & 1 << 15) != 0,
+             masked = (low & 1 << 16) != 0;
         return !masked && level && pulled == (low_is_active == (active == Polarity::active_low));
     }
 };
@@ -60,7 +62,8 @@ struct IntxTest : testing::Test, platform::IntxWire {
                 this};
     }
     Result<IntxInput> find(uint8_t interrupt_line = 0) {
-        return platform::find_intx({io_apics, acpi, local, tsc(), apic.world.tsc_hz, vector, interrupt_line}, *this);
+        return platform::find_intx(
+            {io_apics, acpi, local, tsc(), apic.world.tsc_hz, vector, interrupt_line}, *this);
     }
     Result<void> pull() override {
         ++pulls;
@@ -75,12 +78,15 @@ struct IntxTest : testing::Test, platform::IntxWire {
         EXPECT_TRUE(apic.requested.count(vector)) << "there was nothing to take";
         apic.requested.erase(vector);
         ++taken;
-        if (ours != nullptr) EXPECT_FALSE(ours->pulled) << "the cause goes before the interrupt is ended";
-        for (const Line& l : lines) EXPECT_FALSE(l.reports()) << "the level still stands at its EOI: it would come again";
+        if (ours != nullptr)
+            EXPECT_FALSE(ours->pulled) << "the cause goes before the interrupt is ended";
+        for (const Line& l : lines)
+            EXPECT_FALSE(l.reports()) << "the level still stands at its EOI: it would come again";
     }
     void everything_is_masked() {
         for (FakeIoApic* chip : {&first, &second})
-            for (unsigned i = 0; i < 24 && !(chip == &second && io_apics.size() < 2); ++i) EXPECT_TRUE(chip->low[i] & 1 << 16) << i;
+            for (unsigned i = 0; i < 24 && !(chip == &second && io_apics.size() < 2); ++i)
+                EXPECT_TRUE(chip->low[i] & 1 << 16) << i;
         EXPECT_TRUE(apic.requested.empty());
     }
 };
@@ -93,7 +99,8 @@ TEST_F(IntxTest, ThePciInputThatReportsIsTheOne) {
     ASSERT_TRUE(found) << found.error().what;
     EXPECT_EQ(found->io_apic, &io_apics[0]);
     EXPECT_EQ(found->input, 22u);
-    EXPECT_EQ(first.low[22] & 0x1FFFF, 0x1A000u | vector) << "level, active low, masked until it is wanted";
+    EXPECT_EQ(first.low[22] & 0x1FFFF, 0x1A000u | vector)
+        << "level, active low, masked until it is wanted";
     EXPECT_EQ(first.high[22] >> 24, apic.id);
     EXPECT_EQ(taken, 1u);
     EXPECT_FALSE(ours->pulled);
@@ -149,7 +156,8 @@ TEST_F(IntxTest, NoInputReports) {
     machine();
     auto found = find(0xFF);
     ASSERT_FALSE(found);
-    EXPECT_STREQ(found.error().what, "no I/O APIC input reports the card's INTx (as many were tried)");
+    EXPECT_STREQ(found.error().what,
+                 "no I/O APIC input reports the card's INTx (as many were tried)");
     EXPECT_EQ(found.error().value, 8u + 24u);
     EXPECT_EQ(taken, 0u);
     everything_is_masked();

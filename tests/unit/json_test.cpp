@@ -19,7 +19,17 @@ struct JsonTest : testing::Test {
 };
 
 TEST_F(JsonTest, CommasComeByThemselves) {
-    json.object().member("a", 1).key("b").array().value(1).value(2).array().end().object().end().end();
+    json.object()
+        .member("a", 1)
+        .key("b")
+        .array()
+        .value(1)
+        .value(2)
+        .array()
+        .end()
+        .object()
+        .end()
+        .end();
     json.member("c", true).key("d").null().end();
     EXPECT_EQ(text(), R"({"a":1,"b":[1,2,[],{}],"c":true,"d":null})");
 }
@@ -33,8 +43,14 @@ TEST_F(JsonTest, EmptyContainers) {
 }
 
 TEST_F(JsonTest, NumbersOfEveryWidth) {
-    json.array().value(std::numeric_limits<uint64_t>::max()).value(std::numeric_limits<int64_t>::min());
-    json.value(std::numeric_limits<int64_t>::max()).value(int8_t{-1}).value(uint8_t{200}).value(0).end();
+    json.array()
+        .value(std::numeric_limits<uint64_t>::max())
+        .value(std::numeric_limits<int64_t>::min());
+    json.value(std::numeric_limits<int64_t>::max())
+        .value(int8_t{-1})
+        .value(uint8_t{200})
+        .value(0)
+        .end();
     EXPECT_EQ(text(), "[18446744073709551615,-9223372036854775808,9223372036854775807,-1,200,0]");
 }
 

@@ -124,7 +124,8 @@ TEST(Signals, AFaultCannotBeHeldBackOrIgnored) {
 
 TEST(Signals, NumbersThatDoNotExistAreRefused) {
     Signals s;
-    for (uint64_t n : {uint64_t{0}, uint64_t{most_signals}, ~uint64_t{0}}) EXPECT_FALSE(s.set_handler(n, handler)) << n;
+    for (uint64_t n : {uint64_t{0}, uint64_t{most_signals}, ~uint64_t{0}})
+        EXPECT_FALSE(s.set_handler(n, handler)) << n;
 }
 
 TEST(Signals, AHandlerMustBeAtAnAddressThatRingThreeCanHave) {
@@ -154,7 +155,10 @@ struct SignalStack : testing::Test {
         signals.set_handler(sigterm, handler);
         signals.raise(sigterm);
     }
-    SignalFrame* on_stack() { return reinterpret_cast<SignalFrame*>(memory.at(frame.rsp, sizeof(SignalFrame), Access::write)); }
+    SignalFrame* on_stack() {
+        return reinterpret_cast<SignalFrame*>(
+            memory.at(frame.rsp, sizeof(SignalFrame), Access::write));
+    }
     /// What the handler's RET does.
     void handler_returns() { frame.rsp += 8; }
 };
@@ -198,10 +202,12 @@ TEST_F(SignalStack, TwoHandlersNestAndReturnInOrder) {
 }
 
 TEST_F(SignalStack, AStackThatIsNotTheTasksGetsNothing) {
-    for (uint64_t rsp : {uint64_t{0}, user, user + 64, user + bytes + 4096, ~uint64_t{7}, uint64_t{0xFEE00400}}) {
+    for (uint64_t rsp :
+         {uint64_t{0}, user, user + 64, user + bytes + 4096, ~uint64_t{7}, uint64_t{0xFEE00400}}) {
         frame.rsp = rsp;
         cpu::Frame before = frame;
-        EXPECT_FALSE(push_signal(frame, memory, {Kind::handle, sigterm, handler, 0}, way_back)) << std::hex << rsp;
+        EXPECT_FALSE(push_signal(frame, memory, {Kind::handle, sigterm, handler, 0}, way_back))
+            << std::hex << rsp;
         EXPECT_EQ(std::memcmp(&frame, &before, sizeof frame), 0);
     }
 }
@@ -229,7 +235,8 @@ TEST_F(SignalStack, AddressesThatAreNotRingThreesAreRefused) {
     SignalFrame good = *on_stack();
     handler_returns();
     cpu::Frame in_call = frame;
-    auto* forged = reinterpret_cast<SignalFrame*>(memory.at(frame.rsp - 8, sizeof(SignalFrame), Access::write));
+    auto* forged = reinterpret_cast<SignalFrame*>(
+        memory.at(frame.rsp - 8, sizeof(SignalFrame), Access::write));
     for (uint64_t bad : {uint64_t{1} << 47, uint64_t{0x8000'0000'0000'0000}, ~uint64_t{0}}) {
         *forged = good;
         forged->interrupted.rip = bad;

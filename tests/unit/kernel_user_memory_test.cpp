@@ -15,7 +15,9 @@ struct UserMemoryTest : testing::Test {
         ASSERT_TRUE(memory.add({window, bytes, kernel_side, true}));
         ASSERT_TRUE(memory.add({text, text_bytes, text, false}));
     }
-    bool may(uint64_t address, uint64_t length, Access access) { return memory.at(address, length, access) != 0; }
+    bool may(uint64_t address, uint64_t length, Access access) {
+        return memory.at(address, length, access) != 0;
+    }
 };
 
 TEST_F(UserMemoryTest, TheTasksOwnMemoryIsFoundOnTheKernelsSide) {
@@ -43,8 +45,8 @@ TEST_F(UserMemoryTest, SumsThatWrapAroundAreRefused) {
 
 TEST_F(UserMemoryTest, TheKernelsAndNobodysAddressesAreRefused) {
     EXPECT_FALSE(may(0, 1, Access::read));
-    EXPECT_FALSE(may(kernel_side, 8, Access::read));        // the kernel's name of the same memory
-    EXPECT_FALSE(may(0xFEE0'00B0, 4, Access::write));       // the local APIC
+    EXPECT_FALSE(may(kernel_side, 8, Access::read));   // the kernel's name of the same memory
+    EXPECT_FALSE(may(0xFEE0'00B0, 4, Access::write));  // the local APIC
     EXPECT_FALSE(may(0xFFFF'8000'0000'0000, 8, Access::read));
     EXPECT_FALSE(may(0x0000'8000'0000'0000, 8, Access::read));  // not canonical
 }
@@ -62,12 +64,14 @@ TEST_F(UserMemoryTest, NoBytesAreCheckedLikeOne) {
 
 TEST_F(UserMemoryTest, TwoStretchesSideBySideAreNotOne) {
     ASSERT_TRUE(memory.add({window + bytes, 4096, 0x0900'0000, true}));
-    EXPECT_FALSE(may(window + bytes - 4, 8, Access::read)) << "the kernel's sides of them do not touch";
+    EXPECT_FALSE(may(window + bytes - 4, 8, Access::read))
+        << "the kernel's sides of them do not touch";
     EXPECT_EQ(memory.at(window + bytes, 8, Access::read), 0x0900'0000u);
 }
 
 TEST_F(UserMemoryTest, AFullTableSaysSo) {
-    for (unsigned i = 2; i < UserMemory::most; ++i) EXPECT_TRUE(memory.add({i * (1ull << 32), 1, 4096, true}));
+    for (unsigned i = 2; i < UserMemory::most; ++i)
+        EXPECT_TRUE(memory.add({i * (1ull << 32), 1, 4096, true}));
     EXPECT_FALSE(memory.add({1ull << 40, 1, 4096, true}));
 }
 

@@ -91,7 +91,8 @@ TEST(PmTimerTest, KeepsTo24BitsUnlessTheFadtSays32) {
     World world;
     FakePmTimer fake(world);
     fake.upper = 0xAB000000;
-    auto narrow = PmTimer::bring_up(cpu::Ports(fake), with_pm_timer(AcpiRegister::Space::io, false));
+    auto narrow =
+        PmTimer::bring_up(cpu::Ports(fake), with_pm_timer(AcpiRegister::Space::io, false));
     ASSERT_TRUE(narrow);
     EXPECT_EQ(narrow->mask(), 0xFFFFFFu);
     EXPECT_LT(narrow->read(), 0x1000000u);
@@ -106,7 +107,8 @@ TEST(PmTimerTest, AbsentElsewhereOrStuckIsAnError) {
     World world;
     FakePmTimer fake(world);
     EXPECT_FALSE(PmTimer::bring_up(cpu::Ports(fake), AcpiFixed{}));
-    EXPECT_FALSE(PmTimer::bring_up(cpu::Ports(fake), with_pm_timer(AcpiRegister::Space::memory, false)));
+    EXPECT_FALSE(
+        PmTimer::bring_up(cpu::Ports(fake), with_pm_timer(AcpiRegister::Space::memory, false)));
     fake.stuck = true;
     auto timer = PmTimer::bring_up(cpu::Ports(fake), with_pm_timer(AcpiRegister::Space::io, false));
     ASSERT_FALSE(timer);
@@ -120,7 +122,8 @@ struct FakePics : FakeDevice {
         uint8_t vector = 0, cascade = 0, mode = 0, mask = 0;
     } chips[2];
     void on_write(uint64_t port, unsigned bytes, uint64_t value) override {
-        if (bytes != 1 || (port & ~0x81ull) != 0x20) return FakeDevice::on_write(port, bytes, value);
+        if (bytes != 1 || (port & ~0x81ull) != 0x20)
+            return FakeDevice::on_write(port, bytes, value);
         Chip& c = chips[port >> 7];
         auto v = static_cast<uint8_t>(value);
         if ((port & 1) == 0) {

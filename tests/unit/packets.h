@@ -1,4 +1,5 @@
-// Frames from outside, made by hand for tests: Ethernet, ARP, IPv4, ICMP, UDP, with a checksum of the tests' own.
+// Frames from outside, made by hand for tests: Ethernet, ARP, IPv4, ICMP, UDP, with a checksum of
+// the tests' own.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -17,10 +18,13 @@ inline void put32(Bytes& b, size_t at, uint32_t v) {
     put16(b, at, v >> 16);
     put16(b, at + 2, v & 0xFFFF);
 }
-inline unsigned get16(const Bytes& b, size_t at) { return static_cast<unsigned>(b[at] << 8 | b[at + 1]); }
+inline unsigned get16(const Bytes& b, size_t at) {
+    return static_cast<unsigned>(b[at] << 8 | b[at + 1]);
+}
 inline uint32_t get32(const Bytes& b, size_t at) { return get16(b, at) << 16 | get16(b, at + 2); }
 
-/// RFC 1071, as its text says it: 16-bit words in network order, the carries added at the end, an odd byte padded.
+/// RFC 1071, as its text says it: 16-bit words in network order, the carries added at the end, an
+/// odd byte padded.
 inline unsigned sum16(const Bytes& b, size_t from, size_t to, unsigned long start = 0) {
     unsigned long sum = start;
     for (size_t i = from; i < to; i += 2) sum += b[i] * 256ul + (i + 1 < to ? b[i + 1] : 0);
@@ -60,7 +64,8 @@ inline void seal_ip(Bytes& f) {
 inline Bytes ipv4(const Ends& e, unsigned protocol, const Bytes& content) {
     Bytes h(20);
     h[0] = 0x45, h[8] = 37, h[9] = static_cast<uint8_t>(protocol);
-    put16(h, 2, static_cast<unsigned>(20 + content.size())), put16(h, 4, 0xBEEF), put16(h, 6, 0x4000);
+    put16(h, 2, static_cast<unsigned>(20 + content.size())), put16(h, 4, 0xBEEF),
+        put16(h, 6, 0x4000);
     put32(h, 12, e.from), put32(h, 16, e.to);
     h.insert(h.end(), content.begin(), content.end());
     Bytes f = ethernet(e.to_mac, e.from_mac, 0x0800, h);
@@ -95,7 +100,8 @@ inline unsigned udp_checksum(const Bytes& f) {
 
 inline Bytes udp(const Ends& e, unsigned from_port, unsigned to_port, const Bytes& data) {
     Bytes d(8);
-    put16(d, 0, from_port), put16(d, 2, to_port), put16(d, 4, static_cast<unsigned>(8 + data.size()));
+    put16(d, 0, from_port), put16(d, 2, to_port),
+        put16(d, 4, static_cast<unsigned>(8 + data.size()));
     d.insert(d.end(), data.begin(), data.end());
     Bytes f = ipv4(e, 17, d);
     put16(f, 40, udp_checksum(f));

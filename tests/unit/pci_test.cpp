@@ -18,7 +18,9 @@ FakeFunction bridge(uint8_t secondary) {
 struct PciTest : testing::Test {
     FakeConfig fake;
     PciConfig config = by_ecam(fake);
-    PciFunction read(unsigned device) { return PciFunction::read(config, {0, 0, static_cast<uint8_t>(device), 0}); }
+    PciFunction read(unsigned device) {
+        return PciFunction::read(config, {0, 0, static_cast<uint8_t>(device), 0});
+    }
 };
 
 TEST_F(PciTest, FindsCardsBehindBridgesByEcamAndByPorts) {
@@ -48,7 +50,8 @@ TEST_F(PciTest, BridgesThatPointInACircleAreWalkedOnce) {
 
 TEST_F(PciTest, AFunctionThatIsNoMultiFunctionsHasNoOthers) {
     fake.add(0, 2, 0, card());
-    fake.add(0, 2, 1, card());  // a device that does not decode the function number shows itself eight times
+    fake.add(0, 2, 1,
+             card());  // a device that does not decode the function number shows itself eight times
     EXPECT_EQ(find_pci_class(config, 0x02).size(), 1u);
 }
 
@@ -77,10 +80,10 @@ TEST_F(PciTest, SizesBarsWithDecodingOffAndLeavesThemAsTheyWere) {
 
 TEST_F(PciTest, BarsThatCannotBeAreMarked) {
     FakeFunction& f = fake.add(0, 2, 0, card());
-    f.memory_bar(0, 0, 0x1000);              // firmware gave it no address
+    f.memory_bar(0, 0, 0x1000);  // firmware gave it no address
     f.memory_bar(1, 0xFEB00000, 0x1000);
-    f.bar_mask[1] = 0xFFF0F000;              // a size that is no power of two
-    f.put32(0x24, 0xFEB00004);               // 64 bits wide, but the last
+    f.bar_mask[1] = 0xFFF0F000;  // a size that is no power of two
+    f.put32(0x24, 0xFEB00004);   // 64 bits wide, but the last
     f.bar_mask[5] = 0xFFFFF000;
     PciFunction read_back = read(2);
     EXPECT_EQ(read_back.bar(0).kind, PciBar::Kind::bad);
@@ -137,7 +140,9 @@ TEST_F(PciTest, MsiGoesToTheProcessorInBothForms) {
 struct FakeTable final : FakeDevice {
     std::map<uint64_t, uint32_t> words;
     uint64_t on_read(uint64_t a, unsigned) override { return words[a]; }
-    void on_write(uint64_t a, unsigned, uint64_t v) override { words[a] = static_cast<uint32_t>(v); }
+    void on_write(uint64_t a, unsigned, uint64_t v) override {
+        words[a] = static_cast<uint32_t>(v);
+    }
 };
 
 TEST_F(PciTest, MsixWritesItsEntryAndMasksTheOthers) {

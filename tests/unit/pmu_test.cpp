@@ -112,7 +112,8 @@ TEST(PmuIntel, FixedCountersThatVersion5LeavesOutAreNotUsed) {
     EXPECT_EQ(pmu->read(counters[1]), 2000u);
 }
 
-// Many events count on the first four counters only (L1D.REPLACEMENT on Ice Lake and later, which have eight).
+// Many events count on the first four counters only (L1D.REPLACEMENT on Ice Lake and later, which
+// have eight).
 TEST(PmuIntel, OnEightCountersEachEventStillCountsOnOneOfTheFirstFour) {
     FakeIntelPmu fake;
     fake.programmable = 8;
@@ -123,7 +124,8 @@ TEST(PmuIntel, OnEightCountersEachEventStillCountsOnOneOfTheFirstFour) {
         auto taken = pmu->program(all.subspan(next), counters);
         ASSERT_TRUE(taken);
         for (unsigned i = 0; i < *taken; ++i)
-            if ((counters[i].rdpmc >> 30) == 0) EXPECT_LT(counters[i].rdpmc, 4u) << counters[i].event->counter;
+            if ((counters[i].rdpmc >> 30) == 0)
+                EXPECT_LT(counters[i].rdpmc, 4u) << counters[i].event->counter;
         next += *taken;
     }
 }
@@ -160,7 +162,8 @@ TEST(PmuIntel, AnEventThatCpuidCallsUnavailableIsNotOffered) {
     auto pmu = Pmu::find(fake.processor.cpuid(), cpu::Msrs(fake), fake.features);
     EXPECT_FALSE(has(*pmu, "llc_misses"));
     EXPECT_TRUE(has(*pmu, "llc_references"));
-    fake.processor.leaves[0xA] = {4u | 4u << 8 | 48u << 16 | 2u << 24, 0, 0, 3u | 48u << 5};  // EBX has two bits only
+    fake.processor.leaves[0xA] = {4u | 4u << 8 | 48u << 16 | 2u << 24, 0, 0,
+                                  3u | 48u << 5};  // EBX has two bits only
     pmu = Pmu::find(fake.processor.cpuid(), cpu::Msrs(fake), fake.features);
     EXPECT_TRUE(has(*pmu, "instructions"));
     EXPECT_FALSE(has(*pmu, "branch_misses"));
@@ -190,7 +193,8 @@ TEST(PmuIntel, NoPmuIsAnErrorWithTheReason) {
 }
 
 class Amd : public testing::TestWithParam<bool> {};
-INSTANTIATE_TEST_SUITE_P(Versions, Amd, testing::Values(false, true), [](const auto& i) { return i.param ? "PerfMonV2" : "Core"; });
+INSTANTIATE_TEST_SUITE_P(Versions, Amd, testing::Values(false, true),
+                         [](const auto& i) { return i.param ? "PerfMonV2" : "Core"; });
 
 TEST_P(Amd, SixCoreCountersCountByTheirTwelveBitEvents) {
     FakeAmdPmu fake;
@@ -224,9 +228,15 @@ TEST(PmuAmd, CountersThatSomebodyLeftFrozenCountAgain) {
 
 // The fill sources that each family's PPR lists for PMCx043.
 TEST(PmuAmd, EachFamilyCountsFillsFromTheSourcesItHas) {
-    struct { uint32_t family, model; const char* table; uint8_t all; bool interrupts; } families[] = {
-        {0x17, 0x08, "Zen, Zen+", 0x5B, false}, {0x18, 0x00, "Zen, Zen+", 0x5B, false}, {0x17, 0x71, "Zen 2", 0x5B, true},
-        {0x19, 0x01, "Zen 3", 0x5F, true},      {0x19, 0x50, "Zen 3", 0x5F, true},      {0x19, 0x11, "Zen 4, Zen 5", 0xDF, true},
+    struct {
+        uint32_t family, model;
+        const char* table;
+        uint8_t all;
+        bool interrupts;
+    } families[] = {
+        {0x17, 0x08, "Zen, Zen+", 0x5B, false},   {0x18, 0x00, "Zen, Zen+", 0x5B, false},
+        {0x17, 0x71, "Zen 2", 0x5B, true},        {0x19, 0x01, "Zen 3", 0x5F, true},
+        {0x19, 0x50, "Zen 3", 0x5F, true},        {0x19, 0x11, "Zen 4, Zen 5", 0xDF, true},
         {0x19, 0x61, "Zen 4, Zen 5", 0xDF, true}, {0x1A, 0x44, "Zen 4, Zen 5", 0xDF, true}};
     for (const auto& f : families) {
         FakeAmdPmu fake;
@@ -238,7 +248,9 @@ TEST(PmuAmd, EachFamilyCountsFillsFromTheSourcesItHas) {
         EXPECT_EQ(event(*pmu, "l1d_misses")->umask, f.all);
         EXPECT_EQ(event(*pmu, "llc_references")->umask, f.all & ~1);
         EXPECT_EQ(has(*pmu, "interrupts"), f.interrupts);
-        for (const char* name : {"instructions", "cycles", "l2_misses", "llc_misses", "branch_misses", "dtlb_walks"}) EXPECT_TRUE(has(*pmu, name)) << name;
+        for (const char* name :
+             {"instructions", "cycles", "l2_misses", "llc_misses", "branch_misses", "dtlb_walks"})
+            EXPECT_TRUE(has(*pmu, name)) << name;
     }
 }
 

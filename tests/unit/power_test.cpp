@@ -10,8 +10,8 @@ namespace {
 using platform::AcpiFixed;
 using platform::AcpiRegister;
 
-/// PM1 control at 0x604 and 0x704, SMI command at 0xB2, reset ports, keyboard controller; and memory at
-/// 0xFED80000.
+/// PM1 control at 0x604 and 0x704, SMI command at 0xB2, reset ports, keyboard controller; and
+/// memory at 0xFED80000.
 struct FakeMachine : FakeDevice {
     uint16_t pm1a = 0x1, pm1b = 0x1;
     bool answers_smi = true;
@@ -24,7 +24,8 @@ struct FakeMachine : FakeDevice {
         if (port == 0x80 && bytes == 1) return 0xFF;
         if (port == 0x604 && bytes == 2) return pm1a;
         if (port == 0x704 && bytes == 2) return pm1b;
-        if (port == 0x64 && bytes == 1) return keyboard_busy != 0 && keyboard_busy-- != 0 ? 0x02 : 0x00;
+        if (port == 0x64 && bytes == 1)
+            return keyboard_busy != 0 && keyboard_busy-- != 0 ? 0x02 : 0x00;
         return FakeDevice::on_read(port, bytes);
     }
     void on_write(uint64_t port, unsigned bytes, uint64_t value) override {
@@ -60,7 +61,9 @@ struct PowerTest : testing::Test {
     Error power_off(const AcpiFixed& f) {
         return platform::power_off(cpu::Ports(fake), cpu::Mmio(fake, 0), f);
     }
-    Error reset(const AcpiFixed& f) { return platform::reset(cpu::Ports(fake), cpu::Mmio(fake, 0), f); }
+    Error reset(const AcpiFixed& f) {
+        return platform::reset(cpu::Ports(fake), cpu::Mmio(fake, 0), f);
+    }
 };
 
 TEST_F(PowerTest, EntersS5ByPm1a) {

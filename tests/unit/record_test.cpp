@@ -30,8 +30,10 @@ TEST(Crc32c, KnownVectors) {
 
 struct Wire {
     std::vector<std::string> lines;
-    wire::Sender sender{
-        [](void* self, std::string_view line) { static_cast<Wire*>(self)->lines.emplace_back(line); }, this};
+    wire::Sender sender{[](void* self, std::string_view line) {
+                            static_cast<Wire*>(self)->lines.emplace_back(line);
+                        },
+                        this};
 };
 
 std::string frame(const std::string& sequence, const std::string& json) {
@@ -48,8 +50,9 @@ TEST(Sender, WhatIsSentIsDecoded) {
     }
     ASSERT_EQ(w.lines.size(), 12u);
     for (uint64_t i = 0; i < 12; ++i) {
-        EXPECT_EQ(w.lines[i], frame(std::to_string(i),
-                                    R"({"t":"series","id":)" + std::to_string(i) + R"(,"text":"a \"b\""})"));
+        EXPECT_EQ(w.lines[i],
+                  frame(std::to_string(i),
+                        R"({"t":"series","id":)" + std::to_string(i) + R"(,"text":"a \"b\""})"));
         Line line = wire::decode(w.lines[i]);
         EXPECT_EQ(line.kind, Line::Kind::record) << line.fault;
         EXPECT_EQ(line.sequence, i);
@@ -74,7 +77,8 @@ TEST(Sender, ARecordThatDoesNotFitIsSaid) {
 }
 
 TEST(Sender, EveryLengthUpToTheLongestIsDecoded) {
-    for (size_t length = wire::max_record_length - 100; length < wire::max_record_length; ++length) {
+    for (size_t length = wire::max_record_length - 100; length < wire::max_record_length;
+         ++length) {
         Wire w;
         w.sender.begin("raw").member("text", std::string(length, 'x'));
         w.sender.send();
@@ -92,7 +96,8 @@ TEST(Decode, EverySingleBitFlipIsDetected) {
                 std::string bad = good;
                 bad[i] = static_cast<char>(bad[i] ^ 1 << bit);
                 Line line = wire::decode(bad);
-                ASSERT_NE(line.kind, Line::Kind::record) << "byte " << i << " bit " << bit << ": " << bad;
+                ASSERT_NE(line.kind, Line::Kind::record)
+                    << "byte " << i << " bit " << bit << ": " << bad;
                 // Without '@' and a digit it is words for people, and leaves a gap in the sequence.
                 if (i > 1) ASSERT_EQ(line.kind, Line::Kind::damaged) << bad;
             }

@@ -71,7 +71,8 @@ TEST(TscMeasure, EveryReferenceBoundsTheTruthAndARoundFrequencyIsFound) {
         for (uint64_t hz : {1000000000ull, 2100000000ull, 3593250000ull}) {
             Machine m(hz, cost);
             for (const ReferenceCounter& r : m.references) {
-                SCOPED_TRACE(testing::Message() << r.name << " at " << hz << " Hz, access " << cost);
+                SCOPED_TRACE(testing::Message()
+                             << r.name << " at " << hz << " Hz, access " << cost);
                 auto f = cpu::measure_tsc(m.world.tsc(), r);
                 ASSERT_TRUE(f) << f.error().what;
                 EXPECT_LE(f->low, hz);
@@ -80,7 +81,8 @@ TEST(TscMeasure, EveryReferenceBoundsTheTruthAndARoundFrequencyIsFound) {
                 if (cost < 100) EXPECT_LE(f->high - f->low, hz / 20000) << "wider than 50 ppm";
                 EXPECT_GE(f->hz, f->low);
                 EXPECT_LE(f->hz, f->high);
-                if (hz % 100000000 == 0) EXPECT_EQ(f->hz, hz) << "the roundest number between the bounds";
+                if (hz % 100000000 == 0)
+                    EXPECT_EQ(f->hz, hz) << "the roundest number between the bounds";
             }
         }
 }
@@ -108,8 +110,8 @@ TEST(TscMeasure, WrapsInTheMiddleDoNotMatter) {
 }
 
 TEST(TscMeasure, AWindowThatSomethingStoleFromIsNotBelieved) {
-    // Once, 60 ms pass between two looks at the PIT, more than it can count: that window is wrong, the others
-    // agree.
+    // Once, 60 ms pass between two looks at the PIT, more than it can count: that window is wrong,
+    // the others agree.
     struct Thief {
         Machine m;
         ReferenceCounter pit;

@@ -54,7 +54,8 @@ struct FakeUart : FakeDevice {
         }
     }
     void on_write(uint64_t port, unsigned bytes, uint64_t value) override {
-        if (bytes != 1 || port < base || port > base + 7) return FakeDevice::on_write(port, bytes, value);
+        if (bytes != 1 || port < base || port > base + 7)
+            return FakeDevice::on_write(port, bytes, value);
         auto v = static_cast<uint8_t>(value);
         bool dlab = (lcr & 0x80) != 0;
         switch (port - base) {
@@ -69,7 +70,8 @@ struct FakeUart : FakeDevice {
                 transmitter.push_back(v);
                 break;
             case 1:
-                dlab ? void(divisor = static_cast<uint16_t>((divisor & 0xFF) | v << 8)) : void(ier = v);
+                dlab ? void(divisor = static_cast<uint16_t>((divisor & 0xFF) | v << 8))
+                     : void(ier = v);
                 break;
             case 2:
                 fcr = v;

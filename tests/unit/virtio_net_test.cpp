@@ -14,7 +14,8 @@ using namespace nic::virtio;
 
 /// A modern virtio network device: the structures lie in one BAR, 0x1000 apart.
 struct FakeVirtio final : FakeDevice {
-    static constexpr uint64_t common = 0x0000, isr = 0x1000, device = 0x2000, notify = 0x3000, multiplier = 4;
+    static constexpr uint64_t common = 0x0000, isr = 0x1000, device = 0x2000, notify = 0x3000,
+                              multiplier = 4;
     struct Queue {
         uint16_t most = 8, size = 8, vector = 0xFFFF, enabled = 0;
         uint64_t descriptors = 0, available = 0, used = 0;
@@ -23,8 +24,12 @@ struct FakeVirtio final : FakeDevice {
         Descriptor* desc() { return reinterpret_cast<Descriptor*>(descriptors); }
         volatile uint16_t* avail() { return reinterpret_cast<volatile uint16_t*>(available); }
         volatile uint16_t* used_head() { return reinterpret_cast<volatile uint16_t*>(used); }
-        volatile uint32_t* used_at(unsigned i) { return reinterpret_cast<volatile uint32_t*>(used + 4) + 2 * (i % size); }
-        volatile uint16_t& avail_event() { return *reinterpret_cast<volatile uint16_t*>(used + 4 + 8 * size); }
+        volatile uint32_t* used_at(unsigned i) {
+            return reinterpret_cast<volatile uint32_t*>(used + 4) + 2 * (i % size);
+        }
+        volatile uint16_t& avail_event() {
+            return *reinterpret_cast<volatile uint16_t*>(used + 4 + 8 * size);
+        }
         uint16_t used_event() { return avail()[2 + size]; }
         bool has_buffer() { return seen != avail()[1]; }
         uint16_t next_id() { return avail()[2 + seen++ % size]; }
@@ -41,7 +46,8 @@ struct FakeVirtio final : FakeDevice {
     uint32_t offered_select = 0, taken_select = 0;
     uint16_t selected = 0, config_vector = 0;
     uint8_t status_byte = 0x0F;
-    bool gone = false, link = true, reset_sticks = false, refuses_features = false, holds_transmit = false, refuses_vectors = false;
+    bool gone = false, link = true, reset_sticks = false, refuses_features = false,
+         holds_transmit = false, refuses_vectors = false;
     std::vector<std::vector<uint8_t>> sent;
 
     Queue& queue() { return queues[selected < 2 ? selected : 0]; }
@@ -51,12 +57,18 @@ struct FakeVirtio final : FakeDevice {
         if (a >= device + config_mac && a < device + config_mac + 6) return 0x50 + a - device;
         if (a == device + config_status) return link;
         switch (static_cast<Common>(a)) {
-            case Common::device_feature: return static_cast<uint32_t>(offered >> 32 * offered_select);
-            case Common::device_status: return status_byte;
-            case Common::queue_size: return selected < 2 ? queue().most : 0;
-            case Common::queue_notify_off: return selected;
-            case Common::queue_msix_vector: return queue().vector;
-            default: return FakeDevice::on_read(a, bytes);
+            case Common::device_feature:
+                return static_cast<uint32_t>(offered >> 32 * offered_select);
+            case Common::device_status:
+                return status_byte;
+            case Common::queue_size:
+                return selected < 2 ? queue().most : 0;
+            case Common::queue_notify_off:
+                return selected;
+            case Common::queue_msix_vector:
+                return queue().vector;
+            default:
+                return FakeDevice::on_read(a, bytes);
         }
     }
     void on_write(uint64_t a, unsigned bytes, uint64_t v) override {
@@ -67,28 +79,49 @@ struct FakeVirtio final : FakeDevice {
             ring(static_cast<unsigned>(v));
             return;
         }
-        auto half = [&](uint64_t& whole) { whole = a % 8 == 0 ? (whole & ~0xFFFFFFFFull) | v : (whole & 0xFFFFFFFF) | v << 32; };
+        auto half = [&](uint64_t& whole) {
+            whole = a % 8 == 0 ? (whole & ~0xFFFFFFFFull) | v : (whole & 0xFFFFFFFF) | v << 32;
+        };
         switch (static_cast<Common>(a & ~uint64_t{a >= 0x20 ? 7u : 0u})) {
-            case Common::device_feature_select: offered_select = static_cast<uint32_t>(v); return;
-            case Common::driver_feature_select: taken_select = static_cast<uint32_t>(v); return;
-            case Common::driver_feature: taken |= v << 32 * taken_select; return;
-            case Common::config_msix_vector: config_vector = static_cast<uint16_t>(v); return;
+            case Common::device_feature_select:
+                offered_select = static_cast<uint32_t>(v);
+                return;
+            case Common::driver_feature_select:
+                taken_select = static_cast<uint32_t>(v);
+                return;
+            case Common::driver_feature:
+                taken |= v << 32 * taken_select;
+                return;
+            case Common::config_msix_vector:
+                config_vector = static_cast<uint16_t>(v);
+                return;
             case Common::device_status:
                 if (v == 0 && reset_sticks) return;
                 if (v == 0) taken = 0, queues[0] = queues[1] = {};
                 status_byte = static_cast<uint8_t>(v);
-                if ((v & status::features_ok) && refuses_features) status_byte &= ~status::features_ok;
+                if ((v & status::features_ok) && refuses_features)
+                    status_byte &= ~status::features_ok;
                 return;
-            case Common::queue_select: selected = static_cast<uint16_t>(v); return;
-            default: break;
+            case Common::queue_select:
+                selected = static_cast<uint16_t>(v);
+                return;
+            default:
+                break;
         }
-        if (a == static_cast<uint64_t>(Common::queue_size)) queue().size = static_cast<uint16_t>(v);
-        else if (a == static_cast<uint64_t>(Common::queue_msix_vector)) queue().vector = refuses_vectors ? 0xFFFF : static_cast<uint16_t>(v);
-        else if (a == static_cast<uint64_t>(Common::queue_enable)) queue().enabled = static_cast<uint16_t>(v);
-        else if (a >= 0x20 && a < 0x28) half(queue().descriptors);
-        else if (a >= 0x28 && a < 0x30) half(queue().available);
-        else if (a >= 0x30 && a < 0x38) half(queue().used);
-        else FakeDevice::on_write(a, bytes, v);
+        if (a == static_cast<uint64_t>(Common::queue_size))
+            queue().size = static_cast<uint16_t>(v);
+        else if (a == static_cast<uint64_t>(Common::queue_msix_vector))
+            queue().vector = refuses_vectors ? 0xFFFF : static_cast<uint16_t>(v);
+        else if (a == static_cast<uint64_t>(Common::queue_enable))
+            queue().enabled = static_cast<uint16_t>(v);
+        else if (a >= 0x20 && a < 0x28)
+            half(queue().descriptors);
+        else if (a >= 0x28 && a < 0x30)
+            half(queue().available);
+        else if (a >= 0x30 && a < 0x38)
+            half(queue().used);
+        else
+            FakeDevice::on_write(a, bytes, v);
     }
     void ring(unsigned number) {
         ++queues[number].rings;
@@ -99,7 +132,8 @@ struct FakeVirtio final : FakeDevice {
         while (q.has_buffer()) {
             uint16_t id = q.next_id();
             auto* data = reinterpret_cast<const uint8_t*>(q.desc()[id].address);
-            for (unsigned i = 0; i < 12; ++i) EXPECT_EQ(data[i], 0) << "the header asks for nothing";
+            for (unsigned i = 0; i < 12; ++i)
+                EXPECT_EQ(data[i], 0) << "the header asks for nothing";
             sent.emplace_back(data + 12, data + q.desc()[id].length);
             q.put_used(id, 0);
         }
@@ -158,7 +192,8 @@ struct VirtioNetTest : testing::Test {
         pci.bar(4).mapped = true;
     }
     Result<Nic*> bring_up(uint32_t receive = 8, uint32_t transmit = 8) {
-        return VirtioNet::bring_up(pci, {memory.arena(), world.tsc(), world.tsc_hz, receive, transmit});
+        return VirtioNet::bring_up(pci,
+                                   {memory.arena(), world.tsc(), world.tsc_hz, receive, transmit});
     }
     std::string refused() {
         auto up = bring_up();
@@ -173,7 +208,8 @@ TEST_F(VirtioNetTest, ComesUpWithTheFeaturesThatAreUsed) {
     fake.offered |= 0xFF01;  // and many that are not
     auto up = bring_up();
     ASSERT_TRUE(up);
-    EXPECT_EQ(fake.taken, feature::version_1 | feature::mac | feature::status | feature::event_index);
+    EXPECT_EQ(fake.taken,
+              feature::version_1 | feature::mac | feature::status | feature::event_index);
     EXPECT_EQ(fake.status_byte, 0x0F);
     EXPECT_EQ((*up)->mac(), (MacAddress{0x50, 0x51, 0x52, 0x53, 0x54, 0x55}));
     EXPECT_EQ(fake.queues[0].enabled, 1);
@@ -221,7 +257,9 @@ TEST_F(VirtioNetTest, StructuresAreCheckedAgainstTheirBar) {
     EXPECT_EQ(refused(), "virtio-net: a structure is shorter than the specification says");
     function->put32(0x40 + 12, 0x38);
     function->put8(0x68 + 3, 9);
-    EXPECT_EQ(refused(), "virtio-net: a structure is missing (no such capability; is the device legacy only?)");
+    EXPECT_EQ(
+        refused(),
+        "virtio-net: a structure is missing (no such capability; is the device legacy only?)");
     function->put8(0x68 + 4, 5);
     function->put8(0x68 + 3, 4);
     EXPECT_EQ(refused(), "PCI: no memory behind this BAR");
@@ -233,7 +271,8 @@ TEST_F(VirtioNetTest, ReceivesInOrderWhileTheIndexWraps) {
     uint8_t next_in = 0, next_out = 0;
     for (unsigned total = 0; total < 140000;) {
         unsigned burst = 1 + total % 8;
-        for (unsigned i = 0; i < burst; ++i) ASSERT_TRUE(fake.deliver(std::vector<uint8_t>(60, next_in++)));
+        for (unsigned i = 0; i < burst; ++i)
+            ASSERT_TRUE(fake.deliver(std::vector<uint8_t>(60, next_in++)));
         uint32_t n = nic.receive(frames, 16);
         ASSERT_EQ(n, burst);
         for (uint32_t i = 0; i < n; ++i) {
@@ -332,17 +371,20 @@ TEST_F(VirtioNetTest, AllBuffersFullLinkLossAndVanishingAreErrors) {
     Nic& nic = **bring_up();
     for (int i = 0; i < 8; ++i) EXPECT_TRUE(fake.deliver(std::vector<uint8_t>(60)));
     EXPECT_FALSE(fake.deliver(std::vector<uint8_t>(60)));
-    EXPECT_STREQ(nic.check().error().what, "virtio-net: the receive ring overflowed (every buffer is full)");
+    EXPECT_STREQ(nic.check().error().what,
+                 "virtio-net: the receive ring overflowed (every buffer is full)");
     Received frames[8];
     nic.recycle(nic.receive(frames, 8));
     EXPECT_TRUE(nic.check());
     fake.status_byte |= status::needs_reset;
-    EXPECT_STREQ(nic.check().error().what, "virtio-net: the device asks to be reset (device_status)");
+    EXPECT_STREQ(nic.check().error().what,
+                 "virtio-net: the device asks to be reset (device_status)");
     fake.status_byte &= ~status::needs_reset;
     fake.link = false;
     EXPECT_STREQ(nic.check().error().what, "virtio-net: the link is down");
     fake.gone = true;
-    EXPECT_STREQ(nic.check().error().what, "virtio-net: the device has vanished (registers read as all ones)");
+    EXPECT_STREQ(nic.check().error().what,
+                 "virtio-net: the device has vanished (registers read as all ones)");
     nic.stop();  // ends, although nothing answers
 }
 
@@ -385,14 +427,17 @@ TEST_F(VirtioNetTest, SaysWhereTheNextFramesLand) {
     for (uint8_t i = 0; i < 4; ++i) ASSERT_TRUE(fake.deliver(std::vector<uint8_t>(60, i)));
     ASSERT_EQ(nic.receive(frames, 4), 4u);
     for (unsigned i = 0; i < 4; ++i) {
-        EXPECT_EQ(told[2 * i + 1].first, reinterpret_cast<uint64_t>(fake.queues[0].used_at(6 + i))) << "around the ring's end";
-        EXPECT_EQ(told[2 * i + 2].first, reinterpret_cast<uint64_t>(frames[i].data) - 12) << "the header is written, too";
+        EXPECT_EQ(told[2 * i + 1].first, reinterpret_cast<uint64_t>(fake.queues[0].used_at(6 + i)))
+            << "around the ring's end";
+        EXPECT_EQ(told[2 * i + 2].first, reinterpret_cast<uint64_t>(frames[i].data) - 12)
+            << "the header is written, too";
         EXPECT_EQ(told[2 * i + 2].second, 72u);
     }
 }
 
-/// Driver and device at the same time, on two threads: the driver polls until empty, arms, and sleeps until it is told.
-/// The order of one store and one load on each side is all that keeps a wake-up from being lost.
+/// Driver and device at the same time, on two threads: the driver polls until empty, arms, and
+/// sleeps until it is told. The order of one store and one load on each side is all that keeps a
+/// wake-up from being lost.
 TEST_F(VirtioNetTest, ReArmingLosesNoWakeUpAgainstADeviceThatRunsAtTheSameTime) {
     constexpr unsigned packets = 300000;
     Nic& nic = **bring_up();
@@ -439,7 +484,9 @@ TEST_F(VirtioNetTest, WhatItCannotDoIsAnError) {
     EXPECT_FALSE(nic.route(InterruptKind::msi, 0x61, 0));
     EXPECT_FALSE(nic.route(InterruptKind::msix, 0x61, 0)) << "this one has no table";
     EXPECT_FALSE(nic.route(InterruptKind::intx, 0x61, 0)) << "and no pin";
-    EXPECT_FALSE(VirtioNet::bring_up(pci, {memory.arena(), world.tsc(), world.tsc_hz, 8, 8, false, true})) << "loopback";
+    EXPECT_FALSE(
+        VirtioNet::bring_up(pci, {memory.arena(), world.tsc(), world.tsc_hz, 8, 8, false, true}))
+        << "loopback";
     nic.stop();
     EXPECT_EQ(fake.status_byte, 0);
     EXPECT_FALSE(function->bus_master());

@@ -6,11 +6,11 @@
 #include <sstream>
 
 #include "harness/data/digest.h"
-#include "harness/system/failure.h"
-#include "harness/system/number.h"
-#include "harness/run/options.h"
 #include "harness/results/compare/compare.h"
 #include "harness/results/figures.h"
+#include "harness/run/options.h"
+#include "harness/system/failure.h"
+#include "harness/system/number.h"
 #include "harness/system/sha256.h"
 
 namespace doorbell::harness {
@@ -31,11 +31,13 @@ uint64_t number_of(const Json& manifest, const char* name, uint64_t normal) {
     }
 }
 
-std::string choice(const Json& manifest, const char* name, const char* normal, const std::vector<std::string>& choices) {
+std::string choice(const Json& manifest, const char* name, const char* normal,
+                   const std::vector<std::string>& choices) {
     std::string word = word_of(manifest, name);
     if (word.empty()) return normal;
     if (std::find(choices.begin(), choices.end(), word) == choices.end())
-        throw UsageError(fmt::format("the manifest's {} is \"{}\", which this version does not have", name, word));
+        throw UsageError(fmt::format(
+            "the manifest's {} is \"{}\", which this version does not have", name, word));
     return word;
 }
 
@@ -56,7 +58,8 @@ std::string extra_words(const std::string& image_words) {
     std::string extra;
     for (std::string word; in >> word;) {
         bool known = false;
-        for (const char* start : {"lab=", "samples=", "seed=", "raw=", "set.", "exit="}) known = known || word.starts_with(start);
+        for (const char* start : {"lab=", "samples=", "seed=", "raw=", "set.", "exit="})
+            known = known || word.starts_with(start);
         if (!known) extra += (extra.empty() ? "" : " ") + word;
     }
     return extra;
@@ -65,22 +68,36 @@ std::string extra_words(const std::string& image_words) {
 }  // namespace
 
 QemuRun request_from(const Json& manifest) {
-    if (!manifest.is_object()) throw UsageError("there is no manifest.json beside the results; without it nothing says how the run was made");
+    if (!manifest.is_object())
+        throw UsageError(
+            "there is no manifest.json beside the results; without it nothing says how the run was "
+            "made");
     std::string schema = word_of(manifest, "schema");
-    if (schema != "doorbell-manifest/1") throw UsageError(fmt::format("the manifest's schema is \"{}\"; this version reads \"doorbell-manifest/1\"", schema));
+    if (schema != "doorbell-manifest/1")
+        throw UsageError(fmt::format(
+            "the manifest's schema is \"{}\"; this version reads \"doorbell-manifest/1\"", schema));
     if (std::string peer = word_of(manifest, "peer"); !peer.empty())
-        throw UsageError(fmt::format("this run is a guest's of doorbell peers: run that again and compare with --with NEW/{}", peer));
-    if (word_of(manifest, "machine") == "linux") throw UsageError("this run is one of doorbell host: run that again and compare with --with RUN2");
+        throw UsageError(
+            fmt::format("this run is a guest's of doorbell peers: run that again and compare with "
+                        "--with NEW/{}",
+                        peer));
+    if (word_of(manifest, "machine") == "linux")
+        throw UsageError(
+            "this run is one of doorbell host: run that again and compare with --with RUN2");
     if (!member(manifest, "qemu").is_object())
-        throw UsageError("this run was not made in QEMU: boot the same image on its machine, collect with doorbell attach, and compare with --with RUN2");
+        throw UsageError(
+            "this run was not made in QEMU: boot the same image on its machine, collect with "
+            "doorbell attach, and compare with --with RUN2");
     QemuRun request;
     std::vector<std::string> labs, settings;
     for (const Json& lab : member(manifest, "labs")) labs.push_back(lab_word(lab));
-    for (const auto& [key, value] : member(manifest, "settings").items()) settings.push_back(key + "=" + value.dump());
+    for (const auto& [key, value] : member(manifest, "settings").items())
+        settings.push_back(key + "=" + value.dump());
     request.selection = select(labs, settings);
     request.selection.samples = number_of(manifest, "samples", 0);
     request.selection.seed = number_of(manifest, "seed", 1);
-    request.selection.raw = member(manifest, "raw").is_boolean() && member(manifest, "raw").get<bool>();
+    request.selection.raw =
+        member(manifest, "raw").is_boolean() && member(manifest, "raw").get<bool>();
     MachineOptions& machine = request.machine;
     machine.clock = choice(manifest, "clock", "exact", clock_choices());
     machine.machine = choice(manifest, "machine", "q35", machine_choices());
@@ -90,7 +107,8 @@ QemuRun request_from(const Json& manifest) {
     (void)parse_net(machine.net);
     machine.model = word_of(manifest, "model").empty() ? "off" : word_of(manifest, "model");
     machine.model_plugin = beside_command("doorbell-model.so");
-    if (std::string qemu = word_of(member(manifest, "qemu"), "path"); !qemu.empty()) machine.qemu = qemu;
+    if (std::string qemu = word_of(member(manifest, "qemu"), "path"); !qemu.empty())
+        machine.qemu = qemu;
     machine.image = word_of(member(manifest, "image"), "path");
     request.timeout_s = static_cast<unsigned>(number_of(manifest, "timeout", 0));
     request.extra_words = extra_words(word_of(manifest, "image_words"));
@@ -100,16 +118,19 @@ QemuRun request_from(const Json& manifest) {
 std::vector<std::string> differences_before(const Json& manifest, const QemuRun& request) {
     std::vector<std::string> differences;
     auto differ = [&](const char* what, const std::string& was, const std::string& is) {
-        if (!was.empty() && was != is) differences.push_back(fmt::format("{} was {}, is {}", what, was, is));
+        if (!was.empty() && was != is)
+            differences.push_back(fmt::format("{} was {}, is {}", what, was, is));
     };
     std::string image;
     try {
         image = sha256_file(request.machine.image);
     } catch (const std::exception&) {
-        throw MachineError(fmt::format("there is no image at {}; name it with --image", request.machine.image.string()));
+        throw MachineError(fmt::format("there is no image at {}; name it with --image",
+                                       request.machine.image.string()));
     }
     differ("the image's SHA-256", word_of(member(manifest, "image"), "sha256"), image);
-    differ("QEMU's version", word_of(member(manifest, "qemu"), "version"), check_qemu(request.machine.qemu));
+    differ("QEMU's version", word_of(member(manifest, "qemu"), "version"),
+           check_qemu(request.machine.qemu));
     std::string words = image_words(request.selection);
     if (!request.extra_words.empty()) words += " " + request.extra_words;
     differ("the image's command line", word_of(manifest, "image_words"), words + " exit=debug");
@@ -118,10 +139,14 @@ std::vector<std::string> differences_before(const Json& manifest, const QemuRun&
 
 Identity identity_of(const StoredRun& before, const StoredRun& after) {
     Identity identity;
-    auto counts = [](const Series& series) { return series.evidence == "exact" && !series.unstable(); };
+    auto counts = [](const Series& series) {
+        return series.evidence == "exact" && !series.unstable();
+    };
     auto find = [](const StoredRun& in, const Series& wanted) -> const Series* {
         for (const Series& series : in.run.series)
-            if (series.lab == wanted.lab && series.metric == wanted.metric && series.which == wanted.which) return &series;
+            if (series.lab == wanted.lab && series.metric == wanted.metric &&
+                series.which == wanted.which)
+                return &series;
         return nullptr;
     };
     for (const Series& was : before.run.series) {
@@ -132,15 +157,20 @@ Identity identity_of(const StoredRun& before, const StoredRun& after) {
             ++identity.same;
             continue;
         }
-        std::string what = is == nullptr ? "it was not measured this time"
-                           : was.count != is->count ? fmt::format("{} samples, now {}", was.count, is->count)
-                                                    : fmt::format("median {} {}, now {}; p99 {}, now {}; max {}, now {}", percentile_figure(was, 50000, 1), was.unit,
-                                                                  percentile_figure(*is, 50000, 1), percentile_figure(was, 99000, 1), percentile_figure(*is, 99000, 1),
-                                                                  figure(static_cast<double>(was.max)), figure(static_cast<double>(is->max)));
+        std::string what =
+            is == nullptr ? "it was not measured this time"
+            : was.count != is->count
+                ? fmt::format("{} samples, now {}", was.count, is->count)
+                : fmt::format(
+                      "median {} {}, now {}; p99 {}, now {}; max {}, now {}",
+                      percentile_figure(was, 50000, 1), was.unit, percentile_figure(*is, 50000, 1),
+                      percentile_figure(was, 99000, 1), percentile_figure(*is, 99000, 1),
+                      figure(static_cast<double>(was.max)), figure(static_cast<double>(is->max)));
         identity.differences.push_back(was.name() + ": " + what);
     }
     for (const Series& is : after.run.series)
-        if (counts(is) && find(before, is) == nullptr) identity.differences.push_back(is.name() + ": it was not measured before");
+        if (counts(is) && find(before, is) == nullptr)
+            identity.differences.push_back(is.name() + ": it was not measured before");
     return identity;
 }
 

@@ -3,17 +3,18 @@
 #include <string>
 #include <vector>
 
-#include "harness/run/qemu_run.h"
 #include "harness/results/stored_run.h"
+#include "harness/run/qemu_run.h"
 
 namespace doorbell::harness {
 
-/// What a manifest asks for: machine and selection, read back through the same checks as a user's words. The
-/// image and QEMU are those that the manifest names. Throws UsageError where it was not made by `doorbell run`, or asks
-/// for something that this version does not have.
+/// What a manifest asks for: machine and selection, read back through the same checks as a user's
+/// words. The image and QEMU are those that the manifest names. Throws UsageError where it was not
+/// made by `doorbell run`, or asks for something that this version does not have.
 QemuRun request_from(const Json& manifest);
 
-/// What will not be as it was, in sentences: the image's hash, QEMU's version, the image's command line.
+/// What will not be as it was, in sentences: the image's hash, QEMU's version, the image's command
+/// line.
 std::vector<std::string> differences_before(const Json& manifest, const QemuRun& request);
 
 /// Of the counted series, how many are identical; those that are not, in sentences.

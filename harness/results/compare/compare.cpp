@@ -8,17 +8,18 @@
 #include <map>
 
 #include "harness/data/digest.h"
-#include "harness/system/failure.h"
 #include "harness/results/figures.h"
+#include "harness/system/failure.h"
 
 namespace doorbell::harness {
 namespace {
 
-/// A change is said where chance does as much in fewer than one of this many comparisons of whole runs.
+/// A change is said where chance does as much in fewer than one of this many comparisons of whole
+/// runs.
 constexpr double alpha = 0.005;
 constexpr double confidence = 0.95;
-/// Differences below this share are no change, however certain: two runs of the same program differ as much by
-/// where it came to lie.
+/// Differences below this share are no change, however certain: two runs of the same program differ
+/// as much by where it came to lie.
 constexpr double floor_share = 0.01;
 /// Rough figures move with the host's load: only a factor of two says something.
 constexpr double rough_factor = 2;
@@ -38,7 +39,8 @@ bool counted(const Series& series) { return series.evidence == "exact" && !serie
 
 using Pair = std::pair<const Series*, const Series*>;
 
-std::vector<Pair> pairs_of(const StoredRun& a, const StoredRun& b, std::vector<std::string>* only_a = nullptr,
+std::vector<Pair> pairs_of(const StoredRun& a, const StoredRun& b,
+                           std::vector<std::string>* only_a = nullptr,
                            std::vector<std::string>* only_b = nullptr) {
     std::map<std::string, const Series*> in_b;
     for (const Series& series : b.run.series) in_b.emplace(key_of(series), &series);
@@ -69,12 +71,15 @@ FigureChange counted_change(const char* what, double a, double b, bool higher_be
 /// The stages' means, and the part of the whole's difference that each of them has.
 std::vector<CounterChange> counter_changes(const Series& a, const Series& b) {
     std::vector<CounterChange> changes;
-    auto see = [&](const Series& series, std::optional<double> CounterChange::*side) {
+    auto see = [&](const Series& series, std::optional<double> CounterChange::* side) {
         for (const Counter& c : series.counters) {
             if (c.evidence != "exact" && c.evidence != "modelled") continue;
-            auto at = std::find_if(changes.begin(), changes.end(), [&](const CounterChange& x) { return x.name == c.name && x.stage == c.stage; });
+            auto at = std::find_if(changes.begin(), changes.end(), [&](const CounterChange& x) {
+                return x.name == c.name && x.stage == c.stage;
+            });
             if (at == changes.end()) at = changes.insert(at, {c.name, c.stage, c.evidence});
-            (*at).*side = c.value.get<double>() / static_cast<double>(std::max<uint64_t>(c.samples, 1));
+            (*at).*side =
+                c.value.get<double>() / static_cast<double>(std::max<uint64_t>(c.samples, 1));
         }
     };
     see(a, &CounterChange::a);
@@ -87,7 +92,8 @@ std::vector<StageChange> stage_changes(const Series& a, const Series& b) {
     std::vector<StageChange> changes;
     double whole = b.mean() - a.mean();
     for (const Stage& stage : a.stages) {
-        auto other = std::find_if(b.stages.begin(), b.stages.end(), [&](const Stage& s) { return s.name == stage.name; });
+        auto other = std::find_if(b.stages.begin(), b.stages.end(),
+                                  [&](const Stage& s) { return s.name == stage.name; });
         if (other == b.stages.end() || stage.bins.empty() || other->bins.empty()) continue;
         StageChange change{stage.name, sum_of(stage) / static_cast<double>(stage.bins.count()),
                            sum_of(*other) / static_cast<double>(other->bins.count())};
@@ -95,9 +101,10 @@ std::vector<StageChange> stage_changes(const Series& a, const Series& b) {
         change.share = whole == 0 ? 0 : (change.b - change.a) / whole;
         changes.push_back(change);
     }
-    std::stable_sort(changes.begin(), changes.end(), [](const StageChange& x, const StageChange& y) {
-        return std::abs(x.b - x.a) > std::abs(y.b - y.a);
-    });
+    std::stable_sort(changes.begin(), changes.end(),
+                     [](const StageChange& x, const StageChange& y) {
+                         return std::abs(x.b - x.a) > std::abs(y.b - y.a);
+                     });
     return changes;
 }
 
@@ -108,33 +115,42 @@ struct Pending {
 
 class Comparer {
   public:
-    Comparer(const StoredRun& a, const StoredRun& b, const CompareOptions& options) : a_(a), b_(b), options_(options) {}
+    Comparer(const StoredRun& a, const StoredRun& b, const CompareOptions& options)
+        : a_(a), b_(b), options_(options) {}
 
     Comparison run() {
         std::vector<Pair> pairs = pairs_of(a_, b_, &result_.only_in_a, &result_.only_in_b);
         for (const auto& [a, b] : pairs) add(*a, *b);
         judge();
-        std::stable_sort(result_.series.begin(), result_.series.end(), [](const SeriesChange& x, const SeriesChange& y) {
-            if (x.changed() != y.changed()) return x.changed();
-            return x.changed() && x.size() > y.size();
-        });
+        std::stable_sort(result_.series.begin(), result_.series.end(),
+                         [](const SeriesChange& x, const SeriesChange& y) {
+                             if (x.changed() != y.changed()) return x.changed();
+                             return x.changed() && x.size() > y.size();
+                         });
         return std::move(result_);
     }
 
   private:
     void add(const Series& a, const Series& b) {
-        SeriesChange change{.lab = a.lab, .which = a.which.text(), .metric = a.metric, .unit = a.unit, .evidence = a.evidence};
+        SeriesChange change{.lab = a.lab,
+                            .which = a.which.text(),
+                            .metric = a.metric,
+                            .unit = a.unit,
+                            .evidence = a.evidence};
         change.counted = counted(a) && counted(b);
         change.identical = identical(a, b);
         resolutions_.push_back(std::max(resolution_of(a_.run, a), resolution_of(b_.run, b)));
         bool some = a.whole() && b.whole();
         if (!some) {
             FigureChange none{.what = "median", .word = Word::too_few};
-            none.note = a.count == 0 || b.count == 0 ? "no samples" : "the histogram did not arrive whole";
+            none.note =
+                a.count == 0 || b.count == 0 ? "no samples" : "the histogram did not arrive whole";
             change.figures.push_back(none);
         } else if (change.counted) {
             bool higher = higher_is_better(a.metric);
-            auto of = [](const Series& series, uint64_t p) { return static_cast<double>(*series.percentile(p)); };
+            auto of = [](const Series& series, uint64_t p) {
+                return static_cast<double>(*series.percentile(p));
+            };
             change.figures.push_back(counted_change("median", of(a, 50000), of(b, 50000), higher));
             change.figures.push_back(counted_change("p99", of(a, 99000), of(b, 99000), higher));
             change.figures.push_back(counted_change("mean", a.mean(), b.mean(), higher));
@@ -149,14 +165,16 @@ class Comparer {
     void test(SeriesChange& change, const Series& a, const Series& b) {
         Sample in_a = sample_of(a_, a), in_b = sample_of(b_, b);
         uint64_t least = std::min(in_a.count(), in_b.count());
-        for (auto [what, share, enough] : {std::tuple{"median", 0.5, least_for_median}, std::tuple{"p99", 0.99, least_for_p99}}) {
+        for (auto [what, share, enough] : {std::tuple{"median", 0.5, least_for_median},
+                                           std::tuple{"p99", 0.99, least_for_p99}}) {
             FigureChange figure{.what = what, .a = in_a.quantile(share), .b = in_b.quantile(share)};
             if (least < enough) {
                 figure.word = Word::too_few;
                 figure.note = fmt::format("{} samples; {} are needed", least, enough);
             } else {
                 figure.interval = quantile_difference(in_a, in_b, share, confidence);
-                figure.probability = share == 0.5 ? mann_whitney(in_a, in_b) : quantile_test(in_a, in_b, share);
+                figure.probability =
+                    share == 0.5 ? mann_whitney(in_a, in_b) : quantile_test(in_a, in_b, share);
                 pending_.push_back({result_.series.size(), change.figures.size()});
             }
             change.figures.push_back(std::move(figure));
@@ -165,7 +183,8 @@ class Comparer {
 
     void judge() {
         std::vector<double> probabilities;
-        for (const Pending& one : pending_) probabilities.push_back(result_.series[one.series].figures[one.figure].probability);
+        for (const Pending& one : pending_)
+            probabilities.push_back(result_.series[one.series].figures[one.figure].probability);
         probabilities = holm(probabilities);
         result_.tests = probabilities.size();
         for (size_t i = 0; i < pending_.size(); ++i) {
@@ -176,16 +195,20 @@ class Comparer {
             double difference = std::abs(figure.interval.difference);
             double step = std::max(resolution, bin_width(std::max(figure.a, figure.b)));
             bool certain = figure.probability < alpha && figure.interval.excludes_zero();
-            bool rough = series.evidence == "rough" && figure.a < rough_factor * figure.b && figure.b < rough_factor * figure.a;
+            bool rough = series.evidence == "rough" && figure.a < rough_factor * figure.b &&
+                         figure.b < rough_factor * figure.a;
             if (certain && !rough && difference >= std::max(floor_share * figure.a, step)) {
                 figure.worse = higher_is_better(series.metric) == (figure.interval.difference < 0);
                 figure.word = figure.worse ? Word::slower : Word::faster;
                 continue;
             }
             double matters = std::max(options_.margin * figure.a, step);
-            bool small = std::max(std::abs(figure.interval.low), std::abs(figure.interval.high)) <= matters;
+            bool small =
+                std::max(std::abs(figure.interval.low), std::abs(figure.interval.high)) <= matters;
             figure.word = small || (certain && !rough) ? Word::no_change : Word::too_noisy;
-            if (certain && rough && !small) figure.note = "the host's load moves rough figures; below a factor of two they say nothing";
+            if (certain && rough && !small)
+                figure.note =
+                    "the host's load moves rough figures; below a factor of two they say nothing";
         }
     }
 
@@ -205,14 +228,18 @@ std::string text_or(const Json& object, const char* name) {
 std::vector<std::string> remarks_on(const StoredRun& a, const StoredRun& b) {
     std::vector<std::string> remarks;
     auto differ = [&](const std::string& what, const std::string& in_a, const std::string& in_b) {
-        if (!in_a.empty() && !in_b.empty() && in_a != in_b) remarks.push_back(fmt::format("{}: {} in A, {} in B", what, in_a, in_b));
+        if (!in_a.empty() && !in_b.empty() && in_a != in_b)
+            remarks.push_back(fmt::format("{}: {} in A, {} in B", what, in_a, in_b));
     };
-    for (const char* name : {"doorbell", "machine", "accel", "nic", "net", "samples", "seed", "settings"})
+    for (const char* name :
+         {"doorbell", "machine", "accel", "nic", "net", "samples", "seed", "settings"})
         differ(name, text_or(a.manifest, name), text_or(b.manifest, name));
-    differ("image", text_or(a.run.machine, "image").substr(0, 12), text_or(b.run.machine, "image").substr(0, 12));
+    differ("image", text_or(a.run.machine, "image").substr(0, 12),
+           text_or(b.run.machine, "image").substr(0, 12));
     differ("QEMU", text_or(a.run.machine, "qemu_version"), text_or(b.run.machine, "qemu_version"));
     for (const auto& [name, stored] : {std::pair{"A", &a}, std::pair{"B", &b}})
-        for (const std::string& note : stored->notes) remarks.push_back(std::string(name) + ": " + note);
+        for (const std::string& note : stored->notes)
+            remarks.push_back(std::string(name) + ": " + note);
     return remarks;
 }
 
@@ -220,10 +247,13 @@ std::vector<std::string> remarks_on(const StoredRun& a, const StoredRun& b) {
 
 double FigureChange::share() const {
     if (a == b) return 0;
-    return a == 0 ? std::copysign(std::numeric_limits<double>::infinity(), b) : (b - a) / std::abs(a);
+    return a == 0 ? std::copysign(std::numeric_limits<double>::infinity(), b)
+                  : (b - a) / std::abs(a);
 }
 
-std::string SeriesChange::name() const { return lab + (which.empty() ? "" : " " + which) + " " + metric; }
+std::string SeriesChange::name() const {
+    return lab + (which.empty() ? "" : " " + which) + " " + metric;
+}
 
 Word SeriesChange::summary() const {
     if (counted && !changed()) return Word::equal;
@@ -233,7 +263,8 @@ Word SeriesChange::summary() const {
 }
 
 bool SeriesChange::changed() const {
-    return (counted && !identical) || std::any_of(figures.begin(), figures.end(), [](const FigureChange& figure) {
+    return (counted && !identical) ||
+           std::any_of(figures.begin(), figures.end(), [](const FigureChange& figure) {
                return figure.word == Word::faster || figure.word == Word::slower;
            });
 }
@@ -241,12 +272,15 @@ bool SeriesChange::changed() const {
 double SeriesChange::size() const {
     double most = 0;
     for (const FigureChange& figure : figures)
-        if (figure.word == Word::faster || figure.word == Word::slower) most = std::max(most, std::abs(figure.share()));
+        if (figure.word == Word::faster || figure.word == Word::slower)
+            most = std::max(most, std::abs(figure.share()));
     return most;
 }
 
 size_t Comparison::count(Word word) const {
-    return static_cast<size_t>(std::count_if(series.begin(), series.end(), [&](const SeriesChange& one) { return one.summary() == word; }));
+    return static_cast<size_t>(
+        std::count_if(series.begin(), series.end(),
+                      [&](const SeriesChange& one) { return one.summary() == word; }));
 }
 
 bool identical(const Series& a, const Series& b) {
@@ -263,19 +297,25 @@ bool identical(const Series& a, const Series& b) {
 
 Sample sample_of(const StoredRun& stored, const Series& series) {
     std::vector<std::pair<double, uint64_t>> points;
-    for (const auto& [value, count] : series.bins.pairs()) points.emplace_back(middle_of_bin(value, series.min, series.max), count);
+    for (const auto& [value, count] : series.bins.pairs())
+        points.emplace_back(middle_of_bin(value, series.min, series.max), count);
     Sample sample(std::move(points));
-    if (std::vector<uint64_t> in_order = read_samples(stored, series); !in_order.empty()) sample.dependence = dependence_of(in_order);
+    if (std::vector<uint64_t> in_order = read_samples(stored, series); !in_order.empty())
+        sample.dependence = dependence_of(in_order);
     return sample;
 }
 
 std::string why_not_comparable(const StoredRun& a, const StoredRun& b) {
     auto other = [&](const char* what, const std::string& in_a, const std::string& in_b) {
-        return in_a.empty() || in_b.empty() || in_a == in_b ? std::string()
-                                                           : fmt::format("they have {}: {} in A, {} in B", what, in_a, in_b);
+        return in_a.empty() || in_b.empty() || in_a == in_b
+                   ? std::string()
+                   : fmt::format("they have {}: {} in A, {} in B", what, in_a, in_b);
     };
-    std::string why = other("different clocks", text_or(a.run.machine, "clock"), text_or(b.run.machine, "clock"));
-    if (why.empty()) why = other("different cache geometries", text_or(a.manifest, "model"), text_or(b.manifest, "model"));
+    std::string why =
+        other("different clocks", text_or(a.run.machine, "clock"), text_or(b.run.machine, "clock"));
+    if (why.empty())
+        why = other("different cache geometries", text_or(a.manifest, "model"),
+                    text_or(b.manifest, "model"));
     if (!why.empty()) return why;
     std::vector<Pair> pairs = pairs_of(a, b);
     if (pairs.empty()) return "they have no series in common";
@@ -289,8 +329,11 @@ std::string why_not_comparable(const StoredRun& a, const StoredRun& b) {
     }
     double hz_a = number_in(a.run.machine, "tsc_hz"), hz_b = number_in(b.run.machine, "tsc_hz");
     if (ticks && hz_a > 0 && hz_b > 0 && std::abs(hz_a - hz_b) > 0.01 * hz_a)
-        return fmt::format("their ticks have different lengths: {:.0f} MHz in A, {:.0f} MHz in B", hz_a / 1e6, hz_b / 1e6);
-    return hardware ? other("different processors", text_or(a.run.machine, "cpu"), text_or(b.run.machine, "cpu")) : std::string();
+        return fmt::format("their ticks have different lengths: {:.0f} MHz in A, {:.0f} MHz in B",
+                           hz_a / 1e6, hz_b / 1e6);
+    return hardware ? other("different processors", text_or(a.run.machine, "cpu"),
+                            text_or(b.run.machine, "cpu"))
+                    : std::string();
 }
 
 Comparison compare(const StoredRun& a, const StoredRun& b, const CompareOptions& options) {

@@ -16,10 +16,11 @@ const char* word(Word word, const std::string& unit);
 
 /// One figure of a series, in both runs.
 struct FigureChange {
-    std::string what;       ///< median, p99; for counted series also mean
+    std::string what;  ///< median, p99; for counted series also mean
     double a = 0, b = 0;
-    Interval interval = {}; ///< of b - a; for counted series its ends are the difference itself
-    double probability = 1; ///< that chance does this, corrected for the number of tests; 1 for counted series
+    Interval interval = {};  ///< of b - a; for counted series its ends are the difference itself
+    double probability =
+        1;  ///< that chance does this, corrected for the number of tests; 1 for counted series
     Word word = Word::equal;
     bool worse = false;     ///< a change, and not for the better
     std::string note = {};  ///< why nothing can be said
@@ -35,16 +36,17 @@ struct StageChange {
 
 /// A counter that goes into the digest (counted or modelled), a sample.
 struct CounterChange {
-    std::string name, stage, evidence;  ///< stage "": the whole
+    std::string name, stage, evidence;     ///< stage "": the whole
     std::optional<double> a = {}, b = {};  ///< nothing: only the other has it
 };
 
 struct SeriesChange {
     std::string lab, which, metric, unit, evidence;
-    bool counted = false;    ///< evidence exact and not unstable: differences are facts, not statistics
+    bool counted =
+        false;  ///< evidence exact and not unstable: differences are facts, not statistics
     bool identical = false;  ///< each bin, stage and counted counter
     std::vector<FigureChange> figures = {};
-    std::vector<StageChange> stages = {};  ///< those that differ, the largest share first
+    std::vector<StageChange> stages = {};      ///< those that differ, the largest share first
     std::vector<CounterChange> counters = {};  ///< those that differ
     std::string name() const;
     /// The word of the median, or of the p99 where only that changed.
@@ -63,8 +65,8 @@ struct Comparison {
 };
 
 struct CompareOptions {
-    /// A difference that would matter, as a share: an interval inside of it is "no change", one that reaches
-    /// beyond and holds zero is "too noisy to say".
+    /// A difference that would matter, as a share: an interval inside of it is "no change", one
+    /// that reaches beyond and holds zero is "too noisy to say".
     double margin = 0.05;
 };
 

@@ -24,29 +24,43 @@ double step_of(const SeriesChange& series, const FigureChange& figure) {
 std::string line_of(const SeriesChange& series, const FigureChange& change) {
     double step = step_of(series, change);
     std::string text = fmt::format("{}: {}", change.what, word(change.word, series.unit));
-    if (change.word == Word::too_few) return text + (change.note.empty() ? "" : " (" + change.note + ")");
-    text += fmt::format(", {} -> {} {}", figure(change.a, step), figure(change.b, step), series.unit);
+    if (change.word == Word::too_few)
+        return text + (change.note.empty() ? "" : " (" + change.note + ")");
+    text +=
+        fmt::format(", {} -> {} {}", figure(change.a, step), figure(change.b, step), series.unit);
     if (change.a == change.b && series.counted) return text;
-    text += fmt::format(", {} {} ({})", signed_figure(change.interval.difference, step), series.unit, share_text(change));
+    text += fmt::format(", {} {} ({})", signed_figure(change.interval.difference, step),
+                        series.unit, share_text(change));
     if (!series.counted)
-        text += fmt::format(", 95 % interval {} to {}", signed_figure(change.interval.low, step), signed_figure(change.interval.high, step));
+        text += fmt::format(", 95 % interval {} to {}", signed_figure(change.interval.low, step),
+                            signed_figure(change.interval.high, step));
     return text;
 }
 
 void add_series(std::string& text, const SeriesChange& series) {
-    const char* said = series.counted && !series.identical && series.size() == 0 ? "other counts, same figures"
-                                                                                  : word(series.summary(), series.unit);
-    text += wrapped(fmt::format("{}: ", said), fmt::format("{} ({}, {})", series.name(), series.unit, series.evidence));
+    const char* said = series.counted && !series.identical && series.size() == 0
+                           ? "other counts, same figures"
+                           : word(series.summary(), series.unit);
+    text += wrapped(fmt::format("{}: ", said),
+                    fmt::format("{} ({}, {})", series.name(), series.unit, series.evidence));
     for (const FigureChange& figure : series.figures)
-        if (!series.counted || figure.a != figure.b) text += wrapped("    ", line_of(series, figure));
+        if (!series.counted || figure.a != figure.b)
+            text += wrapped("    ", line_of(series, figure));
     for (const StageChange& stage : series.stages) {
-        text += wrapped("    ", fmt::format("stage {}: {} -> {} {} on average, {} {}{}", stage.name, figure(stage.a, 0.1),
-                                            figure(stage.b, 0.1), series.unit, signed_figure(stage.b - stage.a, 0.1), series.unit,
-                                            stage.share == 0 ? "" : ", " + percent(stage.share) + " of the difference"));
+        text += wrapped("    ", fmt::format("stage {}: {} -> {} {} on average, {} {}{}", stage.name,
+                                            figure(stage.a, 0.1), figure(stage.b, 0.1), series.unit,
+                                            signed_figure(stage.b - stage.a, 0.1), series.unit,
+                                            stage.share == 0 ? ""
+                                                             : ", " + percent(stage.share) +
+                                                                   " of the difference"));
     }
     for (const CounterChange& c : series.counters) {
-        auto side = [](std::optional<double> value) { return value ? fmt::format("{:.6g}", *value) : std::string("none"); };
-        text += wrapped("    ", fmt::format("counter {}{}: {} -> {} a sample ({})", c.name, c.stage.empty() ? "" : " of " + c.stage, side(c.a), side(c.b), c.evidence));
+        auto side = [](std::optional<double> value) {
+            return value ? fmt::format("{:.6g}", *value) : std::string("none");
+        };
+        text += wrapped("    ", fmt::format("counter {}{}: {} -> {} a sample ({})", c.name,
+                                            c.stage.empty() ? "" : " of " + c.stage, side(c.a),
+                                            side(c.b), c.evidence));
     }
 }
 
@@ -61,12 +75,18 @@ void add_names(std::string& text, const char* first, const std::vector<std::stri
 
 const char* word(Word word, const std::string& unit) {
     switch (word) {
-        case Word::equal: return "equal";
-        case Word::no_change: return "no change";
-        case Word::faster: return is_time(unit) ? "faster" : "better";
-        case Word::slower: return is_time(unit) ? "slower" : "worse";
-        case Word::too_noisy: return "too noisy to say";
-        case Word::too_few: return "too few samples";
+        case Word::equal:
+            return "equal";
+        case Word::no_change:
+            return "no change";
+        case Word::faster:
+            return is_time(unit) ? "faster" : "better";
+        case Word::slower:
+            return is_time(unit) ? "slower" : "worse";
+        case Word::too_noisy:
+            return "too noisy to say";
+        case Word::too_few:
+            return "too few samples";
     }
     return "";
 }
@@ -97,10 +117,12 @@ std::string comparison_text(const Comparison& comparison, bool all) {
     size_t total = comparison.series.size();
     std::string summary = fmt::format("{} series:", total);
     auto add = [&](size_t count, const char* what) {
-        if (count != 0) summary += fmt::format("{} {} {}", summary.ends_with(':') ? "" : ",", count, what);
+        if (count != 0)
+            summary += fmt::format("{} {} {}", summary.ends_with(':') ? "" : ",", count, what);
     };
     size_t same = 0;
-    for (const SeriesChange& series : comparison.series) same += series.changed() && series.size() == 0;
+    for (const SeriesChange& series : comparison.series)
+        same += series.changed() && series.size() == 0;
     add(comparison.count(Word::equal), "equal");
     add(comparison.count(Word::no_change), "no change");
     add(comparison.count(Word::faster), "faster or better");
@@ -110,9 +132,12 @@ std::string comparison_text(const Comparison& comparison, bool all) {
     add(comparison.count(Word::too_few), "with too few samples");
     text += wrapped("", summary);
     if (comparison.tests != 0)
-        text += wrapped("", fmt::format("medians by Mann-Whitney, p99 by a binomial test, corrected by Holm for {} tests; "
-                                        "intervals by bootstrap",
-                                        comparison.tests));
+        text += wrapped(
+            "",
+            fmt::format(
+                "medians by Mann-Whitney, p99 by a binomial test, corrected by Holm for {} tests; "
+                "intervals by bootstrap",
+                comparison.tests));
     return text;
 }
 
@@ -137,10 +162,15 @@ Json comparison_json(const Comparison& comparison) {
             figures.push_back(std::move(json));
         }
         for (const StageChange& stage : one.stages)
-            stages.push_back({{"name", stage.name}, {"a", stage.a}, {"b", stage.b}, {"share", stage.share}});
+            stages.push_back(
+                {{"name", stage.name}, {"a", stage.a}, {"b", stage.b}, {"share", stage.share}});
         Json counters = Json::array();
         for (const CounterChange& c : one.counters) {
-            Json json = {{"name", c.name}, {"stage", c.stage}, {"evidence", c.evidence}, {"a", nullptr}, {"b", nullptr}};
+            Json json = {{"name", c.name},
+                         {"stage", c.stage},
+                         {"evidence", c.evidence},
+                         {"a", nullptr},
+                         {"b", nullptr}};
             if (c.a) json["a"] = *c.a;
             if (c.b) json["b"] = *c.b;
             counters.push_back(std::move(json));
@@ -156,8 +186,9 @@ Json comparison_json(const Comparison& comparison) {
                           {"stages", stages},
                           {"counters", counters}});
     }
-    return {{"schema", "doorbell-comparison/1"}, {"differs", comparison.remarks},   {"tests", comparison.tests},
-            {"series", series},                  {"only_in_a", comparison.only_in_a}, {"only_in_b", comparison.only_in_b}};
+    return {{"schema", "doorbell-comparison/1"}, {"differs", comparison.remarks},
+            {"tests", comparison.tests},         {"series", series},
+            {"only_in_a", comparison.only_in_a}, {"only_in_b", comparison.only_in_b}};
 }
 
 }  // namespace doorbell::harness

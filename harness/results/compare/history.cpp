@@ -22,7 +22,8 @@ std::vector<fs::path> runs_in(const fs::path& results) {
         if (!entry.is_directory(error) || entry.is_symlink(error)) continue;
         if (!std::regex_match(entry.path().filename().string(), own_name)) continue;
         try {
-            if (word_of(read_manifest(entry.path()), "schema").starts_with("doorbell-manifest/")) runs.push_back(entry.path());
+            if (word_of(read_manifest(entry.path()), "schema").starts_with("doorbell-manifest/"))
+                runs.push_back(entry.path());
         } catch (const std::exception&) {
             // Whatever it is, it is no run of ours to judge or to remove.
         }
@@ -30,7 +31,8 @@ std::vector<fs::path> runs_in(const fs::path& results) {
     // "-2" after a name is younger than the name; "-10" is younger than "-9".
     std::sort(runs.begin(), runs.end(), [](const fs::path& a, const fs::path& b) {
         std::string x = a.filename().string(), y = b.filename().string();
-        std::string_view time_x = std::string_view(x).substr(0, 16), time_y = std::string_view(y).substr(0, 16);
+        std::string_view time_x = std::string_view(x).substr(0, 16),
+                         time_y = std::string_view(y).substr(0, 16);
         return time_x != time_y ? time_x < time_y : std::pair(x.size(), x) < std::pair(y.size(), y);
     });
     return runs;
@@ -69,7 +71,8 @@ std::string changes_since_last(const fs::path& run) {
     auto before = run_before(run.parent_path(), run);
     if (!before) return "since the run before: there is none to compare with\n";
     StoredRun a = load_run(*before), b = load_run(run);
-    return fmt::format("since the run before ({}):\n{}", a.name, comparison_text(compare(a, b), false));
+    return fmt::format("since the run before ({}):\n{}", a.name,
+                       comparison_text(compare(a, b), false));
 }
 
 }  // namespace doorbell::harness

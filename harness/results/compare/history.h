@@ -7,12 +7,16 @@
 
 namespace doorbell::harness {
 
-/// The youngest finished run in `results` (other than `than`) that `than` can be compared with, or nothing.
-std::optional<std::filesystem::path> run_before(const std::filesystem::path& results, const std::filesystem::path& than);
+/// The youngest finished run in `results` (other than `than`) that `than` can be compared with, or
+/// nothing.
+std::optional<std::filesystem::path> run_before(const std::filesystem::path& results,
+                                                const std::filesystem::path& than);
 
-/// Removes the oldest runs in `results` until `keep` are left; gives back what it removed. Only folders that
-/// doorbell named by itself and that hold a manifest of its own are runs; all else stays.
-std::vector<std::filesystem::path> remove_old_runs(const std::filesystem::path& results, size_t keep);
+/// Removes the oldest runs in `results` until `keep` are left; gives back what it removed. Only
+/// folders that doorbell named by itself and that hold a manifest of its own are runs; all else
+/// stays.
+std::vector<std::filesystem::path> remove_old_runs(const std::filesystem::path& results,
+                                                   size_t keep);
 
 /// What changed since the run before, for the terminal; says so where there is none.
 std::string changes_since_last(const std::filesystem::path& run);

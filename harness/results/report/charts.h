@@ -1,4 +1,5 @@
-// What a lab's series become: specifications of charts, which page.js draws with the charting library.
+// What a lab's series become: specifications of charts, which page.js draws with the charting
+// library.
 #pragma once
 #include <string>
 #include <vector>
@@ -22,10 +23,11 @@ struct Detail {
     size_t in_order = 100;    ///< points of a chart in the order of measuring; 0: no such charts
 };
 
-/// All charts of one lab over all runs, the kind chosen by what the cases are: a numeric key gives curves with
-/// their crossovers, stages give stacked bars that sum to the whole, all else is latency by percentile or, where
-/// all samples are equal, bars.
-std::vector<Chart> charts_of(const std::vector<StoredRun>& runs, const std::string& lab, const Detail& detail);
+/// All charts of one lab over all runs, the kind chosen by what the cases are: a numeric key gives
+/// curves with their crossovers, stages give stacked bars that sum to the whole, all else is
+/// latency by percentile or, where all samples are equal, bars.
+std::vector<Chart> charts_of(const std::vector<StoredRun>& runs, const std::string& lab,
+                             const Detail& detail);
 
 /// Poll against interrupt in one picture for each unit; none where no run has both.
 std::vector<Chart> first_pictures(const std::vector<StoredRun>& runs);

@@ -1,4 +1,5 @@
-// Ten questions about the border between programs, kernel and machine, and the figures that answer them.
+// Ten questions about the border between programs, kernel and machine, and the figures that answer
+// them.
 #pragma once
 #include <array>
 #include <optional>
@@ -22,8 +23,8 @@ struct Question {
 
 std::span<const Question> questions();
 
-/// The letters of an answers file: one a line, `c` or `3: c`; blank lines and lines from # on are skipped. Throws
-/// UsageError with the line that is wrong.
+/// The letters of an answers file: one a line, `c` or `3: c`; blank lines and lines from # on are
+/// skipped. Throws UsageError with the line that is wrong.
 std::string read_answers(std::string_view text, size_t wanted);
 
 }  // namespace doorbell::harness

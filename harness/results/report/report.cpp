@@ -6,25 +6,26 @@
 #include <cmath>
 
 #include "harness/machine/machine.h"
-#include "harness/results/report/charts.h"
 #include "harness/results/figures.h"
+#include "harness/results/report/charts.h"
 #include "harness/results/report/report_tables.h"
+#include "harness/run/run_folder.h"
 #include "harness/system/escape.h"
 #include "harness/system/failure.h"
-#include "harness/run/run_folder.h"
+#include "harness/system/file.h"
 #include "harness/system/version.h"
 #include "labs/catalogue.h"
-#include "harness/system/file.h"
 
 // In page.S: the charting library, the page's script and style.
-extern "C" const char doorbell_page_chart[], doorbell_page_chart_end[], doorbell_page_script[], doorbell_page_script_end[],
-    doorbell_page_style[], doorbell_page_style_end[];
+extern "C" const char doorbell_page_chart[], doorbell_page_chart_end[], doorbell_page_script[],
+    doorbell_page_script_end[], doorbell_page_style[], doorbell_page_style_end[];
 
 namespace doorbell::harness {
 namespace {
 
 constexpr const char* question =
-    "When something happens outside the CPU, what does it cost to find out: by asking (polling) or by being told (an interrupt)?";
+    "When something happens outside the CPU, what does it cost to find out: by asking (polling) or "
+    "by being told (an interrupt)?";
 
 /// The labs of all runs, in the catalogue's order; strangers last.
 std::vector<std::string> labs_of(const std::vector<StoredRun>& runs) {
@@ -38,7 +39,8 @@ std::vector<std::string> labs_of(const std::vector<StoredRun>& runs) {
         for (const Skip& skip : stored.run.skipped) see(skip.lab);
     }
     for (const labs::Lab* lab : labs::catalogue())
-        if (std::find(seen.begin(), seen.end(), lab->name) != seen.end()) ordered.emplace_back(lab->name);
+        if (std::find(seen.begin(), seen.end(), lab->name) != seen.end())
+            ordered.emplace_back(lab->name);
     for (const std::string& lab : seen)
         if (std::find(ordered.begin(), ordered.end(), lab) == ordered.end()) ordered.push_back(lab);
     return ordered;
@@ -57,11 +59,17 @@ class Page {
             links += fmt::format("<li><a href=\"#lab-{0}\">{0}</a></li>", escaped(lab));
             sections += section(lab, detail);
         }
-        links += "<li><a href=\"#machine\">machine and instrument</a></li><li><a href=\"#again\">do it again</a></li>";
-        body += "<nav aria-label=\"Parts of this page\"><ul>" + links + "</ul></nav><main id=\"main\">" + sections;
+        links +=
+            "<li><a href=\"#machine\">machine and instrument</a></li><li><a href=\"#again\">do it "
+            "again</a></li>";
+        body += "<nav aria-label=\"Parts of this page\"><ul>" + links +
+                "</ul></nav><main id=\"main\">" + sections;
         if (labs.empty()) body += "<p class=\"warning\">No series arrived.</p>";
         body += machine_section(runs_) + again_section(runs_) + "</main>";
-        body += fmt::format("<footer><p>Written by doorbell {}. Charts: Chart.js, MIT license, in this file.</p></footer>", version);
+        body += fmt::format(
+            "<footer><p>Written by doorbell {}. Charts: Chart.js, MIT license, in this "
+            "file.</p></footer>",
+            version);
         return whole(body);
     }
 
@@ -70,33 +78,45 @@ class Page {
         size_t number = specs_.size();
         specs_.push_back(chart.spec);
         std::string html = fmt::format(
-            "<figure><figcaption>{}</figcaption><div class=\"canvas\"><canvas data-chart=\"{}\" role=\"img\" aria-label=\"{}\"></canvas></div>",
+            "<figure><figcaption>{}</figcaption><div class=\"canvas\"><canvas data-chart=\"{}\" "
+            "role=\"img\" aria-label=\"{}\"></canvas></div>",
             escaped(chart.title), number, escaped(chart.title + ": " + chart.summary));
         if (!chart.remarks.empty()) {
             html += "<ul class=\"remarks\">";
-            for (const std::string& remark : chart.remarks) html += "<li>" + escaped(remark) + "</li>";
+            for (const std::string& remark : chart.remarks)
+                html += "<li>" + escaped(remark) + "</li>";
             html += "</ul>";
         }
         return html + "</figure>";
     }
 
     std::string header() {
-        std::string html = fmt::format("<a class=\"skip\" href=\"#main\">To the labs</a><header id=\"answer\"><p class=\"name\">Doorbell</p><h1>{}</h1>", escaped(question));
+        std::string html = fmt::format(
+            "<a class=\"skip\" href=\"#main\">To the labs</a><header id=\"answer\"><p "
+            "class=\"name\">Doorbell</p><h1>{}</h1>",
+            escaped(question));
         std::string verdicts, caveats;
         for (size_t i = 0; i < runs_.size(); ++i) {
             std::string said = verdict(runs_[i].run);
             if (said.empty()) continue;
-            verdicts += "<p class=\"verdict\">" + escaped((runs_.size() > 1 ? letter(runs_, i) + ": " : "") + said) + "</p>";
+            verdicts += "<p class=\"verdict\">" +
+                        escaped((runs_.size() > 1 ? letter(runs_, i) + ": " : "") + said) + "</p>";
             std::string caveat = verdict_caveat(runs_[i].run) + " ";
             if (caveats.find(caveat) == caveats.npos) caveats += caveat;
         }
-        html += verdicts.empty() ? "<p class=\"verdict\">Nothing here holds poll and interrupt of one event, so nothing can be said. <code>doorbell run timer</code> measures both.</p>"
-                                 : verdicts + "<p class=\"quiet\">" + escaped(caveats) + "</p>";
+        html += verdicts.empty()
+                    ? "<p class=\"verdict\">Nothing here holds poll and interrupt of one event, so "
+                      "nothing can be said. <code>doorbell run timer</code> measures both.</p>"
+                    : verdicts + "<p class=\"quiet\">" + escaped(caveats) + "</p>";
         html += "<p class=\"quiet\">" + run_lines() + "</p>";
         for (size_t i = 0; i < runs_.size(); ++i)
-            for (const std::string& note : runs_[i].notes) html += "<p class=\"warning\">" + escaped((runs_.size() > 1 ? letter(runs_, i) + ": " : "") + note) + "</p>";
+            for (const std::string& note : runs_[i].notes)
+                html += "<p class=\"warning\">" +
+                        escaped((runs_.size() > 1 ? letter(runs_, i) + ": " : "") + note) + "</p>";
         for (const Chart& picture : first_pictures(runs_)) html += figure_html(picture);
-        return html + "<noscript><p class=\"warning\">The charts need JavaScript; the tables hold the same figures.</p></noscript></header>";
+        return html +
+               "<noscript><p class=\"warning\">The charts need JavaScript; the tables hold the "
+               "same figures.</p></noscript></header>";
     }
 
     std::string run_lines() const {
@@ -105,8 +125,12 @@ class Page {
             const Run& run = runs_[i].run;
             std::string words;
             for (const char* name : {"clock", "type", "accel", "cpu"})
-                if (std::string word = word_of(run.machine, name); !word.empty()) words += (words.empty() ? "" : ", ") + (std::string(name) == "clock" ? word + " clock" : word);
-            html += fmt::format("{}{}<b>{}</b>: {}", i == 0 ? "" : "<br>", runs_.size() > 1 ? letter(runs_, i) + " is " : std::string("Run "), escaped(runs_[i].name), escaped(words));
+                if (std::string word = word_of(run.machine, name); !word.empty())
+                    words += (words.empty() ? "" : ", ") +
+                             (std::string(name) == "clock" ? word + " clock" : word);
+            html += fmt::format("{}{}<b>{}</b>: {}", i == 0 ? "" : "<br>",
+                                runs_.size() > 1 ? letter(runs_, i) + " is " : std::string("Run "),
+                                escaped(runs_[i].name), escaped(words));
         }
         return html;
     }
@@ -117,22 +141,30 @@ class Page {
         if (known != nullptr) html += fmt::format("<p>{}</p>", escaped(known->question.text()));
         html += "<div class=\"charts\">";
         for (const Chart& chart : charts_of(runs_, lab, detail)) html += figure_html(chart);
-        html += "</div>" + series_table(runs_, lab) + counter_table(runs_, lab) + tally_table(runs_, lab) + claim_list(runs_, lab) + skip_list(runs_, lab);
+        html += "</div>" + series_table(runs_, lab) + counter_table(runs_, lab) +
+                tally_table(runs_, lab) + claim_list(runs_, lab) + skip_list(runs_, lab);
         return html + "</section>";
     }
 
     std::string whole(const std::string& body) const {
         std::string charts = Json(specs_).dump(-1, ' ', false, Json::error_handler_t::replace);
         // Inside of a script element only "<" could end it.
-        for (size_t at = 0; (at = charts.find('<', at)) != charts.npos;) charts.replace(at, 1, "\\u003c");
+        for (size_t at = 0; (at = charts.find('<', at)) != charts.npos;)
+            charts.replace(at, 1, "\\u003c");
         std::string html =
-            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
-            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:\">"
+            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta "
+            "name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
+            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src "
+            "'unsafe-inline'; style-src 'unsafe-inline'; img-src data:\">"
             "<link rel=\"icon\" href=\"data:,\">";
-        html += "<title>Doorbell: " + escaped(runs_.front().name) + (runs_.size() > 1 ? fmt::format(" and {} more", runs_.size() - 1) : "") + "</title>";
-        html += "<style>" + std::string(doorbell_page_style, doorbell_page_style_end) + "</style></head><body>\n";
+        html += "<title>Doorbell: " + escaped(runs_.front().name) +
+                (runs_.size() > 1 ? fmt::format(" and {} more", runs_.size() - 1) : "") +
+                "</title>";
+        html += "<style>" + std::string(doorbell_page_style, doorbell_page_style_end) +
+                "</style></head><body>\n";
         html += body;
-        html += "\n<script type=\"application/json\" id=\"charts\">" + charts + "</script>\n<script>";
+        html +=
+            "\n<script type=\"application/json\" id=\"charts\">" + charts + "</script>\n<script>";
         html.append(doorbell_page_chart, doorbell_page_chart_end);
         html += "</script>\n<script>";
         html.append(doorbell_page_script, doorbell_page_script_end);
@@ -151,14 +183,16 @@ std::string report_page(const std::vector<StoredRun>& runs) {
         std::string page = Page(runs).write(detail);
         if (page.size() <= largest_page) return page;
     }
-    throw UsageError(fmt::format("the page would be larger than {} bytes; name fewer runs", largest_page));
+    throw UsageError(
+        fmt::format("the page would be larger than {} bytes; name fewer runs", largest_page));
 }
 
 std::filesystem::path write_report(const std::filesystem::path& folder) {
     std::vector<StoredRun> runs;
     runs.push_back(load_run(folder));
     std::filesystem::path file = folder / "report.html";
-    if (std::string trouble = write_whole(file, report_page(runs)); !trouble.empty()) throw std::runtime_error(trouble);
+    if (std::string trouble = write_whole(file, report_page(runs)); !trouble.empty())
+        throw std::runtime_error(trouble);
     return file;
 }
 

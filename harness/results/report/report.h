@@ -12,14 +12,15 @@ namespace doorbell::harness {
 /// The page stays below this many bytes.
 inline constexpr size_t largest_page = 2'000'000;
 
-/// The page of one run, or of several side by side. Throws UsageError where it cannot be made small enough, or
-/// samples cannot be read.
+/// The page of one run, or of several side by side. Throws UsageError where it cannot be made small
+/// enough, or samples cannot be read.
 std::string report_page(const std::vector<StoredRun>& runs);
 
 /// Writes report.html into the run's folder. Returns its path, or throws.
 std::filesystem::path write_report(const std::filesystem::path& folder);
 
-/// show(), then the page in the run's folder: its path for people, or on stderr why there is none. Returns the exit status.
+/// show(), then the page in the run's folder: its path for people, or on stderr why there is none.
+/// Returns the exit status.
 int show_with_report(const Finished& finished, const Showing& showing);
 
 /// A way to repeat a run, as a shell line: `doorbell run ...`; "" without a manifest.

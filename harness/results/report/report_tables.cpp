@@ -5,11 +5,11 @@
 #include <algorithm>
 
 #include "harness/machine/machine.h"
-#include "harness/results/report/charts.h"
 #include "harness/results/figures.h"
+#include "harness/results/report/charts.h"
 #include "harness/results/report/report.h"
-#include "harness/system/escape.h"
 #include "harness/results/table/table_counters.h"
+#include "harness/system/escape.h"
 
 namespace doorbell::harness {
 namespace {
@@ -24,14 +24,21 @@ class Table {
     }
     void row(const std::vector<std::string>& cells) {
         rows_ += "<tr>";
-        for (size_t i = 0; i < cells.size(); ++i) rows_ += fmt::format("<td{}>{}</td>", columns_[i].second ? " class=\"number\"" : "", escaped(cells[i]));
+        for (size_t i = 0; i < cells.size(); ++i)
+            rows_ += fmt::format("<td{}>{}</td>", columns_[i].second ? " class=\"number\"" : "",
+                                 escaped(cells[i]));
         rows_ += "</tr>";
         ++count_;
     }
     bool empty() const { return count_ == 0; }
     std::string html() const {
-        std::string html = fmt::format("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\"><table><thead><tr>", escaped(caption_));
-        for (const auto& [name, number] : columns_) html += fmt::format("<th scope=\"col\"{}>{}</th>", number ? " class=\"number\"" : "", escaped(name));
+        std::string html = fmt::format(
+            "<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
+            "aria-label=\"{}\"><table><thead><tr>",
+            escaped(caption_));
+        for (const auto& [name, number] : columns_)
+            html += fmt::format("<th scope=\"col\"{}>{}</th>", number ? " class=\"number\"" : "",
+                                escaped(name));
         return html + "</tr></thead><tbody>" + rows_ + "</tbody></table></div>";
     }
 
@@ -55,10 +62,12 @@ std::string text_of(const Json& value) {
     return value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-void fact_table(std::string& html, const std::vector<StoredRun>& runs, const char* title, const Json Run::* part) {
+void fact_table(std::string& html, const std::vector<StoredRun>& runs, const char* title,
+                const Json Run::* part) {
     Table table(title);
     table.column("what");
-    for (size_t i = 0; i < runs.size(); ++i) table.column(runs.size() > 1 ? letter(runs, i) : runs[i].name);
+    for (size_t i = 0; i < runs.size(); ++i)
+        table.column(runs.size() > 1 ? letter(runs, i) : runs[i].name);
     std::vector<std::string> names;
     for (const StoredRun& stored : runs)
         for (const auto& [name, value] : (stored.run.*part).items())
@@ -73,7 +82,8 @@ void fact_table(std::string& html, const std::vector<StoredRun>& runs, const cha
         for (std::string& cell : cells) std::replace(cell.begin(), cell.end(), '_', ' ');
         table.row(cells);
     }
-    html += fmt::format("<h3>{}</h3>{}", title, table.empty() ? "<p>It said nothing.</p>" : table.html());
+    html += fmt::format("<h3>{}</h3>{}", title,
+                        table.empty() ? "<p>It said nothing.</p>" : table.html());
 }
 
 }  // namespace
@@ -82,23 +92,55 @@ std::string series_table(const std::vector<StoredRun>& runs, const std::string& 
     Table table("figures of " + lab);
     bool many = runs.size() > 1;
     if (many) table.column("run");
-    table.column("case").column("metric").column("samples", true).column("min", true).column("median", true).column("p90", true);
-    table.column("p99", true).column("p99.9", true).column("max", true).column("first, cold", true).column("unit").column("evidence").column("remarks");
+    table.column("case")
+        .column("metric")
+        .column("samples", true)
+        .column("min", true)
+        .column("median", true)
+        .column("p90", true);
+    table.column("p99", true)
+        .column("p99.9", true)
+        .column("max", true)
+        .column("first, cold", true)
+        .column("unit")
+        .column("evidence")
+        .column("remarks");
     for (size_t i = 0; i < runs.size(); ++i)
         for (const Series& series : runs[i].run.series) {
             if (series.lab != lab) continue;
             double resolution = resolution_of(runs[i].run, series);
-            auto end = [&](uint64_t value) { return series.count == 0 ? std::string("-") : figure(static_cast<double>(value), resolution); };
+            auto end = [&](uint64_t value) {
+                return series.count == 0 ? std::string("-")
+                                         : figure(static_cast<double>(value), resolution);
+            };
             // A percentile that no sample reaches is only the maximum under another name.
-            auto percentile = [&](uint64_t p, uint64_t enough) { return series.count < enough ? std::string("-") : percentile_figure(series, p, resolution); };
+            auto percentile = [&](uint64_t p, uint64_t enough) {
+                return series.count < enough ? std::string("-")
+                                             : percentile_figure(series, p, resolution);
+            };
             std::vector<std::string> remarks = series.flags;
-            if (series.count != 0 && !series.whole()) remarks.emplace_back("the histogram did not arrive whole");
-            if (series.overhead_removed.value_or(0) != 0) remarks.push_back(fmt::format("timestamps of {} {} taken off", *series.overhead_removed, series.unit));
+            if (series.count != 0 && !series.whole())
+                remarks.emplace_back("the histogram did not arrive whole");
+            if (series.overhead_removed.value_or(0) != 0)
+                remarks.push_back(fmt::format("timestamps of {} {} taken off",
+                                              *series.overhead_removed, series.unit));
             double cold = number_in(series.cold, "first");
-            bool has_cold = series.cold.is_object() && series.cold.contains("first") && series.cold["first"].is_number();
-            std::vector<std::string> cells{series.which.text(), series.metric, figure(static_cast<double>(series.count)), end(series.min), percentile(50000, 1),
-                                           percentile(90000, 10), percentile(99000, 100), percentile(99900, 1000), end(series.max),
-                                           has_cold ? figure(cold, std::max(resolution, bin_width(cold))) : "-", series.unit, series.evidence, joined(remarks, "; ")};
+            bool has_cold = series.cold.is_object() && series.cold.contains("first") &&
+                            series.cold["first"].is_number();
+            std::vector<std::string> cells{
+                series.which.text(),
+                series.metric,
+                figure(static_cast<double>(series.count)),
+                end(series.min),
+                percentile(50000, 1),
+                percentile(90000, 10),
+                percentile(99000, 100),
+                percentile(99900, 1000),
+                end(series.max),
+                has_cold ? figure(cold, std::max(resolution, bin_width(cold))) : "-",
+                series.unit,
+                series.evidence,
+                joined(remarks, "; ")};
             if (many) cells.insert(cells.begin(), letter(runs, i));
             table.row(cells);
         }
@@ -119,7 +161,9 @@ std::string counter_table(const std::vector<StoredRun>& runs, const std::string&
             }
         }
     if (stretches == 0) return {};
-    std::erase_if(zeros, [&](const std::string& name) { return std::find(columns.begin(), columns.end(), name) != columns.end(); });
+    std::erase_if(zeros, [&](const std::string& name) {
+        return std::find(columns.begin(), columns.end(), name) != columns.end();
+    });
     Table table("counters of " + lab);
     bool many = runs.size() > 1;
     if (many) table.column("run");
@@ -128,7 +172,8 @@ std::string counter_table(const std::vector<StoredRun>& runs, const std::string&
     table.column("evidence");
     for (size_t i = 0; i < runs.size(); ++i)
         for (const Stretch& s : stretches_of(runs[i].run, lab)) {
-            std::vector<std::string> cells{s.series->which.text(), s.series->metric, s.stage.empty() ? "whole" : s.stage, "-"};
+            std::vector<std::string> cells{s.series->which.text(), s.series->metric,
+                                           s.stage.empty() ? "whole" : s.stage, "-"};
             std::string evidence;
             for (const Counter& c : s.series->counters) {
                 if (c.stage != s.stage) continue;
@@ -144,7 +189,8 @@ std::string counter_table(const std::vector<StoredRun>& runs, const std::string&
             table.row(cells);
         }
     std::string html = "<h3>Counters, a sample</h3>" + table.html();
-    if (!zeros.empty()) html += "<p class=\"quiet\">0 everywhere: " + escaped(joined(zeros, ", ")) + "</p>";
+    if (!zeros.empty())
+        html += "<p class=\"quiet\">0 everywhere: " + escaped(joined(zeros, ", ")) + "</p>";
     return html;
 }
 
@@ -157,7 +203,8 @@ std::string tally_table(const std::vector<StoredRun>& runs, const std::string& l
         for (const Tally& tally : runs[i].run.tallies)
             for (const auto& [name, count] : tally.values) {
                 if (tally.lab != lab || count == 0) continue;
-                std::vector<std::string> cells{tally.which.text(), tally.name, name, figure(static_cast<double>(count))};
+                std::vector<std::string> cells{tally.which.text(), tally.name, name,
+                                               figure(static_cast<double>(count))};
                 if (many) cells.insert(cells.begin(), letter(runs, i));
                 table.row(cells);
             }
@@ -171,8 +218,11 @@ std::string claim_list(const std::vector<StoredRun>& runs, const std::string& la
             if (claim.lab != lab) continue;
             const char* style = !claim.holds ? "open" : *claim.holds ? "holds" : "refuted";
             const char* said = !claim.holds ? "cannot say" : *claim.holds ? "holds" : "refuted";
-            items += fmt::format("<li><span class=\"word {}\">{}</span>{}{}", style, said, runs.size() > 1 ? letter(runs, i) + ": " : "", escaped(claim.text));
-            if (!claim.because.empty()) items += "<br><span class=\"quiet\">because " + escaped(claim.because) + "</span>";
+            items +=
+                fmt::format("<li><span class=\"word {}\">{}</span>{}{}", style, said,
+                            runs.size() > 1 ? letter(runs, i) + ": " : "", escaped(claim.text));
+            if (!claim.because.empty())
+                items += "<br><span class=\"quiet\">because " + escaped(claim.because) + "</span>";
             items += "</li>";
         }
     return items.empty() ? std::string() : "<h3>Claims</h3><ul class=\"claims\">" + items + "</ul>";
@@ -184,7 +234,8 @@ std::string skip_list(const std::vector<StoredRun>& runs, const std::string& lab
         for (const Skip& skip : runs[i].run.skipped) {
             if (skip.lab != lab) continue;
             std::string reason = (runs.size() > 1 ? letter(runs, i) + ": " : "") + skip.reason;
-            auto at = std::find_if(reasons.begin(), reasons.end(), [&](const auto& r) { return r.first == reason; });
+            auto at = std::find_if(reasons.begin(), reasons.end(),
+                                   [&](const auto& r) { return r.first == reason; });
             std::string which = skip.which.pairs().empty() ? "the whole lab" : skip.which.text();
             if (at == reasons.end())
                 reasons.emplace_back(reason, which);
@@ -193,7 +244,8 @@ std::string skip_list(const std::vector<StoredRun>& runs, const std::string& lab
         }
     if (reasons.empty()) return {};
     std::string html = "<h3>Not measured</h3><ul class=\"remarks\">";
-    for (const auto& [reason, cases] : reasons) html += "<li>" + escaped(reason) + ": " + escaped(cases) + "</li>";
+    for (const auto& [reason, cases] : reasons)
+        html += "<li>" + escaped(reason) + ": " + escaped(cases) + "</li>";
     return html + "</ul>";
 }
 
@@ -203,7 +255,8 @@ std::string machine_section(const std::vector<StoredRun>& runs) {
     html += "<details><summary>The machine</summary>";
     fact_table(html, runs, "The machine", &Run::machine);
     html += "</details><p class=\"quiet\">Evidence: ";
-    for (const char* evidence : {"exact", "measured", "modelled", "rough"}) html += fmt::format("<b>{}</b>: {}. ", evidence, meaning_of_evidence(evidence));
+    for (const char* evidence : {"exact", "measured", "modelled", "rough"})
+        html += fmt::format("<b>{}</b>: {}. ", evidence, meaning_of_evidence(evidence));
     return html + "</p></section>";
 }
 
@@ -211,16 +264,24 @@ std::string again_section(const std::vector<StoredRun>& runs) {
     std::string html = "<section id=\"again\"><h2>Do it again</h2>";
     for (size_t i = 0; i < runs.size(); ++i) {
         const StoredRun& stored = runs[i];
-        if (runs.size() > 1) html += fmt::format("<h3>{}: {}</h3>", letter(runs, i), escaped(stored.name));
+        if (runs.size() > 1)
+            html += fmt::format("<h3>{}: {}</h3>", letter(runs, i), escaped(stored.name));
         std::string folder = stored.folder.empty() ? "." : stored.folder.string();
-        html += "<p>The same run, with its image, its QEMU and its seed checked first:</p><pre>" + escaped("doorbell reproduce " + shell_line({folder})) + "</pre>";
-        if (std::string command = command_of(stored); !command.empty()) html += "<p>As a command of its own:</p><pre>" + escaped(command) + "</pre>";
-        if (!stored.run.digest.empty()) html += "<p>Digest of its counted series: <code>" + escaped(stored.run.digest) + "</code></p>";
-        if (stored.manifest.is_object() && stored.manifest.contains("qemu") && stored.manifest["qemu"].is_object() && stored.manifest["qemu"].contains("command") && stored.manifest["qemu"]["command"].is_array()) {
+        html += "<p>The same run, with its image, its QEMU and its seed checked first:</p><pre>" +
+                escaped("doorbell reproduce " + shell_line({folder})) + "</pre>";
+        if (std::string command = command_of(stored); !command.empty())
+            html += "<p>As a command of its own:</p><pre>" + escaped(command) + "</pre>";
+        if (!stored.run.digest.empty())
+            html += "<p>Digest of its counted series: <code>" + escaped(stored.run.digest) +
+                    "</code></p>";
+        if (stored.manifest.is_object() && stored.manifest.contains("qemu") &&
+            stored.manifest["qemu"].is_object() && stored.manifest["qemu"].contains("command") &&
+            stored.manifest["qemu"]["command"].is_array()) {
             std::vector<std::string> words;
             for (const Json& word : stored.manifest["qemu"]["command"])
                 if (word.is_string()) words.push_back(word.get<std::string>());
-            html += "<details><summary>QEMU's command line</summary><pre>" + escaped(shell_line(words)) + "</pre></details>";
+            html += "<details><summary>QEMU's command line</summary><pre>" +
+                    escaped(shell_line(words)) + "</pre></details>";
         }
     }
     return html + "</section>";
@@ -239,12 +300,15 @@ std::string command_of(const StoredRun& stored) {
         char before = ':';
         Json keys = lab.is_object() ? members(lab, "cases") : Json();
         for (const auto& [key, value] : keys.items()) {
-            word += before + key + "=" + (value.is_string() ? value.get<std::string>() : value.dump());
+            word +=
+                before + key + "=" + (value.is_string() ? value.get<std::string>() : value.dump());
             before = ',';
         }
         words.push_back(word);
     }
-    constexpr std::pair<const char*, const char*> defaults[] = {{"clock", ""}, {"machine", "q35"}, {"accel", "tcg"}, {"nic", "auto"}, {"net", "wire"}, {"model", "off"}};
+    constexpr std::pair<const char*, const char*> defaults[] = {
+        {"clock", ""},   {"machine", "q35"}, {"accel", "tcg"},
+        {"nic", "auto"}, {"net", "wire"},    {"model", "off"}};
     for (const auto& [name, normal] : defaults)
         if (std::string value = word_of(manifest, name); !value.empty() && value != normal) {
             words.push_back(std::string("--") + name);
@@ -257,7 +321,8 @@ std::string command_of(const StoredRun& stored) {
     words.emplace_back("--seed");
     Json seed = members(manifest, "seed");
     words.push_back(seed.is_number() ? seed.dump() : "1");
-    if (Json raw = members(manifest, "raw"); raw.is_boolean() && raw.get<bool>()) words.emplace_back("--raw");
+    if (Json raw = members(manifest, "raw"); raw.is_boolean() && raw.get<bool>())
+        words.emplace_back("--raw");
     Json settings = members(manifest, "settings");
     for (const auto& [key, value] : settings.items()) {
         words.emplace_back("--set");

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "harness/data/case_list.h"
-#include "harness/system/number.h"
 #include "harness/results/figures.h"
 #include "harness/results/verdict.h"
+#include "harness/system/number.h"
 #include "labs/catalogue.h"
 
 namespace doorbell::harness {
@@ -23,16 +23,20 @@ std::string text_of(const Json& object, const char* name) {
 class Sharing {
   public:
     void add(const std::string& sentence, const CaseKeys& which, const std::string& metric = {}) {
-        auto at = std::find_if(all_.begin(), all_.end(), [&](const One& one) { return one.sentence == sentence; });
+        auto at = std::find_if(all_.begin(), all_.end(),
+                               [&](const One& one) { return one.sentence == sentence; });
         if (at == all_.end()) at = all_.insert(all_.end(), {sentence, {}, {}});
         at->cases.push_back(which);
-        if (!metric.empty() && std::find(at->metrics.begin(), at->metrics.end(), metric) == at->metrics.end()) at->metrics.push_back(metric);
+        if (!metric.empty() &&
+            std::find(at->metrics.begin(), at->metrics.end(), metric) == at->metrics.end())
+            at->metrics.push_back(metric);
     }
     std::string text(const char* first) const {
         std::string text;
         for (const One& one : all_) {
             std::string whose = folded_text(one.cases);
-            for (const std::string& metric : one.metrics) whose += (whose.empty() ? "" : ", ") + metric;
+            for (const std::string& metric : one.metrics)
+                whose += (whose.empty() ? "" : ", ") + metric;
             text += wrapped(first, whose + (whose.empty() ? "" : ": ") + one.sentence);
         }
         return text;
@@ -49,7 +53,8 @@ class Sharing {
 
 void add_lab(std::string& text, const Run& run, const std::string& lab) {
     const labs::Lab* known = labs::find(lab);
-    text += known == nullptr ? "\n" + lab + "\n" : "\n" + wrapped(lab + ": ", known->question.text());
+    text +=
+        known == nullptr ? "\n" + lab + "\n" : "\n" + wrapped(lab + ": ", known->question.text());
     std::vector<const Series*> all;
     Sharing flags, reasons;
     for (const Series& series : run.series) {
@@ -64,14 +69,19 @@ void add_lab(std::string& text, const Run& run, const std::string& lab) {
         if (tally.lab != lab) continue;
         std::string counts;
         for (const auto& [name, count] : tally.values)
-            if (count != 0) counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", name, grouped(count));
-        text += wrapped("  " + tally.name + ": ", tally.which.text() + ": " + (counts.empty() ? "none" : counts));
+            if (count != 0)
+                counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", name, grouped(count));
+        text += wrapped("  " + tally.name + ": ",
+                        tally.which.text() + ": " + (counts.empty() ? "none" : counts));
     }
     text += flags.text("  * ");
     for (const Claim& claim : run.claims) {
         if (claim.lab != lab) continue;
-        const char* verdict = !claim.holds ? "  cannot say: " : *claim.holds ? "  holds: " : "  REFUTED: ";
-        text += wrapped(verdict, claim.because.empty() ? claim.text : claim.text + " (" + claim.because + ")");
+        const char* verdict = !claim.holds   ? "  cannot say: "
+                              : *claim.holds ? "  holds: "
+                                             : "  REFUTED: ";
+        text += wrapped(
+            verdict, claim.because.empty() ? claim.text : claim.text + " (" + claim.because + ")");
     }
     text += reasons.text("  not measured: ");
 }
@@ -79,14 +89,17 @@ void add_lab(std::string& text, const Run& run, const std::string& lab) {
 std::string evidence_words(const Run& run) {
     std::vector<std::string> said;
     for (const Series& series : run.series)
-        if (std::find(said.begin(), said.end(), series.evidence) == said.end()) said.push_back(series.evidence);
+        if (std::find(said.begin(), said.end(), series.evidence) == said.end())
+            said.push_back(series.evidence);
     // Counters may be worth something else than the times.
     for (const Series& series : run.series)
         for (const Counter& counter : series.counters)
-            if (std::find(said.begin(), said.end(), counter.evidence) == said.end()) said.push_back(counter.evidence);
+            if (std::find(said.begin(), said.end(), counter.evidence) == said.end())
+                said.push_back(counter.evidence);
     std::string text;
     for (const std::string& evidence : said) {
-        if (std::string meaning = meaning_of_evidence(evidence); !meaning.empty()) text += wrapped("evidence ", evidence + ": " + meaning);
+        if (std::string meaning = meaning_of_evidence(evidence); !meaning.empty())
+            text += wrapped("evidence ", evidence + ": " + meaning);
     }
     return text;
 }
@@ -134,12 +147,14 @@ std::string table(const Run& run) {
     };
     add(text_of(run.machine, "accel"));
     if (std::string clock = text_of(run.machine, "clock"); !clock.empty()) add(clock + " clock");
-    if (std::string version = text_of(run.machine, "qemu_version"); !version.empty()) add("QEMU " + version);
+    if (std::string version = text_of(run.machine, "qemu_version"); !version.empty())
+        add("QEMU " + version);
     add(text_of(run.machine, "cpu"));
     if (!machine.empty()) text += wrapped("machine: ", machine);
     if (std::string verdict = text_of(run.instrument, "verdict"); !verdict.empty()) {
         std::string because = text_of(run.instrument, "because");
-        text += wrapped("instrument: ", because.empty() ? verdict : verdict + ", because " + because);
+        text +=
+            wrapped("instrument: ", because.empty() ? verdict : verdict + ", because " + because);
     }
     if (std::string because = text_of(run.instrument, "counters_because"); !because.empty())
         text += wrapped("counters: ", text_of(run.instrument, "counters") + ", " + because);
@@ -156,17 +171,23 @@ std::string table(const Run& run) {
     if (labs.empty()) text += "\nno series arrived\n";
 
     text += "\n";
-    if (std::string answer = verdict(run); !answer.empty()) text += wrapped("answer: ", answer + " " + verdict_caveat(run));
+    if (std::string answer = verdict(run); !answer.empty())
+        text += wrapped("answer: ", answer + " " + verdict_caveat(run));
     text += evidence_words(run);
     if (!run.failure.empty()) text += wrapped("INCOMPLETE: ", run.failure);
     if (run.wire.any_missing()) {
-        text += wrapped("INCOMPLETE: ", fmt::format("records lost: {}, damaged: {}; the numbers above are right, others are missing",
-                                                    run.wire.lost, run.wire.damaged));
+        text += wrapped(
+            "INCOMPLETE: ",
+            fmt::format(
+                "records lost: {}, damaged: {}; the numbers above are right, others are missing",
+                run.wire.lost, run.wire.damaged));
         for (const std::string& note : run.wire.notes) text += wrapped("  ", note);
     } else if (run.wire.repeated != 0) {
-        text += wrapped("note: ", fmt::format("records that came twice and were taken once: {}", run.wire.repeated));
+        text += wrapped("note: ", fmt::format("records that came twice and were taken once: {}",
+                                              run.wire.repeated));
     }
-    if (!run.digest.empty()) text += (run.complete ? "digest: " : "digest of what arrived: ") + run.digest + "\n";
+    if (!run.digest.empty())
+        text += (run.complete ? "digest: " : "digest of what arrived: ") + run.digest + "\n";
     return text;
 }
 

@@ -1,34 +1,42 @@
-// The part of the table that shows counters: for each series, or stage of it, the few that tell the lab's story.
+// The part of the table that shows counters: for each series, or stage of it, the few that tell the
+// lab's story.
 #include "harness/results/table/table_counters.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "harness/system/number.h"
 #include "harness/results/table/table.h"
+#include "harness/system/number.h"
 #include "labs/catalogue.h"
 
 namespace doorbell::harness {
 namespace {
 
 /// What is shown for a lab that names none itself.
-constexpr const char* usual[] = {"instructions", "l1d_misses", "llc_misses", "dtlb_misses", "branch_misses"};
+constexpr const char* usual[] = {"instructions", "l1d_misses", "llc_misses", "dtlb_misses",
+                                 "branch_misses"};
 /// What is shown where an operating system counted: its own events tell the story there.
-constexpr const char* usual_of_linux[] = {"instructions", "llc_misses", "branch_misses", "context_switches", "page_faults"};
+constexpr const char* usual_of_linux[] = {"instructions", "llc_misses", "branch_misses",
+                                          "context_switches", "page_faults"};
 /// What tells whether the host disturbed a guest.
-constexpr const char* usual_of_vcpu[] = {"vcpu_context_switches", "vcpu_migrations", "vcpu_page_faults"};
+constexpr const char* usual_of_vcpu[] = {"vcpu_context_switches", "vcpu_migrations",
+                                         "vcpu_page_faults"};
 
 std::vector<std::string> columns_of(const std::string& lab, const std::vector<Stretch>& stretches) {
     std::vector<std::string> wanted;
-    bool linux_counted = std::any_of(stretches.begin(), stretches.end(), [](const Stretch& s) { return s.counter("context_switches") != nullptr; });
-    if (linux_counted) wanted.assign(std::begin(usual_of_linux), std::end(usual_of_linux));
+    bool linux_counted = std::any_of(stretches.begin(), stretches.end(), [](const Stretch& s) {
+        return s.counter("context_switches") != nullptr;
+    });
+    if (linux_counted)
+        wanted.assign(std::begin(usual_of_linux), std::end(usual_of_linux));
     else if (const labs::Lab* known = labs::find(lab))
         for (const char* name : known->counters) wanted.emplace_back(name);
     if (wanted.empty()) wanted.assign(std::begin(usual), std::end(usual));
     wanted.insert(wanted.end(), std::begin(usual_of_vcpu), std::end(usual_of_vcpu));
     std::erase_if(wanted, [&](const std::string& name) {
-        return std::none_of(stretches.begin(), stretches.end(), [&](const Stretch& s) { return s.counter(name) != nullptr; });
+        return std::none_of(stretches.begin(), stretches.end(),
+                            [&](const Stretch& s) { return s.counter(name) != nullptr; });
     });
     return wanted;
 }
@@ -88,7 +96,9 @@ std::string counters_table(const Run& run, const std::string& lab) {
             rows.back().push_back(counter == nullptr ? std::string("-") : a_sample(*counter));
         }
     }
-    std::string text = fmt::format("  counters a sample, {}:\n", stretches.front().series->counters.front().evidence) + in_columns(rows, 1);
+    std::string text = fmt::format("  counters a sample, {}:\n",
+                                   stretches.front().series->counters.front().evidence) +
+                       in_columns(rows, 1);
     return text;
 }
 

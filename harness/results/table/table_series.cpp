@@ -1,11 +1,11 @@
-// The part of the table that shows a lab's series: one row a series with its spread; or, where that would be longer
-// than a screen, one row a case with a column for each metric.
+// The part of the table that shows a lab's series: one row a series with its spread; or, where that
+// would be longer than a screen, one row a case with a column for each metric.
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "harness/system/number.h"
 #include "harness/results/table/table.h"
+#include "harness/system/number.h"
 
 namespace doorbell::harness {
 namespace {
@@ -13,7 +13,9 @@ namespace {
 /// What a terminal shows at once.
 constexpr size_t screen_lines = 24;
 
-std::string number(std::optional<uint64_t> value) { return value ? grouped(*value) : std::string("lost"); }
+std::string number(std::optional<uint64_t> value) {
+    return value ? grouped(*value) : std::string("lost");
+}
 
 /// The case without the key that has a column of its own.
 std::string rest_of(const Series& series, bool wait_apart) {
@@ -26,7 +28,8 @@ std::string rest_of(const Series& series, bool wait_apart) {
 }
 
 std::string by_series(const std::vector<const Series*>& all) {
-    bool waits = std::any_of(all.begin(), all.end(), [](const Series* s) { return !s->which["wait"].empty(); });
+    bool waits = std::any_of(all.begin(), all.end(),
+                             [](const Series* s) { return !s->which["wait"].empty(); });
     std::vector<Cells> rows{waits ? Cells{"case", "wait", "unit", "p50", "p99", "max", "evidence"}
                                   : Cells{"case", "unit", "p50", "p99", "max", "evidence"}};
     for (const Series* series : all) {
@@ -37,7 +40,8 @@ std::string by_series(const std::vector<const Series*>& all) {
         if (series->count == 0)
             row.insert(row.end(), 3, "none");
         else
-            row.insert(row.end(), {number(series->percentile(50000)), number(series->percentile(99000)), grouped(series->max)});
+            row.insert(row.end(), {number(series->percentile(50000)),
+                                   number(series->percentile(99000)), grouped(series->max)});
         row.push_back(series->evidence + (series->flags.empty() ? "" : "*"));
         rows.push_back(row);
     }
@@ -62,9 +66,12 @@ std::string by_case(const std::vector<const Series*>& all) {
     std::vector<Column> columns;
     std::vector<CaseKeys> cases;
     for (const Series* s : all) {
-        if (std::none_of(columns.begin(), columns.end(), [&](const Column& c) { return c.metric == s->metric && c.unit == s->unit; }))
+        if (std::none_of(columns.begin(), columns.end(), [&](const Column& c) {
+                return c.metric == s->metric && c.unit == s->unit;
+            }))
             columns.push_back({s->metric, s->unit});
-        if (std::find(cases.begin(), cases.end(), s->which) == cases.end()) cases.push_back(s->which);
+        if (std::find(cases.begin(), cases.end(), s->which) == cases.end())
+            cases.push_back(s->which);
     }
     std::vector<Cells> rows{{"case"}, {""}};
     for (const Column& column : columns) {
@@ -85,7 +92,9 @@ std::string by_case(const std::vector<const Series*>& all) {
     // Seven wide metrics may be too much for one line.
     size_t width = text.find('\n', text.find('\n') + 1) - text.find('\n') - 1;
     if (width > table_width) return {};
-    return wrapped("  ", fmt::format("medians, or median..p99 where they differ; {}", all.front()->evidence)) + text;
+    return wrapped("  ", fmt::format("medians, or median..p99 where they differ; {}",
+                                     all.front()->evidence)) +
+           text;
 }
 
 }  // namespace
@@ -106,7 +115,8 @@ std::string in_columns(const std::vector<Cells>& rows, size_t to_the_left) {
             line += row[0];
         for (size_t i = 1, end = 2 + widths[0]; i < row.size(); ++i) {
             bool left = i < to_the_left;
-            line.resize(std::max(line.size(), end + 2 + (left ? 0 : widths[i] - row[i].size())), ' ');
+            line.resize(std::max(line.size(), end + 2 + (left ? 0 : widths[i] - row[i].size())),
+                        ' ');
             line += row[i];
             end += 2 + widths[i];
         }
@@ -117,7 +127,9 @@ std::string in_columns(const std::vector<Cells>& rows, size_t to_the_left) {
 
 std::string series_table(const std::vector<const Series*>& all) {
     if (all.empty()) return {};
-    bool one_evidence = std::all_of(all.begin(), all.end(), [&](const Series* s) { return s->evidence == all.front()->evidence; });
+    bool one_evidence = std::all_of(all.begin(), all.end(), [&](const Series* s) {
+        return s->evidence == all.front()->evidence;
+    });
     std::string text = all.size() > screen_lines && one_evidence ? by_case(all) : "";
     return text.empty() ? by_series(all) : text;
 }

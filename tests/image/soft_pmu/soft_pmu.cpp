@@ -2,9 +2,9 @@
 #undef Msrs
 #undef Cpuid
 
-// RDPMC changes RAX and RDX alone (and here the flags, which nobody looks at afterwards). It may run on an interrupt's
-// stack, where there is room for one word more: what carries it out has a stack of its own. What it takes itself is
-// hidden, up to a constant.
+// RDPMC changes RAX and RDX alone (and here the flags, which nobody looks at afterwards). It may
+// run on an interrupt's stack, where there is room for one word more: what carries it out has a
+// stack of its own. What it takes itself is hidden, up to a constant.
 extern "C" {
 [[gnu::used]] uint64_t soft_rdpmc_stack[256];
 [[gnu::used]] uint64_t soft_rdpmc_value(uint32_t index);
@@ -60,18 +60,25 @@ uint64_t ticks() {
 }
 
 bool enabled(unsigned i) {
-    if (i < programmable) return (selects[i] >> 22 & 1) != 0 && (selects[i] >> 17 & 1) != 0 && (global >> i & 1) != 0;
-    return (fixed_control >> 4 * (i - programmable) & 1) != 0 && (global >> (32 + i - programmable) & 1) != 0;
+    if (i < programmable)
+        return (selects[i] >> 22 & 1) != 0 && (selects[i] >> 17 & 1) != 0 && (global >> i & 1) != 0;
+    return (fixed_control >> 4 * (i - programmable) & 1) != 0 &&
+           (global >> (32 + i - programmable) & 1) != 0;
 }
 
-/// The exact clock counts instructions, and so does "instructions"; core cycles are two each here, anything else three.
-/// "Branch Instruction Retired" is promised, and never moves.
+/// The exact clock counts instructions, and so does "instructions"; core cycles are two each here,
+/// anything else three. "Branch Instruction Retired" is promised, and never moves.
 uint64_t events_each(unsigned i) {
-    uint64_t code = i < programmable ? selects[i] & 0xFFFF : i == programmable ? 0xC0 : i == programmable + 1 ? 0x3C : 0x13C;
+    uint64_t code = i < programmable        ? selects[i] & 0xFFFF
+                    : i == programmable     ? 0xC0
+                    : i == programmable + 1 ? 0x3C
+                                            : 0x13C;
     return code == 0xC0 ? 1 : code == 0x3C ? 2 : code == 0xC4 ? 0 : 3;
 }
 
-uint64_t count(unsigned i, uint64_t now) { return (counters[i] + (enabled(i) ? (now - mark) * events_each(i) : 0)) & width; }
+uint64_t count(unsigned i, uint64_t now) {
+    return (counters[i] + (enabled(i) ? (now - mark) * events_each(i) : 0)) & width;
+}
 
 void settle() {
     uint64_t now = ticks() - hidden;
@@ -98,8 +105,10 @@ uint64_t SoftMsrs::read(uint32_t msr) {
 
 void SoftMsrs::write(uint32_t msr, uint64_t value) {
     settle();
-    if (msr == 0x390) status &= ~value;
-    else *register_of(msr) = value;
+    if (msr == 0x390)
+        status &= ~value;
+    else
+        *register_of(msr) = value;
 }
 
 CpuidRegisters SoftCpuid::operator()(uint32_t leaf, uint32_t subleaf) const {
