@@ -167,10 +167,9 @@ int command_host(const std::vector<std::string>& args) {
         ("repetitions", po::value<std::string>()->default_value("1"),
          "how often each case is set up and measured anew")                                       //
         ("seed", po::value<std::string>()->default_value("1"), "what random numbers start from")  //
-        (
-            "cpus", po::value<std::string>(),
-            "CPU[,CPU]: where the measured task and its partner run (default: the first two "
-            "allowed)")  //
+        ("cpus", po::value<std::string>(),
+         "CPU[,CPU]: where the measured task and its partner run (default: the first two "
+         "allowed)")  //
         ("counters", po::value<std::string>()->default_value("perf"),
          "off, perf (a pass more of each case with perf events) or all (and a second with each of "
          "Intel PCM's programs)")  //

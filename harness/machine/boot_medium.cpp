@@ -10,8 +10,6 @@
 #include <fstream>
 #include <vector>
 
-#include "harness/data/digest.h"
-#include "harness/run/run_folder.h"
 #include "harness/system/child.h"
 #include "harness/system/failure.h"
 #include "harness/system/file.h"

@@ -263,6 +263,9 @@ void run_labs(measure::Histogram& nowhere) {
 
 void run() {
     command_line.read(boot_info.words());
+    command_line.request.alive = [](const Lab& lab, const Case& which, uint64_t frames) {
+        emit_alive(sender(), lab, which, frames);
+    };
     if (command_line.fault == Fault::early) fail_on_purpose(Fault::early);
     for (unsigned i = 0; i < command_line.problem_count; ++i)
         send_error("a word on the command line was not understood", command_line.problems[i].word,

@@ -1,8 +1,5 @@
 #include "labs/kit/bench.h"
 
-#include "labs/image/console.h"
-#include "labs/image/emit.h"
-
 namespace doorbell::labs {
 
 using measure::Histogram;
@@ -70,7 +67,7 @@ uint64_t Bench::enter(unsigned phase) {
 }
 
 void Bench::alive(const Case& which, uint64_t frames) const {
-    emit_alive(sender(), lab_, which, frames);
+    if (request_.alive != nullptr) request_.alive(lab_, which, frames);
 }
 
 void Bench::watch(const Series& series, bool check) {

@@ -51,6 +51,9 @@ struct Request {
     uint64_t seed = 1;
     bool raw = false;
     std::span<const Chosen> chosen;
+    /// Tells the harness that a case which waits for the outside makes progress; null: tells
+    /// nobody.
+    void (*alive)(const Lab& lab, const Case& which, uint64_t frames) = nullptr;
 };
 
 /// What was counted in a case beside its samples: each name's count. Both outlive the case's body
