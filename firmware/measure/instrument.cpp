@@ -1,7 +1,6 @@
 #include "firmware/measure/instrument.h"
 
 #include <numeric>
-#include <string_view>
 
 #include "firmware/cpu/descriptors.h"
 #include "firmware/measure/timestamp.h"
@@ -89,79 +88,40 @@ uint64_t find_resolution() {
 
 /// Reads the clock in a tight loop; a step far above the usual one is time that somebody else took.
 void scan_for_gaps(Instrument& in, uint64_t span, uint64_t usual) {
+    // Reads that may give the same value: far more than fit into one step of any clock.
+    constexpr uint64_t most_still = 10000000;
     uint64_t threshold = usual * 10 + 100;
-    uint64_t start = end(), last = start, now = start;
-    while (now - start < span) {
-        now = end();
+    uint64_t start = end(), last = start, still = 0;
+    in.gap_scan = 1;
+    while (in.gap_scan < span && !in.stopped) {
+        uint64_t now = end();
         uint64_t step = now - last;
-        if (step > threshold) {
+        still = step == 0 ? still + 1 : 0;
+        in.stopped = still == most_still;
+        if (now < last) {
+            // What passed before the jump stays scanned; the scan goes on from here.
+            ++in.backward;
+            in.stopped = in.stopped || in.backward == most_still;
+            start = now;
+        } else if (step > threshold) {
             in.gap_lost += step - usual;
             ++in.gaps;
             if (step > in.gap_longest) in.gap_longest = step;
         }
         last = now;
+        if (now - start > in.gap_scan) in.gap_scan = now - start;
     }
-    in.gap_scan = now - start;
     in.gap_share_ppm =
         static_cast<uint64_t>(static_cast<unsigned __int128>(in.gap_lost) * 1000000 / in.gap_scan);
 }
 
-struct Judgement {
-    Verdict verdict;
-    const char* because;
-};
-
-Judgement judge(const Instrument& in, const cpu::Features& f) {
-    if (in.counts_instructions)
-        return {Verdict::exact,
-                "1000 NOPs are 1000 ticks and an interrupt costs no more than a call: this clock "
-                "counts instructions"};
-    if (in.overhead_p50 > 2 * in.overhead_min + 20)
-        return {Verdict::refused,
-                "the cost of a timestamp is not stable: its median is more than twice its minimum"};
-    if (f.tcg())
-        return {Verdict::medians,
-                "QEMU's emulation in the live clock: ticks of the host's time, good for a smoke "
-                "test only"};
-    if (!f.invariant_tsc)
-        return {Verdict::medians, "the TSC is not invariant: its rate may change with the core's"};
-    if (in.gap_share_ppm > 1000)
-        return {Verdict::medians,
-                "more than 0.1 % of the time is taken by something else (SMI, hypervisor)"};
-    if (in.smi_during != 0)
-        return {Verdict::medians, "a system management interrupt came while the clock was watched"};
-    if (in.overhead_p99 > 4 * in.overhead_min + 100)
-        return {Verdict::medians,
-                "one timestamp in a hundred costs more than four times the least"};
-    return {Verdict::tails,
-            "invariant TSC, stable timestamp, less than 0.1 % of the time taken by something else"};
-}
-
-const char* evidence_of(const Instrument& in, const cpu::Features& f) {
-    if (in.counts_instructions) return "exact";
-    // A hypervisor that traps or emulates shows in an empty pair; hardware needs well under 1000
-    // ticks.
-    if (f.tcg() || in.overhead_p50 > 1000) return "rough";
-    return "measured";
+Spread spread_of(const Histogram& h) {
+    return {h.min(), h.percentile(50000), h.percentile(99000), h.max()};
 }
 
 }  // namespace
 
-const char* name_of(Verdict verdict) {
-    switch (verdict) {
-        case Verdict::exact:
-            return "exact";
-        case Verdict::tails:
-            return "tails";
-        case Verdict::medians:
-            return "medians";
-        case Verdict::refused:
-            break;
-    }
-    return "refused";
-}
-
-Instrument observe(const cpu::Features& features, uint64_t tsc_hz, Histogram* scratch) {
+Instrument observe(const cpu::Features& features, const cpu::TscClock& tsc, Histogram* scratch) {
     Instrument in;
     Histogram &overhead = scratch[0], &body = scratch[1];
 
@@ -205,20 +165,33 @@ Instrument observe(const cpu::Features& features, uint64_t tsc_hz, Histogram* sc
     in.thousand_nops = median(time_nops);
     in.noise_p99 = body.percentile(99000) - body.percentile(50000);
 
-    bool same_every_time = body.min() == body.max() && overhead.min() == overhead.max();
-    in.counts_instructions =
-        same_every_time && in.thousand_nops == 1000 && in.call_cost == 2 && in.interrupt_cost <= 4;
+    Observed seen;
+    seen.pair = spread_of(overhead);
+    seen.nops = spread_of(body);
+    seen.thousand_nops = in.thousand_nops;
+    seen.call_cost = in.call_cost;
+    seen.interrupt_cost = in.interrupt_cost;
+    seen.resolution = in.resolution;
+    in.counts_instructions = counts_instructions(seen);
 
     // 20 ms of a machine's time; in a counting clock nothing can be missing, and 1 ms shows that.
-    scan_for_gaps(in, in.counts_instructions ? tsc_hz / 1000 : tsc_hz / 50, in.overhead_p50);
+    scan_for_gaps(in, in.counts_instructions ? tsc.hz / 1000 : tsc.hz / 50, in.overhead_p50);
     if (in.smi_known) in.smi_during = (cpu::Msrs::read(msr_smi_count) & 0xFFFFFFFF) - in.smi_before;
+    seen.gap_share_ppm = in.gap_share_ppm;
+    seen.smi_during = in.smi_during;
+    seen.backward = in.backward;
+    seen.stopped = in.stopped;
+    seen.tcg = features.tcg();
+    seen.invariant = features.invariant_tsc;
+    seen.rate_sources = tsc.check_source == nullptr ? 1 : 2;
+    seen.rate_agree = tsc.check_source == nullptr || tsc.disagrees ? 1 : 2;
 
     if (in.counts_instructions) {
         in.clock = "exact";
         in.unit = "insn";
     }
-    in.evidence = evidence_of(in, features);
-    Judgement j = judge(in, features);
+    Judgement j = judge(seen);
+    in.evidence = name_of(j.evidence);
     in.verdict = j.verdict;
     in.because = j.because;
     return in;

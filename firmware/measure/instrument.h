@@ -5,18 +5,11 @@
 #include <cstdint>
 
 #include "firmware/cpu/features.h"
+#include "firmware/cpu/tsc.h"
 #include "firmware/measure/histogram.h"
+#include "firmware/measure/verdict.h"
 
 namespace doorbell::measure {
-
-/// What the samples may be used for.
-enum class Verdict : uint8_t {
-    exact,    ///< counted instructions: every digit
-    tails,    ///< quiet enough for p99 and beyond
-    medians,  ///< medians only: something takes time away, or the TSC is not invariant
-    refused,  ///< the timestamp itself is not stable
-};
-const char* name_of(Verdict verdict);
 
 struct Instrument {
     const char* clock = "live";      ///< "exact" or "live"
@@ -35,6 +28,9 @@ struct Instrument {
     uint64_t gap_scan = 0, gap_lost = 0, gap_longest = 0, gaps = 0;
     uint64_t gap_share_ppm = 0;
 
+    uint64_t backward = 0;  ///< reads of the scan that gave less than the read before
+    bool stopped = false;   ///< the scan ended because the TSC stood still
+
     bool smi_known = false;
     uint64_t smi_before = 0, smi_during = 0;  ///< MSR_SMI_COUNT (SDM vol. 4), Intel bare metal only
 
@@ -44,6 +40,6 @@ struct Instrument {
 
 /// Looks at the machine (interrupts must be off). `scratch`: three histograms that nobody else uses
 /// now.
-Instrument observe(const cpu::Features& features, uint64_t tsc_hz, Histogram* scratch);
+Instrument observe(const cpu::Features& features, const cpu::TscClock& tsc, Histogram* scratch);
 
 }  // namespace doorbell::measure

@@ -297,7 +297,7 @@ void run() {
     constexpr uint64_t most_results = 4096;
     results = Results(machine.arena.array<Summary>(most_results),
                       machine.arena.array<Figure>(8 * most_results));
-    instrument = measure::observe(machine.features, machine.tsc.hz, scratch->data());
+    instrument = measure::observe(machine.features, machine.tsc, scratch->data());
     look_for_counters();
     emit_instrument(sender(), instrument, counters);
     if (const char* flag = run_flag()) {
