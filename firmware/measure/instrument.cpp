@@ -1,9 +1,9 @@
 #include "firmware/measure/instrument.h"
 
-#include <numeric>
-
 #include "firmware/cpu/descriptors.h"
+#include "firmware/measure/resolution.h"
 #include "firmware/measure/timestamp.h"
+#include "firmware/measure/yardstick.h"
 
 // The cheapest handler there is: what INT n costs when nothing is done.
 extern "C" void instrument_empty_interrupt();
@@ -25,6 +25,7 @@ constexpr uint64_t rounds = 1000;
 
 void time_nothing(Histogram& h, uint64_t n) {
     for (uint64_t i = 0; i < n; ++i) {
+        dither(i);
         uint64_t t = begin();
         h.record(end() - t);
     }
@@ -32,6 +33,7 @@ void time_nothing(Histogram& h, uint64_t n) {
 
 void time_call(Histogram& h, uint64_t n) {
     for (uint64_t i = 0; i < n; ++i) {
+        dither(i);
         uint64_t t = begin();
         asm volatile("call instrument_empty_call" : : : "memory");
         h.record(end() - t);
@@ -40,6 +42,7 @@ void time_call(Histogram& h, uint64_t n) {
 
 void time_interrupt(Histogram& h, uint64_t n) {
     for (uint64_t i = 0; i < n; ++i) {
+        dither(i);
         uint64_t t = begin();
         asm volatile("int %0" : : "i"(cpu::vector::first_free) : "memory");
         h.record(end() - t);
@@ -47,9 +50,12 @@ void time_interrupt(Histogram& h, uint64_t n) {
 }
 
 /// Recording itself, into a third histogram and with a value that the compiler does not know.
-void time_record(Histogram& h, Histogram& target, uint64_t n) {
+Histogram* recorded_here;
+void time_record(Histogram& h, uint64_t n) {
+    Histogram& target = *recorded_here;
     uint64_t value = 12345;
     for (uint64_t i = 0; i < n; ++i) {
+        dither(i);
         uint64_t t = begin();
         asm volatile("" : "+r"(value));
         target.record(value);
@@ -60,30 +66,23 @@ void time_record(Histogram& h, Histogram& target, uint64_t n) {
 
 void time_nops(Histogram& h, uint64_t n) {
     for (uint64_t i = 0; i < n; ++i) {
+        dither(i);
         uint64_t t = begin();
         asm volatile(".rept 1000\n\tnop\n\t.endr" : : : "memory");
         h.record(end() - t);
     }
 }
 
-/// Bodies of differing length, a jump into a row of NOPs, so that every step the counter can make
-/// is seen.
+/// The clock's step, from bodies of many lengths.
 uint64_t find_resolution() {
-    uint64_t common = 0;
+    static uint64_t differences[rounds];
     for (uint64_t i = 0; i < rounds; ++i) {
         uint64_t skip = i * 7 % 61;
         uint64_t t = begin();
-        asm volatile(
-            "leaq 1f(%0), %%rax\n\t"
-            "jmp *%%rax\n"
-            "1:\n\t"
-            ".rept 61\n\tnop\n\t.endr"
-            :
-            : "r"(skip)
-            : "rax", "memory");
-        common = std::gcd(common, end() - t);
+        imul_chain_from(skip);
+        differences[i] = end() - t;
     }
-    return common;
+    return find_step(differences);
 }
 
 /// Reads the clock in a tight loop; a step far above the usual one is time that somebody else took.
@@ -115,6 +114,18 @@ void scan_for_gaps(Instrument& in, uint64_t span, uint64_t usual) {
         static_cast<uint64_t>(static_cast<unsigned __int128>(in.gap_lost) * 1000000 / in.gap_scan);
 }
 
+/// What a body costs: its median, less a pair; in a coarse clock, where it is short, its mean.
+uint64_t typical(const Instrument& in, Histogram& body, void (*time)(Histogram&, uint64_t)) {
+    body.clear();
+    time(body, 10);
+    body.clear();
+    time(body, rounds);
+    uint64_t median = body.percentile(50000);
+    if (in.coarse() && median < short_in_steps * in.resolution)
+        return whole(mean_of(body, in.resolution) - in.overhead_mean);
+    return median > in.overhead ? median - in.overhead : 0;
+}
+
 Spread spread_of(const Histogram& h) {
     return {h.min(), h.percentile(50000), h.percentile(99000), h.max()};
 }
@@ -142,27 +153,20 @@ Instrument observe(const cpu::Features& features, const cpu::TscClock& tsc, Hist
     in.overhead_min = overhead.min();
     in.overhead_p50 = overhead.percentile(50000);
     in.overhead_p99 = overhead.percentile(99000);
-    // The least is what every pair costs; what is above it was noise of that moment.
-    in.overhead = in.overhead_min;
     in.resolution = find_resolution();
+    if (in.coarse()) in.overhead_mean = mean_of(overhead, in.resolution);
+    // The least is what every pair costs; what is above it was noise of that moment. In a coarse
+    // clock the least is what was rounded down: there it is the mean.
+    in.overhead = in.coarse() ? whole(in.overhead_mean) : in.overhead_min;
 
-    auto median = [&](void (*time)(Histogram&, uint64_t)) {
-        body.clear();
-        time(body, 10);
-        body.clear();
-        time(body, rounds);
-        uint64_t m = body.percentile(50000);
-        return m > in.overhead ? m - in.overhead : 0;
-    };
-    in.call_cost = median(time_call);
+    in.call_cost = typical(in, body, time_call);
     cpu::set_gate(cpu::vector::first_free, instrument_empty_interrupt);
-    in.interrupt_cost = median(time_interrupt);
+    in.interrupt_cost = typical(in, body, time_interrupt);
     cpu::reset_gate(cpu::vector::first_free);
+    recorded_here = &scratch[2];
     scratch[2].clear();
-    body.clear();
-    time_record(body, scratch[2], rounds);
-    in.record_cost = body.percentile(50000) - in.overhead;
-    in.thousand_nops = median(time_nops);
+    in.record_cost = typical(in, body, time_record);
+    in.thousand_nops = typical(in, body, time_nops);
     in.noise_p99 = body.percentile(99000) - body.percentile(50000);
 
     Observed seen;

@@ -28,6 +28,7 @@ class Series {
         std::span<uint64_t> paths;  ///< where the marks of each warm event go, one path after the
                                     ///< other; may be empty
         bool counted = false;       ///< counters may be attributed to it: see labs/kit/bench.h
+        bool pair = false;          ///< each sample held one begin()/end() pair
         bool checked = true;        ///< ... to a sample that is the distance of its timestamps
     };
 

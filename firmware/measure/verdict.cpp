@@ -9,12 +9,17 @@ bool ticks_are_instructions(const Observed& o) {
     return o.thousand_nops >= 990 && o.thousand_nops <= 1010 && o.nops.p99 - o.nops.min <= 10;
 }
 
+/// The least pair, in a coarse clock, is as much as a step longer than it reads.
+uint64_t least_pair(const Observed& o) {
+    return o.pair.min + (o.resolution > 1 ? o.resolution - 1 : 0);
+}
+
 constexpr Rule all_rules[] = {
     {"stopped", [](const Observed& o) { return o.stopped || o.resolution == 0; }, Evidence::rough,
      Verdict::refused, "the TSC stands still"},
     {"backward", [](const Observed& o) { return o.backward != 0; }, Evidence::rough,
      Verdict::refused, "the TSC jumps: a read gave less than the read before it"},
-    {"unstable", [](const Observed& o) { return o.pair.p50 > 2 * o.pair.min + 20; },
+    {"unstable", [](const Observed& o) { return o.pair.p50 > 2 * least_pair(o) + 20; },
      Evidence::measured, Verdict::refused,
      "the cost of a timestamp is not stable: its median is more than twice its minimum"},
     {"tcg", [](const Observed& o) { return o.tcg; }, Evidence::rough, Verdict::medians,
@@ -42,7 +47,7 @@ constexpr Rule all_rules[] = {
      Verdict::medians, "more than 0.1 % of the time is taken by something else (SMI, hypervisor)"},
     {"smi", [](const Observed& o) { return o.smi_during != 0; }, Evidence::measured,
      Verdict::medians, "a system management interrupt came while the clock was watched"},
-    {"slow-timestamps", [](const Observed& o) { return o.pair.p99 > 4 * o.pair.min + 100; },
+    {"slow-timestamps", [](const Observed& o) { return o.pair.p99 > 4 * least_pair(o) + 100; },
      Evidence::measured, Verdict::medians,
      "one timestamp in a hundred costs more than four times the least"},
 };

@@ -14,13 +14,16 @@ inline constexpr const char* wire_name = "doorbell-wire/1";
 //             ("pvh"|"multiboot2"), ...}
 // instrument {clock ("exact"|"live"), unit ("insn"|"tick"), evidence, timestamp_overhead,
 // overhead_min,
-//             overhead_p50, overhead_p99, resolution, gap_share_ppm, gap_longest, noise_p99,
+//             overhead_p50, overhead_p99, timestamp_overhead_mean_milli,
+//             timestamp_overhead_error_milli (thousandths; where the clock is coarse), resolution
+//             (the clock's step), gap_share_ppm, gap_longest, noise_p99,
 //             smi_count, instruction_counting, verdict, because, counters ("model"|"pmu"|"none"),
 //             counters_because}                        every time in `unit`
 // flag       {text}                                                          holds for the whole
 // run plan       {cases, samples, seed, labs}                                    what will be run
 // begin      {lab, case}                                                     a case starts
 // series     {id, lab, case, metric, unit, evidence, count, min, max, sum, overhead_removed,
+//             pair (true: each sample held one pair of timestamps),
 //             cold: {count, min, p50, max, first}, stages: [name, ...], flags: [text, ...],
 //             counters: [{name, value, evidence, stage}, ...] (or as records of their own, below)}
 // histogram  {of (series id), part ("all" or a stage's name), min, max, sum (exact, of the whole

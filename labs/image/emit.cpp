@@ -118,6 +118,9 @@ void emit_instrument(wire::Sender& sender, const measure::Instrument& in,
     j.member("verdict", measure::name_of(in.verdict)).member("because", in.because);
     j.member("timestamp_overhead", in.overhead).member("overhead_min", in.overhead_min);
     j.member("overhead_p50", in.overhead_p50).member("overhead_p99", in.overhead_p99);
+    if (in.overhead_mean.known())
+        j.member("timestamp_overhead_mean_milli", in.overhead_mean.milli)
+            .member("timestamp_overhead_error_milli", in.overhead_mean.error_milli);
     j.member("resolution", in.resolution).member("noise_p99", in.noise_p99);
     j.member("instruction_counting", in.counts_instructions).member("call_cost", in.call_cost);
     j.member("interrupt_cost", in.interrupt_cost).member("thousand_nops", in.thousand_nops);
@@ -145,6 +148,7 @@ void emit_series(wire::Sender& sender, uint64_t id, const Lab& lab, const Case& 
     j.member("unit", p.unit).member("evidence", p.evidence);
     j.member("count", p.warm->count()).member("min", p.warm->min()).member("max", p.warm->max());
     j.member("sum", p.warm->sum()).member("overhead_removed", p.overhead_removed);
+    if (p.pair) j.member("pair", true);
     j.key("cold").object().member("count", p.cold->count()).member("first", s.first());
     j.member("min", p.cold->min())
         .member("p50", p.cold->percentile(50000))

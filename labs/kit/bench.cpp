@@ -26,7 +26,8 @@ Series& Bench::series(const char* metric, const SeriesKind& kind, uint64_t recor
     parts.metric = metric;
     parts.unit = kind.unit != nullptr ? kind.unit : instrument.unit;
     parts.evidence = instrument.evidence;
-    parts.overhead_removed = kind.less_overhead ? instrument.overhead : 0;
+    parts.overhead_removed = kind.less_overhead ? instrument.overhead_a_sample() : 0;
+    parts.pair = kind.less_overhead;
     parts.cold = histogram();
     parts.warm = histogram();
     parts.stages = kind.stages.first(kind.stages.size() < Series::max_stages ? kind.stages.size()

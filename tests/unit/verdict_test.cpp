@@ -44,6 +44,8 @@ const Row rows[] = {
     {"backward", [](Observed& o) { o.backward = 1; }, Evidence::rough, Verdict::refused, "jumps"},
     {"unstable", [](Observed& o) { o.pair = {1, 26, 30, 30}; }, Evidence::measured,
      Verdict::refused, "more than twice"},
+    {"unstable", [](Observed& o) { o.pair = {1, 75, 80, 90}, o.resolution = 26; },
+     Evidence::measured, Verdict::refused, "more than twice"},
     {"tcg", [](Observed& o) { o.tcg = true; }, Evidence::rough, Verdict::medians,
      "QEMU's emulation"},
     {"trapped", [](Observed& o) { o.pair = {1001, 1001, 1100, 9000}; }, Evidence::rough,
@@ -65,7 +67,7 @@ const Row rows[] = {
      "something else"},
     {"smi", [](Observed& o) { o.smi_during = 1; }, Evidence::measured, Verdict::medians,
      "system management interrupt"},
-    {"slow-timestamps", [](Observed& o) { o.pair.p99 = 197; }, Evidence::measured, Verdict::medians,
+    {"slow-timestamps", [](Observed& o) { o.pair.p99 = 201; }, Evidence::measured, Verdict::medians,
      "one timestamp in a hundred"},
 };
 
@@ -100,7 +102,7 @@ TEST(Verdict, EveryRuleHasARowAndAppliesAlone) {
 // The limits, from both sides.
 TEST(Verdict, ARuleAppliesBeyondItsLimitOnly) {
     const Row at_the_limit[] = {
-        {"unstable", [](Observed& o) { o.pair = {3, 26, 30, 30}; }, {}, {}, {}},
+        {"unstable", [](Observed& o) { o.pair = {2, 26, 30, 30}; }, {}, {}, {}},
         {"trapped", [](Observed& o) { o.pair = {1000, 1000, 1100, 9000}; }, {}, {}, {}},
         {"coarse", [](Observed& o) { o.resolution = 640; }, {}, {}, {}},
         {"emulated-interrupt",
@@ -124,7 +126,23 @@ TEST(Verdict, ARuleAppliesBeyondItsLimitOnly) {
          {},
          {}},
         {"gaps", [](Observed& o) { o.gap_share_ppm = 1000; }, {}, {}, {}},
-        {"slow-timestamps", [](Observed& o) { o.pair.p99 = 196; }, {}, {}, {}},
+        {"slow-timestamps", [](Observed& o) { o.pair.p99 = 200; }, {}, {}, {}},
+        // A coarse clock: the least pair is up to a step longer than it reads.
+        {"a step of 26, ties broken",
+         [](Observed& o) { o.pair = {1, 26, 53, 79}, o.resolution = 26; },
+         {},
+         {},
+         {}},
+        {"a step of 26",
+         [](Observed& o) { o.pair = {26, 52, 104, 130}, o.resolution = 26; },
+         {},
+         {},
+         {}},
+        {"a step of 40, ties repeated",
+         [](Observed& o) { o.pair = {0, 40, 80, 120}, o.resolution = 40; },
+         {},
+         {},
+         {}},
         {"a majority of three", [](Observed& o) { o.rate_sources = 3; }, {}, {}, {}},
     };
     for (const Row& row : at_the_limit) {
