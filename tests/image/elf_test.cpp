@@ -23,11 +23,11 @@ std::vector<Elf64_Phdr> loadable() {
     return found;
 }
 
-TEST(Elf, LoadsAtMost256KiB) {
+TEST(Elf, LoadsAtMost512KiB) {
     uint64_t bytes = 0;
     for (const Elf64_Phdr& segment : loadable()) bytes += segment.p_filesz;
     EXPECT_GT(bytes, 0u);
-    EXPECT_LE(bytes, 256u * 1024);
+    EXPECT_LE(bytes, 512u * 1024);
 }
 
 TEST(Elf, HasNoSegmentThatIsBothWritableAndExecutable) {
