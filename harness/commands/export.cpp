@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdio>
+
 #include "harness/commands/commands.h"
 #include "harness/run/options.h"
 #include "harness/run/run_folder.h"

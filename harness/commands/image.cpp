@@ -1,6 +1,8 @@
 // doorbell image: a bootable ISO, for a CD, a USB stick or a virtual machine.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "harness/commands/commands.h"
 #include "harness/machine/boot_medium.h"
 #include "harness/run/options.h"

@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <net/if.h>
 
+#include <iterator>
+
 #include "firmware/wire/cable.h"
 #include "harness/machine/machine.h"
 #include "harness/system/failure.h"

@@ -6,9 +6,11 @@
 // Only one processor is modelled, and guest memory below Mailbox::ram_end is taken to be
 // identity-mapped: asking QEMU for every address's translation would cost more than the whole
 // model.
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <deque>
 #include <memory>
 #include <stdexcept>

@@ -53,9 +53,17 @@ int __cxa_atexit(void (*)(void*), void*, void*) { return 0; }
 void __cxa_pure_virtual() { asm volatile("ud2"); }
 }
 
+// Where the freestanding library finds a defect (substr() behind the end, a failed assertion of its
+// own), it calls one of these, which one by its version: reported like any other defect.
 namespace std {
-/// libstdc++ calls this where substr() starts behind the end: a defect, reported like any other.
-[[noreturn]] void __throw_out_of_range_fmt(const char*, ...) {
+[[gnu::noreturn]] void terminate() noexcept {
     for (;;) asm volatile("ud2");
+}
+[[gnu::noreturn]] void __throw_out_of_range_fmt(const char*, ...) { terminate(); }
+[[gnu::noreturn]] void __throw_out_of_range(const char*) { terminate(); }
+[[gnu::noreturn]] void __throw_length_error(const char*) { terminate(); }
+[[gnu::noreturn]] void __throw_logic_error(const char*) { terminate(); }
+[[gnu::noreturn]] void __glibcxx_assert_fail(const char*, int, const char*, const char*) noexcept {
+    terminate();
 }
 }  // namespace std

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <string_view>
+#include <utility>
 
 #include "firmware/cpu/descriptors.h"
 #include "firmware/nic/frame.h"

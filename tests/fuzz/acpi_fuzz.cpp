@@ -2,6 +2,7 @@
 // memory with the RSDP at its start; odd, as a list of tables (signature, length, body) that get
 // headers and right checksums, so that the fuzzer reaches what lies behind them. Whatever comes,
 // the parser must end, stay inside memory and keep its promises.
+#include <algorithm>
 #include <cstdlib>
 
 #include "tests/unit/acpi_builder.h"

@@ -2,6 +2,8 @@
 // power goes off.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "harness/peers/table.h"
 #include "tests/image/run.h"
 

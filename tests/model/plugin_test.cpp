@@ -4,6 +4,8 @@
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/model/fake_qemu.h"
 
 namespace doorbell::test {

@@ -1,8 +1,11 @@
 // The commands that read runs, as a user types them.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <boost/property_tree/ptree.hpp>
 #include <boost/property_tree/xml_parser.hpp>
+#include <cstdlib>
+#include <functional>
 #include <regex>
 
 #include "harness/results/compare/again.h"

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "harness/system/failure.h"
 #include "tests/results/synthetic.h"
 

@@ -1,5 +1,8 @@
 #include "firmware/nic/e1000e.h"
 
+#include <algorithm>
+#include <functional>
+
 #include "tests/unit/fake_nic.h"
 
 namespace doorbell::test {

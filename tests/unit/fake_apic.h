@@ -1,6 +1,7 @@
 // A local APIC that keeps the SDM's rules: register map, access widths, reserved writes, mode
 // changes.
 #pragma once
+#include <iterator>
 #include <set>
 
 #include "firmware/cpu/apic.h"

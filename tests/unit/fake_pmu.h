@@ -2,6 +2,7 @@
 // (APM vol. 2, 13.2): counters of their widths, enable bits at both places, reserved and locked
 // bits, global control.
 #pragma once
+#include <algorithm>
 #include <functional>
 
 #include "tests/unit/fakes.h"

@@ -1,6 +1,7 @@
 // The scheduler's ring: whose turn it is.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <vector>

@@ -1,5 +1,7 @@
 #include "firmware/cpu/tsc.h"
 
+#include <cmath>
+
 #include "firmware/cpu/mul_div.h"
 #include "firmware/platform/hpet.h"
 #include "firmware/platform/pit.h"

@@ -1,5 +1,6 @@
 #include "firmware/nic/virtio_net.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <thread>

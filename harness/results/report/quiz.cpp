@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <iterator>
 
 #include "harness/results/figures.h"
 #include "harness/results/report/charts.h"
