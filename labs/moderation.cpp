@@ -69,7 +69,10 @@ Result<void> body(Bench& bench, const Case& which) {
     auto opened = open_interrupt(bench, nic, nic::InterruptKind::msix, interrupt);
     uint64_t interval = which.number("interval");
     if (opened) opened = nic.moderate(interval * 1000);
-    if (!opened) return opened;
+    if (!opened) {
+        close_interrupt(nic);
+        return opened;
+    }
     measure::Series& latency = bench.series("latency");
     measure::Series& interrupts = bench.series("interrupts", {.unit = "per 1000 packets"});
     nic::Patience patience(cpu::Tsc{}, bench.machine.tsc.hz);

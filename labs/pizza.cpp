@@ -121,7 +121,10 @@ Result<void> body(Bench& bench, const Case& which) {
     bool by_interrupt = which["wait"] == "irq";
     auto opened =
         by_interrupt ? open_interrupt(bench, nic, nic::InterruptKind::msix, bell) : Result<void>{};
-    if (!opened) return opened;
+    if (!opened) {
+        close_interrupt(nic);
+        return opened;
+    }
     uint64_t every = which.number("every");
     auto run = every == 16     ? run_job<16>
                : every == 256  ? run_job<256>

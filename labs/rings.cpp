@@ -219,7 +219,7 @@ const cpu::LocalApic* local_apic;
     outcome = {true, frame.vector, frame.error_code};
     frame.rip = reinterpret_cast<uint64_t>(rings_refused);
     frame.rsp = rings_stack;
-    frame.rflags = cpu::rflags::fixed << 1;
+    frame.rflags = cpu::rflags::fixed;
 }
 [[maybe_unused]] void on_wake(cpu::Frame&) { local_apic->eoi(); }
 

@@ -157,6 +157,4 @@ void reset_gate(uint8_t vector, unsigned dpl) {
     write_gate(vector, stub(vector), dpl, ist_of(vector));
 }
 
-void set_kernel_stack(uint64_t top) { task_state.rsp[0] = top; }
-
 }  // namespace doorbell::cpu

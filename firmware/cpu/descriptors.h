@@ -62,7 +62,4 @@ void set_gate(uint8_t vector, void (*entry)(), unsigned dpl = 0, Ist ist = Ist::
 /// Gives `vector` back to the common stub (interrupt gate, DPL `dpl`).
 void reset_gate(uint8_t vector, unsigned dpl = 0);
 
-/// The stack that an interrupt out of ring 3 gets.
-void set_kernel_stack(uint64_t top);
-
 }  // namespace doorbell::cpu

@@ -62,6 +62,8 @@ static_assert(cpu::selector::user_code == USER_CODE && cpu::selector::user_data 
 constexpr uint32_t msr_efer = 0xC0000080, msr_star = 0xC0000081, msr_lstar = 0xC0000082,
                    msr_fmask = 0xC0000084;
 constexpr uint64_t efer_system_call = 1;
+/// RDI, RSI, RDX, RCX: the registers of the calling convention that a system call's path leaves.
+constexpr size_t most_arguments = 4;
 /// CR3 bit 63: keep what the TLB knows of this PCID (SDM vol. 3A, "Process-Context Identifiers").
 constexpr uint64_t keep_tlb = 1ull << 63;
 
@@ -251,6 +253,8 @@ Result<Space*> Kernel::make_space(uint64_t bytes) {
 Result<Task*> Kernel::make_task(Space& space, const void* entry,
                                 std::initializer_list<uint64_t> arguments, uint64_t stack_bytes) {
     if (count_ == options_.most_tasks) return Error{"more tasks than the kernel was started for"};
+    if (arguments.size() > most_arguments)
+        return Error{"more arguments than a task takes", arguments.size()};
     Task* task = machine_.arena.make<Task>();
     uint64_t stack = space.take_stack(stack_bytes);
     if (task == nullptr || stack == 0) return Error{"not enough memory for a task"};
@@ -272,10 +276,10 @@ Result<Task*> Kernel::make_task(Space& space, const void* entry,
 void Kernel::restart(Task& task, const void* entry, std::initializer_list<uint64_t> arguments) {
     cpu::Frame& f = task.frame;
     f = {};
-    uint64_t* registers[] = {&f.rdi, &f.rsi, &f.rdx, &f.rcx};
+    uint64_t* registers[most_arguments] = {&f.rdi, &f.rsi, &f.rdx, &f.rcx};
     size_t i = 0;
     for (uint64_t argument : arguments)
-        if (i < 4) *registers[i++] = argument;
+        if (i < most_arguments) *registers[i++] = argument;
     f.rip = reinterpret_cast<uint64_t>(entry);
     f.cs = cpu::selector::user_code;
     f.ss = cpu::selector::user_data;

@@ -3,20 +3,18 @@
 //
 // How a lab makes a task:
 //
-//     DOORBELL_USER uint64_t program(uint64_t a, uint64_t b) { ... user::call(kernel::call::yield);
-//     return 0; }
+//     DOORBELL_USER uint64_t program(uint64_t a) { user::call(kernel::call::yield); return 0; }
 //
 //     kernel::Kernel kernel(bench.machine);
-//     auto up = kernel.start({.slice = 0});                      // gates, SMEP/SMAP/UMIP, call
-//     table auto space = kernel.make_space(1 << 20);                   // 1 MiB of memory for its
-//     tasks uint64_t buffer = (*space)->take(8 * samples);             // address in ring 3 ...
-//     auto task = kernel.make_task(**space, program, {buffer});  // stack of its own; arguments in
-//     RDI, RSI, ... auto left = kernel.run();                                  // until nobody can
-//     run any more
-//     (*space)->kernel<uint64_t>(buffer)[0];                     // ... and the same memory in ring
-//     0
-//     // (*task)->ended_by: the signal that ended it, 0 where `program` returned; ->exit_value what
-//     it returned
+//     auto up = kernel.start({.slice = 0});           // gates, SMEP/SMAP/UMIP, call table
+//     auto space = kernel.make_space(1 << 20);        // 1 MiB of memory for its tasks
+//     uint64_t buffer = (*space)->take(8 * samples);  // address in ring 3 ...
+//     // Its own stack; the arguments in RDI, RSI, RDX, RCX.
+//     auto task = kernel.make_task(**space, program, {buffer});
+//     auto left = kernel.run();              // until no task can run any more
+//     (*space)->kernel<uint64_t>(buffer)[0]; // ... and the same memory in ring 0
+//     // (*task)->ended_by: the signal that ended it, 0 where `program` returned;
+//     // (*task)->exit_value: what `program` returned.
 //
 // Ring-3 code (see user.h) may not touch the image's data nor call what is not DOORBELL_USER. Its
 // caller-saved registers do not survive a system call. The kernel is not interrupted: run() is
@@ -85,7 +83,8 @@ class Kernel {
 
     Result<Space*> make_space(uint64_t bytes);
     /// A ready task in `space` that starts at `entry` (ring-3 code, returns its exit value) with up
-    /// to four arguments, on a stack of `stack_bytes` from the window.
+    /// to four arguments, on a stack of `stack_bytes` from the window. Error: no memory, more tasks
+    /// than the kernel was started for, or more than four arguments.
     Result<Task*> make_task(Space& space, const void* entry,
                             std::initializer_list<uint64_t> arguments, uint64_t stack_bytes = 4096);
     template <class Function>
@@ -95,7 +94,8 @@ class Kernel {
                             uint64_t stack_bytes = 4096) {
         return make_task(space, reinterpret_cast<const void*>(entry), arguments, stack_bytes);
     }
-    /// Takes a task back to where make_task() left it (same stack, signals forgotten), ready.
+    /// Takes a task back to where make_task() left it (same stack, signals forgotten), ready. Takes
+    /// as many arguments as make_task().
     void restart(Task& task, const void* entry, std::initializer_list<uint64_t> arguments);
 
     /// Ends a task that does not run now; restart() brings it back.

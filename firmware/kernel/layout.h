@@ -1,4 +1,4 @@
-// Numbers that gates.S and C++ share. Offsets are asserted in task.h and kernel.h.
+// Numbers that gates.S and C++ share. task.h and kernel.cpp assert the offsets.
 #pragma once
 
 // Task

@@ -132,12 +132,15 @@ class OpenText {
     uint64_t cr0_, cr4_;
 };
 
-void put_calls(char* from, char* until, char* begins_target, char* ends_target) {
+/// Error: more timestamps than `sites` has room for; some of them would go uncounted.
+Result<void> put_calls(char* from, char* until, char* begins_target, char* ends_target) {
     OpenText open;
     const char* no_timestamp = nullptr;
     for (char* at = from; at + 18 < until; ++at) {
         auto* bytes = reinterpret_cast<unsigned char*>(at);
-        if (!same(bytes, timestamp, 5) || at == no_timestamp || site_count == most_sites) continue;
+        if (!same(bytes, timestamp, 5) || at == no_timestamp) continue;
+        if (site_count == most_sites)
+            return Error{"more timestamps in the image than a counting pass replaces", most_sites};
         sites[site_count++] = static_cast<uint32_t>(reinterpret_cast<uint64_t>(at));
         bool begins =
             same(bytes + 5, begin_tail, 7) && same(bytes + begin_last_lfence, timestamp, 3);
@@ -148,6 +151,7 @@ void put_calls(char* from, char* until, char* begins_target, char* ends_target) 
         for (unsigned i = 0; i < 4; ++i)
             bytes[1 + i] = static_cast<unsigned char>(distance >> 8 * i);
     }
+    return {};
 }
 
 void take_calls_out() {
@@ -323,8 +327,12 @@ Result<void> PmuPass::start(unsigned turn, std::span<PmuEdge> log) {
     forget_log();
     cpu::set_gate(USER_BEGINS, pmu_gate_begins, 3);
     cpu::set_gate(USER_ENDS, pmu_gate_ends, 3);
-    put_calls(text_start, text_end, pmu_edge_begins, pmu_edge_ends);
-    put_calls(user_text_start, user_text_end, pmu_user_begins, pmu_user_ends);
+    auto put = put_calls(text_start, text_end, pmu_edge_begins, pmu_edge_ends);
+    if (put) put = put_calls(user_text_start, user_text_end, pmu_user_begins, pmu_user_ends);
+    if (!put) {
+        stop();
+        return put;
+    }
     measure_pairs();
     forget_log();
     return {};

@@ -37,8 +37,8 @@ class PmuPass {
     unsigned turns() const { return turns_; }
 
     /// Programs the events of that turn, measures what a begin()/end() pair itself counts, and puts
-    /// the calls in. `log` is touched. Error: a register did not take its value; then nothing was
-    /// changed.
+    /// the calls in. `log` is touched. Error: a register did not take its value, or the image has
+    /// too many timestamps; then nothing was changed.
     Result<void> start(unsigned turn, std::span<PmuEdge> log);
     void forget_log();  ///< what was logged so far does not count
     void stop();

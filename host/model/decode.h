@@ -38,7 +38,8 @@ inline Decoded decode(const uint8_t* bytes, size_t size) {
     };
     while (at < size && prefix(bytes[at])) ++at;
     // REX; in 16- and 32-bit code 40..4F are INC and DEC, one byte long.
-    if (at + 1 < size && (bytes[at] & 0xF0) == 0x40) ++at;
+    unsigned rex_r = 0;
+    if (at + 1 < size && (bytes[at] & 0xF0) == 0x40) rex_r = bytes[at++] << 1 & 8;
     if (at >= size) return {};
     auto signed_at = [&](size_t offset, size_t width) -> int64_t {
         if (offset + width > size) return 0;
@@ -61,7 +62,7 @@ inline Decoded decode(const uint8_t* bytes, size_t size) {
     }
     if (at + 1 >= size) return {};
     uint8_t second = bytes[at + 1], modrm = at + 2 < size ? bytes[at + 2] : 0;
-    unsigned reg = modrm >> 3 & 7;
+    unsigned reg = modrm >> 3 & 7, control_register = reg | rex_r;
     switch (second) {
         case 0x05:
             return {Kind::syscall};
@@ -70,8 +71,11 @@ inline Decoded decode(const uint8_t* bytes, size_t size) {
         case 0x1F:
             if (size == 7 && at == 0 && modrm == 0x80) return {Kind::marker, signed_at(3, 4)};
             return {};
+        // MOV to CR8 does not serialise (SDM vol. 3A, "Serializing Instructions").
         case 0x22:
-            return {reg == 3 ? Kind::cr3_write : Kind::serializing};
+            return {control_register == 3   ? Kind::cr3_write
+                    : control_register == 8 ? Kind::plain
+                                            : Kind::serializing};
         case 0x31:
             return {at == 0 ? Kind::timestamp : Kind::plain};
         case 0xAE:

@@ -129,6 +129,9 @@ TEST(Decode, WhatIsCountedIsTold) {
         {{0x48, 0x0F, 0x07}, Kind::sysret, 0},
         {{0x0F, 0x22, 0xD8}, Kind::cr3_write, 0},
         {{0x0F, 0x22, 0xC0}, Kind::serializing, 0},
+        {{0x41, 0x0F, 0x22, 0xD8}, Kind::cr3_write, 0},  // mov %r8, %cr3
+        {{0x44, 0x0F, 0x22, 0xC0}, Kind::plain, 0},      // mov %rax, %cr8
+        {{0x45, 0x0F, 0x22, 0xC0}, Kind::plain, 0},      // mov %r8, %cr8
         {{0x0F, 0x20, 0xD8}, Kind::plain, 0},
         {{0x0F, 0xA2}, Kind::serializing, 0},
         {{0xEC}, Kind::port_read, 0},
