@@ -40,7 +40,8 @@ Series& Bench::series(const char* metric, const Kind& kind) {
     parts.metric = metric;
     parts.unit = kind.unit != nullptr ? kind.unit : instrument.unit;
     parts.evidence = instrument.evidence;
-    parts.overhead_removed = kind.less_overhead ? instrument.overhead : 0;
+    parts.overhead_removed = kind.less_overhead ? instrument.overhead_a_sample() : 0;
+    parts.pair = kind.less_overhead;
     parts.cold = r.cold.get();
     parts.warm = r.warm.get();
     parts.spare = r.spare.get();

@@ -13,6 +13,7 @@
 #include "firmware/measure/random.h"
 #include "firmware/measure/series.h"
 #include "firmware/measure/timestamp.h"
+#include "firmware/measure/yardstick.h"
 #include "host/instrument.h"
 
 namespace doorbell::host {
@@ -122,7 +123,14 @@ class Bench {
         keep_first();
         for (uint64_t i = 1; i < warm_up_; ++i) once();
         begin_warm();
-        while (loop_->more()) loop_->took(seconds(once()));
+        // Samples of a coarse clock begin at any moment of its step: measure/mean.h.
+        if (instrument.coarse() && !instrument.counts_instructions)
+            for (uint64_t i = 0; loop_->more(); ++i) {
+                measure::dither(i);
+                loop_->took(seconds(once()));
+            }
+        else
+            while (loop_->more()) loop_->took(seconds(once()));
         end_warm();
     }
 

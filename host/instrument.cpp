@@ -10,11 +10,13 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <numeric>
 #include <sstream>
+#include <vector>
 
 #include "firmware/measure/histogram.h"
+#include "firmware/measure/resolution.h"
 #include "firmware/measure/timestamp.h"
+#include "firmware/measure/yardstick.h"
 #include "firmware/wire/words.h"
 
 namespace doorbell::host {
@@ -28,6 +30,7 @@ constexpr uint64_t rounds = 1000;
 
 void time_nothing(Histogram& h, uint64_t n) {
     for (uint64_t i = 0; i < n; ++i) {
+        measure::dither(i);
         uint64_t t = measure::begin();
         h.record(measure::end() - t);
     }
@@ -35,6 +38,7 @@ void time_nothing(Histogram& h, uint64_t n) {
 
 void time_call(Histogram& h, uint64_t n) {
     for (uint64_t i = 0; i < n; ++i) {
+        measure::dither(i);
         uint64_t t = measure::begin();
         empty_call();
         h.record(measure::end() - t);
@@ -43,21 +47,34 @@ void time_call(Histogram& h, uint64_t n) {
 
 void time_nops(Histogram& h, uint64_t n) {
     for (uint64_t i = 0; i < n; ++i) {
+        measure::dither(i);
         uint64_t t = measure::begin();
         asm volatile(".rept 1000\n\tnop\n\t.endr" : : : "memory");
         h.record(measure::end() - t);
     }
 }
 
-/// Differences of bodies of many lengths; their common divisor is the clock's step.
+/// The clock's step, from bodies of many lengths.
 uint64_t find_resolution() {
-    uint64_t common = 0;
+    std::vector<uint64_t> differences(rounds);
     for (uint64_t i = 0; i < rounds; ++i) {
         uint64_t t = measure::begin();
-        for (uint64_t k = 0; k < i % 17; ++k) asm volatile("" : : : "memory");
-        common = std::gcd(common, measure::end() - t);
+        measure::imul_chain_from(i * 7 % 61);
+        differences[i] = measure::end() - t;
     }
-    return common;
+    return measure::find_step(differences);
+}
+
+/// What a body costs: its median, less a pair; in a coarse clock, where it is short, its mean.
+uint64_t typical(const Instrument& in, Histogram& body, void (*time)(Histogram&, uint64_t)) {
+    body.clear();
+    time(body, 10);
+    body.clear();
+    time(body, rounds);
+    uint64_t median = body.percentile(50000);
+    if (in.coarse() && median < measure::short_in_steps * in.resolution)
+        return measure::whole(measure::mean_of(body, in.resolution) - in.overhead_mean);
+    return median > in.overhead ? median - in.overhead : 0;
 }
 
 std::string first_line(const std::filesystem::path& file) {
@@ -170,7 +187,9 @@ void judge(Instrument& in) {
         in.because = "1000 NOPs are 1000 ticks in an emulator: this clock counts instructions";
         return;
     }
-    if (in.overhead_p50 > 2 * in.overhead_min + 20) {
+    // The least pair, in a coarse clock, is as much as a step longer than it reads.
+    uint64_t least_pair = in.overhead_min + (in.coarse() ? in.resolution - 1 : 0);
+    if (in.overhead_p50 > 2 * least_pair + 20) {
         in.verdict = "refused";
         in.because =
             "the cost of a timestamp is not stable: its median is more than twice its minimum";
@@ -187,7 +206,7 @@ void judge(Instrument& in) {
         in.because =
             "more than 0.1 % of the time is taken by something else (interrupts, other tasks, a "
             "hypervisor)";
-    else if (in.overhead_p99 > 4 * in.overhead_min + 100)
+    else if (in.overhead_p99 > 4 * least_pair + 100)
         in.because = "one timestamp in a hundred costs more than four times the least";
     else {
         in.verdict = "tails";
@@ -250,19 +269,12 @@ Instrument observe(int cpu) {
     in.overhead_min = overhead->min();
     in.overhead_p50 = overhead->percentile(50000);
     in.overhead_p99 = overhead->percentile(99000);
-    in.overhead = in.overhead_min;
     in.resolution = find_resolution();
-
-    auto median = [&](void (*time)(Histogram&, uint64_t)) {
-        body->clear();
-        time(*body, 10);
-        body->clear();
-        time(*body, rounds);
-        uint64_t m = body->percentile(50000);
-        return m > in.overhead ? m - in.overhead : 0;
-    };
-    in.call_cost = median(time_call);
-    in.thousand_nops = median(time_nops);
+    if (in.coarse()) in.overhead_mean = measure::mean_of(*overhead, in.resolution);
+    // As in the image: firmware/measure/instrument.cpp.
+    in.overhead = in.coarse() ? measure::whole(in.overhead_mean) : in.overhead_min;
+    in.call_cost = typical(in, *body, time_call);
+    in.thousand_nops = typical(in, *body, time_nops);
     in.noise_p99 = body->percentile(99000) - body->percentile(50000);
 
     // A tick of the kernel may fall into a sample in a hundred; the others are the same to the
@@ -328,6 +340,9 @@ void emit_instrument(wire::Sender& sender, const Instrument& in, const char* cou
     j.member("verdict", in.verdict).member("because", std::string_view(in.because));
     j.member("timestamp_overhead", in.overhead).member("overhead_min", in.overhead_min);
     j.member("overhead_p50", in.overhead_p50).member("overhead_p99", in.overhead_p99);
+    if (in.overhead_mean.known())
+        j.member("timestamp_overhead_mean_milli", in.overhead_mean.milli)
+            .member("timestamp_overhead_error_milli", in.overhead_mean.error_milli);
     j.member("resolution", in.resolution).member("noise_p99", in.noise_p99);
     j.member("instruction_counting", in.counts_instructions).member("call_cost", in.call_cost);
     j.member("thousand_nops", in.thousand_nops);

@@ -72,6 +72,7 @@ void emit_case(wire::Sender& sender, uint64_t& id, const Lab& lab, const Case& w
             .member("min", p.warm->min())
             .member("max", p.warm->max());
         j.member("sum", p.warm->sum()).member("overhead_removed", p.overhead_removed);
+        if (p.pair) j.member("pair", true);
         j.key("cold").object().member("count", p.cold->count()).member("first", s.first());
         j.member("min", p.cold->min())
             .member("p50", p.cold->percentile(50000))
