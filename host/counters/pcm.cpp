@@ -4,15 +4,18 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 
@@ -49,36 +52,93 @@ PcmState look_for_pcm(const fs::path& root) {
 }
 
 PcmJob core_events(const PcmState& state, const std::vector<std::string>& events, int core) {
-    PcmJob job{state.raw, {"-f", "-yc", std::to_string(core)}};
+    PcmJob job{state.raw, {"-f", "-yc", std::to_string(core)}, true};
     for (const std::string& event : events) job.options.insert(job.options.end(), {"-e", event});
     return job;
 }
 
-PcmJob system_totals(const PcmState& state) { return {state.pcm, {"-nc", "-ns"}}; }
+/// -f: without it the header rows stay in PCM's buffer until it ends.
+PcmJob system_totals(const PcmState& state) { return {state.pcm, {"-f", "-nc", "-ns"}}; }
+
+namespace {
+
+constexpr auto between_looks = std::chrono::milliseconds(5);
+
+/// The rows that have begun below the two header rows; nothing where those are not there yet. The
+/// second one may have no newline behind it: pcm writes a newline in front of each row.
+std::optional<size_t> rows_begun(std::string_view csv) {
+    size_t first = csv.find_first_not_of('\n');
+    size_t first_end = first == csv.npos ? first : csv.find('\n', first);
+    if (first_end == csv.npos) return std::nullopt;
+    std::string_view groups = csv.substr(first, first_end - first), rest = csv.substr(first_end);
+    rest.remove_prefix(std::min(rest.find_first_not_of('\n'), rest.size()));
+    std::string_view columns = rest.substr(0, rest.find('\n'));
+    bool whole = columns.size() < rest.size() ||
+                 (columns.ends_with(',') && std::count(columns.begin(), columns.end(), ',') >=
+                                                std::count(groups.begin(), groups.end(), ','));
+    if (columns.empty() || !whole) return std::nullopt;
+    rest.remove_prefix(columns.size());
+    size_t rows = 0;
+    for (size_t i = 1; i < rest.size(); ++i) rows += rest[i - 1] == '\n' && rest[i] != '\n';
+    return rows;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+    std::vector<char*> all;
+    for (std::string& text : texts) all.push_back(text.data());
+    all.push_back(nullptr);
+    return all;
+}
+
+}  // namespace
 
 PcmWindow::PcmWindow(const PcmJob& job, unsigned seconds, unsigned patience)
     : seconds_(seconds), patience_(patience) {
-    std::string pattern = (fs::temp_directory_path() / "doorbell-pcm-XXXXXX").string();
-    int file = mkstemp(pattern.data());
+    unsigned wait = patience + (job.header_comes_with_a_row ? seconds : 0);
+    std::optional<size_t> rows;
+    auto header = [&] { return (rows = rows_begun(output())).has_value(); };
+    bool ready = false;
+    try {
+        start(job, job.header_comes_with_a_row ? 2 : 1);
+        ready = follow(std::chrono::seconds(wait), header) || header();
+        // One that leaves after its first row, whatever it was told: then all that shows that it
+        // counts is that it says so.
+        if (ready && ended_ && job.header_comes_with_a_row && rows == 1u) {
+            kill_it();
+            start(job, 1);
+            rows = 0;
+            ready = follow(std::chrono::seconds(patience),
+                           [&] { return said_.find("Update every") != said_.npos; });
+        }
+    } catch (...) {
+        kill_it();
+        throw;
+    }
+    if (ready) {
+        rows_before_ = *rows;
+        return;
+    }
+    std::string why = reason();
+    kill_it();
+    throw std::runtime_error("PCM does not count: " + why);
+}
+
+void PcmWindow::start(const PcmJob& job, unsigned rows) {
+    ended_ = false;
+    said_.clear();
+    output_ = memfd_create("doorbell-pcm", MFD_CLOEXEC);
     int pipe_ends[2] = {-1, -1};
-    if (file < 0 || pipe2(pipe_ends, O_CLOEXEC) != 0)
-        throw std::runtime_error(std::string("PCM: no file for its output: ") +
+    if (output_ < 0 || pipe2(pipe_ends, O_CLOEXEC) != 0)
+        throw std::runtime_error(std::string("PCM: no memory for its output: ") +
                                  std::strerror(errno));
-    close(file);
-    file_ = pattern;
-    std::vector<std::string> words{job.program.string(), std::to_string(seconds), "-i=1",
-                                   "-csv=" + pattern};
+    std::vector<std::string> words{job.program.string(), std::to_string(seconds_),
+                                   "-i=" + std::to_string(rows),
+                                   "-csv=/proc/self/fd/" + std::to_string(output_)};
     words.insert(words.end(), job.options.begin(), job.options.end());
     // PCM would switch the NMI watchdog off and on again by itself; settings are changed in one
     // place only.
     std::vector<std::string> settings{"PCM_KEEP_NMI_WATCHDOG=1"};
     for (char** one = environ; *one != nullptr; ++one) settings.emplace_back(*one);
-    auto pointers = [](std::vector<std::string>& texts) {
-        std::vector<char*> all;
-        for (std::string& text : texts) all.push_back(text.data());
-        all.push_back(nullptr);
-        return all;
-    };
     std::vector<char*> argv = pointers(words), environment = pointers(settings);
     cpu_set_t everywhere;
     std::memset(&everywhere, 0xFF, sizeof everywhere);
@@ -90,6 +150,7 @@ PcmWindow::PcmWindow(const PcmJob& job, unsigned seconds, unsigned patience)
         sched_setscheduler(0, SCHED_OTHER, &ordinary);
         sched_setaffinity(0, sizeof everywhere, &everywhere);
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        fcntl(output_, F_SETFD, 0);
         dup2(pipe_ends[1], STDERR_FILENO);
         int null = open("/dev/null", O_RDWR);
         dup2(null, STDIN_FILENO);
@@ -99,20 +160,16 @@ PcmWindow::PcmWindow(const PcmJob& job, unsigned seconds, unsigned patience)
     }
     close(pipe_ends[1]);
     errors_ = pipe_ends[0];
-    if (hear("Update every", patience)) return;
-    std::string why = last_words();
-    kill_it();
-    throw std::runtime_error("PCM does not count: " + why);
 }
 
-bool PcmWindow::hear(const char* word, unsigned seconds) {
-    auto until = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
-    while (word == nullptr ? !ended_ : said_.find(word) == said_.npos) {
-        auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-                        until - std::chrono::steady_clock::now())
-                        .count();
+template <class Done>
+bool PcmWindow::follow(std::chrono::milliseconds patience, Done&& done) {
+    auto until = std::chrono::steady_clock::now() + patience;
+    while (!done()) {
+        if (ended_ || std::chrono::steady_clock::now() >= until) return false;
+        // What it writes to its output wakes nobody: it is looked at again and again.
         pollfd wait{errors_, POLLIN, 0};
-        if (ended_ || left <= 0 || poll(&wait, 1, static_cast<int>(left)) <= 0) return false;
+        if (poll(&wait, 1, static_cast<int>(between_looks.count())) <= 0) continue;
         char buffer[4096];
         ssize_t count = read(errors_, buffer, sizeof buffer);
         if (count > 0)
@@ -123,10 +180,34 @@ bool PcmWindow::hear(const char* word, unsigned seconds) {
     return true;
 }
 
-std::string PcmWindow::last_words() const {
-    if (said_.empty()) return ended_ ? "it ended without a word" : "it said nothing";
-    std::string words = said_.substr(0, said_.find_last_not_of('\n') + 1);
-    return words.substr(words.find_last_of('\n') + 1);
+std::string PcmWindow::output() const {
+    std::string text;
+    char buffer[16384];
+    for (ssize_t count;
+         (count = pread(output_, buffer, sizeof buffer, static_cast<off_t>(text.size()))) > 0;)
+        text.append(buffer, static_cast<size_t>(count));
+    return text;
+}
+
+/// PCM says what is wrong and then what it cleans up: the reason is the last line that complains,
+/// or else the last one.
+std::string PcmWindow::reason() const {
+    std::string last, complaint;
+    std::istringstream lines(said_);
+    for (std::string line; std::getline(lines, line);) {
+        line.erase(0, line.find_first_not_of(" \t"));
+        if (line.empty()) continue;
+        last = line;
+        for (const char* word : {"denied", "rror", "ERROR", "annot", "an not", "not supported",
+                                 "nsupported", "ailed", "Try "})
+            if (line.find(word) != line.npos) {
+                complaint = line;
+                break;
+            }
+    }
+    if (!complaint.empty()) return complaint;
+    if (!last.empty()) return last;
+    return ended_ ? "it ended without a word" : "it said nothing";
 }
 
 void PcmWindow::kill_it() {
@@ -135,25 +216,25 @@ void PcmWindow::kill_it() {
         waitpid(child_, nullptr, 0);
     }
     child_ = -1;
-    if (errors_ >= 0) close(errors_);
-    errors_ = -1;
+    for (int* file : {&errors_, &output_}) {
+        if (*file >= 0) close(*file);
+        *file = -1;
+    }
 }
 
-PcmWindow::~PcmWindow() {
-    kill_it();
-    std::error_code ignored;
-    if (!file_.empty()) fs::remove(file_, ignored);
-}
+PcmWindow::~PcmWindow() { kill_it(); }
 
 PcmCsv PcmWindow::result() {
-    bool in_time = hear(nullptr, seconds_ + patience_);
+    follow(std::chrono::seconds(2 * seconds_ + patience_), [&] { return ended_; });
+    bool in_time = ended_;
+    std::string text = output(), why = reason();
     kill_it();
-    if (!in_time) throw std::runtime_error("PCM does not end: " + last_words());
-    std::ifstream in(file_, std::ios::binary);
-    std::stringstream text;
-    text << in.rdbuf();
-    if (text.str().empty()) throw std::runtime_error("PCM left an empty file: it did not count");
-    return PcmCsv::parse(text.str());
+    if (!in_time) throw std::runtime_error("PCM does not end: " + why);
+    if (text.empty()) throw std::runtime_error("PCM left an empty file: it did not count");
+    PcmCsv csv = PcmCsv::parse(text);
+    csv.forget_rows(rows_before_);
+    if (csv.rows() == 0) throw std::runtime_error("PCM ended before the window did: " + why);
+    return csv;
 }
 
 }  // namespace doorbell::host

@@ -3,6 +3,7 @@
 #pragma once
 #include <sys/types.h>
 
+#include <chrono>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -26,6 +27,9 @@ PcmState look_for_pcm(const std::filesystem::path& root = "/");
 struct PcmJob {
     std::filesystem::path program;
     std::vector<std::string> options;
+    /// It writes its header rows with its first row and not before: that row's time is over when
+    /// the program is known to count, and the window is the next row's.
+    bool header_comes_with_a_row = false;
 };
 
 /// `events` of CPU `core` as pcm-raw takes them ("core/config=0x43412e,name=LLC_MISS"), at most
@@ -36,31 +40,38 @@ PcmJob system_totals(const PcmState& state);
 
 /// One window of whole seconds. PCM is started, and counts when the constructor returns; it reads
 /// the counters once more at the window's end, prints one row and leaves. (A signal would end it
-/// without a row.)
+/// without a row.) Its output goes to memory that has no name in a file system, so that nothing
+/// stays behind, whatever ends this process.
 class PcmWindow {
   public:
-    /// Throws std::runtime_error with PCM's own reason where it ends early, or says nothing for
-    /// `patience` seconds.
+    /// Returns when PCM counts, which its CSV's two header rows show: `pcm` writes them (with -f)
+    /// when it has read the counters for the first time, `pcm-raw` with its first row, when it has
+    /// read them for the second time. Throws std::runtime_error with PCM's own reason where it ends
+    /// early, or writes no header for `patience` seconds.
     PcmWindow(const PcmJob& job, unsigned seconds, unsigned patience = 20);
     ~PcmWindow();
     PcmWindow(const PcmWindow&) = delete;
     PcmWindow& operator=(const PcmWindow&) = delete;
 
-    /// Waits for the window's end and reads what was counted. Throws like the constructor.
+    /// Waits for the window's end and reads what was counted: the window's row is row 0. Throws
+    /// like the constructor.
     PcmCsv result();
 
   private:
-    /// Reads its standard error until `word` is said (or, without one, until its end); false: time
-    /// is over.
-    bool hear(const char* word, unsigned seconds);
-    std::string last_words() const;
+    void start(const PcmJob& job, unsigned rows);
+    /// Reads its standard error and its output until `done` says so; false: time is over, or the
+    /// program has ended.
+    template <class Done>
+    bool follow(std::chrono::milliseconds patience, Done&& done);
+    std::string output() const;
+    std::string reason() const;
     void kill_it();
     pid_t child_ = -1;
-    int errors_ = -1;
+    int errors_ = -1, output_ = -1;
     unsigned seconds_, patience_;
-    bool ended_ = false;  ///< its standard error is closed
-    std::string said_;    ///< its standard error so far
-    std::filesystem::path file_;
+    size_t rows_before_ = 0;  ///< rows that had begun when the window was opened
+    bool ended_ = false;      ///< its standard error is closed
+    std::string said_;        ///< its standard error so far
 };
 
 }  // namespace doorbell::host

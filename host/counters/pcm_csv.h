@@ -2,6 +2,8 @@
 // rows, then a row a sample. Columns depend on the processor, so a value is looked up by its two
 // names, never by its place.
 #pragma once
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -21,6 +23,11 @@ class PcmCsv {
     static PcmCsv parse(std::string_view text);
 
     size_t rows() const { return rows_.size(); }
+    /// Drops the first `count` rows, or all where there are fewer.
+    void forget_rows(size_t count) {
+        auto first = rows_.begin();
+        rows_.erase(first, first + static_cast<std::ptrdiff_t>(std::min(count, rows_.size())));
+    }
     bool cut() const { return cut_; }
     const std::vector<std::pair<std::string, std::string>>& columns() const { return columns_; }
     bool has(const std::string& group, const std::string& column) const {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 
 namespace doorbell::host {
 namespace {
@@ -79,6 +80,16 @@ void add(CaseCounts& counts, const std::string& name, std::optional<uint64_t> va
     counts.counts.push_back({name, value, value ? "" : "PCM shows none"});
 }
 
+/// Runs the case in a window of `job`; what went wrong, or "".
+std::string attempt(const Pass& pass, PcmLoop& loop) {
+    try {
+        pass(1, loop, loop);
+        return {};
+    } catch (const std::exception& error) {
+        return error.what();
+    }
+}
+
 }  // namespace
 
 CounterSources look_for_counters(Counting wanted, const std::filesystem::path& root) {
@@ -121,27 +132,38 @@ CaseCounts count_by_perf(const Pass& pass, uint64_t samples, bool threads) {
     CountingLoop loop(samples);
     PerfWindow window(threads);
     pass(samples, loop, window);
-    return {samples, window.counts()};
+    return {samples, window.counts(), {}};
 }
 
-CaseCounts count_by_pcm(const Pass& pass, const PcmState& pcm, int cpu, uint64_t tsc_hz) {
+CaseCounts count_by_pcm(const Pass& pass, PcmState& pcm, int cpu, uint64_t tsc_hz) {
     CaseCounts counts;
     std::vector<std::string> events;
     for (const CoreEvent& e : core_event) events.emplace_back(e.event);
-    PcmLoop core(core_events(pcm, events, cpu), tsc_hz);
-    pass(1, core, core);
-    counts.samples = core.samples();
+    std::string core_trouble, system_trouble;
+    PcmLoop core(core_events(pcm, events, cpu), tsc_hz), system(system_totals(pcm), tsc_hz);
+    const bool core_wanted = !pcm.raw.empty(), system_wanted = !pcm.pcm.empty();
+    if (core_wanted) core_trouble = attempt(pass, core);
+    if (system_wanted) system_trouble = attempt(pass, system);
+    const bool core_counts = core_wanted && core_trouble.empty(),
+               system_counts = system_wanted && system_trouble.empty();
+    // What PCM refuses once, it refuses for every case; the other program may count all the same.
+    if (!core_trouble.empty()) pcm.raw.clear();
+    if (!system_trouble.empty()) pcm.pcm.clear();
+    if (!core_counts && !system_counts)
+        throw std::runtime_error(core_trouble.empty() ? system_trouble : core_trouble);
+    counts.samples = core_counts ? core.samples() : system.samples();
     // With -yc one core is shown; its group's name depends on sockets.
     auto any = [](const std::string&) { return true; };
-    for (const CoreEvent& e : core_event) add(counts, e.name, core.sum(any, e.name, 1));
-    if (pcm.pcm.empty()) return counts;
-    PcmLoop system(system_totals(pcm), tsc_hz);
-    pass(1, system, system);
+    if (core_counts)
+        for (const CoreEvent& e : core_event) add(counts, e.name, core.sum(any, e.name, 1));
     // Gigabytes and millions, of another pass: brought to as many samples as the core's.
     double scale = system.samples() == 0 ? 0
-                                         : static_cast<double>(core.samples()) /
+                                         : static_cast<double>(counts.samples) /
                                                static_cast<double>(system.samples());
     auto whole = [](const std::string& group) { return group == "System"; };
+    if (!core_trouble.empty()) counts.trouble = "pcm-raw: " + core_trouble;
+    if (!system_trouble.empty()) counts.trouble = "pcm: " + system_trouble;
+    if (!system_counts) return counts;
     add(counts, "system_memory_read_bytes", system.sum(whole, "READ", 1e9 * scale));
     add(counts, "system_memory_written_bytes", system.sum(whole, "WRITE", 1e9 * scale));
     add(counts, "system_llc_misses", system.sum(whole, "L3MISS", 1e6 * scale));

@@ -31,6 +31,7 @@ CounterSources look_for_counters(Counting wanted, const std::filesystem::path& r
 struct CaseCounts {
     uint64_t samples = 0;
     std::vector<PerfCount> counts;
+    std::string trouble;  ///< why some counts that were asked for are missing; "" for none
 };
 
 /// Takes one more pass of a case: with that loop, and that window around the samples that count.
@@ -42,7 +43,8 @@ CaseCounts count_by_perf(const Pass& pass, uint64_t samples, bool threads);
 
 /// What PCM's programs count while the case runs again and again, for one second each. Only whole
 /// samples within the window are among the samples, whatever else runs on the core is among the
-/// counts. Throws std::runtime_error.
-CaseCounts count_by_pcm(const Pass& pass, const PcmState& pcm, int cpu, uint64_t tsc_hz);
+/// counts. Where one of the two programs fails, what the other counted is kept, `trouble` has the
+/// reason, and `pcm` loses the program that failed. Throws std::runtime_error where both fail.
+CaseCounts count_by_pcm(const Pass& pass, PcmState& pcm, int cpu, uint64_t tsc_hz);
 
 }  // namespace doorbell::host

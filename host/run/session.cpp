@@ -110,19 +110,22 @@ void Session::count(const Chosen& chosen, uint64_t id) {
         forget_scheduling(request.cpus[0]);
         chosen.lab->body(bench, *chosen.which);
     };
-    std::string trouble;
-    auto attempt = [&](auto&& counted) {
-        try {
-            emit_counts(sender_, id, counted());
-            return true;
-        } catch (const std::exception& error) {
-            trouble = error.what();
-        }
-        std::string flag = "no counters of " + std::string(chosen.lab->name) + " " +
-                           std::string(chosen.which->text()) + ": " + trouble;
+    auto say = [&](const char* what, const std::string& why) {
+        std::string flag = what + std::string(chosen.lab->name) + " " +
+                           std::string(chosen.which->text()) + ": " + why;
         sender_.begin(wire::kind::flag).member("text", std::string_view(flag));
         sender_.send();
-        return false;
+    };
+    auto attempt = [&](auto&& take_counts) {
+        try {
+            CaseCounts counted = take_counts();
+            emit_counts(sender_, id, counted);
+            if (!counted.trouble.empty()) say("some counters are missing from ", counted.trouble);
+            return true;
+        } catch (const std::exception& error) {
+            say("no counters of ", error.what());
+            return false;
+        }
     };
     constexpr uint64_t most_samples = 256;
     if (counters_.perf)

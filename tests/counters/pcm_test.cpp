@@ -99,39 +99,93 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A program that behaves like pcm-raw, as far as `script` says.
+/// Programs that print what the real ones print (release 202302, from their source), in the same
+/// order and with the same newlines. `$1` is the delay, -i=N the number of rows, -csv=F the file.
 class FakePcm : public testing::Test {
   protected:
     FakePcm() {
         std::string pattern = (fs::temp_directory_path() / "pcm-XXXXXX").string();
         folder = mkdtemp(pattern.data());
+        before = leftovers();
     }
-    ~FakePcm() override { fs::remove_all(folder); }
+    ~FakePcm() override {
+        EXPECT_EQ(leftovers(), before) << "a temporary file stays behind";
+        fs::remove_all(folder);
+    }
     std::string program(const std::string& script) {
         fs::path file = folder / "pcm-raw";
-        std::ofstream(file)
-            << "#!/bin/sh\nfor w; do case $w in -csv=*) out=${w#-csv=};; esac; done\n"
-            << script << "\n";
+        std::ofstream(file) << "#!/bin/sh\nfor w; do case $w in -csv=*) out=${w#-csv=};; "
+                               "-i=*) rows=${w#-i=};; -f) flush=1;; esac; done\n"
+                            << banner << script << "\n";
         fs::permissions(file, fs::perms::owner_all);
         return file.string();
     }
+    static size_t leftovers() {
+        size_t count = 0;
+        for (const auto& entry : fs::directory_iterator(fs::temp_directory_path()))
+            count += entry.path().filename().string().starts_with("doorbell-pcm");
+        return count;
+    }
+    const std::string banner =
+        "printf '\\n Intel(r) Performance Counter Monitor: x \\n\\nNumber of physical cores: 2\\n"
+        "IBRS and IBPB supported  : yes\\nTrying to use Linux perf events...\\n\\nDetected x "
+        "\"Intel(r) microarchitecture codename Icelake-SP\" stepping 6 microcode level 0x1\\n' "
+        ">&2\n";
+    const std::string cleanup =
+        "printf ' Closed perf event handles\\nCleaning up\\n Zeroed uncore PMU registers\\n' >&2\n";
     fs::path folder;
+    size_t before = 0;
 };
 
-/// As pcm-raw goes about it: it says that it has begun, waits for the time it was given, writes a
-/// row and leaves. A signal ends it without one.
-const std::string counts_for_its_time =
-    "trap 'exit 0' INT TERM\necho Update every $1 seconds >&2\nsleep $1\n";
+/// pcm-raw: it says "Update every", then programs the counters, and writes its header rows with the
+/// first row, when that row's time is over.
+const std::string raw_counts =
+    "printf 'Collecting 1 event group(s)\\nUpdate every '$1' seconds\\n' >&2\n"
+    "sleep $1\nprintf ',,,SKT0CORE0,SKT0CORE0,\\nDate,Time,ms,LLC_MISS,INST,\\n' >$out\n"
+    "i=1; while :; do printf '2026-01-01,10:00:00.001,1000,'$((40 + i))',9,\\n' >>$out\n"
+    "[ $i = $rows ] && break; i=$((i + 1)); sleep $1; done\n";
+/// pcm: nothing but its banner on standard error; with -f the header rows before the window, the
+/// second one without a newline behind it; a newline in front of each row.
+const std::string pcm_counts =
+    "header='System,System,System,System,System,\\nDate,Time,L3MISS,READ,WRITE,'\n"
+    "[ \"$flush\" ] && printf $header >$out\nsleep $1\n"
+    "[ \"$flush\" ] || printf $header >$out\n"
+    "printf '\\n2026-01-01,10:00:01.001,1.25,0.50,0.25,' >>$out\n";
 
-TEST_F(FakePcm, AWindowEndsByItselfAndHasOneRow) {
-    PcmState state{true, "", "",
-                   program(counts_for_its_time +
-                           "printf 'System,SKT0CORE0,\nDate,LLC_MISS,\n\n2026,42,' >$out")};
-    PcmWindow window(core_events(state, {"core/config=0x43412e,name=LLC_MISS"}, 0), 1);
-    EXPECT_EQ(window.result().value(0, "SKT0CORE0", "LLC_MISS"), 42.0);
+TEST_F(FakePcm, PcmCountsFromItsHeaderRowsOnThoughItNeverSaysThatItHasBegun) {
+    PcmState state{true, "", "", "", program(pcm_counts + cleanup)};
+    PcmWindow window(system_totals(state), 1);
+    PcmCsv csv = window.result();
+    EXPECT_EQ(csv.rows(), 1u);
+    EXPECT_EQ(csv.value(0, "System", "READ"), 0.5);
 }
 
-TEST_F(FakePcm, ItIsAskedForOneCoreItsEventsAndOneSample) {
+TEST_F(FakePcm, TheRowThatCameWithPcmRawsHeaderIsNotTheWindows) {
+    PcmState state{true, "", "", program(raw_counts + cleanup)};
+    PcmWindow window(core_events(state, {"core/config=0x43412e,name=LLC_MISS"}, 0), 1);
+    PcmCsv csv = window.result();
+    EXPECT_EQ(csv.rows(), 1u);
+    EXPECT_EQ(csv.value(0, "SKT0CORE0", "LLC_MISS"), 42.0) << "the first row has 41";
+}
+
+TEST_F(FakePcm, OneThatWritesItsHeaderFirstAndTwoRowsGivesTheFirst) {
+    PcmState state{
+        true, "", "",
+        program("printf 'a,a,\\nb,c,\\n' >$out\nsleep $1\nprintf '1,2,\\n' >>$out\nsleep "
+                "$1\nprintf '3,4,\\n' >>$out")};
+    PcmWindow window(core_events(state, {}, 0), 1);
+    EXPECT_EQ(window.result().value(0, "a", "b"), 1.0);
+}
+
+TEST_F(FakePcm, OneThatLeavesAfterItsFirstRowIsTakenAtItsWord) {
+    PcmState state{true, "", "",
+                   program("printf 'Update every 1 seconds\\n' >&2\nsleep $1\nprintf "
+                           "'a,a,\\nb,c,\\n1,2,\\n' >$out")};
+    PcmWindow window(core_events(state, {}, 0), 1);
+    EXPECT_EQ(window.result().value(0, "a", "c"), 2.0);
+}
+
+TEST_F(FakePcm, ItIsAskedForOneCoreItsEventsAndOneSampleBehindTheFirst) {
     PcmState state{true, "", "",
                    program("echo \"$@\" PCM_KEEP_NMI_WATCHDOG=$PCM_KEEP_NMI_WATCHDOG >" +
                            (folder / "words").string() + "\nexit 1")};
@@ -143,17 +197,17 @@ TEST_F(FakePcm, ItIsAskedForOneCoreItsEventsAndOneSample) {
     std::ifstream in(folder / "words");
     std::string words;
     std::getline(in, words);
-    EXPECT_TRUE(words.starts_with("2 -i=1 -csv=")) << words;
+    EXPECT_TRUE(words.starts_with("2 -i=2 -csv=")) << words;
     EXPECT_NE(words.find(" -yc 3 -e core/config=0x43412e,name=A -e core/config=0x4300c5,name=B"),
               std::string::npos)
         << words;
     EXPECT_NE(words.find("PCM_KEEP_NMI_WATCHDOG=1"), std::string::npos) << words;
 }
 
-TEST_F(FakePcm, WhatPcmSaysIsTheReason) {
+TEST_F(FakePcm, WhatPcmComplainsOfIsTheReasonAndNotWhatItCleansUp) {
     try {
-        PcmWindow window(
-            {program("echo hello >&2; echo Access to CPU MSRs denied >&2; exit 1"), {}}, 1);
+        PcmWindow window({program("echo Access to CPU MSRs denied >&2\n" + cleanup + "exit 1"), {}},
+                         1);
         FAIL();
     } catch (const std::runtime_error& error) {
         EXPECT_STREQ(error.what(), "PCM does not count: Access to CPU MSRs denied");
@@ -161,7 +215,11 @@ TEST_F(FakePcm, WhatPcmSaysIsTheReason) {
 }
 
 TEST_F(FakePcm, AnEmptyFileIsNoZero) {
-    PcmWindow window({program("echo Update every 1 seconds >&2"), {}}, 1);
+    EXPECT_THROW(PcmWindow({program(":>$out"), {}}, 1), std::runtime_error);
+}
+
+TEST_F(FakePcm, ATableWithoutARowForTheWindowIsNoZero) {
+    PcmWindow window({program("printf 'a,a,\\nb,c,' >$out\nsleep $1"), {}}, 1);
     EXPECT_THROW(window.result(), std::runtime_error);
 }
 
@@ -170,8 +228,7 @@ TEST_F(FakePcm, OneThatHangsIsGivenUpAndGone) {
     std::string pid_file = (folder / "pid").string();
     {
         PcmWindow window(
-            {program("echo $$ >" + pid_file + "\necho Update every 1 seconds >&2\nexec sleep 1000"),
-             {}},
+            {program("echo $$ >" + pid_file + "\nprintf 'a,a,\\nb,c,' >$out\nexec sleep 1000"), {}},
             1, 1);
         EXPECT_THROW(window.result(), std::runtime_error);
     }

@@ -203,12 +203,23 @@ class FakeRoot {
         std::ofstream(root / name) << text << "\n";
         return root / name;
     }
-    /// A program of PCM's that counts for its time and then writes `csv`.
-    void program(const std::string& name, const std::string& csv) const {
+    /// pcm-raw of release 202302: "Update every", and its header rows with the first row.
+    void pcm_raw(const std::string& header, const std::string& row) const {
+        program("pcm-raw", "printf 'Update every '$1' seconds\\n' >&2\nsleep $1\nprintf '" +
+                               header + "' >$out\nwhile :; do printf '" + row +
+                               "\\n' >>$out; rows=$((rows - 1)); [ $rows = 0 ] && break\n"
+                               "sleep $1; done");
+    }
+    /// pcm of that release: not a word when it begins, but its header rows.
+    void pcm(const std::string& header, const std::string& row) const {
+        program("pcm", "printf '" + header + "' >$out\nsleep $1\nprintf '\\n" + row + "' >>$out");
+    }
+    void program(const std::string& name, const std::string& script) const {
         fs::permissions(have("usr/sbin/" + name,
-                             "#!/bin/sh\nfor w; do case $w in -csv=*) out=${w#-csv=};; esac; done\n"
-                             "echo Update every $1 seconds >&2\nsleep $1\nprintf '" +
-                                 csv + "' >$out"),
+                             "#!/bin/sh\nfor w; do case $w in -csv=*) out=${w#-csv=};; -i=*) "
+                             "rows=${w#-i=};; esac; done\nprintf '\\n Intel(r) Performance Counter "
+                             "Monitor\\n\\nDetected x\\n' >&2\n" +
+                                 script),
                         fs::perms::owner_all);
     }
     fs::path root;
@@ -217,14 +228,12 @@ class FakeRoot {
 TEST(LinuxCounters, PcmCountsACoreAndTheSystemWhereItIsAskedFor) {
     Scratch scratch;
     FakeRoot fake(scratch);
-    fake.program("pcm-raw",
-                 "System,System,SKT0CORE0,SKT0CORE0,SKT0CORE0,SKT0CORE0,\\nDate,Time,core_"
-                 "instructions,core_llc_references,core_llc_misses,core_branch_misses,\\n\\n"
-                 "2026-01-01,10:00:00,9007199254740991,5000,700,N/A,");
-    fake.program(
-        "pcm",
-        "System,System,System,System,System,Socket "
-        "0,\\nDate,Time,L3MISS,READ,WRITE,READ,\\n\\n2026-01-01,10:00:00,1.25,0.50,nan,0.50,");
+    fake.pcm_raw(
+        ",,,SKT0CORE0,SKT0CORE0,SKT0CORE0,SKT0CORE0,\\nDate,Time,ms,core_instructions,"
+        "core_llc_references,core_llc_misses,core_branch_misses,\\n",
+        "2026-01-01,10:00:00.000,1000,9007199254740991,5000,700,N/A,");
+    fake.pcm("System,System,System,System,System,Socket 0,\\nDate,Time,L3MISS,READ,WRITE,READ,",
+             "2026-01-01,10:00:00.000,1.25,0.50,nan,0.50,");
     Outcome run =
         host(scratch, "syscall:gate=call --samples 20 --counters all --root " + fake.root.string());
     ASSERT_EQ(run.status, 0) << run.err;
@@ -258,6 +267,33 @@ TEST(LinuxCounters, WhatPcmRefusesIsSaidAndTheRunGoesOn) {
     EXPECT_NE(run.out.find("PCM does not count: Access to CPU MSRs denied"), std::string::npos)
         << run.out;
     EXPECT_EQ(results(scratch).at("series").size(), 2u);
+}
+
+TEST(LinuxCounters, WhatOneOfPcmsProgramsCountedIsKeptWhereTheOtherFails) {
+    for (bool raw_fails : {false, true}) {
+        Scratch scratch;
+        FakeRoot fake(scratch);
+        fake.pcm_raw(",,,SKT0CORE0,\\nDate,Time,ms,core_llc_misses,\\n",
+                     "2026-01-01,10:00:00.000,1000,700,");
+        fake.pcm("System,System,System,\\nDate,Time,L3MISS,", "2026-01-01,10:00:00.000,1.25,");
+        fake.program(raw_fails ? "pcm-raw" : "pcm",
+                     "echo Access to PCICFG space denied >&2\necho Cleaning up >&2\nexit 1");
+        Outcome run = host(scratch,
+                           "syscall:gate=call syscall:gate=vdso --samples 20 --counters "
+                           "all --root " +
+                               fake.root.string());
+        ASSERT_EQ(run.status, 0) << run.err;
+        Json got = results(scratch);
+        for (const char* gate : {"call", "vdso"}) {
+            const Json which{{"gate", gate}};
+            Json core = counter(got, "syscall", which, "core_llc_misses"),
+                 system = counter(got, "syscall", which, "system_llc_misses");
+            EXPECT_EQ(core.is_null(), raw_fails) << gate << core;
+            EXPECT_EQ(system.is_null(), !raw_fails) << gate << system;
+        }
+        EXPECT_NE(got.at("flags").dump().find("Access to PCICFG space denied"), std::string::npos)
+            << got.at("flags");
+    }
 }
 
 class LinuxSettings : public testing::Test {
