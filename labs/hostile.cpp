@@ -6,7 +6,9 @@
 //     random jumps    into ring-3 code at any byte, into the kernel, into nothing, with registers
 //     at random stack    a stack that runs out, is elsewhere or is none, with and without a handler
 //     for SIGSEGV bytes    instructions of random bytes, every other one behind a privileged
-//     instruction
+//     instruction modes    returns, far jumps and flags that lead elsewhere than ring 3's 64-bit
+//     mode: IRET with VM or NT, far jumps and returns to any selector, POPF with any bit and a
+//     single step over SYSCALL, SYSENTER, debug registers, with a stack at a page's end at times
 //
 // A task that does not end by itself is left after a few time slices. A failure that the kernel
 // does not survive is not in the numbers: the image panics, and the run is incomplete.
@@ -62,7 +64,7 @@ extern "C" char text_start[], user_text_start[], user_text_end[];
 namespace doorbell::labs {
 namespace {
 
-constexpr Case cases[] = {"try=calls", "try=jumps", "try=stack", "try=bytes"};
+constexpr Case cases[] = {"try=calls", "try=jumps", "try=stack", "try=bytes", "try=modes"};
 
 constexpr Setting settings[] = {
     {"attempts", 10000, 1, 100000000, "attempt",
@@ -116,6 +118,58 @@ constexpr uint8_t special[][4] = {
     {2, 0x0F, 0xAA},
 };
 
+/// Instructions that end QEMU itself where VEX.L is 1 (7.2.22 and 10.0.13: "gen_pinsr: Assertion
+/// `vec_len == 16' failed"), by opcode map and opcode: VPINSRW, VPINSRB, VPINSRD and VPINSRQ. They
+/// raise #UD on a processor, and are not tried under QEMU's emulation.
+struct VexOpcode {
+    uint8_t map, opcode;
+};
+constexpr VexOpcode ends_the_emulator[] = {{1, 0xC4}, {3, 0x20}, {3, 0x22}};
+
+/// Whether such an instruction begins at `code` (SDM vol. 2A, "The VEX Prefix": C5 with map 1
+/// implied, C4 with the map in the low bits of its second byte; L is bit 2 of the last).
+bool would_end_the_emulator(const volatile uint8_t* code) {
+    if (code[0] != 0xC4 && code[0] != 0xC5) return false;
+    const bool two = code[0] == 0xC5;
+    const uint8_t map = static_cast<uint8_t>(two ? 1 : code[1] & 0x1F), last = code[two ? 1 : 2],
+                  opcode = code[two ? 2 : 3];
+    if ((last & 4) == 0) return false;
+    for (const VexOpcode& one : ends_the_emulator)
+        if (one.map == map && one.opcode == opcode) return true;
+    return false;
+}
+
+/// Ways into another mode or segment, first the length: IRET of three sizes, RETF, JMP and CALL far
+/// by [RSP] of two sizes, SYSENTER, SYSCALL, INT 0x80, SYSRET, SYSEXIT, MOV to and from debug
+/// registers, LTR, LLDT, MOV to DS, SS, FS and GS, INT1.
+constexpr uint8_t elsewhere[][5] = {
+    {2, 0x48, 0xCF},
+    {1, 0xCF},
+    {2, 0x66, 0xCF},
+    {1, 0xCB},
+    {2, 0x48, 0xCB},
+    {3, 0xFF, 0x2C, 0x24},
+    {4, 0x48, 0xFF, 0x2C, 0x24},
+    {3, 0xFF, 0x1C, 0x24},
+    {4, 0x48, 0xFF, 0x1C, 0x24},
+    {2, 0x0F, 0x34},
+    {2, 0x0F, 0x05},
+    {2, 0xCD, 0x80},
+    {2, 0x0F, 0x07},
+    {3, 0x48, 0x0F, 0x07},
+    {2, 0x0F, 0x35},
+    {3, 0x0F, 0x23, 0xF8},
+    {3, 0x0F, 0x23, 0xC0},
+    {3, 0x0F, 0x21, 0xF8},
+    {3, 0x0F, 0x00, 0xD8},
+    {3, 0x0F, 0x00, 0xD0},
+    {2, 0x8E, 0xD8},
+    {2, 0x8E, 0xD0},
+    {2, 0x8E, 0xE0},
+    {2, 0x8E, 0xE8},
+    {1, 0xF1},
+};
+
 uint64_t address_of(const void* p) { return reinterpret_cast<uint64_t>(p); }
 uint64_t address_of(void (*f)()) { return reinterpret_cast<uint64_t>(f); }
 
@@ -155,8 +209,10 @@ class Attacker {
             jump();
         else if (kind == "stack")
             exhaust();
-        else
+        else if (kind == "bytes")
             run_bytes();
+        else
+            leave_the_mode();
         kernel_.run(slices);
     }
     uint8_t ended_by() const { return task_->ended_by; }
@@ -227,9 +283,10 @@ class Attacker {
     void jump() {
         kernel_.restart(*task_, reinterpret_cast<const void*>(hostile_push), {});
         shuffle_registers();
-        do task_->frame.rip = pick();
-        // The kernel never sets such an address, and IRETQ would fault on it in ring 0.
-        while (task_->frame.rip >= kernel::user_half_end);
+        // Also what IRETQ refuses in ring 0: the task must be what ends of it.
+        task_->frame.rip = pick();
+        if (random_.below(8) == 0) task_->frame.cs = selector() | 3;
+        if (random_.below(8) == 0) task_->frame.ss = selector() | 3;
     }
 
     void exhaust() {
@@ -254,8 +311,57 @@ class Attacker {
             const uint8_t* chosen = special[random_.below(sizeof special / sizeof *special)];
             for (unsigned i = 0; i < chosen[0]; ++i) code[at + i] = chosen[1 + i];
         }
+        // Old bytes in front and behind belong to it, too: a jump may lead to any of them.
+        if (bench_.machine.features.tcg())
+            for (uint64_t i = at < 3 ? 0 : at - 3; i < at + 64 && i + 4 <= page; ++i)
+                if (would_end_the_emulator(code + i)) code[i] = 0x90;
         kernel_.restart(*task_, reinterpret_cast<const void*>(code_at + at), {});
         shuffle_registers();
+    }
+
+    /// The kernel's, the task's, the TSS's, of no descriptor, beyond the table.
+    uint64_t selector() {
+        constexpr uint16_t some[] = {0,    3,    0x08, 0x0B, 0x10, 0x13, 0x18, 0x1B,
+                                     0x20, 0x23, 0x28, 0x2B, 0x30, 0x33, 0x3B, 0x43};
+        return random_.below(8) == 0 ? random_.next() & 0xFFFF
+                                     : some[random_.below(sizeof some / sizeof *some)];
+    }
+    /// Every bit up to ID; the ones that change a mode (TF, IOPL, NT, RF, VM, AC) more often.
+    uint64_t any_flags() {
+        constexpr uint64_t modes = 0x77100, all = 0x3FFFFF;
+        uint64_t r = random_.next();
+        return (random_.below(2) == 0 ? r & modes : r) & all;
+    }
+
+    void leave_the_mode() {
+        kernel_.restart(*task_, reinterpret_cast<const void*>(hostile_push), {});
+        shuffle_registers();
+        uint64_t from_top = random_.below(4) == 0 ? 8 * random_.below(12) : 512;
+        task_->frame.rsp = task_->stack_top - from_top;
+        auto* code = reinterpret_cast<volatile uint8_t*>(code_);
+        uint64_t at = random_.below(page - 64), end = at;
+        const uint8_t* chosen = elsewhere[random_.below(sizeof elsewhere / sizeof *elsewhere)];
+        const bool flags_first = random_.below(2) == 0, words = chosen[1] == 0x48;
+        if (flags_first) code[end++] = 0x9D;  // POPF
+        for (unsigned i = 0; i < chosen[0]; ++i) code[end++] = chosen[1 + i];
+        for (uint64_t i = end; i < at + 64; ++i) code[i] = 0x90;
+        code[at + 62] = 0x0F;  // UD2
+        code[at + 63] = 0x0B;
+        // What the instruction pops: an address, a selector, flags, a stack, a selector.
+        uint64_t popped[] = {random_.below(2) == 0 ? code_at + at + 32 : pick(), selector(),
+                             any_flags(), pick(), selector()};
+        auto put = [&](uint64_t place, uint64_t value, unsigned bytes) {
+            for (unsigned i = 0; i < bytes; ++i)
+                if (place + i < task_->stack_top)
+                    *space_->kernel<uint8_t>(place + i) = static_cast<uint8_t>(value >> 8 * i);
+        };
+        uint64_t place = task_->frame.rsp;
+        if (flags_first) put(place, any_flags(), 8), place += 8;
+        for (uint64_t value : popped) put(place, value, words ? 8 : 4), place += words ? 8 : 4;
+        if (random_.below(4) == 0) task_->frame.rax = selector();
+        if (random_.below(4) == 0)
+            task_->signals.set_handler(kernel::sigtrap, address_of(hostile_handler));
+        task_->frame.rip = code_at + at;
     }
 
     static uint64_t sum_of_code() {

@@ -61,7 +61,7 @@ enum class Wait { poll, irq, halt, mwait, hybrid };
         cpu::disable_interrupts();
         asm volatile("monitor" : : "a"(step.word), "c"(0), "d"(0) : "memory");
         if (step.someone()) break;
-        asm volatile("sti\n\tmwait" : : "a"(0), "c"(0) : "memory");
+        asm volatile("sti\n\tmwait\n\tnop" : : "a"(0), "c"(0) : "memory");
     }
     uint64_t known = measure::end();
     cpu::enable_interrupts();

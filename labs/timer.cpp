@@ -210,7 +210,7 @@ template <Idle idle>
             if constexpr (idle == Idle::halt)
                 asm volatile("rdtsc\n\tsti\n\thlt" : : : "rax", "rdx", "memory");
             else
-                asm volatile("rdtsc\n\txorl %%eax, %%eax\n\tsti\n\tmwait"
+                asm volatile("rdtsc\n\txorl %%eax, %%eax\n\tsti\n\tmwait\n\tnop"
                              :
                              : "c"(0)
                              : "rax", "rdx", "memory");

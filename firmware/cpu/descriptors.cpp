@@ -39,8 +39,10 @@ struct [[gnu::packed]] TablePointer {
     uint64_t base;
 };
 
-constexpr uint64_t code_segment(unsigned dpl) { return 0x00209A0000000000 | uint64_t{dpl} << 45; }
-constexpr uint64_t data_segment(unsigned dpl) { return 0x0000920000000000 | uint64_t{dpl} << 45; }
+// The Accessed bit is set from the start: the processor need not write the table when a segment is
+// loaded, which ring 3 may do, too.
+constexpr uint64_t code_segment(unsigned dpl) { return 0x00209B0000000000 | uint64_t{dpl} << 45; }
+constexpr uint64_t data_segment(unsigned dpl) { return 0x0000930000000000 | uint64_t{dpl} << 45; }
 
 uint64_t gdt[8];
 TaskState& task_state = cpu_task_state;

@@ -38,9 +38,11 @@ interrupt_common:
         movq    %rsp, %rdi
         movq    15*8(%rsp), %rax        // vector
         movq    %rsp, %rbx              // survives the call
-        // Out of ring 3 the stack may have room for no more than this frame: the handler gets the kernel's own.
-        testb   $3, 18*8(%rsp)          // CS
-        cmovnzq cpu_ring3_stack(%rip), %rsp
+        // Out of ring 3 the stack is the end of a task's frame, with room for no more than this one: the handler gets
+        // the kernel's own. The saved CS does not tell: in virtual-8086 mode it is any number, 8 too. The stack does:
+        // all of the kernel's lie inside the image, which the tasks' memory stands behind.
+        cmpq    $image_end, %rsp
+        cmovaeq cpu_ring3_stack(%rip), %rsp
         andq    $-16, %rsp
         call    *interrupt_handlers(, %rax, 8)
         movq    %rbx, %rsp

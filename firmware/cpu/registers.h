@@ -18,7 +18,8 @@ inline constexpr uint64_t time_stamp_disable = 1 << 2, page_size_extensions = 1 
 namespace rflags {
 inline constexpr uint64_t carry = 1 << 0, fixed = 1 << 1, trap = 1 << 8, interrupt = 1 << 9,
                           direction = 1 << 10, iopl3 = 3 << 12, nested = 1 << 14, resume = 1 << 16,
-                          alignment_check = 1 << 18;
+                          virtual_8086 = 1 << 17, alignment_check = 1 << 18,
+                          identification = 1 << 21;
 }
 
 inline uint64_t read_cr0() {

@@ -306,20 +306,20 @@ kernel_resume_signal:
         .balign 64
         .global \name
 \name:
-        pushq   $0
-        pushq   $0x40
+        subq    $16, %rsp               // vector and error code: nobody reads a tick's
         PUSH_REGISTERS
         END_OF_INTERRUPT \x2
         movq    STATE(STATE_CURRENT), %rdi
+        cmpq    $USER_CODE, FRAME_CS(%rdi)
+        jne     no_task_of_ours
         .if     \full
         EXTENDED xsave64
         movq    $kernel_resume_all_full, TASK_RESUME(%rdi)
         .else
         movq    $kernel_resume_all_registers, TASK_RESUME(%rdi)
         .endif
-        decq    STATE(STATE_TICKS_LEFT)
+        decq    STATE(STATE_TICKS_LEFT) // which counts the switches, too: see Kernel::run()
         jz      out_of_time
-        incq    STATE(STATE_SWITCHES)
         movq    TASK_NEXT(%rdi), %rdi
         ENTER_TASK
         .endm
@@ -331,17 +331,26 @@ out_of_time:
         movl    $2, %edi
         jmp     kernel_leave
 
+        // The tick came in a mode that the task should not have reached (see Task::returns_to_ring3): with a CS like
+        // this one, IRETQ could return to ring 0.
+no_task_of_ours:
+        movq    STATE(STATE_STACK), %rsp
+        cld
+        call    kernel_end_lost         // of the task in %rdi; returns the task that runs next
+        jmp     kernel_go_on
+
         // A timer's interrupt that C++ wants to know of: kernel_alarm() says who runs next.
         .macro  ALARM name, x2
         .balign 64
         .global \name
 \name:
-        pushq   $0
-        pushq   $0x41
+        subq    $16, %rsp
         PUSH_REGISTERS
         END_OF_INTERRUPT \x2
-        movq    STATE(STATE_STACK), %rsp
         movq    STATE(STATE_CURRENT), %rdi
+        cmpq    $USER_CODE, FRAME_CS(%rdi)
+        jne     no_task_of_ours
+        movq    STATE(STATE_STACK), %rsp
         cld
         call    *kernel_alarm(%rip)
         jmp     kernel_go_on

@@ -40,6 +40,9 @@ void (*kernel_slow_calls[ALL_CALLS - FAST_CALLS])();
 Kernel::Alarm kernel_alarm;
 Task* kernel_call(Task* task) { return Kernel::active()->call(*task); }
 Task* kernel_deliver(Task* task) { return Kernel::active()->deliver(*task); }
+Task* kernel_end_lost(Task* task) {
+    return Kernel::active()->end(*task, doorbell::kernel::sigsegv);
+}
 }
 
 namespace doorbell::kernel {
@@ -196,7 +199,7 @@ Result<void> Kernel::start(const Options& options) {
     active_kernel = this;
     started_ = true;
     if (options.idle) {
-        Task* idle = machine_.arena.make<Task>();
+        Task* idle = new_task();
         if (idle == nullptr) return Error{"not enough memory for the idle task"};
         idle->frame.rip = address_of(kernel_user_idle);
         idle->frame.cs = cpu::selector::user_code;
@@ -250,12 +253,17 @@ Result<Space*> Kernel::make_space(uint64_t bytes) {
     return Space::make(machine_, bytes, bits);
 }
 
+Task* Kernel::new_task() {
+    uint64_t in_front = machine_.arena.take(Task::room_in_front, alignof(Task));
+    return in_front == 0 ? nullptr : machine_.arena.make<Task>();
+}
+
 Result<Task*> Kernel::make_task(Space& space, const void* entry,
                                 std::initializer_list<uint64_t> arguments, uint64_t stack_bytes) {
     if (count_ == options_.most_tasks) return Error{"more tasks than the kernel was started for"};
     if (arguments.size() > most_arguments)
         return Error{"more arguments than a task takes", arguments.size()};
-    Task* task = machine_.arena.make<Task>();
+    Task* task = new_task();
     uint64_t stack = space.take_stack(stack_bytes);
     if (task == nullptr || stack == 0) return Error{"not enough memory for a task"};
     if (options_.extended_state) {
@@ -309,6 +317,8 @@ Left Kernel::run(uint64_t slices) {
         machine_.apic->set_initial_count(count == 0 ? 1 : static_cast<uint32_t>(count));
     }
     auto why = static_cast<Left>(kernel_enter(first));
+    // Each tick was a switch, but for one that ended the run.
+    kernel_state.switches += slices - kernel_state.ticks_left - (why == Left::out_of_time ? 1 : 0);
     if (options_.slice != 0)
         machine_.apic->set_timer_mode(cpu::TimerMode::periodic, tick_vector, true);
     kernel_state.current = nullptr;
@@ -463,15 +473,23 @@ Task* Kernel::call(Task& task) {
     return &task;
 }
 
+/// Out of ring 3 the processor pushes at RSP0, which is the end of the running task's frame. A
+/// frame that begins below it, and not in the kernel's stack, is of an IRETQ on the way back into
+/// the task: what was saved of it cannot be returned to. Anything else is the kernel's own fault.
 void Kernel::trap(cpu::Frame& frame) {
-    if ((frame.cs & 3) == 0) return before_[frame.vector](frame);
-    Task& task = *kernel_state.current;
+    Task* running = kernel_state.current;
+    uint64_t at = reinterpret_cast<uint64_t>(&frame), place = reinterpret_cast<uint64_t>(running);
+    const bool of_task = running != nullptr && at == place,
+               of_return = running != nullptr && frame.cs == cpu::selector::kernel_code &&
+                           at < place && at >= place - Task::room_in_front;
+    if (!of_task && !of_return) return before_[frame.vector](frame);
+    Task& task = *running;
     task.resume = kernel_state.resume_all;
-    uint8_t signal = signal_of(frame.vector);
     task.last_fault = static_cast<uint8_t>(frame.vector);
     task.fault_error = frame.error_code;
     task.fault_address = frame.vector == cpu::vector::page_fault ? cpu::read_cr2() : 0;
-    task.signals.force(signal);
+    if (of_return || !task.returns_to_ring3()) kernel_leave_trap(end(task, sigsegv));
+    task.signals.force(signal_of(frame.vector));
     kernel_leave_trap(deliver(task));
 }
 

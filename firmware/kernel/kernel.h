@@ -23,6 +23,8 @@
 // room for 17 words, not for a call into C++ (load kernel_state.stack first).
 //
 // A ring-3 fault never ends the image: the task gets SIGSEGV, SIGILL, SIGFPE, SIGTRAP or SIGBUS.
+// What was interrupted is told by the stack that the processor used (the running task's frame, or
+// the kernel's), not by the saved CS.
 #pragma once
 #include <cstdint>
 #include <initializer_list>
@@ -150,6 +152,7 @@ class Kernel {
     void take_late(uint8_t vector) const;
     [[gnu::cold, gnu::noinline]] Task* deliver_more(Task& task);
     Result<uint64_t> extended_area();
+    Task* new_task();
 
     platform::Machine& machine_;
     Options options_;

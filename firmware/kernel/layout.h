@@ -17,6 +17,7 @@
 #define FRAME_RBX 104
 #define FRAME_RAX 112
 #define FRAME_RIP 136
+#define FRAME_CS 144
 #define FRAME_RFLAGS 152
 #define FRAME_RSP 160
 

@@ -38,14 +38,28 @@ struct alignas(64) Task {
     uint64_t exit_value = 0;
 
     bool ended() const { return state == TaskState::ended; }
+    /// Whether the saved segments and flags are those that the kernel gives a task. Others come of
+    /// a mode that no task should reach (QEMU 7.2 lets ring 3 enter virtual-8086 mode by IRET), and
+    /// the processor would refuse to return to them.
+    bool returns_to_ring3() const {
+        return frame.cs == USER_CODE && frame.ss == USER_DATA &&
+               (frame.rflags & virtual_8086_flag) == 0;
+    }
+    static constexpr uint64_t virtual_8086_flag = 1 << 17;
+    /// Memory that must lie free in front of a task: a fault of the IRETQ that returns to it pushes
+    /// its own frame from the middle of `frame` downwards.
+    static constexpr uint64_t room_in_front = 64;
 };
 
 static_assert(offsetof(cpu::Frame, r15) == FRAME_R15 && offsetof(cpu::Frame, r12) == FRAME_R12);
 static_assert(offsetof(cpu::Frame, rbp) == FRAME_RBP && offsetof(cpu::Frame, rbx) == FRAME_RBX);
 static_assert(offsetof(cpu::Frame, rax) == FRAME_RAX && offsetof(cpu::Frame, rip) == FRAME_RIP);
+static_assert(offsetof(cpu::Frame, cs) == FRAME_CS);
 static_assert(offsetof(cpu::Frame, rflags) == FRAME_RFLAGS &&
               offsetof(cpu::Frame, rsp) == FRAME_RSP);
 static_assert(sizeof(cpu::Frame) == TASK_FRAME_END && TASK_FRAME_END % 16 == 0);
+// SS to the general registers and the error code below RIP, at a multiple of 16.
+static_assert(Task::room_in_front + (FRAME_RIP & ~15) >= sizeof(cpu::Frame));
 static_assert(offsetof(Task, next) == TASK_NEXT && offsetof(Task, resume) == TASK_RESUME);
 static_assert(offsetof(Task, space_root) == TASK_SPACE &&
               offsetof(Task, extended) == TASK_EXTENDED);

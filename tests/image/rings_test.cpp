@@ -55,6 +55,26 @@ TEST(Rings, TheKernelSurvivesHostilePrograms) {
     }
 }
 
+/// Random bytes that lead into virtual-8086 mode under QEMU 7.2 (126, 136), that would end QEMU
+/// itself (148), and ways into other modes and segments.
+TEST(Rings, NoModeThatRing3ReachesEndsMoreThanItsTask) {
+    for (const char* attempt : {"try=bytes --seed 126", "try=bytes --seed 136",
+                                "try=bytes --seed 148", "try=modes --seed 1"}) {
+        Scratch scratch;
+        Outcome run = doorbell_run(scratch, std::string("hostile:") + attempt + " --samples 10");
+        ASSERT_EQ(run.status, 0) << attempt << run.err;
+        const Json r = results(scratch);
+        for (const Json& s : r.at("series")) {
+            if (s.at("metric") == "kernel-intact") {
+                EXPECT_EQ(s.at("min"), 1) << attempt << s.at("flags");
+                EXPECT_EQ(s.at("count"), 2000);
+            } else {
+                EXPECT_GT(s.at("mean"), 4) << attempt << ": most of it must provoke something";
+            }
+        }
+    }
+}
+
 TEST(Anatomy, StagesOfAnInterruptAddUpInEitherRing) {
     Scratch scratch;
     Outcome run = doorbell_run(scratch, "anatomy --samples 50");
