@@ -262,6 +262,24 @@ Result<TscClock> establish(Cpuid cpuid, Tsc tsc, std::span<const ReferenceCounte
     return clock;
 }
 
+namespace {
+
+/// One place in memory, so that each call is the same instructions.
+[[gnu::noinline]] uint64_t time_stretch(Tsc tsc) {
+    uint64_t start = tsc();
+    for (unsigned turn = 0; turn < 10000; ++turn) asm volatile("");
+    return tsc() - start;
+}
+
+}  // namespace
+
+bool counts_instructions(Tsc tsc) {
+    uint64_t first = time_stretch(tsc);
+    for (unsigned i = 1; i < 16; ++i)
+        if (time_stretch(tsc) != first) return false;
+    return first != 0;
+}
+
 Result<TimerRate> measure_apic_timer(const LocalApic& apic, Tsc tsc, uint64_t ticks) {
     // Counts down; turned round here.
     ReferenceCounter counter{"lapic",

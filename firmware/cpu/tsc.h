@@ -58,6 +58,11 @@ struct TscClock {
 Result<TscClock> establish(Cpuid cpuid, Tsc tsc, std::span<const ReferenceCounter> references,
                            const Calibration& how = {});
 
+/// Whether the same instructions take the same ticks each of 16 times, 10,000 turns of a loop long:
+/// only a clock that counts instructions (QEMU's -icount) is so even. For what must be known before
+/// interrupts can be taken; the instrument examines the clock more closely.
+bool counts_instructions(Tsc tsc);
+
 /// How many TSC ticks one count of the local APIC's timer (divided by 1) lasts, as 32.32 fixed
 /// point.
 struct TimerRate {

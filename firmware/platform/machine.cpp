@@ -166,7 +166,11 @@ Result<void> Machine::bring_up(const Handover& handover) {
     if (apic_page == 0) return Error{"CPUID names no local APIC"};
     auto page = map_registers(apic_page, 4096);
     if (!page) return page.error();
-    apic.take(cpu::LocalApic::bring_up(cpu::Cpuid{}, cpu::Msrs{}, *page));
+    // An RDMSR of the x2APIC's timer count reads QEMU's virtual clock in the middle of a
+    // translation block, which ends QEMU where that clock counts instructions ("Bad icount read").
+    bool icount = features.tcg() && features.x2apic && cpu::counts_instructions(cpu::Tsc{});
+    apic.take(cpu::LocalApic::bring_up(cpu::Cpuid{}, cpu::Msrs{}, *page,
+                                       icount ? cpu::ApicMode::xapic : cpu::ApicMode::x2apic));
     if (!apic) return apic.absent;
     apic->enable(cpu::vector::spurious);
 

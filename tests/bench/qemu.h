@@ -26,7 +26,7 @@ class Qemu {
                                       "-m",
                                       "512M",
                                       "-cpu",
-                                      "max",
+                                      exact ? "max,-x2apic" : "max",
                                       "-accel",
                                       "tcg,thread=single",
                                       "-display",

@@ -101,6 +101,7 @@ TEST(Machine, ExactFixesTimeAndRandomness) {
     EXPECT_EQ(words[0], "qemu-system-x86_64");
     EXPECT_TRUE(has_pair(words, "-M", "q35"));
     EXPECT_TRUE(has_pair(words, "-icount", "shift=0,sleep=off"));
+    EXPECT_TRUE(has_pair(words, "-cpu", "max,-x2apic"));
     EXPECT_TRUE(has_pair(words, "-seed", "1"));
     EXPECT_TRUE(has_pair(words, "-rtc", "base=2026-01-01,clock=vm"));
     EXPECT_TRUE(has_pair(words, "-accel", "tcg,thread=single"));

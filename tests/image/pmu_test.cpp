@@ -13,7 +13,7 @@ constexpr uint64_t samples = 20;
 /// No hypervisor, or the image would not even look for a PMU.
 constexpr const char* machine =
     "timeout 120 qemu-system-x86_64 -nodefaults -no-user-config -M q35 -m 512M -smp 1 -cpu "
-    "max,-hypervisor,tcg-cpuid=off,vendor=GenuineIntel,family=6,model=85 "
+    "max,-x2apic,-hypervisor,tcg-cpuid=off,vendor=GenuineIntel,family=6,model=85 "
     "-accel tcg,thread=single -icount shift=0,sleep=off -seed 1 -rtc base=2026-01-01,clock=vm "
     "-display none -serial stdio -monitor none -no-reboot "
     "-device isa-debug-exit,iobase=0xf4,iosize=4 -kernel " DOORBELL_SOFT_PMU_IMAGE " -append ";

@@ -329,6 +329,28 @@ TEST_F(ApicTimer, AWindowLongerThanTheTimerIsAnError) {
     EXPECT_FALSE(cpu::measure_apic_timer(apic, fake.world.tsc(), 8000000000));
 }
 
+/// A clock whose reading number `odd` comes `more` ticks late; `step` ticks apart else.
+struct UnevenClock {
+    uint64_t step, odd, more;
+    uint64_t now = 0, readings = 0;
+    cpu::Tsc tsc() {
+        return {[](void* self) {
+                    auto* c = static_cast<UnevenClock*>(self);
+                    c->now += c->step + (++c->readings == c->odd ? c->more : 0);
+                    return c->now;
+                },
+                this};
+    }
+};
+
+TEST(Clock, OnlyOneThatIsEvenEveryTimeCountsInstructions) {
+    EXPECT_TRUE(cpu::counts_instructions(UnevenClock{20000, 0, 0}.tsc()));
+    for (uint64_t stretch : {1, 2, 16})
+        EXPECT_FALSE(cpu::counts_instructions(UnevenClock{20000, 2 * stretch, 1}.tsc()))
+            << "one tick in stretch " << stretch;
+    EXPECT_FALSE(cpu::counts_instructions(UnevenClock{0, 0, 0}.tsc())) << "it stands still";
+}
+
 TEST(TimerRate, TicksRoundToTheNearest) {
     cpu::TimerRate rate{(84ull << 32) + (1ull << 31), 0, 0};  // 84.5
     EXPECT_EQ(rate.ticks(2), 169u);
