@@ -35,11 +35,10 @@ constexpr Shape shapes[] = {
 Counts cachegrind(const Scratch& scratch, const Shape& shape, const std::string& walk,
                   const std::string& arguments) {
     fs::remove(scratch / "cachegrind.out");
-    Outcome run = shell(
-        scratch,
-        std::string(
-            "valgrind --tool=cachegrind --branch-sim=yes --cachegrind-out-file=cachegrind.out ") +
-            shape.cachegrind + " " + ORACLE + " " + walk + " " + arguments);
+    Outcome run =
+        shell(scratch, std::string("valgrind --tool=cachegrind --cache-sim=yes --branch-sim=yes "
+                                   "--cachegrind-out-file=cachegrind.out ") +
+                           shape.cachegrind + " " + ORACLE + " " + walk + " " + arguments);
     EXPECT_EQ(run.status, 0) << run.err;
     std::istringstream lines(content(scratch / "cachegrind.out"));
     std::vector<std::string> events;
