@@ -62,6 +62,9 @@ struct Branch {
     uint64_t address, next, target;
 };
 
+/// 256 gates of 16 bytes (SDM vol. 3A, "64-Bit Mode IDT").
+constexpr uint64_t idt_bytes = 256 * 16;
+
 /// Where pages lie that are not mapped at their own address. QEMU is asked once for each, since its
 /// answer takes longer than all else, until translations may have changed.
 class Translations {
@@ -103,6 +106,10 @@ struct Model {
     Guest guest;
     uint64_t mailbox = 0;
     uint64_t ram_end = 0xC0000000;
+    uint64_t idt = 0;  ///< as in the mailbox; 0: not known
+    /// When the processor last read a gate: Tally::ticks(). Until the next instruction it delivers
+    /// an interrupt or exception.
+    uint64_t delivery = ~0ull;
     const Branch* pending = nullptr;
     bool software = false;  ///< the last control transfer was INT n
 
@@ -181,6 +188,13 @@ void at_edge(unsigned, void* begins) {
 void at_memory(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void*) {
     Model& m = *model;
     bool store = qemu_plugin_mem_is_store(info);
+    // QEMU 7.2 shows what the processor itself reads and pushes on the way into a handler, or not,
+    // by what instruction came before; later versions do not. The model leaves it out: what begins
+    // with a gate and lasts until the handler's first instruction, which is counted before its own
+    // uses of memory.
+    if (!store && address - m.idt < idt_bytes && m.idt != 0) m.delivery = m.tally->ticks();
+    if (m.delivery == m.tally->ticks()) [[unlikely]]
+        return;
     uint64_t physical = address;
     if (address >= m.ram_end) [[unlikely]] {
         const Translations::Page& page = m.translations.of(info, address);
@@ -200,6 +214,7 @@ void at_memory(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void*) {
 void command(MailboxCommand what) {
     Model& m = *model;
     auto& box = m.guest.at<Mailbox>(m.mailbox);
+    m.idt = box.idt;
     switch (what) {
         case MailboxCommand::hello: {
             if (box.ram_end != 0) m.ram_end = box.ram_end;

@@ -172,6 +172,54 @@ TEST_F(Plugin, WhatADeviceWroteIsNotThere) {
     }
 }
 
+/// QEMU 7.2 reports what the processor itself does on the way into a handler as if the interrupted
+/// instruction did it; 10 does not. Neither is counted.
+TEST_F(Plugin, AProcessorsOwnWayIntoAHandlerIsNotCounted) {
+    constexpr uint64_t idt_at = 0x310000, gdt_at = 0x312000, stack_at = 0x320000;
+    const std::vector<Use> delivery{{false, idt_at + 16 * 0x41, 2},
+                                    {false, idt_at + 16 * 0x41 + 4, 2},
+                                    {false, idt_at + 16 * 0x41 + 8, 2},
+                                    {false, gdt_at + 8, 2},
+                                    {false, gdt_at + 12, 2},
+                                    {true, stack_at, 3},
+                                    {true, stack_at - 8, 3},
+                                    {true, stack_at - 16, 3}};
+    for (bool reported : {false, true}) {
+        ASSERT_EQ(install(), 0) << said;
+        qemu.start_vcpu();
+        auto& box = *new (&qemu.at<Mailbox>(box_at)) Mailbox;
+        box.ram_end = 8 << 20;
+        box.idt = idt_at;
+        box.series[0] = {value_at, 8, 8, 0, 0, 0, 0, rows_at};
+        box.series_count = 1;
+        const Instruction fence{{0x0F, 0xAE, 0xE8}}, stamp{{0x0F, 0x31}};
+        Instruction interrupted{{0x48, 0x8B, 0x07}, {{false, data_at, 3}}};
+        if (reported)
+            interrupted.uses.insert(interrupted.uses.end(), delivery.begin(), delivery.end());
+        qemu.run(qemu.block(code, {marker(MailboxCommand::hello),
+                                   marker(MailboxCommand::begin),
+                                   fence,
+                                   stamp,
+                                   {{0x48, 0xC1, 0xE2, 0x20}},
+                                   {{0x48, 0x09, 0xD0}},
+                                   {{0x48, 0x89, 0xC3}},
+                                   fence,
+                                   interrupted,
+                                   // The handler saves a register below, and reads the stack.
+                                   {{0x50}, {{true, stack_at - 64, 3}}},
+                                   {{0x48, 0x8B, 0x07}, {{false, stack_at - 128, 3}}},
+                                   fence,
+                                   stamp,
+                                   {{0x48, 0x89, 0x07}, {{true, value_at, 3}}},
+                                   marker(MailboxCommand::end)}));
+        const auto& row = qemu.at<MailboxRow>(rows_at);
+        ASSERT_EQ(row.samples, 1u);
+        EXPECT_EQ(row.counts[static_cast<unsigned>(ModelCount::loads)], 2u) << reported;
+        EXPECT_EQ(row.counts[static_cast<unsigned>(ModelCount::stores)], 1u) << reported;
+        EXPECT_EQ(row.counts[static_cast<unsigned>(ModelCount::l1d_misses)], 3u) << reported;
+    }
+}
+
 TEST_F(Plugin, SaysWhatItNeeds) {
     EXPECT_NE(install("x86_64", 5, 6, {}), 0);
     EXPECT_NE(said.find("7.2 to 10"), std::string::npos) << said;
