@@ -70,6 +70,12 @@ struct Traffic {
     Result<void> catch_up_undisturbed();
 };
 
+/// Before a packet is sent that shall interrupt: until no earlier interrupt has a consequence.
+/// QEMU's e1000e keeps 128 us between two interrupts and may raise one without a packet when they
+/// are over (QEMU 7.2 once it has held one back, QEMU 10 after every one). Nothing on hardware or
+/// with another card. What interrupts meanwhile is taken where interrupts are enabled.
+void wait_out_throttle(const Bench& bench, const nic::Nic& card);
+
 /// A card's packets as if they were a timer's deadlines, for labs that wait for whatever is armed:
 /// see timers.h. By MSI-X at `vector`, whose handler counts in `fired`.
 class PacketSource {
