@@ -298,6 +298,7 @@ void run() {
     constexpr uint64_t most_results = 4096;
     results = Results(machine.arena.array<Summary>(most_results),
                       machine.arena.array<Figure>(8 * most_results));
+    if (machine.features.tcg()) results.set_emulator("QEMU's emulation (TCG)");
     instrument = measure::observe(machine.features, machine.tsc, scratch->data());
     look_for_counters();
     emit_instrument(sender(), instrument, counters);

@@ -57,9 +57,15 @@ class Results {
         return room;
     }
 
+    /// The emulator that this boot runs in, for people; "" where there is none, or none that says
+    /// so.
+    std::string_view emulator() const { return emulator_; }
+    void set_emulator(std::string_view name) { emulator_ = name; }
+
   private:
     std::span<Summary> all_;
     std::span<Figure> figures_;
+    std::string_view emulator_;
     unsigned count_ = 0;
 };
 
