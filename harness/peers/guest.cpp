@@ -4,13 +4,17 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <cstring>
 #include <fstream>
+#include <map>
+#include <set>
 
 #include "harness/data/digest.h"
 #include "harness/machine/machine.h"
 #include "harness/peers/initramfs.h"
 #include "harness/run/qemu_run.h"
 #include "harness/run/watch.h"
+#include "harness/system/child.h"
 #include "harness/system/failure.h"
 #include "harness/system/file.h"
 #include "harness/system/sha256.h"
@@ -27,22 +31,43 @@ fs::path file_in(const fs::path& files, const fs::path& name) {
     return fs::exists(files / name) ? files / name : files / "usr" / name;
 }
 
-/// The file of a module; "" where the kernel has it built in.
-fs::path module_file(const fs::path& modules, std::string name) {
+/// A module's name as it is compared: the kernel takes '-' and '_' for the same.
+std::string plain_name(std::string name) {
     std::replace(name.begin(), name.end(), '-', '_');
-    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(modules)) {
-        if (entry.path().extension() != ".ko") continue;
-        std::string stem = entry.path().stem();
-        std::replace(stem.begin(), stem.end(), '-', '_');
-        if (stem == name) return entry.path();
-    }
-    return {};
+    return name;
+}
+
+/// How a kernel's package may have packed a module, and the tool that unpacks it.
+struct Packing {
+    const char *extension, *tool;
+};
+constexpr Packing packings[] = {
+    {".ko", nullptr}, {".ko.xz", "xz"}, {".ko.zst", "zstd"}, {".ko.gz", "gzip"}};
+
+/// The name of the module that `file` holds, and how it is packed; null where it holds none.
+const Packing* packing_of(const fs::path& file, std::string& name) {
+    std::string whole = file.filename();
+    for (const Packing& packing : packings)
+        if (whole.ends_with(packing.extension)) {
+            name = plain_name(whole.substr(0, whole.size() - std::strlen(packing.extension)));
+            return &packing;
+        }
+    return nullptr;
+}
+
+/// A module's content, unpacked.
+std::string unpacked(const fs::path& file, const Packing& packing) {
+    if (packing.tool == nullptr) return content_of(file);
+    ToolResult tool = run_tool({packing.tool, "-dc", file.string()}, 60);
+    if (tool.exit_status != 0)
+        throw MachineError(
+            fmt::format("cannot unpack {} with {}: {}", file.string(), packing.tool, tool.err));
+    return tool.out;
 }
 
 /// What a module needs, from its own .modinfo section ("depends=a,b").
-std::vector<std::string> needs_of(const fs::path& module) {
+std::vector<std::string> needs_of(const std::string& bytes) {
     using namespace std::string_literals;
-    std::string bytes = content_of(module);
     std::vector<std::string> names;
     size_t at = bytes.find("\0depends="s);
     if (at == bytes.npos) return names;
@@ -56,19 +81,46 @@ std::vector<std::string> needs_of(const fs::path& module) {
 }
 
 struct Module {
-    fs::path file;
-    std::string parameters;
+    std::string name, content, parameters;
 };
 
-/// `words` (a name and its parameters) after everything that it needs.
-void add_module(std::vector<Module>& order, const fs::path& modules, const std::string& words) {
-    size_t blank = std::min(words.find(' '), words.size());
-    fs::path file = module_file(modules, words.substr(0, blank));
-    auto same = [&](const Module& there) { return there.file == file; };
-    if (file.empty() || std::any_of(order.begin(), order.end(), same)) return;
-    for (const std::string& needed : needs_of(file)) add_module(order, modules, needed);
-    order.push_back({file, words.substr(blank)});
-}
+/// The kernel's modules, as its package has them below lib/modules/RELEASE.
+class Modules {
+  public:
+    explicit Modules(const fs::path& folder) : folder_(folder) {
+        for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
+            std::string name;
+            if (const Packing* packing = packing_of(entry.path(), name); packing != nullptr)
+                files_[name] = {entry.path(), packing};
+        }
+        // One path a line, of what the kernel has built in.
+        std::ifstream list(folder / "modules.builtin");
+        std::string name;
+        for (std::string line; std::getline(list, line);)
+            if (packing_of(line, name) != nullptr) built_in_.insert(name);
+    }
+    /// `words` (a name and its parameters) after everything that it needs. Throws MachineError
+    /// where the kernel has no such module.
+    void add(std::vector<Module>& order, const std::string& words) const {
+        size_t blank = std::min(words.find(' '), words.size());
+        std::string name = plain_name(words.substr(0, blank));
+        auto same = [&](const Module& there) { return there.name == name; };
+        if (built_in_.count(name) != 0 || std::any_of(order.begin(), order.end(), same)) return;
+        auto found = files_.find(name);
+        if (found == files_.end())
+            throw MachineError(fmt::format(
+                "the kernel's package has no module {} (no file below {}, not in modules.builtin)",
+                name, folder_.string()));
+        std::string content = unpacked(found->second.first, *found->second.second);
+        for (const std::string& needed : needs_of(content)) add(order, needed);
+        order.push_back({name, std::move(content), words.substr(blank)});
+    }
+
+  private:
+    fs::path folder_;
+    std::map<std::string, std::pair<fs::path, const Packing*>> files_;
+    std::set<std::string> built_in_;
+};
 
 std::string initramfs_of(const Guest& guest, const GuestSystem& system) {
     Initramfs archive;
@@ -83,10 +135,11 @@ std::string initramfs_of(const Guest& guest, const GuestSystem& system) {
         "$b mount -t sysfs sys /sys\n"
         "$b mount -t devtmpfs dev /dev\n";
     std::vector<Module> order;
-    for (const std::string& words : guest.modules) add_module(order, system.modules, words);
+    const Modules modules(system.modules);
+    for (const std::string& words : guest.modules) modules.add(order, words);
     for (const Module& module : order) {
-        std::string name = "lib/" + module.file.filename().string();
-        archive.copy(name, module.file);
+        std::string name = "lib/" + module.name + ".ko";
+        archive.file(name, module.content);
         init += "$b insmod /" + name + module.parameters + "\n";
     }
     init += guest.before;

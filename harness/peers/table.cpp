@@ -76,8 +76,18 @@ constexpr const char* definitions[] = {
 
 }  // namespace
 
-std::vector<PeerRow> peer_rows(const PeerRuns& runs) {
+std::vector<PeerRow> peer_rows(const PeerRuns& runs, std::vector<std::string>* missing) {
     const Run *db = runs.doorbell, *lx = runs.guest, *dp = runs.dpdk;
+    auto median = [&](const Run* run, const char* lab, const char* keys, const char* metric) {
+        Figure figure = harness::median(run, lab, keys, metric);
+        if (run != nullptr && run->complete && !figure && missing != nullptr)
+            missing->push_back(fmt::format("{}: {} {} {}",
+                                           run == db   ? "Doorbell"
+                                           : run == lx ? "Linux"
+                                                       : "DPDK",
+                                           lab, keys, metric));
+        return figure;
+    };
     Figure send_one = median(db, "burst", "model=virtio-net burst=1", "cost");
     Figure poll = median(db, "nic", "model=e1000e wait=poll", "payload"),
            irq = median(db, "nic", "model=e1000e wait=irq", "payload");

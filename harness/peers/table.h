@@ -21,7 +21,8 @@ struct PeerRow {
     std::optional<uint64_t> polled, interrupt, blocking, busy_poll, dpdk;
 };
 
-std::vector<PeerRow> peer_rows(const PeerRuns& runs);
+/// `missing` (may be null) takes which figures of the table a complete run does not have.
+std::vector<PeerRow> peer_rows(const PeerRuns& runs, std::vector<std::string>* missing = nullptr);
 
 /// Definitions, table, and why a figure that others may know differs.
 std::string peer_table(const std::vector<PeerRow>& rows);
