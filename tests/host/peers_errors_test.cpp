@@ -31,7 +31,11 @@ class PeersErrors : public testing::Test {
                                  "linux-image-1-amd64/complete", "busybox-static/files/bin/busybox",
                                  "busybox-static/complete"})
             file(std::string("bin/peers/") + name, "x");
+        file(modules + "modules.builtin",
+             "kernel/drivers/virtio/virtio_pci.ko\nkernel/drivers/net/virtio_net.ko\n"
+             "kernel/net/packet/af_packet.ko\n");
     }
+    const std::string modules = "bin/peers/linux-image-1-amd64/files/lib/modules/1-amd64/";
     /// `before` is the shell's, up to the command.
     Outcome peers(const std::string& before, const std::string& arguments = "") {
         return shell(scratch, before + " " + (scratch / "bin/doorbell").string() +
@@ -89,6 +93,34 @@ TEST_F(PeersErrors, AKernelsPackageWithoutAKernelIsSaid) {
     EXPECT_TRUE(said(run, "the package linux-image-1-amd64 holds no vmlinuz-1-amd64")) << run.err;
     EXPECT_EQ(lines(run.err), 1) << run.err;
     EXPECT_FALSE(fs::exists(scratch / "run"));
+}
+
+TEST_F(PeersErrors, AModuleThatIsNowhereIsSaidInsteadOfTakenForBuiltIn) {
+    packages();
+    fs::remove(scratch / (modules + "e1000e.ko"));
+    Outcome run = peers("", qemu());
+    EXPECT_EQ(run.status, 3);
+    EXPECT_TRUE(said(run, "the kernel's package has no module e1000e")) << run.err;
+}
+
+TEST_F(PeersErrors, APackedModuleIsUnpacked) {
+    packages();
+    fs::remove(scratch / (modules + "e1000e.ko"));
+    file(modules + "e1000e.ko.xz", "not packed by xz");
+    Outcome broken = peers("", qemu());
+    EXPECT_EQ(broken.status, 3);
+    EXPECT_TRUE(said(broken, "cannot unpack")) << broken.err;
+    EXPECT_TRUE(said(broken, "e1000e.ko.xz with xz")) << broken.err;
+
+    // What it needs stands in what was packed.
+    std::string content("x\0depends=mii\0y", 15);
+    file(modules + "e1000e.ko", content);
+    ASSERT_EQ(shell(scratch, "xz -f " + (scratch / (modules + "e1000e.ko")).string()).status, 0);
+    Outcome needs = peers("", qemu());
+    EXPECT_TRUE(said(needs, "the kernel's package has no module mii")) << needs.err;
+    file(modules + "mii.ko", "x");
+    Outcome whole = peers("FAKE=linux-panic", qemu());
+    EXPECT_TRUE(said(whole, "Kernel panic")) << whole.err;
 }
 
 TEST_F(PeersErrors, APanicIsSaidInItsOwnWords) {

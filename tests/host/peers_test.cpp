@@ -64,7 +64,16 @@ TEST(Peers, TheTablePicksTheCaseAndSaysNothingWhereThereIsNoFigure) {
     doorbell.series = {exact("nic", "model=e1000e wait=irq kind=msi", "payload", 99),
                        exact("nic", "model=e1000e wait=irq", "payload", 12)};
     guest.series = {exact("nic", "model=e1000e wait=block", "payload-after-send", 120)};
-    std::vector<harness::PeerRow> rows = harness::peer_rows({&doorbell, &guest, nullptr});
+    doorbell.complete = guest.complete = true;
+    std::vector<std::string> missing;
+    std::vector<harness::PeerRow> rows = harness::peer_rows({&doorbell, &guest, nullptr}, &missing);
+    auto lacks = [&](const char* figure) {
+        return std::find(missing.begin(), missing.end(), figure) != missing.end();
+    };
+    EXPECT_TRUE(lacks("Linux: nic model=e1000e wait=busy-poll payload-after-send"));
+    EXPECT_FALSE(lacks("Linux: nic model=e1000e wait=block payload-after-send"));
+    for (const std::string& figure : missing)
+        EXPECT_FALSE(figure.starts_with("DPDK")) << "there is no such run: " << figure;
     const harness::PeerRow* row = nullptr;
     for (const harness::PeerRow& one : rows)
         if (one.name == "packet, arrived to read") row = &one;
