@@ -63,6 +63,19 @@ Json without_kind(Json record) {
     return record;
 }
 
+/// The wire has whole numbers: what it sends in thousandths, results.json has in units.
+Json in_units(Json record) {
+    constexpr std::string_view thousandths = "_milli";
+    Json result = Json::object();
+    for (const auto& [name, value] : record.items()) {
+        if (name.ends_with(thousandths) && value.is_number())
+            result[name.substr(0, name.size() - thousandths.size())] = value.get<double>() / 1000;
+        else
+            result[name] = value;
+    }
+    return result;
+}
+
 }  // namespace
 
 Collector::Collector(OnRecord on_record, OnWords on_words)
@@ -178,7 +191,7 @@ void Collector::take(const std::string& kind, const Json& record) {
     } else if (kind == k::machine) {
         run_.machine.update(without_kind(record));
     } else if (kind == k::instrument) {
-        run_.instrument.update(without_kind(record));
+        run_.instrument.update(in_units(without_kind(record)));
     } else if (kind == k::flag) {
         run_.flags.push_back(text(record, "text"));
     } else if (kind == k::series) {
@@ -189,6 +202,8 @@ void Collector::take(const std::string& kind, const Json& record) {
         take_counters(record);
     } else if (kind == k::raw) {
         take_raw(record);
+    } else if (kind == k::core) {
+        take_core(record);
     } else if (kind == k::tally) {
         Tally tally{text(record, "lab"), keys(record), text(record, "name"), {}};
         for (const auto& [name, count] : pairs(record, "values"))
@@ -236,6 +251,7 @@ void Collector::take_series(const Json& record) {
     if (auto removed = record.find("overhead_removed");
         removed != record.end() && !removed->is_null())
         series.overhead_removed = whole_number(*removed, "its \"overhead_removed\"");
+    if (auto pair = record.find("pair"); pair != record.end()) series.pair = *pair == true;
     if (auto cold = record.find("cold"); cold != record.end()) series.cold = *cold;
     for (const Json& name : list(record, "stages")) {
         if (!name.is_string()) throw std::runtime_error("a stage's name is no text");
@@ -259,6 +275,29 @@ void Collector::take_series(const Json& record) {
     if (!by_id_.emplace(id, run_.series.size()).second)
         throw std::runtime_error(fmt::format("its id {} is taken", id));
     run_.series.push_back(std::move(series));
+}
+
+void Collector::take_core(const Json& record) {
+    constexpr double million = 1e6;
+    const Json& yardstick = list(record, "yardstick");
+    if (yardstick.size() != 2) throw std::runtime_error("its \"yardstick\" is not a pair");
+    CoreRate core;
+    core.before = static_cast<double>(whole_number(yardstick[0], "a yardstick")) / million;
+    core.after = static_cast<double>(whole_number(yardstick[1], "a yardstick")) / million;
+    if (record.contains("counted")) {
+        core.counted = static_cast<double>(number(record, "counted")) / million;
+        core.counter = text(record, "counter");
+    }
+    std::string lab = text(record, "lab");
+    CaseKeys which = keys(record);
+    for (Series& series : run_.series) {
+        if (series.lab != lab || series.which != which) continue;
+        series.core = core;
+        if (core.drifted() && series.unit == "tick")
+            series.flags.push_back(fmt::format(
+                "the core's rate changed: {:.3f} core cycles a tick before the case, {:.3f} after",
+                core.before, core.after));
+    }
 }
 
 void Collector::take_counters(const Json& record) {

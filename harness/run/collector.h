@@ -52,6 +52,7 @@ class Collector {
     void take(const std::string& kind, const Json& record);
     void take_series(const Json& record);
     void take_histogram(const Json& record);
+    void take_core(const Json& record);
     void take_counters(const Json& record);
     void take_raw(const Json& record);
     Series& series_of(const Json& record);

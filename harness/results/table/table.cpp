@@ -64,7 +64,7 @@ void add_lab(std::string& text, const Run& run, const std::string& lab) {
     }
     for (const Skip& skip : run.skipped)
         if (skip.lab == lab) reasons.add(skip.reason, skip.which);
-    text += series_table(all) + counters_table(run, lab);
+    text += series_table(run, all) + counters_table(run, lab);
     for (const Tally& tally : run.tallies) {
         if (tally.lab != lab) continue;
         std::string counts;

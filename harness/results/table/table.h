@@ -20,9 +20,10 @@ using Cells = std::vector<std::string>;
 /// of its own.
 std::string in_columns(const std::vector<Cells>& rows, size_t to_the_left);
 
-/// A lab's series: a row for each, or for each case where they are many; "" where there are none
+/// A lab's series: a row for each, or for each case where they are many; "" where there are none.
+/// Where the run's clock has a step, it stands beside the figures, and what is shorter has its mean
 /// (table_series.cpp).
-std::string series_table(const std::vector<const Series*>& series);
+std::string series_table(const Run& run, const std::vector<const Series*>& series);
 
 /// The counters of a lab's series, a sample; "" where there are none (table_counters.cpp).
 std::string counters_table(const Run& run, const std::string& lab);

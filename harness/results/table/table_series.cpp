@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "harness/results/figures.h"
 #include "harness/results/table/table.h"
 #include "harness/system/number.h"
 
@@ -27,11 +28,33 @@ std::string rest_of(const Series& series, bool wait_apart) {
     return text;
 }
 
-std::string by_series(const std::vector<const Series*>& all) {
+/// Whether the clock of any of them has a step, which figures cannot be finer than.
+bool any_coarse(const Run& run, const std::vector<const Series*>& all) {
+    return std::any_of(all.begin(), all.end(),
+                       [&](const Series* s) { return resolution_of(run, *s) > 1; });
+}
+
+std::string mean_cell(const Run& run, const Series& series) {
+    auto mean = short_mean(run.instrument, series);
+    return mean ? mean_figure(*mean) : std::string("-");
+}
+
+std::string step_cell(const Run& run, const Series& series) {
+    double step = resolution_of(run, series);
+    return step > 1 ? figure(step) : std::string("-");
+}
+
+std::string by_series(const Run& run, const std::vector<const Series*>& all) {
     bool waits = std::any_of(all.begin(), all.end(),
                              [](const Series* s) { return !s->which["wait"].empty(); });
     std::vector<Cells> rows{waits ? Cells{"case", "wait", "unit", "p50", "p99", "max", "evidence"}
                                   : Cells{"case", "unit", "p50", "p99", "max", "evidence"}};
+    bool coarse = any_coarse(run, all);
+    size_t first_figure = waits ? 3 : 2;
+    if (coarse) {
+        rows[0].insert(rows[0].end() - 1, "step");
+        rows[0].insert(rows[0].begin() + static_cast<ptrdiff_t>(first_figure), "mean");
+    }
     for (const Series* series : all) {
         Cells row{rest_of(*series, waits)};
         if (series->metric != "latency") row[0] += (row[0].empty() ? "" : ", ") + series->metric;
@@ -42,6 +65,10 @@ std::string by_series(const std::vector<const Series*>& all) {
         else
             row.insert(row.end(), {number(series->percentile(50000)),
                                    number(series->percentile(99000)), grouped(series->max)});
+        if (coarse) {
+            row.insert(row.begin() + static_cast<ptrdiff_t>(first_figure), mean_cell(run, *series));
+            row.push_back(step_cell(run, *series));
+        }
         row.push_back(series->evidence + (series->flags.empty() ? "" : "*"));
         rows.push_back(row);
     }
@@ -49,17 +76,19 @@ std::string by_series(const std::vector<const Series*>& all) {
     size_t widest = 0;
     for (const Cells& row : rows) widest = std::max(widest, row.back().size());
     for (Cells& row : rows) row.back().resize(widest, ' ');
-    return in_columns(rows, waits ? 3 : 2);
+    return in_columns(rows, first_figure);
 }
 
-std::string median_cell(const Series& series) {
+std::string median_cell(const Run& run, const Series& series) {
     if (series.count == 0) return "none";
+    if (auto mean = short_mean(run.instrument, series))
+        return mean_figure(*mean) + (series.flags.empty() ? "" : "*");
     std::string text = number(series.percentile(50000)), p99 = number(series.percentile(99000));
     if (p99 != text) text += ".." + p99;
     return text + (series.flags.empty() ? "" : "*");
 }
 
-std::string by_case(const std::vector<const Series*>& all) {
+std::string by_case(const Run& run, const std::vector<const Series*>& all) {
     struct Column {
         std::string metric, unit;
     };
@@ -84,7 +113,7 @@ std::string by_case(const std::vector<const Series*>& all) {
             auto at = std::find_if(all.begin(), all.end(), [&](const Series* s) {
                 return s->which == which && s->metric == column.metric && s->unit == column.unit;
             });
-            row.push_back(at == all.end() ? "-" : median_cell(**at));
+            row.push_back(at == all.end() ? "-" : median_cell(run, **at));
         }
         rows.push_back(row);
     }
@@ -92,7 +121,13 @@ std::string by_case(const std::vector<const Series*>& all) {
     // Seven wide metrics may be too much for one line.
     size_t width = text.find('\n', text.find('\n') + 1) - text.find('\n') - 1;
     if (width > table_width) return {};
-    return wrapped("  ", fmt::format("medians, or median..p99 where they differ; {}",
+    std::string steps;
+    for (const Series* s : all)
+        if (double step = resolution_of(run, *s); step > 1 && steps.empty())
+            steps =
+                fmt::format("; a {} comes in steps of {}, what is short is mean+-standard error",
+                            s->unit, figure(step));
+    return wrapped("  ", fmt::format("medians, or median..p99 where they differ{}; {}", steps,
                                      all.front()->evidence)) +
            text;
 }
@@ -125,13 +160,13 @@ std::string in_columns(const std::vector<Cells>& rows, size_t to_the_left) {
     return text;
 }
 
-std::string series_table(const std::vector<const Series*>& all) {
+std::string series_table(const Run& run, const std::vector<const Series*>& all) {
     if (all.empty()) return {};
     bool one_evidence = std::all_of(all.begin(), all.end(), [&](const Series* s) {
         return s->evidence == all.front()->evidence;
     });
-    std::string text = all.size() > screen_lines && one_evidence ? by_case(all) : "";
-    return text.empty() ? by_series(all) : text;
+    std::string text = all.size() > screen_lines && one_evidence ? by_case(run, all) : "";
+    return text.empty() ? by_series(run, all) : text;
 }
 
 }  // namespace doorbell::harness
