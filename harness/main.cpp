@@ -3,42 +3,46 @@
 #include <fmt/format.h>
 #include <signal.h>
 
-#include <cstdio>
 #include <exception>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "harness/commands/commands.h"
 #include "harness/system/failure.h"
 #include "harness/system/nearest.h"
+#include "harness/system/output.h"
+#include "harness/system/terminal.h"
 #include "harness/system/version.h"
 
 namespace {
 
 using namespace doorbell::harness;
 
-void print_overview(std::FILE* where) {
-    fmt::print(where,
-               "doorbell: what it costs to find out that something happened, by polling or by "
-               "interrupt\n\n");
+std::string overview() {
+    std::string text =
+        wrapped("doorbell: ",
+                "what it costs to find out that something happened, by polling or by interrupt");
+    text += "\n";
     for (const Command& command : commands())
-        fmt::print(where, "  doorbell {:<20} {}{}\n",
-                   std::string(command.name) + " " + command.words, command.summary,
-                   command.function == nullptr ? " (not there yet)" : "");
-    fmt::print(where, "\nOptions of each: doorbell COMMAND --help. Version {}.\n", version);
+        text += wrapped(
+            fmt::format("  doorbell {:<20} ", std::string(command.name) + " " + command.words),
+            std::string(command.summary) + (command.function == nullptr ? " (not there yet)" : ""));
+    return text + fmt::format("\nOptions of each: doorbell COMMAND --help. Version {}.\n", version);
 }
 
 int dispatch(const std::vector<std::string>& words) {
     if (words.empty()) {
-        print_overview(stderr);
+        std::istringstream lines(overview());
+        for (std::string line; std::getline(lines, line);) write_error_line(line);
         return static_cast<int>(Status::usage);
     }
     if (words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
-        print_overview(stdout);
+        print_text(overview());
         return 0;
     }
     if (words[0] == "--version") {
-        fmt::print("doorbell {}\n", version);
+        say("doorbell {}\n", version);
         return 0;
     }
     std::vector<std::string> names;
@@ -52,21 +56,27 @@ int dispatch(const std::vector<std::string>& words) {
     throw UsageError(unknown_word("command", words[0], names));
 }
 
+/// The command's words, run; what they throw, as one line and a status.
+int run_words(const std::vector<std::string>& words) {
+    std::string name = words.empty() ? "" : " " + words[0];
+    try {
+        return dispatch(words);
+    } catch (const Failure& failure) {
+        complain("doorbell{}: {}", name, failure.what());
+        return static_cast<int>(failure.status());
+    } catch (const std::exception& error) {
+        complain("doorbell{}: {}", name, error.what());
+        return static_cast<int>(Status::machine_failed);
+    }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+    hold_standard_streams();
     // A full disk under a file-size limit, or a reader that went away, is an error to be told, not
     // the end.
     signal(SIGXFSZ, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    std::vector<std::string> words(argv + 1, argv + argc);
-    try {
-        return dispatch(words);
-    } catch (const Failure& failure) {
-        fmt::print(stderr, "doorbell{}: {}\n", words.empty() ? "" : " " + words[0], failure.what());
-        return static_cast<int>(failure.status());
-    } catch (const std::exception& error) {
-        fmt::print(stderr, "doorbell: {}\n", error.what());
-        return static_cast<int>(Status::machine_failed);
-    }
+    return finish_output(run_words(std::vector<std::string>(argv + 1, argv + argc)));
 }

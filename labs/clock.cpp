@@ -3,7 +3,6 @@
 // next as a program that does nothing else sees it.
 #include "firmware/cpu/descriptors.h"
 #include "firmware/measure/timestamp.h"
-#include "firmware/measure/yardstick.h"
 #include "labs/kit/bench.h"
 #include "labs/kit/lab.h"
 
@@ -47,15 +46,12 @@ struct PitCounter {
     uint64_t operator()() const { return pit.free_counter(); }
 };
 
-/// `dithered`: the clock that measures has a step, and the search for an edge leaves every sample
-/// at the same moment of it. A loop of its own, so that the exact clock's is as it was.
-template <bool dithered, class Clock>
-Result<void> measure_costs(Bench& bench, const Clock& clock) {
+template <class Clock>
+Result<void> measure_clock(Bench& bench, const Clock& clock) {
     measure::Series& cost = bench.series("cost", {.less_overhead = true});
     measure::Series& step = bench.series("step");
     bench.repeat([&](uint64_t count) {
         for (uint64_t i = 0; i < count; ++i) {
-            if constexpr (dithered) measure::dither(i);
             uint64_t t = measure::begin();
             uint64_t now = clock();
             cost.record(measure::end() - t);
@@ -71,12 +67,6 @@ Result<void> measure_costs(Bench& bench, const Clock& clock) {
         }
     });
     return {};
-}
-
-template <class Clock>
-Result<void> measure_clock(Bench& bench, const Clock& clock) {
-    return bench.instrument.coarse() ? measure_costs<true>(bench, clock)
-                                     : measure_costs<false>(bench, clock);
 }
 
 Result<void> body(Bench& bench, const Case& which) {

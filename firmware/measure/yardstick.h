@@ -55,11 +55,4 @@ inline uint64_t core_cycles_a_million_ticks(unsigned rounds = 5) {
     return (many - few) * 100 * cycles_an_imul * 1000000 / (least[0] - least[1]);
 }
 
-/// How fast the core ran beside the TSC around one case, in core cycles a million ticks.
-struct CoreRate {
-    uint64_t before = 0, after = 0;  ///< by the chain, before and after the case; 0: not measured
-    uint64_t counted = 0;            ///< by a counter, during the case; 0: there is none
-    const char* counter = "";        ///< which
-};
-
 }  // namespace doorbell::measure

@@ -3,8 +3,9 @@
 //     @<sequence, decimal> <CRC-32C, 8 hex digits> <JSON object>
 //
 // The CRC is over "<sequence> <JSON object>" (one blank between), so that neither can be changed
-// alone. The sequence starts at 0 and grows by one. Text in front of '@' on the same line (a
-// firmware's escape sequences) and every line without a record is for people. words.h says which
+// alone. The sequence starts at 0 and grows by one. Text around a record on the same line (a
+// firmware's escape sequences, what a terminal program adds) and every line without a record is for
+// people. words.h says which
 // records there are.
 #pragma once
 #include <cstddef>
@@ -54,13 +55,17 @@ struct Line {
     Kind kind = Kind::words;
     uint64_t sequence = 0;
     std::string_view json;   ///< points into the line given to decode()
-    std::string_view words;  ///< the text in front of the record, or the whole line
+    std::string_view words;  ///< decode(): the text in front of the record, or the whole line
     const char* fault = "";
 };
 
-/// Reads one line (without its line end; a trailing '\r' is ignored). Never reads outside `line`;
-/// any bytes are allowed.
+/// Reads one line (without its line end). The first record in it is taken, whatever stands in front
+/// of it and behind it. Never reads outside `line`; any bytes are allowed.
 Line decode(std::string_view line);
+
+/// Reads the record that begins at text[0], which is its '@'; `words` is what stands behind it. A
+/// `text` that does not begin with '@' and a digit is words.
+Line decode_at(std::string_view text);
 
 /// Follows the sequence numbers of one wire.
 class Sequence {

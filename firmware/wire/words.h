@@ -34,9 +34,6 @@ inline constexpr const char* wire_name = "doorbell-wire/1";
 // raw        {of (series id), at (index of the first), values: [...]}: with raw=1
 // tally      {lab, case, name, values: [[name, count], ...]}: what a case counted; follows its
 //             series
-// core       {lab, case, yardstick: [before, after], counted, counter ("aperf")} core cycles in a
-//            million ticks: by a chain of IMULs before and after the case, by a counter during it;
-//            follows the case's series, never in an emulator
 // alive      {lab, case, frames}: a case that waits for the outside is still there
 // skip       {lab, case, reason}
 // claim      {lab, text, holds (true|false|null), because}: after the lab's last case
@@ -55,7 +52,6 @@ inline constexpr const char* series = "series";
 inline constexpr const char* histogram = "histogram";
 inline constexpr const char* counters = "counters";
 inline constexpr const char* raw = "raw";
-inline constexpr const char* core = "core";
 inline constexpr const char* tally = "tally";
 inline constexpr const char* alive = "alive";
 inline constexpr const char* skip = "skip";

@@ -1,7 +1,6 @@
 // doorbell attach: collects from a machine on a serial line, a pty, a pipe or a file.
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -9,18 +8,22 @@
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 
+#include "firmware/wire/words.h"
 #include "harness/commands/commands.h"
 #include "harness/results/report/report.h"
 #include "harness/run/options.h"
 #include "harness/run/session.h"
+#include "harness/system/ending.h"
+#include "harness/system/escape.h"
 #include "harness/system/file.h"
+#include "harness/system/gunzip.h"
 #include "harness/system/number.h"
+#include "harness/system/output.h"
 #include "harness/system/version.h"
 
 namespace doorbell::harness {
@@ -80,6 +83,10 @@ int open_line(const std::string& device, speed_t speed) {
     return line;
 }
 
+/// How long another run may begin behind one that ended, where the line does not end with it. A
+/// recording has its own end.
+constexpr auto pause_of_pipe = std::chrono::seconds(5), pause_of_line = std::chrono::seconds(2);
+
 class Listener {
   public:
     Listener(Session& session, int line, unsigned timeout_s)
@@ -87,17 +94,29 @@ class Listener {
           timeout_(timeout_s),
           line_(io_, line),
           watchdog_(io_),
-          signals_(io_, SIGINT, SIGTERM) {}
+          pause_(io_),
+          signals_(io_),
+          unpack_([this](std::string_view bytes) { session_.wire(bytes); }) {
+        struct stat status{};
+        recording_ = fstat(line, &status) == 0 && S_ISREG(status.st_mode);
+        terminal_ = isatty(line) != 0;
+    }
 
     void run() {
         session_.on_record = [this] { feed_watchdog(); };
-        signals_.async_wait([this](const error_code& error, int number) {
-            if (error) return;
-            signal_ = number;
-            failure_ =
-                fmt::format("interrupted by SIG{} {}", sigabbrev_np(number), session_.where());
-            ::signal(SIGINT, SIG_DFL);
-            ::signal(SIGTERM, SIG_DFL);
+        session_.listeners.emplace_back([this](const std::string& kind, const Json& record) {
+            if (kind != wire::kind::hello) return;
+            auto words = record.find("command_line");
+            resets_ = words != record.end() && words->is_string() &&
+                      words->get<std::string>().find("exit=reset") != std::string::npos;
+        });
+        signals_.wait([this](int number) {
+            // With a whole run there, it only means that nothing more is waited for.
+            if (!pausing_) {
+                signal_ = number;
+                failure_ =
+                    fmt::format("interrupted by {} {}", signal_name(number), session_.where());
+            }
             stop();
         });
         read();
@@ -110,28 +129,59 @@ class Listener {
 
   private:
     void read() {
-        line_.async_read_some(asio::buffer(buffer_), [this](const error_code& error,
-                                                            size_t length) {
-            if (stopped_) return;
-            session_.wire({buffer_.data(), length});
-            if (session_.collector().over()) return stop();
-            if (!error) return read();
-            session_.collector().end_of_input();
-            // EIO is how a pty says that its other side is gone.
-            if (!session_.collector().over())
-                failure_ =
-                    error == asio::error::eof || error.value() == EIO
-                        ? fmt::format("the line ended {}, without the end record", session_.where())
-                        : fmt::format("the line failed {}: {}", session_.where(), error.message());
-            stop();
+        line_.async_read_some(asio::buffer(buffer_),
+                              [this](const error_code& error, size_t length) {
+                                  if (stopped_) return;
+                                  std::string_view bytes(buffer_.data(), length);
+                                  if (first_.size() < 8)
+                                      first_ += bytes.substr(0, 8 - first_.size());
+                                  // A serial line has no packing, and must not wait for one to
+                                  // show.
+                                  terminal_ ? session_.wire(bytes) : unpack_.feed(bytes);
+                                  if (error) return ended(error);
+                                  perhaps_pause();
+                                  if (!stopped_) read();
+                              });
+    }
+
+    /// The line has no more.
+    void ended(const error_code& error) {
+        std::string trouble = terminal_ ? std::string() : unpack_.end();
+        session_.collector().end_of_input();
+        if (session_.collector().over()) return stop();
+        // EIO is how a pty says that its other side is gone.
+        failure_ = error == asio::error::eof || error.value() == EIO
+                       ? fmt::format("the line ended {}, without the end record", session_.where())
+                       : fmt::format("the line failed {}: {}", session_.where(), error.message());
+        if (trouble.empty() && session_.collector().records() == 0) trouble = known_packing(first_);
+        if (!trouble.empty()) failure_ += "; " + trouble;
+        stop();
+    }
+
+    /// A run is over: a recording is read to its end, another line only for a while. A machine that
+    /// starts again after each run would never be left alone.
+    void perhaps_pause() {
+        bool over = session_.collector().over();
+        if (recording_ || over == pausing_) return;
+        pausing_ = over;
+        if (!over) {
+            pause_.cancel();
+            return;
+        }
+        if (resets_) return stop();
+        watchdog_.cancel();
+        pause_.expires_after(terminal_ ? pause_of_line : pause_of_pipe);
+        pause_.async_wait([this](const error_code& error) {
+            if (!error && pausing_) stop();
         });
+        session_.progress().say("the run is over; another may follow ...");
     }
 
     /// Only after the first record: until then someone is still on the way to the power switch.
     void feed_watchdog() {
         watchdog_.expires_after(std::chrono::seconds(timeout_));
         watchdog_.async_wait([this](const error_code& error) {
-            if (error || stopped_) return;
+            if (error || stopped_ || session_.collector().over()) return;
             failure_ = fmt::format(
                 "no record for {} s, {}: the machine hangs (or needs a longer --timeout)", timeout_,
                 session_.where());
@@ -143,7 +193,8 @@ class Listener {
         stopped_ = true;
         error_code ignored;
         watchdog_.cancel();
-        signals_.cancel(ignored);
+        pause_.cancel();
+        signals_.cancel();
         line_.close(ignored);
     }
 
@@ -151,17 +202,36 @@ class Listener {
     unsigned timeout_;
     asio::io_context io_;
     asio::posix::stream_descriptor line_;
-    asio::steady_timer watchdog_;
-    asio::signal_set signals_;
+    asio::steady_timer watchdog_, pause_;
+    EndingSignals signals_;
+    Gunzip unpack_;
     std::array<char, 65536> buffer_;
-    std::string failure_;
+    std::string first_, failure_;
     int signal_ = 0;
-    bool stopped_ = false;
+    bool stopped_ = false, pausing_ = false, resets_ = false, recording_ = false, terminal_ = false;
 };
 
-}  // namespace
+/// What a line with several runs held, and which of them is shown: for people, on stderr.
+void tell_captured(const Finished& finished) {
+    if (finished.captured.size() < 2) return;
+    std::string runs;
+    size_t number = 0, complete = 0;
+    for (const CapturedRun& run : finished.captured) {
+        complete += run.complete;
+        runs +=
+            fmt::format("{}{}: {} records, {}", number == 0 ? "" : "; ", number + 1, run.records,
+                        run.complete          ? "complete"
+                        : run.failure.empty() ? "records lost"
+                                              : run.failure);
+        ++number;
+    }
+    complain(
+        "doorbell attach: the line held {} runs, {} complete ({}); this is number {}, --which "
+        "chooses another",
+        finished.captured.size(), complete, runs, finished.chosen);
+}
 
-int command_attach(const std::vector<std::string>& args) {
+po::options_description attach_options() {
     po::options_description options("Options", 100);
     options.add_options()  //
         ("baud", po::value<std::string>()->default_value("115200"),
@@ -170,17 +240,27 @@ int command_attach(const std::vector<std::string>& args) {
          "the run's folder (default: results/<time>-live-serial)")  //
         ("timeout", po::value<std::string>()->default_value("600"),
          "seconds without a record that mean a hang, from the first record on")  //
+        ("which", po::value<std::string>(),
+         "N: of several runs on the line, the N-th (default: the last complete one)")  //
         ("image", po::value<std::string>(),
          "the image that runs there, for the names in a panic")                     //
         ("strict", po::bool_switch(), "exit status 1 where a claim is refuted")     //
         ("json", po::bool_switch(), "results.json on stdout instead of the table")  //
         ("quiet", po::bool_switch(), "no table, no progress");
+    return options;
+}
+
+}  // namespace
+
+int command_attach(const std::vector<std::string>& args) {
     auto map = parse(
         args,
         "doorbell attach DEVICE|-\n\nCollects from a machine that runs the image: DEVICE is a "
         "serial line (/dev/ttyUSB0), a pty,\n"
-        "a pipe or a recorded console.log; - is the standard input. Ends with the end record.\n",
-        options, "device");
+        "a pipe or a recorded console.log, as it is or packed by gzip; - is the standard input. A "
+        "recording is read to its end; another line ends with the end record, unless another run "
+        "follows at once.\n",
+        attach_options(), "device");
     if (!map) return 0;
     std::vector<std::string> devices;
     if (map->count("device") != 0) devices = (*map)["device"].as<std::vector<std::string>>();
@@ -189,6 +269,8 @@ int command_attach(const std::vector<std::string>& args) {
     auto timeout = static_cast<unsigned>(
         parse_number((*map)["timeout"].as<std::string>(), "--timeout", 1, 1'000'000));
     Showing showing{(*map)["json"].as<bool>(), (*map)["quiet"].as<bool>()};
+    size_t which = 0;
+    if (auto number = said(*map, "which")) which = parse_number(*number, "--which", 1, 1'000'000);
     int line = open_line(devices[0], speed);
 
     Json manifest = {{"schema", "doorbell-manifest/1"},
@@ -196,20 +278,27 @@ int command_attach(const std::vector<std::string>& args) {
                      {"time", time_stamp()},
                      {"status", "running"},
                      {"machine", "serial"},
-                     {"device", devices[0]},
+                     {"device", text_of_path(devices[0])},
                      {"baud", (*map)["baud"].as<std::string>()},
                      {"host", describe_host()}};
     std::optional<std::filesystem::path> out;
     if (auto folder = said(*map, "out")) out = *folder;
     Session session(RunFolder::create(out, "live", "serial"), manifest, !showing.quiet);
     session.machine_is({{"type", "serial"}});
+    session.collector().expect_several(which);
     session.progress().say("waiting for the first record ...");
     Listener listener(session, line, timeout);
     listener.run();
     Finished finished = session.finish(listener.failure(), listener.signal(),
                                        image_path(said(*map, "image").value_or("")));
     finished.strict = (*map)["strict"].as<bool>();
-    return show_with_report(finished, showing);
+    if (!showing.quiet) tell_captured(finished);
+    int status = show_with_report(finished, showing);
+    if (which <= finished.captured.size()) return status;
+    complain("doorbell attach: --which {}: the line held {} run{}; what was saved is number {}",
+             which, finished.captured.size(), finished.captured.size() == 1 ? "" : "s",
+             finished.chosen);
+    return static_cast<int>(Status::usage);
 }
 
 }  // namespace doorbell::harness

@@ -7,6 +7,7 @@
 
 #include "harness/commands/commands.h"
 #include "harness/run/options.h"
+#include "harness/system/output.h"
 
 namespace doorbell::harness {
 
@@ -62,13 +63,13 @@ int command_compare(const std::vector<std::string>& args) {
         if (gate)
             json["gate"] = {
                 {"per_cent", *gate * 100}, {"passed", worse.empty()}, {"beyond", worse}};
-        fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
+        write_out(json_document(json));
     } else if (!(*map)["quiet"].as<bool>()) {
-        fmt::print("A: {}\nB: {}\n{}", a.name, b.name,
-                   comparison_text(comparison, (*map)["all"].as<bool>()));
+        say("A: {}\nB: {}\n{}", a.name, b.name,
+            comparison_text(comparison, (*map)["all"].as<bool>()));
     }
     for (const std::string& line : worse)
-        fmt::print(stderr, "doorbell compare: beyond the gate of {} %: {}\n", *gate * 100, line);
+        complain("doorbell compare: beyond the gate of {} %: {}", *gate * 100, line);
     return static_cast<int>(worse.empty() ? Status::done : Status::refuted);
 }
 

@@ -11,6 +11,9 @@
 #include "harness/results/table/table.h"
 #include "harness/run/options.h"
 #include "harness/run/qemu_run.h"
+#include "harness/system/ending.h"
+#include "harness/system/escape.h"
+#include "harness/system/output.h"
 #include "host/counters/pcm.h"
 #include "host/counters/perf_group.h"
 #include "host/counters/settings.h"
@@ -49,16 +52,20 @@ Finding qemu(const std::string& path) {
     try {
         return {"QEMU", State::good, check_qemu(path) + ": the exact clock, on every machine type",
                 ""};
-    } catch (const Failure& failure) {
+    } catch (const Interrupted&) {
+        throw;
+    } catch (const NoQemu& failure) {
         return {"QEMU", State::bad, failure.what(),
                 "apt-get install qemu-system-x86 (7.2 or newer)"};
+    } catch (const Failure& failure) {
+        return {"QEMU", State::bad, failure.what(), ""};
     }
 }
 
 Finding image() {
     fs::path path = image_path("");
-    if (fs::is_regular_file(path)) return {"image", State::good, path.string(), ""};
-    return {"image", State::bad, "there is none at " + path.string(), "make"};
+    if (fs::is_regular_file(path)) return {"image", State::good, text_of_path(path), ""};
+    return {"image", State::bad, "there is none at " + text_of_path(path), "make"};
 }
 
 Finding kvm(const fs::path& root) {
@@ -179,7 +186,7 @@ Finding settings(const fs::path& root) {
 Finding model() {
     fs::path plugin = beside_command("doorbell-model.so");
     if (fs::is_regular_file(plugin)) return {"cache model", State::good, "run --model on", ""};
-    return {"cache model", State::bad, "there is none at " + plugin.string(), "make"};
+    return {"cache model", State::bad, "there is none at " + text_of_path(plugin), "make"};
 }
 
 Finding isolation(const fs::path& root) {
@@ -246,16 +253,14 @@ int command_doctor(const std::vector<std::string>& args) {
                  {"ok", one.state == State::unknown ? Json() : Json(one.state == State::good)},
                  {"found", one.found},
                  {"change", one.change}});
-        fmt::print("{}\n", Json{{"findings", all}, {"summary", summary}}.dump(2));
+        write_out(json_document({{"findings", all}, {"summary", summary}}));
         return 0;
     }
     for (const Finding& one : findings) {
-        fmt::print("{}",
-                   wrapped(fmt::format("{:<3} {:<19} ", word(one.state), one.what), one.found));
-        if (!one.change.empty())
-            fmt::print("{}", wrapped(std::string(24, ' ') + "-> ", one.change));
+        say("{}", wrapped(fmt::format("{:<3} {:<19} ", word(one.state), one.what), one.found));
+        if (!one.change.empty()) say("{}", wrapped(std::string(24, ' ') + "-> ", one.change));
     }
-    fmt::print("\n{}", wrapped("here: ", summary));
+    say("\n{}", wrapped("here: ", summary));
     return 0;
 }
 

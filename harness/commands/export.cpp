@@ -10,6 +10,7 @@
 #include "harness/run/options.h"
 #include "harness/run/run_folder.h"
 #include "harness/system/file.h"
+#include "harness/system/output.h"
 
 namespace doorbell::harness {
 
@@ -44,9 +45,7 @@ void write_or_print(const std::optional<std::string>& out, const std::string& te
             throw MachineError(trouble);
         return;
     }
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    if (std::fflush(stdout) != 0 || std::ferror(stdout))
-        throw MachineError("cannot write to standard output");
+    write_out(text);
 }
 
 std::string file_name(const Series& series) {
@@ -106,7 +105,7 @@ int command_export(const std::vector<std::string>& args) {
     if (error) throw UsageError(fmt::format("--out {}: {}", *out, error.message()));
     for (const Series* one : series)
         write_or_print((fs::path(*out) / file_name(*one)).string(), export_hgrm(*one));
-    fmt::print(stderr, "doorbell export: {} files in {}\n", series.size(), *out);
+    complain("doorbell export: {} files in {}", series.size(), *out);
     return 0;
 }
 

@@ -12,9 +12,11 @@
 #include "harness/run/options.h"
 #include "harness/run/session.h"
 #include "harness/run/watch.h"
+#include "harness/system/escape.h"
 #include "harness/system/file.h"
 #include "harness/system/nearest.h"
 #include "harness/system/number.h"
+#include "harness/system/output.h"
 #include "harness/system/version.h"
 #include "host/counters/settings.h"
 #include "host/counters/tune.h"
@@ -30,7 +32,7 @@ constexpr unsigned normal_timeout_s = 120;
 
 /// What the program knows, from itself.
 Json labs_of(const fs::path& program) {
-    ToolResult tool = run_tool({program.string(), "--list"}, 20);
+    ToolResult tool = run_tool_or_end({program.string(), "--list"}, 20);
     Json labs = Json::parse(tool.out, nullptr, false);
     if (!tool.started || !labs.is_array())
         throw MachineError(
@@ -69,16 +71,16 @@ void check_lab_word(const Json& labs, const std::string& word) {
 
 void print_labs(const Json& labs, bool json) {
     if (json) {
-        fmt::print("{}\n", labs.dump(2));
+        write_out(json_document(labs));
         return;
     }
     for (const Json& lab : labs) {
-        fmt::print("{}", wrapped(lab["lab"].get<std::string>() + ": ", lab["question"]));
-        fmt::print("{}", wrapped("  needs: ", lab["needs"]));
+        say("{}", wrapped(lab["lab"].get<std::string>() + ": ", lab["question"]));
+        say("{}", wrapped("  needs: ", lab["needs"]));
         std::string cases;
         for (const Json& which : lab["cases"])
             cases += (cases.empty() ? "" : "; ") + which.get<std::string>();
-        fmt::print("{}\n", wrapped("  cases: ", cases));
+        say("{}\n", wrapped("  cases: ", cases));
     }
 }
 
@@ -103,26 +105,23 @@ class HostSettings {
             settings_.emplace(host::settings_journal(root));
         } catch (const std::runtime_error& trouble) {
             if (tune) throw MachineError(std::string("--tune: ") + trouble.what());
-            fmt::print(stderr, "doorbell: {}\n", trouble.what());
+            complain("doorbell: {}", trouble.what());
             return;
         }
         if (settings_->leftovers() != 0)
-            fmt::print(stderr,
-                       "doorbell: put back {} host setting{} that a killed run had left changed\n",
-                       settings_->leftovers(), settings_->leftovers() == 1 ? "" : "s");
+            complain("doorbell: put back {} host setting{} that a killed run had left changed",
+                     settings_->leftovers(), settings_->leftovers() == 1 ? "" : "s");
         if (tune) tuned_ = host::tune(*settings_, cpus, root);
         for (const std::string& text : tuned_.changed)
-            fmt::print(stderr, "doorbell: set for this run: {}\n", text);
-        for (const std::string& text : tuned_.refused)
-            fmt::print(stderr, "doorbell: not set: {}\n", text);
+            complain("doorbell: set for this run: {}", text);
+        for (const std::string& text : tuned_.refused) complain("doorbell: not set: {}", text);
         if (tune && tuned_.changed.empty() && tuned_.refused.empty())
-            fmt::print(stderr,
-                       "doorbell: --tune: this host offers nothing to set, or all of it is set\n");
+            complain("doorbell: --tune: this host offers nothing to set, or all of it is set");
     }
     ~HostSettings() {
         if (!settings_) return;
         if (std::string trouble = settings_->put_back(); !trouble.empty())
-            fmt::print(stderr, "doorbell: {}\n", trouble);
+            complain("doorbell: {}", trouble);
     }
     Json json() const { return tuned_.changed; }
 
@@ -243,8 +242,8 @@ int command_host(const std::vector<std::string>& args) {
                      {"status", "running"},
                      {"clock", "live"},
                      {"machine", "linux"},
-                     {"labs", words},
-                     {"command", argv},
+                     {"labs", texts_of_words(words)},
+                     {"command", texts_of_words(argv)},
                      {"host", describe_host()},
                      {"settings", settings.json()}};
     Session session(std::move(folder), manifest, !showing.quiet);

@@ -6,6 +6,7 @@
 #include "harness/commands/commands.h"
 #include "harness/machine/boot_medium.h"
 #include "harness/run/options.h"
+#include "harness/system/output.h"
 
 namespace doorbell::harness {
 
@@ -59,11 +60,11 @@ int command_image(const std::vector<std::string>& args) {
     fs::path iso = (*map)["out"].as<std::string>();
     std::string words = image_words(selection) + " exit=" + exit;
     write_boot_medium(image_path(said(*map, "image").value_or("")), words, iso);
-    fmt::print("{}: {} bytes, boots by BIOS and by UEFI, runs: {}\n", iso.string(),
-               fs::file_size(iso), words);
-    fmt::print("to a USB stick (everything on it is lost): dd if={} of=/dev/sdX bs=4M conv=fsync\n",
-               iso.string());
-    fmt::print("then listen to its serial line, 115200 8n1: doorbell attach /dev/ttyUSB0\n");
+    say("{}: {} bytes, boots by BIOS and by UEFI, runs: {}\n", iso.string(), fs::file_size(iso),
+        words);
+    say("to a USB stick (everything on it is lost): dd if={} of=/dev/sdX bs=4M conv=fsync\n",
+        iso.string());
+    say("then listen to its serial line, 115200 8n1: doorbell attach /dev/ttyUSB0\n");
     return 0;
 }
 

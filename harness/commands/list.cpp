@@ -9,6 +9,7 @@
 #include "harness/results/table/table.h"
 #include "harness/run/options.h"
 #include "harness/system/nearest.h"
+#include "harness/system/output.h"
 #include "labs/catalogue.h"
 
 namespace doorbell::harness {
@@ -38,20 +39,18 @@ Json json_of(const labs::Lab& lab) {
 }
 
 void print(const labs::Lab& lab) {
-    fmt::print("{}",
-               wrapped(std::string(lab.name) + (lab.by_default ? ": " : " (not by default): "),
-                       lab.question.text()));
-    fmt::print("{}", wrapped("  needs: ", lab.needs.text()));
+    say("{}", wrapped(std::string(lab.name) + (lab.by_default ? ": " : " (not by default): "),
+                      lab.question.text()));
+    say("{}", wrapped("  needs: ", lab.needs.text()));
     std::vector<CaseKeys> cases;
     for (const labs::Case& one : lab.cases) cases.push_back(CaseKeys::from_text(one.text()));
-    for (const std::string& line : folded(cases)) fmt::print("{}", wrapped("  case: ", line));
+    for (const std::string& line : folded(cases)) say("{}", wrapped("  case: ", line));
     for (const labs::Setting& one : lab.settings)
-        fmt::print("{}",
-                   wrapped("  --set ", fmt::format("{}={} ({}, {} to {}): {}", one.name,
-                                                   setting_text(one, one.normal), one.unit.text(),
-                                                   setting_text(one, one.least),
-                                                   setting_text(one, one.most), one.help.text())));
-    for (const labs::Claim& claim : lab.claims) fmt::print("{}", wrapped("  claim: ", claim.text));
+        say("{}", wrapped("  --set ", fmt::format("{}={} ({}, {} to {}): {}", one.name,
+                                                  setting_text(one, one.normal), one.unit.text(),
+                                                  setting_text(one, one.least),
+                                                  setting_text(one, one.most), one.help.text())));
+    for (const labs::Claim& claim : lab.claims) say("{}", wrapped("  claim: ", claim.text));
 }
 
 }  // namespace
@@ -77,11 +76,11 @@ int command_list(const std::vector<std::string>& args) {
             all.push_back(json_of(*lab));
             continue;
         }
-        if (!first) fmt::print("\n");
+        if (!first) say("\n");
         first = false;
         print(*lab);
     }
-    if (json) fmt::print("{}\n", all.dump(2));
+    if (json) write_out(json_document(all));
     return 0;
 }
 

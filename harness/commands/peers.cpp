@@ -11,8 +11,10 @@
 #include "harness/results/table/show.h"
 #include "harness/run/options.h"
 #include "harness/run/qemu_run.h"
+#include "harness/system/escape.h"
 #include "harness/system/file.h"
 #include "harness/system/number.h"
+#include "harness/system/output.h"
 
 namespace doorbell::harness {
 
@@ -86,19 +88,19 @@ Guest dpdk_guest(const std::string& samples) {
 }
 
 /// Says it where nobody sees the line that Progress draws.
-void say(bool quiet, const std::string& text) {
-    if (!quiet) fmt::print(stderr, "doorbell peers: {}\n", text);
+void announce(bool quiet, const std::string& text) {
+    if (!quiet) complain("doorbell peers: {}", text);
 }
 
 /// Tells what went wrong with a run, if something did.
 int report(const Finished& finished, const char* name) {
     int status = finished.exit_status();
     if (status == 0) return 0;
-    fmt::print(stderr, "doorbell peers: {}: {}\n", name,
-               finished.run.failure.empty() ? "the run is incomplete" : finished.run.failure);
+    complain("doorbell peers: {}: {}", name,
+             finished.run.failure.empty() ? "the run is incomplete" : finished.run.failure);
     for (const std::string& trouble : finished.troubles)
-        fmt::print(stderr, "doorbell peers: {}: {}\n", name, trouble);
-    fmt::print(stderr, "doorbell peers: what arrived is in {}\n", finished.folder.string());
+        complain("doorbell peers: {}: {}", name, trouble);
+    complain("doorbell peers: what arrived is in {}", finished.folder.string());
     return status;
 }
 
@@ -141,14 +143,14 @@ int command_peers(const std::vector<std::string>& args) {
     // First, so that nothing is measured in vain.
     (void)check_qemu(qemu);
     Packages packages(beside_command("peers"),
-                      [quiet](const std::string& what) { say(quiet, what); });
+                      [quiet](const std::string& what) { announce(quiet, what); });
     GuestSystem system = guest_system(packages);
 
     if (only_boot) {
         Guest guest = linux_guest("20");
         guest.modules.clear();
         guest.words = {"--samples", "20", "syscall:call=getppid"};
-        say(quiet, "booting Linux ...");
+        announce(quiet, "booting Linux ...");
         return show(run_guest(guest, system, qemu, out / "linux", timeout, !quiet), {json, quiet});
     }
 
@@ -166,7 +168,7 @@ int command_peers(const std::vector<std::string>& args) {
         if (worst == 0 || interrupted) worst = status;
         finished.emplace_back(name, std::move(one));
     };
-    say(quiet, "1/3 Doorbell ...");
+    announce(quiet, "1/3 Doorbell ...");
     QemuRun request;
     request.selection = select(known_cases(), {});
     request.selection.samples = std::stoull(samples);
@@ -178,19 +180,19 @@ int command_peers(const std::vector<std::string>& args) {
     request.progress = !quiet;
     keep("doorbell", run_in_qemu(request));
     if (!interrupted) {
-        say(quiet, "2/3 Linux ...");
+        announce(quiet, "2/3 Linux ...");
         keep("linux",
              run_guest(linux_guest(samples), system, qemu, out / "linux", timeout, !quiet));
     }
     Guest dpdk = dpdk_guest(samples);
     if (!fs::exists(dpdk.program)) {
-        fmt::print(stderr,
-                   "doorbell peers: DPDK is left out: this build has no {} (install libdpdk-dev, "
-                   "then make)\n",
-                   dpdk.program.filename().string());
+        complain(
+            "doorbell peers: DPDK is left out: this build has no {} (install libdpdk-dev, "
+            "then make)",
+            dpdk.program.filename().string());
         if (worst == 0) worst = static_cast<int>(Status::refuted);
     } else if (!interrupted) {
-        say(quiet, "3/3 DPDK ...");
+        announce(quiet, "3/3 DPDK ...");
         keep("dpdk", run_guest(dpdk, system, qemu, out / "dpdk", timeout, !quiet));
     }
 
@@ -201,7 +203,7 @@ int command_peers(const std::vector<std::string>& args) {
         {"schema", "doorbell-peers/1"}, {"rows", peer_json(rows)}, {"runs", Json::object()}};
     std::string folders;
     for (const auto& [name, one] : finished) {
-        document["runs"][name] = {{"folder", one.folder.string()},
+        document["runs"][name] = {{"folder", text_of_path(one.folder)},
                                   {"digest", one.run.digest},
                                   {"complete", one.run.complete}};
         table += fmt::format("{:<9} {} {}{}\n", name, one.folder.string(), one.run.digest,
@@ -214,19 +216,18 @@ int command_peers(const std::vector<std::string>& args) {
     table += fmt::format("side by side: doorbell report{} --out {}\n", folders,
                          (out / "peers.html").string());
     // A peer that ran and lacks a figure of the table failed, whatever its own status says.
-    for (const std::string& figure : missing)
-        fmt::print(stderr, "doorbell peers: no figure of {}\n", figure);
+    for (const std::string& figure : missing) complain("doorbell peers: no figure of {}", figure);
     if (!missing.empty() && worst == 0) worst = static_cast<int>(Status::refuted);
     for (const auto& [file, content] :
-         {std::pair("peers.json", document.dump(2) + "\n"), std::pair("peers.txt", table)})
+         {std::pair("peers.json", json_document(document)), std::pair("peers.txt", table)})
         if (std::string trouble = write_whole(out / file, content); !trouble.empty()) {
-            fmt::print(stderr, "doorbell peers: {}\n", trouble);
+            complain("doorbell peers: {}", trouble);
             worst = worst == 0 ? static_cast<int>(Status::machine_failed) : worst;
         }
     if (json)
-        fmt::print("{}\n", document.dump(2));
+        write_out(json_document(document));
     else if (!quiet)
-        fmt::print("{}", table);
+        say("{}", table);
     return worst;
 }
 

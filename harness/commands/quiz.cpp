@@ -11,6 +11,7 @@
 #include "harness/results/stored_run.h"
 #include "harness/results/table/table.h"
 #include "harness/run/options.h"
+#include "harness/system/output.h"
 #include "labs/catalogue.h"
 
 namespace doorbell::harness {
@@ -21,15 +22,15 @@ namespace {
 
 /// One letter from the terminal; 0 at the end of the input.
 char ask() {
-    for (std::string line; fmt::print("> "), std::fflush(stdout), std::getline(std::cin, line);) {
+    for (std::string line; say("> "), flush_output(), std::getline(std::cin, line);) {
         std::string bare;
         for (char c : line)
             if (!isspace(static_cast<unsigned char>(c)))
                 bare += static_cast<char>(tolower(static_cast<unsigned char>(c)));
         if (bare.size() == 1 && bare[0] >= 'a' && bare[0] <= 'd') return bare[0];
-        fmt::print("a, b, c or d, please\n");
+        say("a, b, c or d, please\n");
     }
-    fmt::print("\n");
+    say("\n");
     return 0;
 }
 
@@ -81,10 +82,10 @@ int command_quiz(const std::vector<std::string>& args) {
     for (const Question& question : questions()) {
         ++asked;
         if (!json) {
-            fmt::print("\n{}", wrapped(fmt::format("{}. ", asked), question.text));
+            say("\n{}", wrapped(fmt::format("{}. ", asked), question.text));
             for (size_t i = 0; i < question.choices.size(); ++i)
-                fmt::print("{}", wrapped(fmt::format("   {}) ", static_cast<char>('a' + i)),
-                                         question.choices[i]));
+                say("{}", wrapped(fmt::format("   {}) ", static_cast<char>('a' + i)),
+                                  question.choices[i]));
         }
         char answer = letters ? (*letters)[asked - 1] : ask();
         if (answer == 0) {
@@ -103,18 +104,17 @@ int command_quiz(const std::vector<std::string>& args) {
                            {"proof", proof}});
             continue;
         }
-        if (letters) fmt::print("> {}\n", answer);
-        fmt::print("{}", wrapped("   ", fmt::format("{} {}",
-                                                    good ? "Right."
-                                                         : fmt::format("No: {}.", question.right),
-                                                    question.because)));
-        fmt::print("{}", wrapped("   ", fmt::format("lab {}: {}", question.lab, proof)));
+        if (letters) say("> {}\n", answer);
+        say("{}",
+            wrapped("   ",
+                    fmt::format("{} {}", good ? "Right." : fmt::format("No: {}.", question.right),
+                                question.because)));
+        say("{}", wrapped("   ", fmt::format("lab {}: {}", question.lab, proof)));
     }
     if (json)
-        fmt::print("{}\n", Json({{"right", right}, {"asked", asked}, {"questions", all}})
-                               .dump(2, ' ', false, Json::error_handler_t::replace));
+        write_out(json_document(Json({{"right", right}, {"asked", asked}, {"questions", all}})));
     else
-        fmt::print("\n{} of {} right\n", right, asked);
+        say("\n{} of {} right\n", right, asked);
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "harness/run/options.h"
 #include "harness/run/run_folder.h"
 #include "harness/system/file.h"
+#include "harness/system/output.h"
 
 namespace doorbell::harness {
 
@@ -32,14 +33,13 @@ int command_report(const std::vector<std::string>& args) {
     std::string page = report_page(runs);
     std::string out = said(*map, "out").value_or((runs.front().folder / "report.html").string());
     if (out == "-") {
-        std::fwrite(page.data(), 1, page.size(), stdout);
-        if (std::fflush(stdout) != 0) throw MachineError("cannot write to standard output");
+        write_out(page);
         return 0;
     }
     std::error_code error;
     if (fs::is_directory(out, error)) out = (fs::path(out) / "report.html").string();
     if (std::string trouble = write_whole(out, page); !trouble.empty()) throw MachineError(trouble);
-    if (!(*map)["quiet"].as<bool>()) fmt::print("{}\n", out);
+    if (!(*map)["quiet"].as<bool>()) say("{}\n", out);
     return 0;
 }
 

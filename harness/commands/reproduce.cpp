@@ -6,6 +6,8 @@
 #include "harness/results/compare/compare.h"
 #include "harness/results/report/report.h"
 #include "harness/run/options.h"
+#include "harness/system/escape.h"
+#include "harness/system/output.h"
 
 namespace doorbell::harness {
 
@@ -17,14 +19,13 @@ namespace {
 int tell(const std::string& summary, const std::vector<std::string>& differences, bool reproduced,
          bool json, const fs::path& folder) {
     if (json) {
-        fmt::print("{}\n", Json({{"reproduced", reproduced},
-                                 {"summary", summary},
-                                 {"differences", differences},
-                                 {"run", folder.string()}})
-                               .dump(2, ' ', false, Json::error_handler_t::replace));
+        write_out(json_document(Json({{"reproduced", reproduced},
+                                      {"summary", summary},
+                                      {"differences", differences},
+                                      {"run", text_of_path(folder)}})));
     } else {
-        for (const std::string& line : differences) fmt::print("{}\n", line);
-        fmt::print("{}\n", summary);
+        for (const std::string& line : differences) say("{}\n", line);
+        say("{}\n", summary);
     }
     return static_cast<int>(reproduced ? Status::done : Status::refuted);
 }
@@ -79,13 +80,12 @@ int command_reproduce(const std::vector<std::string>& args) {
             throw UsageError("--out is the run itself, which must stay as it is");
         request.progress = !(*map)["quiet"].as<bool>();
         for (const std::string& line : differences_before(before.manifest, request))
-            fmt::print(stderr, "doorbell reproduce: differs: {}\n", line);
+            complain("doorbell reproduce: differs: {}", line);
         Finished finished = run_in_qemu(request);
         status = finished.exit_status();
         for (const std::string& trouble : finished.troubles)
-            fmt::print(stderr, "doorbell reproduce: {}\n", trouble);
-        if (!finished.run.failure.empty())
-            fmt::print(stderr, "doorbell reproduce: {}\n", finished.run.failure);
+            complain("doorbell reproduce: {}", trouble);
+        if (!finished.run.failure.empty()) complain("doorbell reproduce: {}", finished.run.failure);
         if (finished.folder.empty() || finished.signal != 0) return status;
         folder = finished.folder;
     }

@@ -7,6 +7,7 @@
 #include "harness/run/options.h"
 #include "harness/run/qemu_run.h"
 #include "harness/system/number.h"
+#include "harness/system/output.h"
 
 namespace doorbell::harness {
 
@@ -61,15 +62,16 @@ int command_run(const std::vector<std::string>& args) {
     if (finished.folder.empty()) return status;
     try {
         if (keep && !request.out && !showing.json && !showing.quiet)
-            fmt::print("{}", changes_since_last(finished.folder));
+            say("{}", changes_since_last(finished.folder));
     } catch (const std::exception& trouble) {
-        fmt::print(stderr, "doorbell run: not compared with the run before: {}\n", trouble.what());
+        complain("doorbell run: not compared with the run before: {}", trouble.what());
     }
     if (keep && !request.out)
-        for (const auto& old : remove_old_runs(finished.folder.parent_path(), *keep))
+        for (const auto& old :
+             remove_old_runs(finished.folder.parent_path(), *keep, finished.folder))
             if (!showing.quiet)
-                fmt::print(stderr, "doorbell run: removed {}, older than the last {} runs\n",
-                           old.string(), *keep);
+                complain("doorbell run: removed {}, older than the last {} runs", old.string(),
+                         *keep);
     return status;
 }
 

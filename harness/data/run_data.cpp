@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <fstream>
 #include <stdexcept>
 
@@ -119,11 +118,6 @@ Bins Bins::from(const Json& pairs) {
 std::optional<uint64_t> Series::percentile(uint64_t per_100000) const {
     if (!whole()) return std::nullopt;
     return bins.percentile(per_100000, min, max);
-}
-
-bool CoreRate::drifted() const {
-    constexpr double most = 0.02;
-    return before > 0 && after > 0 && std::abs(after - before) > most * std::min(before, after);
 }
 
 bool Series::unstable() const {

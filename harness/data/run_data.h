@@ -74,15 +74,6 @@ struct Counter {
     uint64_t samples = 0;    ///< 0: not said
 };
 
-/// How fast the core ran beside the clock around a case, in core cycles a tick; 0: not known.
-struct CoreRate {
-    double before = 0, after = 0;  ///< by a chain of IMULs, 3 cycles each
-    double counted = 0;            ///< by a counter, during the case
-    std::string counter;           ///< which: "aperf"
-    /// More than 2 % between before and after: one figure in cycles does not describe the case.
-    bool drifted() const;
-};
-
 /// The samples of one metric of one case.
 struct Series {
     std::string lab;
@@ -94,11 +85,9 @@ struct Series {
     uint64_t min = 0, max = 0;                 ///< exact; without meaning where count is 0
     uint64_t sum = 0;                          ///< exact modulo 2^64
     std::optional<uint64_t> overhead_removed;  ///< taken off each sample, in `unit`
-    bool pair = false;                         ///< each sample held one pair of timestamps
     Bins bins;                                 ///< all samples
     std::vector<Stage> stages;
     std::vector<Counter> counters;
-    std::optional<CoreRate> core;  ///< nothing: an emulator, or an old run
     std::vector<std::string> flags;
     Json cold;                  ///< {count, min, p50, max, first} of the warm-up samples, or null
     std::vector<uint64_t> raw;  ///< with --raw, in the order of measuring

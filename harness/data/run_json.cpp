@@ -4,7 +4,6 @@
 #include <stdexcept>
 
 #include "harness/data/run_data.h"
-#include "harness/data/short_mean.h"
 #include "harness/system/number.h"
 
 namespace doorbell::harness {
@@ -67,35 +66,9 @@ Json stage_json(const Stage& stage) {
     return json;
 }
 
-/// Core cycles beside ticks: only where a counter of them was read.
-void add_core(Json& json, const Series& series) {
-    const CoreRate& core = *series.core;
-    json["yardstick"] = {{"before", core.before}, {"after", core.after}};
-    if (core.counted <= 0 || series.unit != "tick" || series.count == 0) return;
-    Json& cycles = json["cycles"] = {{"per_tick", core.counted},
-                                     {"counter", core.counter},
-                                     {"mean", series.mean() * core.counted}};
-    for (const Percentile& p : percentiles)
-        if (auto value = series.percentile(p.per_100000))
-            cycles[p.name] = static_cast<double>(*value) * core.counted;
-}
-
-std::optional<CoreRate> core_from(const Json& json) {
-    const Json &yardstick = member(json, "yardstick"), &cycles = member(json, "cycles");
-    if (!yardstick.is_object()) return std::nullopt;
-    auto value = [](const Json& object, const char* name) {
-        return object.is_object() && member(object, name).is_number()
-                   ? member(object, name).get<double>()
-                   : 0;
-    };
-    return CoreRate{value(yardstick, "before"), value(yardstick, "after"),
-                    value(cycles, "per_tick"),
-                    cycles.is_object() ? text_of(cycles, "counter") : std::string()};
-}
-
-/// A series as results.json has it; `instrument`: the run's. `tsc_hz` (0: unknown) gives ticks in
-/// nanoseconds; instructions have none.
-Json series_json(const Series& series, const Json& instrument, double tsc_hz) {
+/// A series as results.json has it. `tsc_hz` (0: unknown) gives ticks in nanoseconds; instructions
+/// have none.
+Json series_json(const Series& series, double tsc_hz) {
     Json json = {{"lab", series.lab},   {"case", series.which.json()}, {"metric", series.metric},
                  {"unit", series.unit}, {"evidence", series.evidence}, {"count", series.count}};
     if (series.count != 0) {
@@ -107,12 +80,6 @@ Json series_json(const Series& series, const Json& instrument, double tsc_hz) {
         json["sum"] = series.sum;
     }
     if (series.overhead_removed) json["overhead_removed"] = *series.overhead_removed;
-    if (series.pair) json["pair"] = true;
-    if (auto mean = short_mean(instrument, series))
-        json["short_mean"] = {{"mean", mean->mean},
-                              {"standard_error", mean->standard_error},
-                              {"samples", mean->samples},
-                              {"apart", mean->apart}};
     if (series.unit == "tick" && tsc_hz > 0 && series.count != 0) {
         double ns = 1e9 / tsc_hz;
         Json& in_ns = json["ns"] = {{"min", static_cast<double>(series.min) * ns}};
@@ -122,7 +89,6 @@ Json series_json(const Series& series, const Json& instrument, double tsc_hz) {
         in_ns["max"] = static_cast<double>(series.max) * ns;
         in_ns["mean"] = series.mean() * ns;
     }
-    if (series.core) add_core(json, series);
     json["histogram"] = series.bins.json();
     if (!series.cold.is_null()) json["cold"] = series.cold;
     json["stages"] = Json::array();
@@ -153,8 +119,6 @@ Series series_from(const Json& json) {
     series.sum = number_of(json, "sum");
     if (!member(json, "overhead_removed").is_null())
         series.overhead_removed = number_of(json, "overhead_removed");
-    series.pair = member(json, "pair") == Json(true);
-    series.core = core_from(json);
     series.bins = Bins::from(member(json, "histogram"));
     for (const Json& stage : list_of(json, "stages"))
         series.stages.push_back({text_of(stage, "name"), Bins::from(member(stage, "histogram")),
@@ -185,7 +149,7 @@ Json Run::json() const {
     const Json& hz = member(machine, "tsc_hz");
     double tsc_hz = hz.is_number() ? hz.get<double>() : 0;
     json["series"] = Json::array();
-    for (const Series& one : series) json["series"].push_back(series_json(one, instrument, tsc_hz));
+    for (const Series& one : series) json["series"].push_back(series_json(one, tsc_hz));
     for (const Tally& tally : tallies) {
         Json values = Json::object();
         for (const auto& [name, count] : tally.values) values[name] = count;

@@ -26,9 +26,10 @@ namespace {
 struct Scratch {
     fs::path path;
     Scratch() {
-        std::string name = (fs::temp_directory_path() / "doorbell-iso-XXXXXX").string();
+        std::string name = (temporary_folder() / "doorbell-iso-XXXXXX").string();
         if (mkdtemp(name.data()) == nullptr)
-            throw MachineError("cannot make a folder in " + fs::temp_directory_path().string());
+            throw MachineError(fmt::format("cannot make a folder in {}: {}",
+                                           temporary_folder().string(), std::strerror(errno)));
         path = name;
     }
     ~Scratch() {
@@ -87,14 +88,14 @@ void verify(const fs::path& iso, const fs::path& image, const fs::path& scratch)
     if (start[510] != '\x55' || static_cast<unsigned char>(start[511]) != 0xAA)
         wrong("it has no boot sector for a USB stick");
     ToolResult report =
-        run_tool({"xorriso", "-indev", iso.string(), "-report_el_torito", "plain"}, 60);
+        run_tool_or_end({"xorriso", "-indev", iso.string(), "-report_el_torito", "plain"}, 60);
     if (report.exit_status != 0) wrong("xorriso cannot read it: " + last_line(report.err));
     if (report.out.find("BIOS") == std::string::npos) wrong("it has no boot entry for BIOS");
     if (report.out.find("UEFI") == std::string::npos) wrong("it has no boot entry for UEFI");
     fs::path back = scratch / "back.elf";
-    ToolResult extract = run_tool({"xorriso", "-osirrox", "on", "-indev", iso.string(), "-extract",
-                                   "/boot/doorbell.elf", back.string()},
-                                  60);
+    ToolResult extract = run_tool_or_end({"xorriso", "-osirrox", "on", "-indev", iso.string(),
+                                          "-extract", "/boot/doorbell.elf", back.string()},
+                                         60);
     if (extract.exit_status != 0 || !fs::exists(back))
         wrong("the image in it cannot be read: " + last_line(extract.err));
     if (sha256_file(back) != sha256_file(image))
@@ -125,8 +126,8 @@ void write_boot_medium(const fs::path& image, const std::string& image_words, co
         throw MachineError(
             fmt::format("there is no image at {}; build it with make, or name it with --image",
                         image.string()));
-    check_tools();
     Scratch scratch;
+    check_tools();
     fs::path tree = scratch.path / "tree";
     fs::create_directories(tree / "boot/grub", error);
     fs::copy_file(image, tree / "boot/doorbell.elf", error);
@@ -138,7 +139,7 @@ void write_boot_medium(const fs::path& image, const std::string& image_words, co
     if (!std::ofstream(beside))
         throw UsageError(fmt::format("cannot write {}: {}; choose another place with --out",
                                      iso.string(), std::strerror(errno)));
-    ToolResult made = run_tool({"grub-mkrescue", "-o", beside.string(), tree.string()}, 300);
+    ToolResult made = run_tool_or_end({"grub-mkrescue", "-o", beside.string(), tree.string()}, 300);
     if (made.exit_status != 0) {
         fs::remove(beside, error);
         throw MachineError(made.started ? "grub-mkrescue failed: " + last_line(made.err)

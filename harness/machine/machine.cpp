@@ -72,8 +72,14 @@ std::vector<std::string> qemu_arguments(const MachineOptions& options) {
 
 std::vector<std::string> model_arguments(const MachineOptions& options) {
     if (options.model == "off") return {};
-    std::string plugin = options.model_plugin.string();
-    return {"-plugin", plugin + "," + options.model};
+    // "file=" by name: a path may hold a '='.
+    return {"-plugin", "file=" + option_value(options.model_plugin.native()) + "," + options.model};
+}
+
+std::string option_value(std::string_view text) {
+    std::string value;
+    for (char c : text) value += c == ',' ? std::string(",,") : std::string(1, c);
+    return value;
 }
 
 std::string shell_line(const std::vector<std::string>& words) {

@@ -68,6 +68,12 @@ std::vector<std::string> nic_arguments(const MachineOptions& options);
 /// The part of it that loads the cache model.
 std::vector<std::string> model_arguments(const MachineOptions& options);
 
+/// A path, or another text, as the value of one of several options behind a QEMU option
+/// (`-plugin file=VALUE,...`): QEMU reads "," as the end of the value and ",," as a comma
+/// (qemu-options, "Device drivers"; util/qemu-option.c). -kernel, -initrd and -append take theirs
+/// literally.
+std::string option_value(std::string_view text);
+
 /// Words as one line that a shell would read back.
 std::string shell_line(const std::vector<std::string>& words);
 

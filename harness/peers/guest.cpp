@@ -15,6 +15,7 @@
 #include "harness/run/qemu_run.h"
 #include "harness/run/watch.h"
 #include "harness/system/child.h"
+#include "harness/system/escape.h"
 #include "harness/system/failure.h"
 #include "harness/system/file.h"
 #include "harness/system/sha256.h"
@@ -58,7 +59,7 @@ const Packing* packing_of(const fs::path& file, std::string& name) {
 /// A module's content, unpacked.
 std::string unpacked(const fs::path& file, const Packing& packing) {
     if (packing.tool == nullptr) return content_of(file);
-    ToolResult tool = run_tool({packing.tool, "-dc", file.string()}, 60);
+    ToolResult tool = run_tool_or_end({packing.tool, "-dc", file.string()}, 60);
     if (tool.exit_status != 0)
         throw MachineError(
             fmt::format("cannot unpack {} with {}: {}", file.string(), packing.tool, tool.err));
@@ -203,12 +204,13 @@ GuestSystem guest_system(Packages& packages) {
     return system;
 }
 
-Finished run_guest(const Guest& guest, const GuestSystem& system, const fs::path& qemu,
+Finished run_guest(const Guest& guest, const GuestSystem& system, const fs::path& program,
                    const fs::path& out, unsigned timeout_s, bool progress) {
     if (!fs::exists(guest.program))
         throw MachineError(
             fmt::format("there is no {}; build it with make", guest.program.string()));
-    std::string version_of_qemu = check_qemu(qemu);
+    std::string version_of_qemu = check_qemu(program);
+    fs::path qemu = absolute_program(program);
 
     RunFolder folder = RunFolder::create(out, guest.clock, guest.name);
     fs::path console = folder.path() / "console.log";
@@ -244,11 +246,14 @@ Finished run_guest(const Guest& guest, const GuestSystem& system, const fs::path
         {"peer", guest.name},
         {"kernel", {{"package", system.package}, {"sha256", sha256_file(system.kernel)}}},
         {"program",
-         {{"path", guest.program.string()},
+         {{"path", text_of_path(guest.program)},
           {"sha256", sha256_file(guest.program)},
           {"words", guest.words}}},
         {"initramfs", {{"sha256", sha256_file(initramfs.path())}}},
-        {"qemu", {{"path", qemu.string()}, {"version", version_of_qemu}, {"command", argv}}},
+        {"qemu",
+         {{"path", text_of_path(qemu)},
+          {"version", version_of_qemu},
+          {"command", texts_of_words(argv)}}},
         {"host", describe_host()}};
     Session session(std::move(folder), manifest, progress);
     session.machine_is({{"type", machine.machine},

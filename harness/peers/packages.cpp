@@ -38,7 +38,7 @@ void Packages::update_lists() {
     if (updated_ || geteuid() != 0) return;
     updated_ = true;
     say_("apt-get update");
-    (void)run_tool({"apt-get", "update", "-qq"}, download_s);
+    (void)run_tool_or_end({"apt-get", "update", "-qq"}, download_s);
 }
 
 std::string Packages::depended_on(const std::string& package, const std::string& prefix) {
@@ -49,7 +49,7 @@ std::string Packages::depended_on(const std::string& package, const std::string&
             name.starts_with(prefix) && fs::exists(entry.path() / "complete"))
             return name;
     for (int tries = 0; tries < 2; ++tries) {
-        ToolResult tool = run_tool({"apt-cache", "depends", package}, 60);
+        ToolResult tool = run_tool_or_end({"apt-cache", "depends", package}, 60);
         std::istringstream lines(tool.out);
         for (std::string line; std::getline(lines, line);)
             if (size_t at = line.find("Depends: " + prefix); at != line.npos)
@@ -72,8 +72,8 @@ fs::path Packages::unpacked(const std::string& package) {
     for (int tries = 0; the_package_in(home).empty(); ++tries) {
         say_("downloading " + package);
         // apt-get writes into its working folder.
-        ToolResult tool =
-            run_tool({"env", "-C", home.string(), "apt-get", "download", package}, download_s);
+        ToolResult tool = run_tool_or_end(
+            {"env", "-C", home.string(), "apt-get", "download", package}, download_s);
         if (tool.exit_status == 0) continue;
         if (tries != 0 || !tool.started || geteuid() != 0)
             throw MachineError(
@@ -82,7 +82,8 @@ fs::path Packages::unpacked(const std::string& package) {
     }
     say_("unpacking " + package);
     fs::path archive = the_package_in(home);
-    ToolResult tool = run_tool({"dpkg-deb", "-x", archive.string(), files.string()}, unpack_s);
+    ToolResult tool =
+        run_tool_or_end({"dpkg-deb", "-x", archive.string(), files.string()}, unpack_s);
     if (tool.exit_status != 0)
         throw MachineError(fmt::format("cannot unpack {}: {}", archive.string(), complaint(tool)));
     fs::remove(archive, ignored);

@@ -36,19 +36,12 @@ std::optional<std::pair<const char*, double>> time_of(const std::string& unit, d
     return std::nullopt;
 }
 
-std::string quoted(const std::string& text) {
+std::string quoted(const std::string& raw) {
+    std::string text = one_line(raw);
     if (text.find_first_of(",\"\r\n") == text.npos) return text;
     std::string all = "\"";
     for (char c : text) all += c == '"' ? std::string("\"\"") : std::string(1, c);
     return all + "\"";
-}
-
-/// XML has no way to write most control characters.
-std::string xml(const std::string& text) {
-    std::string clean;
-    for (char c : text)
-        clean += static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n' ? '?' : c;
-    return escaped(clean);
 }
 
 double deviation(const Series& series) {
@@ -124,7 +117,7 @@ std::string export_gbench(const StoredRun& stored, const std::vector<const Serie
         }
         ++family;
     }
-    return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+    return json_document(document);
 }
 
 // The layout is that of HdrHistogram's outputPercentileDistribution: five steps for each halving of
@@ -191,8 +184,8 @@ std::string export_junit(const StoredRun& stored) {
     auto add = [&](const std::string& lab, const std::string& name, const std::string& inside) {
         Suite& s = suite(lab);
         ++s.tests;
-        s.cases +=
-            fmt::format("    <testcase classname=\"doorbell.{}\" name=\"{}\"", xml(lab), xml(name));
+        s.cases += fmt::format("    <testcase classname=\"doorbell.{}\" name=\"{}\"", escaped(lab),
+                               escaped(name));
         s.cases += inside.empty() ? "/>\n" : ">" + inside + "</testcase>\n";
     };
     for (const Series& series : stored.run.series) {
@@ -201,31 +194,31 @@ std::string export_junit(const StoredRun& stored) {
                                             series.unit, series.evidence)
                               : "no percentiles arrived";
         add(series.lab, "case: " + series.which.text() + " " + series.metric,
-            fmt::format("<system-out>{}, {} samples</system-out>", xml(p50), series.count));
+            fmt::format("<system-out>{}, {} samples</system-out>", escaped(p50), series.count));
     }
     for (const Claim& claim : stored.run.claims) {
         std::string inside;
         if (!claim.holds) {
             ++suite(claim.lab).skipped;
-            inside = fmt::format("<skipped message=\"cannot say: {}\"/>", xml(claim.because));
+            inside = fmt::format("<skipped message=\"cannot say: {}\"/>", escaped(claim.because));
         } else if (!*claim.holds) {
             ++suite(claim.lab).failures;
-            inside = fmt::format("<failure message=\"refuted: {}\"/>", xml(claim.because));
+            inside = fmt::format("<failure message=\"refuted: {}\"/>", escaped(claim.because));
         } else {
-            inside = fmt::format("<system-out>{}</system-out>", xml(claim.because));
+            inside = fmt::format("<system-out>{}</system-out>", escaped(claim.because));
         }
         add(claim.lab, "claim: " + claim.text, inside);
     }
     for (const Skip& skip : stored.run.skipped) {
         ++suite(skip.lab).skipped;
         add(skip.lab, "case: " + skip.which.text(),
-            fmt::format("<skipped message=\"{}\"/>", xml(skip.reason)));
+            fmt::format("<skipped message=\"{}\"/>", escaped(skip.reason)));
     }
     if (!stored.run.complete) {
         ++suite("run").failures;
         add("run", "complete",
             fmt::format("<failure message=\"{}\"/>",
-                        xml(stored.notes.empty() ? "incomplete" : stored.notes.front())));
+                        escaped(stored.notes.empty() ? "incomplete" : stored.notes.front())));
     }
     size_t tests = 0, failures = 0, skipped = 0;
     std::string inside;
@@ -236,12 +229,12 @@ std::string export_junit(const StoredRun& stored) {
         inside += fmt::format(
             "  <testsuite name=\"doorbell.{}\" tests=\"{}\" failures=\"{}\" errors=\"0\" "
             "skipped=\"{}\">\n{}  </testsuite>\n",
-            xml(s.lab), s.tests, s.failures, s.skipped, s.cases);
+            escaped(s.lab), s.tests, s.failures, s.skipped, s.cases);
     }
     return fmt::format(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{}\" tests=\"{}\" "
         "failures=\"{}\" errors=\"0\" skipped=\"{}\">\n{}</testsuites>\n",
-        xml(stored.name), tests, failures, skipped, inside);
+        escaped(stored.name), tests, failures, skipped, inside);
 }
 
 }  // namespace doorbell::harness

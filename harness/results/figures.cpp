@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "firmware/measure/histogram.h"
-#include "harness/data/short_mean.h"
+#include "harness/results/stored_run.h"
 
 namespace doorbell::harness {
 namespace {
@@ -37,7 +37,8 @@ std::string with_groups(std::string digits) {
 }  // namespace
 
 double resolution_of(const Run& run, const Series& series) {
-    return clock_step(run.instrument, series);
+    double resolution = number_in(run.instrument, "resolution");
+    return word_of(run.instrument, "unit") == series.unit && resolution > 1 ? resolution : 1;
 }
 
 double bin_width(double value) {
@@ -70,12 +71,6 @@ std::string percentile_figure(const Series& series, uint64_t per_100000, double 
     bool exact = *value == series.min || *value == series.max;
     return figure(static_cast<double>(*value),
                   std::max(resolution, exact ? 1 : bin_width(static_cast<double>(*value))));
-}
-
-std::string mean_figure(const ShortMean& mean) {
-    // Two digits of the error.
-    double digit = std::pow(10, std::floor(std::log10(std::max(mean.standard_error, 1e-3))) - 1);
-    return figure(mean.mean, digit) + "+-" + figure(mean.standard_error, digit);
 }
 
 std::string percent(double share) {

@@ -3,7 +3,6 @@
 #include <string>
 
 #include "harness/data/run_data.h"
-#include "harness/data/short_mean.h"
 
 namespace doorbell::harness {
 
@@ -24,9 +23,6 @@ double rounded(double value, double step);
 
 /// A percentile of a series as text, "-" where there is none.
 std::string percentile_figure(const Series& series, uint64_t per_100000, double resolution);
-
-/// A mean with its standard error, as many digits as the error has sense for: "2.43+-0.12".
-std::string mean_figure(const ShortMean& mean);
 
 /// 0.0532 as "5.3 %".
 std::string percent(double share);

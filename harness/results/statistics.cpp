@@ -153,17 +153,6 @@ Interval quantile_difference(const Sample& a, const Sample& b, double share, dou
     return interval;
 }
 
-double mean_test(double difference, double error) {
-    if (!(error > 0)) return 1;
-    double z = std::abs(difference) / error;
-    return 2 * boost::math::cdf(boost::math::complement(boost::math::normal(), z));
-}
-
-Interval mean_difference(double a, double b, double error, double confidence) {
-    double half = error * boost::math::quantile(boost::math::normal(), (1 + confidence) / 2);
-    return {b - a, b - a - half, b - a + half};
-}
-
 std::vector<double> holm(const std::vector<double>& probabilities) {
     std::vector<size_t> order(probabilities.size());
     std::iota(order.begin(), order.end(), size_t{0});

@@ -57,11 +57,6 @@ struct Interval {
 /// generator starts from a fixed seed.
 Interval quantile_difference(const Sample& a, const Sample& b, double share, double confidence);
 
-/// The probability that chance makes a difference of two means as large as this, two-sided, by the
-/// normal distribution; `error`: the difference's standard error.
-double mean_test(double difference, double error);
-Interval mean_difference(double a, double b, double error, double confidence);
-
 /// Holm's correction: probabilities adjusted for being many, in the order given.
 std::vector<double> holm(const std::vector<double>& probabilities);
 

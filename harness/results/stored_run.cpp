@@ -11,6 +11,8 @@
 
 #include "firmware/measure/histogram.h"
 #include "harness/data/digest.h"
+#include "harness/run/run_folder.h"
+#include "harness/system/escape.h"
 #include "harness/system/failure.h"
 
 namespace doorbell::harness {
@@ -21,13 +23,15 @@ namespace {
 
 using Shape = measure::Histogram;
 
-Json parse_file(const fs::path& file) {
-    std::string text;
+std::string text_of_file(const fs::path& file) {
     try {
-        text = read_file(file);
+        return read_file(file);
     } catch (const std::exception& error) {
         throw UsageError(error.what());
     }
+}
+
+Json parse_text(const std::string& text, const fs::path& file) {
     Json document;
     try {
         document = Json::parse(text);
@@ -124,28 +128,43 @@ StoredRun load_run(const fs::path& path) {
         throw UsageError(
             fmt::format("there is no run at {}; doorbell run makes one, results/latest is the last",
                         path.string()));
-    StoredRun stored;
+    std::optional<std::string> manifest;
     bool folder = fs::is_directory(path, error);
     fs::path file = folder ? path / "results.json" : path;
     if (folder) {
-        stored.folder = path;
         bool has_manifest = fs::exists(path / "manifest.json", error),
              has_results = fs::exists(file, error);
         if (!has_manifest && !has_results)
             throw UsageError(
                 fmt::format("{} is no run's folder: it has neither manifest.json nor results.json",
                             path.string()));
-        if (has_manifest) stored.manifest = parse_file(path / "manifest.json");
-        if (!has_results)
-            throw UsageError(
-                fmt::format("{} is half-written: there is no results.json, and its manifest says "
-                            "\"{}\"; the run is "
-                            "still going, or was killed",
-                            path.string(), word_of(stored.manifest, "status")));
-    } else {
-        stored.folder = path.parent_path();
+        if (has_manifest) manifest = text_of_file(path / "manifest.json");
+        if (!has_results) {
+            Json known = parse_text(*manifest, path / "manifest.json");
+            throw UsageError(fmt::format(
+                "{} is half-written: there is no results.json, and its manifest says \"{}\"; {}",
+                path.string(), word_of(known, "status"),
+                is_going(path, known)
+                    ? std::string("the run is still going")
+                    : fmt::format(
+                          "the run was killed; what arrived can be read: doorbell attach {}",
+                          (path / "console.log").string())));
+        }
     }
-    Json document = parse_file(file);
+    StoredRun stored = run_from_texts(manifest, text_of_file(file), file);
+    if (!folder) stored.folder = path.parent_path();
+    fs::path real = fs::canonical(stored.folder.empty() ? fs::path(".") : stored.folder, error);
+    stored.name = text_of_path((error ? stored.folder : real).filename());
+    return stored;
+}
+
+StoredRun run_from_texts(const std::optional<std::string>& manifest, const std::string& results,
+                         const fs::path& file) {
+    StoredRun stored;
+    stored.folder = file.parent_path();
+    stored.name = text_of_path(stored.folder.filename());
+    if (manifest) stored.manifest = parse_text(*manifest, stored.folder / "manifest.json");
+    Json document = parse_text(results, file);
     check_schema(document, file);
     try {
         stored.run = Run::from(document);
@@ -153,8 +172,6 @@ StoredRun load_run(const fs::path& path) {
         throw UsageError(fmt::format("{} is damaged: {}", file.string(), trouble.what()));
     }
     check(stored, file);
-    fs::path real = fs::canonical(stored.folder.empty() ? fs::path(".") : stored.folder, error);
-    stored.name = (error ? stored.folder : real).filename().string();
     take_notes(stored);
     return stored;
 }

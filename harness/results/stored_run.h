@@ -1,6 +1,7 @@
 // A run that lies on the disk: read, checked, never changed.
 #pragma once
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,11 @@ struct StoredRun {
 /// it is no run; it is half-written; it is damaged (broken JSON, counts that contradict each other,
 /// a digest that does not fit); it is of another schema.
 StoredRun load_run(const std::filesystem::path& path);
+
+/// load_run() of the files' texts: `manifest` is nothing where there is no such file; `results` is
+/// that of `file`, which errors name.
+StoredRun run_from_texts(const std::optional<std::string>& manifest, const std::string& results,
+                         const std::filesystem::path& file);
 
 /// The samples of a series in the order of measuring, or nothing where the run was made without
 /// --raw. Throws UsageError where the file is missing or damaged.

@@ -11,10 +11,9 @@
 namespace doorbell::harness {
 namespace {
 
-/// A line longer than this is cut: no record is, and a wire without line ends must not fill the
-/// memory.
-constexpr size_t longest_line = 4 * wire::max_record_length;
 constexpr size_t most_notes = 20;
+const std::string started_again =
+    "the machine started again in the middle of the run (a reset, or a triple fault)";
 
 /// A record that is whole, of a series that is lost.
 struct Orphan : std::runtime_error {
@@ -63,76 +62,51 @@ Json without_kind(Json record) {
     return record;
 }
 
-/// The wire has whole numbers: what it sends in thousandths, results.json has in units.
-Json in_units(Json record) {
-    constexpr std::string_view thousandths = "_milli";
-    Json result = Json::object();
-    for (const auto& [name, value] : record.items()) {
-        if (name.ends_with(thousandths) && value.is_number())
-            result[name.substr(0, name.size() - thousandths.size())] = value.get<double>() / 1000;
-        else
-            result[name] = value;
-    }
-    return result;
-}
-
 }  // namespace
 
 Collector::Collector(OnRecord on_record, OnWords on_words)
-    : on_record_(std::move(on_record)), on_words_(std::move(on_words)) {}
+    : on_record_(std::move(on_record)),
+      reader_({[this](const wire::Line& line) { record(line); }, std::move(on_words),
+               [this](const char* fault) {
+                   // Until the first record, and after the last, a firmware or a boot loader may
+                   // print whatever it likes; a record that is damaged there leaves a gap in the
+                   // sequence all the same.
+                   if (now_.records != 0 && !over())
+                       damaged(
+                           fmt::format("after record {}: {}", now_.sequence.expected() - 1, fault));
+               }}) {}
 
-void Collector::feed(std::string_view bytes) {
-    while (!bytes.empty()) {
-        size_t newline = bytes.find('\n');
-        std::string_view part = bytes.substr(0, newline);
-        size_t room = longest_line - pending_.size();
-        if (part.size() > room) {
-            overlong_ = true;
-            bytes_of_words_ += part.size() - room;
-        }
-        pending_.append(part.substr(0, room));
-        if (newline == bytes.npos) return;
-        line(pending_);
-        pending_.clear();
-        overlong_ = false;
-        bytes.remove_prefix(newline + 1);
-    }
-}
-
-void Collector::end_of_input() {
-    if (!pending_.empty()) line(pending_);
-    pending_.clear();
+void Collector::expect_several(size_t which) {
+    several_ = true;
+    which_ = which;
 }
 
 void Collector::end_is_lost() {
-    end_lost_ = true;
-    ++run_.wire.lost;
+    now_.end_lost = true;
+    ++now_.run.wire.lost;
     note("the end record is missing");
 }
 
 void Collector::note(const std::string& text) {
-    if (run_.wire.notes.size() < most_notes) run_.wire.notes.push_back(text);
+    if (now_.run.wire.notes.size() < most_notes) now_.run.wire.notes.push_back(text);
 }
 
 void Collector::damaged(const std::string& why) {
-    ++run_.wire.damaged;
+    ++now_.run.wire.damaged;
     note(why);
 }
 
-void Collector::line(std::string_view bytes) {
-    wire::Line line = wire::decode(bytes);
-    if (line.kind == wire::Line::Kind::record) {
-        if (!line.words.empty() && on_words_) on_words_(line.words);
-        record(line);
-        return;
+/// A record whose number was there before.
+void Collector::repeated(const wire::Line& line, const std::string& kind, bool same) {
+    if (same) {
+        ++now_.run.wire.repeated;
+        note(fmt::format("record {} came twice and was taken once", line.sequence));
+    } else if (kind == wire::kind::hello) {
+        started_again_ = true;
+        note("the image started again");
+    } else {
+        damaged(fmt::format("record {} came out of order or with two contents", line.sequence));
     }
-    // Until the first record a firmware or a boot loader may print whatever it likes; a record that
-    // is damaged there leaves a gap in the sequence all the same.
-    if (line.kind == wire::Line::Kind::damaged && records_ != 0)
-        damaged(fmt::format("after record {}: {}", sequence_.expected() - 1,
-                            overlong_ ? "line too long" : line.fault));
-    bytes_of_words_ += bytes.size() + 1;
-    if (on_words_) on_words_(bytes);
 }
 
 void Collector::record(const wire::Line& line) {
@@ -143,28 +117,22 @@ void Collector::record(const wire::Line& line) {
         if (auto t = record.find("t"); t != record.end() && t->is_string())
             kind = t->get<std::string>();
     size_t hash = std::hash<std::string_view>{}(line.json);
-    uint64_t gap_from = sequence_.expected();
-    if (sequence_.take(line.sequence) == wire::Sequence::Step::repeated) {
-        auto seen = seen_.find(line.sequence);
-        if (seen != seen_.end() && seen->second == hash &&
-            !(kind == wire::kind::hello && records_ > 1)) {
-            ++run_.wire.repeated;
-            note(fmt::format("record {} came twice and was taken once", line.sequence));
-        } else if (kind == wire::kind::hello) {
-            started_again_ = true;
-            note("the image started again");
-        } else {
-            damaged(fmt::format("record {} came out of order or with two contents", line.sequence));
-        }
-        return;
-    }
+    auto seen = now_.seen.find(line.sequence);
+    bool same = seen != now_.seen.end() && seen->second == hash &&
+                !(kind == wire::kind::hello && now_.records > 1);
+    bool another = kind == wire::kind::hello || ended() ||
+                   (over() && line.sequence < now_.sequence.expected());
+    if (several_ && now_.records != 0 && !same && another) close(over() ? "" : started_again);
+    uint64_t gap_from = now_.sequence.expected();
+    if (now_.sequence.take(line.sequence) == wire::Sequence::Step::repeated)
+        return repeated(line, kind, same);
     if (line.sequence > gap_from)
         note(line.sequence == gap_from + 1
                  ? fmt::format("record {} is missing", gap_from)
                  : fmt::format("records {} to {} are missing", gap_from, line.sequence - 1));
-    run_.wire.lost = sequence_.lost();
-    seen_.emplace(line.sequence, hash);
-    ++records_;
+    now_.run.wire.lost = now_.sequence.lost();
+    now_.seen.emplace(line.sequence, hash);
+    ++now_.records;
     if (record.is_discarded() || kind.empty()) {
         damaged(fmt::format("record {}: its CRC is right, but it is no record", line.sequence));
         return;
@@ -174,7 +142,7 @@ void Collector::record(const wire::Line& line) {
     } catch (const Orphan& error) {
         // The loss of its series is counted already, unless the image never sent one.
         std::string what = fmt::format("record {} ({}): {}", line.sequence, kind, error.what());
-        run_.wire.any_missing() ? note(what) : damaged(what);
+        now_.run.wire.any_missing() ? note(what) : damaged(what);
         return;
     } catch (const std::exception& error) {
         damaged(fmt::format("record {} ({}): {}", line.sequence, kind, error.what()));
@@ -186,14 +154,14 @@ void Collector::record(const wire::Line& line) {
 void Collector::take(const std::string& kind, const Json& record) {
     namespace k = wire::kind;
     if (kind == k::hello) {
-        run_.machine["image"] = record.value("image", Json());
-        run_.machine["command_line"] = record.value("command_line", Json());
+        now_.run.machine["image"] = record.value("image", Json());
+        now_.run.machine["command_line"] = record.value("command_line", Json());
     } else if (kind == k::machine) {
-        run_.machine.update(without_kind(record));
+        now_.run.machine.update(without_kind(record));
     } else if (kind == k::instrument) {
-        run_.instrument.update(in_units(without_kind(record)));
+        now_.run.instrument.update(without_kind(record));
     } else if (kind == k::flag) {
-        run_.flags.push_back(text(record, "text"));
+        now_.run.flags.push_back(text(record, "text"));
     } else if (kind == k::series) {
         take_series(record);
     } else if (kind == k::histogram) {
@@ -202,21 +170,19 @@ void Collector::take(const std::string& kind, const Json& record) {
         take_counters(record);
     } else if (kind == k::raw) {
         take_raw(record);
-    } else if (kind == k::core) {
-        take_core(record);
     } else if (kind == k::tally) {
         Tally tally{text(record, "lab"), keys(record), text(record, "name"), {}};
         for (const auto& [name, count] : pairs(record, "values"))
             tally.values.emplace_back(name, count);
-        run_.tallies.push_back(std::move(tally));
+        now_.run.tallies.push_back(std::move(tally));
     } else if (kind == k::skip) {
-        run_.skipped.push_back({text(record, "lab"), keys(record), text(record, "reason")});
+        now_.run.skipped.push_back({text(record, "lab"), keys(record), text(record, "reason")});
     } else if (kind == k::claim) {
         auto holds = record.find("holds");
         bool said = holds != record.end() && holds->is_boolean();
-        run_.claims.push_back({text(record, "lab"), text(record, "text"),
-                               said ? std::optional(holds->get<bool>()) : std::nullopt,
-                               text(record, "because")});
+        now_.run.claims.push_back({text(record, "lab"), text(record, "text"),
+                                   said ? std::optional(holds->get<bool>()) : std::nullopt,
+                                   text(record, "because")});
     } else if (kind == k::error) {
         std::string what = text(record, "text");
         // A record that was too long for the wire is lost, though its number is not.
@@ -225,12 +191,12 @@ void Collector::take(const std::string& kind, const Json& record) {
         if (std::string word = text(record, "word"); !word.empty()) what += ": " + word;
         if (std::string advice = text(record, "advice"); !advice.empty())
             what += " (" + advice + ")";
-        run_.errors.push_back(what);
+        now_.run.errors.push_back(what);
     } else if (kind == k::panic) {
-        run_.panic = without_kind(record);
+        now_.run.panic = without_kind(record);
     } else if (kind == k::end) {
-        end_status_ = text(record, "status");
-        if (end_status_.empty()) end_status_ = "done";
+        now_.end_status = text(record, "status");
+        if (now_.end_status.empty()) now_.end_status = "done";
     }
 }
 
@@ -251,7 +217,6 @@ void Collector::take_series(const Json& record) {
     if (auto removed = record.find("overhead_removed");
         removed != record.end() && !removed->is_null())
         series.overhead_removed = whole_number(*removed, "its \"overhead_removed\"");
-    if (auto pair = record.find("pair"); pair != record.end()) series.pair = *pair == true;
     if (auto cold = record.find("cold"); cold != record.end()) series.cold = *cold;
     for (const Json& name : list(record, "stages")) {
         if (!name.is_string()) throw std::runtime_error("a stage's name is no text");
@@ -272,32 +237,9 @@ void Collector::take_series(const Json& record) {
     if (series.lab.empty() || series.metric.empty() || series.unit.empty() ||
         series.evidence.empty())
         throw std::runtime_error("it lacks lab, metric, unit or evidence");
-    if (!by_id_.emplace(id, run_.series.size()).second)
+    if (!now_.by_id.emplace(id, now_.run.series.size()).second)
         throw std::runtime_error(fmt::format("its id {} is taken", id));
-    run_.series.push_back(std::move(series));
-}
-
-void Collector::take_core(const Json& record) {
-    constexpr double million = 1e6;
-    const Json& yardstick = list(record, "yardstick");
-    if (yardstick.size() != 2) throw std::runtime_error("its \"yardstick\" is not a pair");
-    CoreRate core;
-    core.before = static_cast<double>(whole_number(yardstick[0], "a yardstick")) / million;
-    core.after = static_cast<double>(whole_number(yardstick[1], "a yardstick")) / million;
-    if (record.contains("counted")) {
-        core.counted = static_cast<double>(number(record, "counted")) / million;
-        core.counter = text(record, "counter");
-    }
-    std::string lab = text(record, "lab");
-    CaseKeys which = keys(record);
-    for (Series& series : run_.series) {
-        if (series.lab != lab || series.which != which) continue;
-        series.core = core;
-        if (core.drifted() && series.unit == "tick")
-            series.flags.push_back(fmt::format(
-                "the core's rate changed: {:.3f} core cycles a tick before the case, {:.3f} after",
-                core.before, core.after));
-    }
+    now_.run.series.push_back(std::move(series));
 }
 
 void Collector::take_counters(const Json& record) {
@@ -310,14 +252,14 @@ void Collector::take_counters(const Json& record) {
     for (const char* of : {"pair_cost", "pair_cost_ring3"})
         if (auto cost = record.find(of); cost != record.end() && cost->is_object())
             for (const auto& [name, value] : cost->items())
-                run_.instrument[std::string("counter_") + of][name] = value;
+                now_.run.instrument[std::string("counter_") + of][name] = value;
     series.counters.insert(series.counters.end(), counters.begin(), counters.end());
 }
 
 Series& Collector::series_of(const Json& record) {
-    auto found = by_id_.find(number(record, "of"));
-    if (found == by_id_.end()) throw Orphan("it belongs to a series that did not arrive");
-    return run_.series[found->second];
+    auto found = now_.by_id.find(number(record, "of"));
+    if (found == now_.by_id.end()) throw Orphan("it belongs to a series that did not arrive");
+    return now_.run.series[found->second];
 }
 
 void Collector::take_histogram(const Json& record) {
@@ -355,7 +297,7 @@ void Collector::take_raw(const Json& record) {
 }
 
 void Collector::check_histograms() {
-    for (Series& series : run_.series) {
+    for (Series& series : now_.run.series) {
         bool stages_whole = true;
         for (const Stage& stage : series.stages) stages_whole &= stage.bins.count() == series.count;
         if (series.bins.count() == series.count && stages_whole) continue;
@@ -366,17 +308,17 @@ void Collector::check_histograms() {
                               grouped(series.bins.count()), grouped(series.count));
         series.flags.push_back("incomplete: " + what);
         // With every record there, the image itself left something out: that is damage too.
-        if (!run_.wire.any_missing() && ended()) damaged(series.name() + ": " + what);
+        if (!now_.run.wire.any_missing() && ended()) damaged(series.name() + ": " + what);
     }
 }
 
 std::string Collector::complaint() const {
-    if (!run_.panic.is_null()) {
+    if (!now_.run.panic.is_null()) {
         auto words = [&](const char* name) {
-            auto found = run_.panic.find(name);
-            return found == run_.panic.end() ? std::string()
-                   : found->is_string()      ? found->get<std::string>()
-                                             : found->dump();
+            auto found = now_.run.panic.find(name);
+            return found == now_.run.panic.end() ? std::string()
+                   : found->is_string()          ? found->get<std::string>()
+                                                 : found->dump();
         };
         std::string complaint = "the image panicked";
         if (std::string name = words("name"); !name.empty()) complaint += ": " + name;
@@ -386,26 +328,42 @@ std::string Collector::complaint() const {
         if (std::string which = words("case"); !which.empty()) complaint += " " + which;
         return complaint;
     }
-    if (started_again_)
-        return "the machine started again in the middle of the run (a reset, or a triple fault)";
-    if (ended() && end_status_ != "done") {
-        std::string complaint = fmt::format("the image ended with status \"{}\"", end_status_);
-        if (!run_.errors.empty()) complaint += ": " + run_.errors.front();
+    if (started_again_) return started_again;
+    if (ended() && now_.end_status != "done") {
+        std::string complaint = fmt::format("the image ended with status \"{}\"", now_.end_status);
+        if (!now_.run.errors.empty()) complaint += ": " + now_.run.errors.front();
         return complaint;
     }
     return {};
 }
 
+/// Ends the run at hand; what comes is another's. `failure`: what went wrong outside the records.
+void Collector::close(const std::string& failure) {
+    check_histograms();
+    Run& run = now_.run;
+    std::string complaint = this->complaint();
+    run.failure = complaint.empty() ? failure : complaint;
+    if (run.failure.empty() && !ended() && !now_.end_lost)
+        run.failure = "the end record did not come";
+    run.complete = run.failure.empty() && !run.wire.any_missing();
+    run.digest = digest(run);
+    captured_.push_back({run.complete, now_.records, run.failure});
+    closed_.push_back(std::move(run));
+    now_ = Book{};
+}
+
 Run Collector::finish(const std::string& failure) {
     end_of_input();
-    check_histograms();
-    std::string complaint = this->complaint();
-    run_.failure = complaint.empty() ? failure : complaint;
-    if (run_.failure.empty() && !ended() && !end_lost_)
-        run_.failure = "the end record did not come";
-    run_.complete = run_.failure.empty() && !run_.wire.any_missing();
-    run_.digest = digest(run_);
-    return std::move(run_);
+    std::string why = failure, lookalikes = reader_.lookalikes();
+    if (!lookalikes.empty()) why += (why.empty() ? "" : "; ") + lookalikes;
+    if (now_.records != 0 || closed_.empty()) close(why);
+    chosen_ = which_;
+    if (which_ == 0 || which_ > closed_.size()) {
+        chosen_ = closed_.size();
+        for (size_t i = 0; i < closed_.size(); ++i)
+            if (closed_[i].complete) chosen_ = i + 1;
+    }
+    return std::move(closed_[chosen_ - 1]);
 }
 
 }  // namespace doorbell::harness

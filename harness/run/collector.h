@@ -5,11 +5,20 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "firmware/wire/record.h"
 #include "harness/data/run_data.h"
+#include "harness/run/wire_reader.h"
 
 namespace doorbell::harness {
+
+/// One of the runs that a capture holds, in the order of their starts.
+struct CapturedRun {
+    bool complete = false;
+    uint64_t records = 0;
+    std::string failure;  ///< why it is not complete, as far as that is known
+};
 
 /// Takes bytes as they come and builds the run. Never throws over what the wire says: what is wrong
 /// is counted in Run::wire, and what is right is kept.
@@ -21,22 +30,28 @@ class Collector {
     using OnWords = std::function<void(std::string_view words)>;
 
     explicit Collector(OnRecord on_record = {}, OnWords on_words = {});
+    Collector(const Collector&) = delete;
+
+    /// What follows an end record, or begins with a second hello, is another run: a recorded line
+    /// may hold several. `which` of them finish() hands over, from 1; 0: the last complete one, or
+    /// the last where none is. Without this a second start is a fault of the one run.
+    void expect_several(size_t which);
 
     /// The next bytes, cut anywhere.
-    void feed(std::string_view bytes);
+    void feed(std::string_view bytes) { reader_.feed(bytes); }
     /// No more bytes will come: takes a last line that has no line end.
-    void end_of_input();
+    void end_of_input() { reader_.end_of_input(); }
 
     /// The machine ended as if all were done, but the end record is missing: it counts as lost.
     void end_is_lost();
 
-    uint64_t records() const { return records_; }        ///< records taken
-    bool ended() const { return !end_status_.empty(); }  ///< the end record came
+    uint64_t records() const { return now_.records; }        ///< taken of the run at hand
+    bool ended() const { return !now_.end_status.empty(); }  ///< its end record came
     /// Nothing more is to be expected: the end record, a panic, or a second start came.
-    bool over() const { return ended() || started_again_ || !run_.panic.is_null(); }
-    const std::string& end_status() const { return end_status_; }
+    bool over() const { return ended() || started_again_ || !now_.run.panic.is_null(); }
+    const std::string& end_status() const { return now_.end_status; }
     /// Bytes of lines for people, so far.
-    uint64_t bytes_of_words() const { return bytes_of_words_; }
+    uint64_t bytes_of_words() const { return reader_.bytes_of_words(); }
     /// Why the run cannot be whole, as far as the records tell: a panic, a refusal, a second start.
     /// "" where they tell nothing of the kind.
     std::string complaint() const;
@@ -46,33 +61,43 @@ class Collector {
     /// without failure, complaint, lost or damaged records, and with the end record.
     Run finish(const std::string& failure);
 
+    /// After finish(): what the capture held, and which of it was handed over (from 1).
+    const std::vector<CapturedRun>& captured() const { return captured_; }
+    size_t chosen() const { return chosen_; }
+
   private:
-    void line(std::string_view text);
+    /// What is known of one run.
+    struct Book {
+        wire::Sequence sequence;
+        std::unordered_map<uint64_t, size_t> seen;  // sequence number -> hash of its JSON
+        std::unordered_map<uint64_t, size_t> by_id;
+        std::string end_status;
+        bool end_lost = false;
+        uint64_t records = 0;
+        Run run;
+    };
+
     void record(const wire::Line& line);
+    void repeated(const wire::Line& line, const std::string& kind, bool same);
     void take(const std::string& kind, const Json& record);
     void take_series(const Json& record);
     void take_histogram(const Json& record);
-    void take_core(const Json& record);
     void take_counters(const Json& record);
     void take_raw(const Json& record);
     Series& series_of(const Json& record);
     void damaged(const std::string& why);
     void note(const std::string& text);
     void check_histograms();
+    void close(const std::string& failure);
 
     OnRecord on_record_;
-    OnWords on_words_;
-    std::string pending_;
-    bool overlong_ = false;
-    wire::Sequence sequence_;
-    std::unordered_map<uint64_t, size_t> seen_;  // sequence number -> hash of its JSON
-    std::unordered_map<uint64_t, size_t> by_id_;
-    std::string end_status_;
+    WireReader reader_;
+    Book now_;
+    bool several_ = false;
+    size_t which_ = 0, chosen_ = 0;
+    std::vector<Run> closed_;
+    std::vector<CapturedRun> captured_;
     bool started_again_ = false;
-    bool end_lost_ = false;
-    uint64_t records_ = 0;
-    uint64_t bytes_of_words_ = 0;
-    Run run_;
 };
 
 }  // namespace doorbell::harness

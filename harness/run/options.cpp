@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
-#include <iostream>
+#include <sstream>
 #include <stdexcept>
 
 #include "harness/system/nearest.h"
 #include "harness/system/number.h"
+#include "harness/system/output.h"
+#include "harness/system/terminal.h"
 #include "host/model/geometry.h"
 
 namespace doorbell::harness {
@@ -34,6 +36,24 @@ std::vector<std::string> list_of(const po::variables_map& map, const std::string
 
 po::typed_value<std::string>* text_option(const char* normal) {
     return po::value<std::string>()->default_value(normal);
+}
+
+/// The usage in lines that fit: an empty line parts paragraphs, any other line end is a blank.
+std::string usage_text(const std::string& usage) {
+    std::string text, paragraph;
+    std::istringstream lines(usage);
+    auto close = [&] {
+        if (!paragraph.empty()) text += (text.empty() ? "" : "\n") + wrapped("", paragraph);
+        paragraph.clear();
+    };
+    for (std::string line; std::getline(lines, line);) {
+        if (line.empty())
+            close();
+        else
+            paragraph += (paragraph.empty() ? "" : " ") + line;
+    }
+    close();
+    return text;
 }
 
 std::string joined(const std::vector<std::string>& words) {
@@ -72,7 +92,12 @@ std::optional<po::variables_map> parse(const std::vector<std::string>& args,
         throw UsageError(fmt::format("{}; see --help", error.what()));
     }
     if (map.count("help") == 0) return map;
-    std::cout << usage << "\n" << options << std::flush;
+    po::options_description shown(options.options().empty() ? "" : "Options",
+                                  static_cast<unsigned>(text_width()));
+    for (const auto& option : options.options()) shown.add(option);
+    std::ostringstream text;
+    text << shown;
+    say("{}\n{}", usage_text(usage), text.str());
     return std::nullopt;
 }
 

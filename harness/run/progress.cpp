@@ -1,21 +1,16 @@
 #include "harness/run/progress.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <cstdio>
-
 #include "firmware/wire/words.h"
+#include "harness/system/escape.h"
 #include "harness/system/number.h"
+#include "harness/system/output.h"
+#include "harness/system/terminal.h"
 
 namespace doorbell::harness {
 namespace {
-
-size_t terminal_width() {
-    winsize size{};
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col != 0 ? size.ws_col : 80;
-}
 
 uint64_t number_or_0(const Json& record, const char* name) {
     auto found = record.find(name);
@@ -47,22 +42,21 @@ Progress::Progress(bool wanted) : enabled_(wanted && isatty(STDERR_FILENO)) {}
 
 void Progress::say(const std::string& text) {
     if (!enabled_) return;
-    std::string line = text.substr(0, terminal_width() - 1);
-    fmt::print(stderr, "\r\033[K{}", line);
-    std::fflush(stderr);
+    write_status_line(one_line(text).substr(0, error_terminal_width() - 1));
     shown_ = true;
 }
 
 void Progress::clear() {
     if (!shown_) return;
-    fmt::print(stderr, "\r\033[K");
-    std::fflush(stderr);
+    write_status_line("");
     shown_ = false;
 }
 
 void Progress::record(const std::string& kind, const Json& record) {
     if (!enabled_) return;
-    if (kind == wire::kind::plan) {
+    if (kind == wire::kind::hello) {
+        begun_ = cases_ = samples_ = 0;
+    } else if (kind == wire::kind::plan) {
         cases_ = number_or_0(record, "cases");
         samples_ = number_or_0(record, "samples");
     } else if (kind == wire::kind::begin) {

@@ -2,8 +2,12 @@
 
 #include <fmt/format.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstdlib>
 #include <regex>
+#include <sstream>
 #include <system_error>
 
 #include "firmware/wire/words.h"
@@ -13,6 +17,7 @@
 #include "harness/run/vcpu.h"
 #include "harness/run/watch.h"
 #include "harness/system/child.h"
+#include "harness/system/escape.h"
 #include "harness/system/failure.h"
 #include "harness/system/file.h"
 #include "harness/system/sha256.h"
@@ -59,7 +64,7 @@ Json manifest_of(const QemuRun& request, const std::vector<std::string>& argv,
     }
     Json settings = Json::object();
     for (const auto& [key, value] : request.selection.settings) settings[key] = value;
-    return {
+    Json manifest = {
         {"schema", "doorbell-manifest/1"},
         {"doorbell", version},
         {"time", time_stamp()},
@@ -70,8 +75,7 @@ Json manifest_of(const QemuRun& request, const std::vector<std::string>& argv,
         {"nic", machine.nic},
         {"net", machine.net},
         {"model", machine.model},
-        {"image",
-         {{"path", fs::absolute(machine.image).string()}, {"sha256", sha256_file(machine.image)}}},
+        {"image", {{"path", text_of_path(machine.image)}, {"sha256", sha256_file(machine.image)}}},
         {"image_words", machine.image_words},
         {"labs", labs},
         {"samples", request.selection.samples},
@@ -79,8 +83,13 @@ Json manifest_of(const QemuRun& request, const std::vector<std::string>& argv,
         {"raw", request.selection.raw},
         {"settings", settings},
         {"timeout", request.timeout_s},
-        {"qemu", {{"path", machine.qemu.string()}, {"version", qemu_version}, {"command", argv}}},
+        {"qemu",
+         {{"path", text_of_path(machine.qemu)},
+          {"version", qemu_version},
+          {"command", texts_of_words(argv)}}},
         {"host", describe_host()}};
+    if (machine.model != "off") manifest["model_plugin"] = text_of_path(machine.model_plugin);
+    return manifest;
 }
 
 }  // namespace
@@ -89,11 +98,28 @@ unsigned default_timeout(const Selection& selection) {
     return 120 + static_cast<unsigned>(selection.samples / 500);
 }
 
+fs::path absolute_program(const fs::path& program) {
+    std::error_code error;
+    if (program.native().find('/') != std::string::npos) {
+        fs::path absolute = fs::absolute(program, error);
+        return error ? program : absolute;
+    }
+    const char* path = std::getenv("PATH");
+    std::istringstream folders(path == nullptr ? "/usr/local/bin:/usr/bin:/bin" : path);
+    for (std::string folder; std::getline(folders, folder, ':');) {
+        fs::path file = fs::absolute((folder.empty() ? "." : folder) / program, error);
+        if (!error && access(file.c_str(), X_OK) == 0 && fs::is_regular_file(file, error))
+            return file;
+    }
+    return program;
+}
+
 std::string check_qemu(const fs::path& path) {
-    ToolResult tool = run_tool({path.string(), "--version"}, 20);
-    if (!tool.started)
-        throw MachineError(fmt::format(
+    ToolResult tool = run_tool_or_end({path.string(), "--version"}, 20);
+    if (!tool.started && (tool.error == ENOENT || tool.error == ENOTDIR))
+        throw NoQemu(fmt::format(
             "{}; install the package qemu-system-x86, or name another with --qemu", tool.err));
+    if (!tool.started) throw MachineError(tool.err + "; name another with --qemu");
     std::smatch match;
     if (tool.timed_out ||
         !std::regex_search(tool.out, match,
@@ -124,6 +150,10 @@ Finished run_in_qemu(QemuRun request) {
         if (Kvm kvm = look_for_kvm(); !kvm.usable)
             throw MachineError(fmt::format("--accel kvm: {}; use --accel tcg", kvm.because));
     std::string qemu_version = check_qemu(machine.qemu);
+    // From here on the working folder does not matter: another may run it again from elsewhere.
+    machine.qemu = absolute_program(machine.qemu);
+    machine.image = fs::absolute(machine.image);
+    if (machine.model != "off") machine.model_plugin = fs::absolute(machine.model_plugin);
 
     if (machine.nic == "auto")
         machine.nic =

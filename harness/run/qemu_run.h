@@ -7,6 +7,7 @@
 #include "harness/machine/machine.h"
 #include "harness/run/selection.h"
 #include "harness/run/session.h"
+#include "harness/system/failure.h"
 
 namespace doorbell::harness {
 
@@ -22,8 +23,18 @@ struct QemuRun {
 /// How long a run may stay without a record: cases with many samples say nothing for long.
 unsigned default_timeout(const Selection& selection);
 
-/// "7.2.22" of the QEMU at `path`. Throws MachineError where it cannot be run, is no QEMU, or is
-/// older than 7.2 (the first with what the exact clock needs and was tested).
+/// There is no program of QEMU's name: a package may be missing.
+struct NoQemu : MachineError {
+    using MachineError::MachineError;
+};
+
+/// A program's absolute path: as PATH finds it, where the name has no slash; the name itself where
+/// nothing is found.
+std::filesystem::path absolute_program(const std::filesystem::path& program);
+
+/// "7.2.22" of the QEMU at `path`. Throws NoQemu where there is none, MachineError where it cannot
+/// be run, is no QEMU, or is older than 7.2 (the first with what the exact clock needs and was
+/// tested).
 std::string check_qemu(const std::filesystem::path& path);
 
 /// Checks, starts, collects, saves. Throws UsageError and MachineError where nothing was started;

@@ -5,6 +5,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "harness/system/json.h"
 
 namespace doorbell::harness {
 
@@ -12,7 +15,8 @@ class RunFolder {
   public:
     /// Makes `out`, or results/<time>-<clock>-<machine>/ below the current folder, and proves that
     /// it can be written. A folder that holds an earlier run is used again, its files removed; one
-    /// that holds anything else is refused. Throws UsageError with the reason.
+    /// that holds anything else, or a run that is still going, is refused. Throws UsageError with
+    /// the reason.
     static RunFolder create(const std::optional<std::filesystem::path>& out,
                             const std::string& clock, const std::string& machine);
 
@@ -26,6 +30,10 @@ class RunFolder {
     /// went wrong.
     std::string write(const std::string& name, std::string_view content) const;
 
+    /// What a manifest says of the folder and its writer: "sequence" (its
+    /// place among the runs beside it, whatever the clock said) and "process".
+    Json identity() const;
+
     /// Points results/latest at this folder where it lies in results/. Returns "" or what went
     /// wrong.
     std::string point_latest() const;
@@ -33,6 +41,7 @@ class RunFolder {
   private:
     std::filesystem::path path_;
     bool named_by_user_ = false;
+    uint64_t sequence_ = 1;
     int console_ = -1;
     std::string trouble_;
 
@@ -43,5 +52,24 @@ class RunFolder {
     RunFolder& operator=(RunFolder&&) = delete;
     ~RunFolder();
 };
+
+/// Makes `link` a symbolic link to `name`, in one step, whatever it was before. Returns "" or what
+/// went wrong.
+std::string point_at(const std::filesystem::path& link, const std::filesystem::path& name);
+
+/// Whether somebody is still writing into a run's folder: its console.log is locked, or the process
+/// that its manifest names is alive.
+bool is_going(const std::filesystem::path& folder, const Json& manifest);
+
+/// A run that lies in a folder of runs.
+struct RunPlace {
+    std::filesystem::path path;
+    Json manifest;
+};
+
+/// The runs that Doorbell made and named by itself in `results`, in the order of their starts: by
+/// the manifests' sequence, then by the time in them (older manifests have no sequence, and come
+/// first). A folder that holds no manifest of Doorbell's is not among them.
+std::vector<RunPlace> runs_in(const std::filesystem::path& results);
 
 }  // namespace doorbell::harness

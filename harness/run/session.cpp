@@ -52,7 +52,8 @@ Session::Session(RunFolder folder, Json manifest, bool show_progress)
           if (on_record) on_record();
       }) {
     manifest_["status"] = "running";
-    if (std::string trouble = folder_.write("manifest.json", manifest_.dump(2) + "\n");
+    manifest_.update(folder_.identity());
+    if (std::string trouble = folder_.write("manifest.json", json_document(manifest_));
         !trouble.empty())
         throw MachineError(trouble + "; nothing was started");
 }
@@ -109,6 +110,8 @@ Finished Session::finish(const std::string& failure, int signal, const fs::path&
     Finished finished;
     finished.signal = signal;
     finished.run = collector_.finish(failure);
+    finished.captured = collector_.captured();
+    finished.chosen = collector_.chosen();
     Run& run = finished.run;
     run.series.insert(run.series.end(), added_.series.begin(), added_.series.end());
     run.tallies.insert(run.tallies.end(), added_.tallies.begin(), added_.tallies.end());
@@ -123,10 +126,12 @@ Finished Session::finish(const std::string& failure, int signal, const fs::path&
 
     save_samples(run, finished.troubles);
     finished.folder = folder_.path();
-    std::string results = run.json().dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+    std::string results = json_document(run.json());
     if (std::string trouble = folder_.write("results.json", results); !trouble.empty()) {
-        fs::path elsewhere =
-            fs::temp_directory_path() / fmt::format("doorbell-{}-{}.json", time_stamp(), getpid());
+        std::error_code none;
+        fs::path elsewhere = fs::temp_directory_path(none);
+        if (none) elsewhere = "/tmp";
+        elsewhere /= fmt::format("doorbell-{}-{}.json", time_stamp(), getpid());
         std::string second = write_whole(elsewhere, results);
         finished.troubles.push_back(second.empty()
                                         ? trouble + "; the results are in " + elsewhere.string()
@@ -138,12 +143,14 @@ Finished Session::finish(const std::string& failure, int signal, const fs::path&
                           : run.failure.empty() ? "records lost"
                                                 : "failed";
     if (!run.failure.empty()) manifest_["failure"] = run.failure;
+    if (finished.captured.size() > 1)
+        manifest_["captured"] = {{"runs", finished.captured.size()}, {"which", finished.chosen}};
     manifest_["exit_status"] = finished.exit_status();
     if (!run.digest.empty()) manifest_["digest"] = run.digest;
     if (auto cpu = run.machine.find("cpu"); cpu != run.machine.end()) manifest_["cpu"] = *cpu;
     if (auto id = run.machine.find("image"); id != run.machine.end())
         manifest_["image_build"] = *id;
-    std::string manifest = manifest_.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+    std::string manifest = json_document(manifest_);
     if (std::string trouble = folder_.write("manifest.json", manifest); !trouble.empty())
         finished.troubles.push_back(trouble);
     if (!folder_.console_trouble().empty()) finished.troubles.push_back(folder_.console_trouble());

@@ -19,6 +19,8 @@ struct Finished {
     std::filesystem::path folder;       ///< where it was saved; "" where it could not be
     std::vector<std::string> troubles;  ///< what could not be saved, in sentences
     std::vector<std::string> panic;     ///< the panic in lines, or nothing
+    std::vector<CapturedRun> captured;  ///< what the wire held; one run, where nothing else is said
+    size_t chosen = 1;                  ///< which of them this is, from 1
     bool strict = false;
 
     /// The exit status of the command, as failure.h lists them.

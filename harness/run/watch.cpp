@@ -1,10 +1,8 @@
 #include "harness/run/watch.h"
 
 #include <fmt/format.h>
-#include <signal.h>
 
-#include <cstdio>
-#include <cstring>
+#include "harness/system/output.h"
 
 namespace doorbell::harness {
 
@@ -22,7 +20,7 @@ Watch::Watch(Session& session, unsigned timeout_s, WhyFailed why_failed)
       timeout_(timeout_s),
       why_failed_(std::move(why_failed)),
       watchdog_(io_),
-      signals_(io_, SIGINT, SIGTERM) {}
+      signals_(io_) {}
 
 void Watch::run(const std::vector<std::string>& argv) {
     Child::Handlers handlers;
@@ -64,29 +62,20 @@ void Watch::feed_watchdog(std::chrono::steady_clock::duration time) {
 }
 
 void Watch::await_signal() {
-    signals_.async_wait([this](const error_code& error, int number) {
-        if (error) return;
+    signals_.wait([this](int number) {
         signal_ = number;
-        failure_ = fmt::format("interrupted by SIG{} {}", sigabbrev_np(number), session_.where());
-        // From here on a second one ends this process at once.
-        error_code ignored;
-        signals_.clear(ignored);
-        ::signal(SIGINT, SIG_DFL);
-        ::signal(SIGTERM, SIG_DFL);
+        failure_ = fmt::format("interrupted by {} {}", signal_name(number), session_.where());
         watchdog_.cancel();
         session_.progress().clear();
-        fmt::print(
-            stderr,
-            "doorbell: SIG{}: ending the machine and saving what arrived (again: end at once)\n",
-            sigabbrev_np(number));
+        complain("doorbell: {}: ending the machine and saving what arrived (again: end at once)",
+                 signal_name(number));
         if (child_ != nullptr) child_->end();
     });
 }
 
 void Watch::on_end(int status) {
     watchdog_.cancel();
-    error_code ignored;
-    signals_.cancel(ignored);
+    signals_.cancel();
     // A record that was cut by the end is only known as one now.
     session_.collector().end_of_input();
     if (!failure_.empty() || session_.collector().ended() ||

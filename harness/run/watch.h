@@ -2,7 +2,6 @@
 // silence, a signal to us, its end.
 #pragma once
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <functional>
@@ -12,6 +11,7 @@
 
 #include "harness/run/session.h"
 #include "harness/system/child.h"
+#include "harness/system/ending.h"
 
 namespace doorbell::harness {
 
@@ -47,7 +47,7 @@ class Watch {
     WhyFailed why_failed_;
     boost::asio::io_context io_;
     boost::asio::steady_timer watchdog_;
-    boost::asio::signal_set signals_;
+    EndingSignals signals_;
     Child* child_ = nullptr;
     std::string failure_;
     int signal_ = 0;

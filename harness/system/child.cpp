@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -16,6 +18,9 @@
 #include <cstring>
 #include <system_error>
 #include <utility>
+
+#include "harness/system/ending.h"
+#include "harness/system/failure.h"
 
 namespace doorbell::harness {
 
@@ -61,7 +66,7 @@ struct Pipe {
     // Without us nobody would end it.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(127);
-    for (int number : {SIGINT, SIGTERM, SIGPIPE, SIGXFSZ, SIGHUP}) signal(number, SIG_DFL);
+    for (int number : {SIGINT, SIGTERM, SIGPIPE, SIGQUIT, SIGXFSZ}) signal(number, SIG_DFL);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -216,16 +221,39 @@ void Child::end() {
     });
 }
 
+void check_open_files() {
+    // A child's three pipes, the event queue, its timer and wake-up, signals, standard streams, a
+    // run's files, and what QEMU opens itself.
+    constexpr rlim_t enough = 64;
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= enough) return;
+    rlim_t had = limit.rlim_cur;
+    limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, enough);
+    if (limit.rlim_cur >= enough && setrlimit(RLIMIT_NOFILE, &limit) == 0) return;
+    throw MachineError(fmt::format(
+        "this process may open only {} files, and {} are needed; raise the limit: ulimit -n {}",
+        had, enough, enough));
+}
+
+ToolResult run_tool_or_end(const std::vector<std::string>& argv, unsigned seconds) {
+    ToolResult result = run_tool(argv, seconds);
+    if (result.signal != 0) throw Interrupted(result.signal);
+    return result;
+}
+
 ToolResult run_tool(const std::vector<std::string>& argv, unsigned seconds) {
+    check_open_files();
     ToolResult result;
     asio::io_context io;
     asio::steady_timer limit(io, std::chrono::seconds(seconds));
+    EndingSignals signals(io);
     Child::Handlers handlers;
     handlers.out = [&](std::string_view bytes) { result.out += bytes; };
     handlers.err = [&](std::string_view bytes) { result.err += bytes; };
     handlers.ended = [&](int status) {
         if (WIFEXITED(status)) result.exit_status = WEXITSTATUS(status);
         limit.cancel();
+        signals.cancel();
     };
     try {
         Child child(io, argv, std::move(handlers));
@@ -234,10 +262,15 @@ ToolResult run_tool(const std::vector<std::string>& argv, unsigned seconds) {
             result.timed_out = true;
             child.end();
         });
+        signals.wait([&](int number) {
+            result.signal = number;
+            child.end();
+        });
         result.started = true;
         io.run();
     } catch (const std::system_error& error) {
         result.err = error.what();
+        result.error = error.code().value();
     }
     return result;
 }

@@ -45,10 +45,19 @@ struct ToolResult {
     bool timed_out = false;
     int exit_status = -1;  ///< -1 where a signal ended it
     std::string out, err;
+    int error = 0;   ///< errno where it was not started
+    int signal = 0;  ///< one that came to this process meanwhile and ended the tool, or 0
 };
 
-/// Runs a program to its end, at most `seconds`.
+/// Runs a program to its end, at most `seconds`. A signal that ends a collection (ending.h) ends
+/// the program and is told in the result.
 ToolResult run_tool(const std::vector<std::string>& argv, unsigned seconds);
+
+/// run_tool(), but such a signal is thrown as Interrupted: for work that leaves nothing to save.
+ToolResult run_tool_or_end(const std::vector<std::string>& argv, unsigned seconds);
+
+/// Throws MachineError where this process may open too few files to run a program and listen to it.
+void check_open_files();
 
 /// "exit status 1", or "killed by signal 9 (Killed)", from the status of waitpid(2).
 std::string how_it_ended(int wait_status);

@@ -6,8 +6,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
+
+#include "harness/system/failure.h"
 
 namespace doorbell::harness {
 
@@ -21,6 +24,17 @@ int write_all(int file, std::string_view bytes) {
         bytes.remove_prefix(static_cast<size_t>(done));
     }
     return 0;
+}
+
+fs::path temporary_folder() {
+    const char* said = std::getenv("TMPDIR");
+    if (said == nullptr || *said == 0) return "/tmp";
+    std::error_code error;
+    if (!fs::is_directory(said, error))
+        throw MachineError(fmt::format(
+            "TMPDIR is {}, which is not a folder; make it, or set TMPDIR to one that exists",
+            said));
+    return said;
 }
 
 std::string time_stamp() {

@@ -1,10 +1,15 @@
 // JSON as this command reads and writes it.
 #pragma once
 #include <nlohmann/json.hpp>
+#include <string>
 
 namespace doorbell::harness {
 
 /// Members keep the order in which they were written: people read these files too.
 using Json = nlohmann::ordered_json;
+
+/// A document as text, for a file or for --json: ASCII only, indented, with a line end. Never
+/// throws over what a text holds: what is not UTF-8 becomes U+FFFD.
+std::string json_document(const Json& document);
 
 }  // namespace doorbell::harness

@@ -104,13 +104,6 @@ void emit_case(wire::Sender& sender, uint64_t& id, const Lab& lab, const Case& w
     }
 }
 
-void emit_core(wire::Sender& sender, const Lab& lab, const Case& which,
-               const measure::CoreRate& rate) {
-    Json& j = sender.begin(wire::kind::core).member("lab", lab.name).member("case", which.text());
-    j.key("yardstick").array().value(rate.before).value(rate.after).end();
-    sender.send();
-}
-
 void emit_counts(wire::Sender& sender, uint64_t id, const CaseCounts& counted) {
     Json& j = sender.begin(wire::kind::counters);
     j.member("of", id)

@@ -11,9 +11,6 @@ namespace doorbell::host {
 /// the run.
 void emit_case(wire::Sender& sender, uint64_t& id, const Lab& lab, const Case& which,
                const Bench& bench);
-/// Core cycles a tick around the case.
-void emit_core(wire::Sender& sender, const Lab& lab, const Case& which,
-               const measure::CoreRate& rate);
 /// What was counted around that series' case.
 void emit_counts(wire::Sender& sender, uint64_t id, const CaseCounts& counted);
 void emit_skip(wire::Sender& sender, const Lab& lab, const Case& which, const std::string& reason);

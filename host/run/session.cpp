@@ -74,8 +74,6 @@ std::string Session::run(const Chosen& chosen, Loop& loop) {
         sender_.send();
         drain();
         bench_ = std::make_unique<Bench>(instrument_, words_.request, samples_of(chosen), &loop);
-        core_ = {};
-        if (core_is_real()) core_.before = measure::core_cycles_a_million_ticks();
     } else {
         bench_->next(loop);
     }
@@ -94,16 +92,10 @@ std::string Session::run(const Chosen& chosen, Loop& loop) {
 void Session::close(const Chosen& chosen) {
     if (bench_ == nullptr) return;
     uint64_t first = next_id_;
-    if (core_is_real()) {
-        pin(words_.request.cpus[0]);
-        core_.after = measure::core_cycles_a_million_ticks();
-    }
-    if (skip_.empty()) {
+    if (skip_.empty())
         emit_case(sender_, next_id_, *chosen.lab, *chosen.which, *bench_);
-        if (core_is_real()) emit_core(sender_, *chosen.lab, *chosen.which, core_);
-    } else {
+    else
         emit_skip(sender_, *chosen.lab, *chosen.which, skip_);
-    }
     bench_.reset();
     drain();
     if (next_id_ != first) count(chosen, first);

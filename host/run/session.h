@@ -1,7 +1,6 @@
 // A run of Linux labs: the records in their order, whoever drives the loops.
 #pragma once
 #include <memory>
-#include <string_view>
 
 #include "firmware/wire/record.h"
 #include "host/run/case_counters.h"
@@ -28,8 +27,6 @@ class Session {
 
   private:
     void count(const Chosen& chosen, uint64_t id);
-    /// Whether a tick is hardware's: an emulator has no core whose cycles could be told.
-    bool core_is_real() const { return std::string_view(instrument_.evidence) == "measured"; }
 
     const Words& words_;
     wire::Sender sender_;
@@ -37,7 +34,6 @@ class Session {
     CounterSources counters_;
     std::unique_ptr<Bench> bench_;
     std::string skip_;
-    measure::CoreRate core_;
     uint64_t next_id_ = 0;
 };
 

@@ -221,14 +221,6 @@ Summary summarize(const Lab& lab, const Case& which, const Series& s) {
     return sum;
 }
 
-void emit_core(wire::Sender& sender, const Lab& lab, const Case& which,
-               const measure::CoreRate& rate) {
-    Json& j = sender.begin(wire::kind::core).member("lab", lab.name).member("case", which.text());
-    j.key("yardstick").array().value(rate.before).value(rate.after).end();
-    if (rate.counted != 0) j.member("counted", rate.counted).member("counter", rate.counter);
-    sender.send();
-}
-
 void emit_tally(wire::Sender& sender, const Lab& lab, const Case& which, const Tally& tally) {
     Json& j = sender.begin(wire::kind::tally)
                   .member("lab", lab.name)

@@ -3,7 +3,6 @@
 #include "firmware/measure/counters.h"
 #include "firmware/measure/instrument.h"
 #include "firmware/measure/series.h"
-#include "firmware/measure/yardstick.h"
 #include "firmware/platform/machine.h"
 #include "firmware/wire/record.h"
 #include "labs/kit/bench.h"
@@ -43,9 +42,6 @@ std::span<const Figure> figures_of(const measure::Series& series, const Counted&
 /// What is kept of it for the claims.
 Summary summarize(const Lab& lab, const Case& which, const measure::Series& series);
 
-/// Core cycles a tick around the case.
-void emit_core(wire::Sender& sender, const Lab& lab, const Case& which,
-               const measure::CoreRate& rate);
 void emit_tally(wire::Sender& sender, const Lab& lab, const Case& which, const Tally& tally);
 void emit_alive(wire::Sender& sender, const Lab& lab, const Case& which, uint64_t frames);
 void emit_skip(wire::Sender& sender, const Lab& lab, const Case& which, Error reason);

@@ -1,13 +1,10 @@
 // The image's main line: say hello, bring the machine up, state what the instrument is worth, run
 // the labs that were asked for, leave.
 #include "firmware/boot/boot_info.h"
-#include "firmware/cpu/core_cycles.h"
-#include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/measure/align.h"
 #include "firmware/measure/instrument.h"
 #include "firmware/measure/pmu_pass.h"
-#include "firmware/measure/yardstick.h"
 #include "firmware/platform/machine.h"
 #include "firmware/platform/power.h"
 #include "firmware/wire/text.h"
@@ -43,7 +40,6 @@ measure::Instrument instrument = fresh<measure::Instrument>();
 Results results;
 measure::Counters counters;
 measure::PmuPass pmu;
-Result<cpu::CoreCycles> core_cycles = Error{"not looked for"};
 
 void say_hello() {
     char id[41] = {};
@@ -171,39 +167,6 @@ void look_for_counters() {
         counters.none(found.error().what);
 }
 
-/// Where ticks are hardware's: what they are worth in core cycles. An emulator has no core.
-bool core_is_real() { return std::string_view(instrument.evidence) == "measured"; }
-
-void look_for_core_cycles() {
-    if (!core_is_real()) return;
-    cpu::FaultGuard guard;
-    core_cycles = cpu::CoreCycles::find({}, {}, machine.features, [] { measure::imul_chain(100); });
-    if (guard.faulted()) core_cycles = Error{"APERF cannot be read"};
-}
-
-/// The core's rate around a case: made before it, asked after it.
-class CoreWatch {
-  public:
-    CoreWatch() {
-        if (!core_is_real()) return;
-        rate_.before = measure::core_cycles_a_million_ticks();
-        if (core_cycles) first_ = core_cycles->read();
-    }
-    void stop() {
-        if (!core_is_real()) return;
-        if (core_cycles) {
-            rate_.counted = cpu::CoreCycles::a_million_ticks(first_, core_cycles->read());
-            rate_.counter = "aperf";
-        }
-        rate_.after = measure::core_cycles_a_million_ticks();
-    }
-    const measure::CoreRate& rate() const { return rate_; }
-
-  private:
-    measure::CoreRate rate_;
-    cpu::CoreCycles::Reading first_;
-};
-
 /// Counts by the PMU: the case once more for each turn of its events. What it measures is thrown
 /// away.
 void count_by_pmu(const Lab& lab, const Case& which, measure::Histogram& nowhere,
@@ -256,11 +219,9 @@ void run_case(const Lab& lab, const Case& which, measure::Histogram& nowhere, ui
         Bench bench(machine, instrument, lab, command_line.request, nowhere, counters);
         if (command_line.fault != Fault::none) fail_on_purpose(command_line.fault);
         if (bench.exact()) measure::align_clock(case_phase);
-        CoreWatch core;
         Result<void> outcome = lab.body(bench, which);
         cpu::disable_interrupts();
         counters.end();
-        core.stop();
         if (bench.exhausted())
             outcome = Error{"not enough memory for the samples asked for", machine.arena.left()};
         if (!outcome) {
@@ -277,7 +238,6 @@ void run_case(const Lab& lab, const Case& which, measure::Histogram& nowhere, ui
                 summary.figures = figures_of(*s, counted, results);
                 results.add(summary);
             }
-            if (core_is_real()) emit_core(sender(), lab, which, core.rate());
             if (bench.tally.name != nullptr) emit_tally(sender(), lab, which, bench.tally);
             if (counters.source() == measure::Counters::Source::pmu)
                 count_by_pmu(lab, which, nowhere, first_id);
@@ -341,7 +301,6 @@ void run() {
     if (machine.features.tcg()) results.set_emulator("QEMU's emulation (TCG)");
     instrument = measure::observe(machine.features, machine.tsc, scratch->data());
     look_for_counters();
-    look_for_core_cycles();
     emit_instrument(sender(), instrument, counters);
     if (const char* flag = run_flag()) {
         sender().begin(wire::kind::flag).member("text", flag);

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "tests/harness/wire_lines.h"
 
 namespace doorbell::harness {
@@ -194,6 +196,130 @@ TEST(Collector, DoesNotKeepALineWithoutEnd) {
 
 TEST(Collector, FirmwareTextThatLooksLikeARecordIsNoDamage) {
     EXPECT_TRUE(collect("mail me @1 of these days\n" + one_series().text()).complete);
+}
+
+/// What logs, terminals and editors make of lines.
+struct Dress {
+    const char* name;
+    std::function<std::string(const std::string& line)> dress;  ///< of a line without its end
+};
+
+std::string quoted(const std::string& text) { return Json(text).dump(); }
+
+std::string wide(const std::string& text, bool low_first) {
+    std::string all;
+    for (char c : text) all += low_first ? std::string{c, '\0'} : std::string{'\0', c};
+    return all;
+}
+
+const Dress dresses[] = {
+    {"as it is", [](const std::string& l) { return l + "\n"; }},
+    {"a blank behind", [](const std::string& l) { return l + " \n"; }},
+    {"NULs around", [](const std::string& l) { return '\0' + l + std::string(3, '\0') + "\n"; }},
+    {"erase to the line's end", [](const std::string& l) { return l + "\x1b[K\r\n"; }},
+    {"colours", [](const std::string& l) { return "\x1b[32m" + l + "\x1b[0m\n"; }},
+    {"a time in front", [](const std::string& l) { return "[ 12.5] <6>host: " + l + " .\n"; }},
+    {"CR alone", [](const std::string& l) { return l + "\r"; }},
+    {"no line ends at all", [](const std::string& l) { return l + ";"; }},
+    {"UTF-16, low byte first", [](const std::string& l) { return wide(l + "\r\n", true); }},
+    {"UTF-16, high byte first", [](const std::string& l) { return wide(l + "\n", false); }},
+    {"a container's log",
+     [](const std::string& l) {
+         return "{\"log\":" + quoted(l + "\r\n") + ",\"stream\":\"stdout\"}\n";
+     }},
+    {"a journal's log",
+     [](const std::string& l) {
+         return "{\"PRIORITY\":\"6\",\"MESSAGE\":" + quoted("\x1b[K" + l) + "}\n";
+     }},
+    {"a log in a log",
+     [](const std::string& l) {
+         return "{\"a\":" + quoted("{\"log\":" + quoted(l + "\n") + "}") + "}\n";
+     }},
+    {"one list of logs on one line",
+     [](const std::string& l) { return "{\"log\":" + quoted(l + "\n") + "},"; }},
+};
+
+std::string dressed(const std::string& text, const Dress& dress) {
+    std::string all;
+    for (size_t at = 0, end; (end = text.find('\n', at)) != text.npos; at = end + 1)
+        all += dress.dress(text.substr(at, end - at));
+    return all;
+}
+
+TEST(Collector, FindsARecordWhateverStandsAroundItAndHoweverItIsCut) {
+    Lines lines;
+    lines.add(R"({"t":"hello","wire":"doorbell-wire/1"})")
+        .add(R"({"t":"machine","cpu":"{ \"@1\" }"})");
+    // More than one line may hold.
+    for (unsigned id = 0; id < 200; ++id) lines.series(id, fmt::format("n={}", id));
+    std::string text = lines.end().text();
+    harness::Run plain = collect(text);
+    ASSERT_TRUE(plain.complete) << plain.failure;
+    for (const Dress& dress : dresses) {
+        std::string stream = dressed(text, dress);
+        for (size_t piece : {stream.size(), size_t(1), size_t(7), size_t(4096)}) {
+            Collector collector;
+            for (size_t at = 0; at < stream.size(); at += piece)
+                collector.feed(std::string_view(stream).substr(at, piece));
+            harness::Run run = collector.finish("");
+            EXPECT_TRUE(run.complete) << dress.name << ": " << run.failure;
+            EXPECT_EQ(run.json(), plain.json()) << dress.name << " in pieces of " << piece;
+        }
+    }
+    EXPECT_TRUE(collect("\xff\xfe" + wide(text, true)).complete) << "with a byte order mark";
+}
+
+TEST(Collector, SaysWhatRecordsLookLikeOfWhichNoneIsRight) {
+    std::string text = one_series().text();
+    auto said = [](const std::string& stream) { return collect(stream, "it ended").failure; };
+    std::string curled, wrapped;
+    for (char c : text) curled += c == '"' ? std::string("\xe2\x80\x9d") : std::string(1, c);
+    EXPECT_NE(said(curled).find("4 lines look like records"), std::string::npos) << said(curled);
+    EXPECT_NE(said(curled).find("quotation marks"), std::string::npos) << said(curled);
+    for (size_t at = 0; at < text.size(); at += 40) wrapped += text.substr(at, 40) + "\n";
+    std::string cut =
+        dressed(text, {"", [](const std::string& l) { return l.substr(0, 40) + "\n"; }});
+    EXPECT_NE(said(cut).find("each ends after 40 columns"), std::string::npos) << said(cut);
+    EXPECT_EQ(said("firmware\n@1 of these days\n"), "it ended");
+}
+
+TEST(Collector, AnotherRunBeginsWhereOneEnds) {
+    Lines aborted;
+    aborted.add(R"({"t":"hello","wire":"doorbell-wire/1"})").series(0, "wait=poll");
+    Lines first, second;
+    first.add(R"({"t":"hello"})").series(0, "wait=irq", 11).end();
+    second.add(R"({"t":"hello"})").series(0, "wait=irq", 12).end();
+    std::string headless = second.text().substr(second.text().find('\n') + 1);
+    struct Capture {
+        std::string text;
+        size_t which, runs, chosen;
+        unsigned max;
+        bool complete;
+    };
+    const Capture all[] = {
+        {first.text(), 0, 1, 1, 11, true},
+        {first.text() + second.text(), 0, 2, 2, 12, true},
+        {first.text() + "@7 firmware\n" + second.text(), 1, 2, 1, 11, true},
+        {first.text() + first.text(), 0, 2, 2, 11, true},
+        {aborted.text() + first.text(), 0, 2, 2, 11, true},
+        {aborted.text() + first.text() + aborted.text(), 0, 3, 2, 11, true},
+        {first.text() + headless, 0, 2, 1, 11, true},
+        {first.text() + headless, 2, 2, 2, 12, false},
+        {aborted.text() + aborted.text(), 0, 2, 2, 9, false},
+    };
+    for (const Capture& capture : all)
+        for (size_t piece : {capture.text.size(), size_t(1), size_t(100)}) {
+            Collector collector;
+            collector.expect_several(capture.which);
+            for (size_t at = 0; at < capture.text.size(); at += piece)
+                collector.feed(std::string_view(capture.text).substr(at, piece));
+            harness::Run run = collector.finish("");
+            EXPECT_EQ(collector.captured().size(), capture.runs) << capture.text;
+            EXPECT_EQ(collector.chosen(), capture.chosen) << capture.text;
+            EXPECT_EQ(run.complete, capture.complete) << run.failure << capture.text;
+            ASSERT_EQ(run.series.size(), 1u);
+            EXPECT_EQ(run.series[0].max, capture.max);
+        }
 }
 
 }  // namespace

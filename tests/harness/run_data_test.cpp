@@ -163,7 +163,7 @@ TEST(Table, FitsAHundredColumns) {
         std::string(10, 'x') +
         " and then it went on and on until nobody could read it any more in one line of text";
     std::istringstream lines(table(run));
-    for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), table_width) << line;
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100u) << line;
 }
 
 TEST(Table, SaysUnitEvidenceClaimAndSkip) {
@@ -197,7 +197,7 @@ TEST(Table, GivesARowACaseWhereRowsWouldNotFitAScreen) {
         rows += line.starts_with("  load=");
         named += line.find("delivered") != line.npos && line.find("wasted") != line.npos &&
                  line.find("cost") != line.npos;
-        EXPECT_LE(line.size(), table_width) << line;
+        EXPECT_LE(line.size(), 100u) << line;
     }
     EXPECT_EQ(rows, 10u) << text;
     EXPECT_EQ(named, 2u) << "the heading, and the flag that three series share:\n" << text;

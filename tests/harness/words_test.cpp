@@ -10,7 +10,9 @@
 #include "harness/machine/machine.h"
 #include "harness/run/progress.h"
 #include "harness/run/selection.h"
+#include "harness/system/escape.h"
 #include "harness/system/failure.h"
+#include "harness/system/json.h"
 #include "harness/system/nearest.h"
 #include "harness/system/number.h"
 #include "labs/catalogue.h"
@@ -150,6 +152,38 @@ TEST(Machine, RefusesWhatExcludesEachOther) {
 TEST(Machine, ShellLineIsReadBackByAShell) {
     EXPECT_EQ(shell_line({"qemu", "-append", "a b", "it's", ""}),
               "qemu -append 'a b' 'it'\\''s' ''");
+}
+
+TEST(Machine, ACommaInAPathIsDoubledWhereQemuWouldEndTheValue) {
+    MachineOptions options;
+    options.model = "l1d=32K:8:64";
+    options.model_plugin = "/a,b=c/doorbell-model.so";
+    options.image = "/a,b/doorbell.elf";
+    auto words = qemu_arguments(options);
+    EXPECT_TRUE(has_pair(words, "-plugin", "file=/a,,b=c/doorbell-model.so,l1d=32K:8:64"));
+    EXPECT_TRUE(has_pair(words, "-kernel", "/a,b/doorbell.elf")) << "it is taken literally";
+}
+
+TEST(Escape, WhatATerminalWouldObeyBecomesVisible) {
+    EXPECT_EQ(printable("plain text\nof two lines"), "plain text\nof two lines");
+    EXPECT_EQ(one_line("a\nb\r\t\x1b[K\x07\x7f"), "a\\nb\\x0d\\x09\\x1b[K\\x07\\x7f");
+    EXPECT_EQ(one_line("gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x94\x94"),
+              "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x94\x94")
+        << "UTF-8 stays";
+    EXPECT_EQ(one_line("\xc2\x9b \xe2\x80\xae \xef\xbb\xbf"), "\\u009b \\u202e \\ufeff");
+    EXPECT_EQ(one_line("\xe9 \xc0\xaf \xed\xa0\x80 \xf5\x80 \xe2\x82"),
+              "\\xe9 \\xc0\\xaf \\xed\\xa0\\x80 \\xf5\\x80 \\xe2\\x82")
+        << "overlong forms, surrogates and cut characters are not UTF-8";
+    EXPECT_EQ(escaped("<a href=\"x\">&\x1b\xff"), "&lt;a href=&quot;x&quot;&gt;&amp;\\x1b\\xff");
+}
+
+TEST(Escape, APathComesBackFromItsText) {
+    for (const char* path :
+         {"/plain", "/caf\xe9", "/a\\b", "/a\\x41", "/\\", "/\xff\xfe\\\\xgg", "/gr\xc3\xbcn"})
+        EXPECT_EQ(path_from_text(text_of_path(path)).native(), path);
+    EXPECT_EQ(text_of_path("/caf\xe9"), "/caf\\xe9");
+    EXPECT_EQ(path_from_text("C:\\temp"), "C:\\temp") << "as older manifests have it";
+    EXPECT_NO_THROW((void)json_document({{"path", "caf\xe9"}}));
 }
 
 class KvmTest : public testing::Test {

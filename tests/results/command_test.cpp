@@ -12,6 +12,7 @@
 #include "harness/results/compare/history.h"
 #include "harness/results/export.h"
 #include "harness/results/report/quiz.h"
+#include "harness/run/run_folder.h"
 #include "tests/results/synthetic.h"
 
 namespace doorbell::test {
@@ -298,6 +299,7 @@ TEST(History, KeepsTheYoungestAndLeavesStrangersAlone) {
         run_before(scratch / "results", scratch / "results/20260101T140000Z-exact-q35")->filename(),
         "20260101T130000Z-exact-q35");
     fs::remove_all(scratch / "results/20260101T133000Z-exact-q35");
+    EXPECT_EQ(runs_in(scratch / "results").size(), 5u);
     EXPECT_EQ(remove_old_runs(scratch / "results", 2).size(), 3u);
     EXPECT_TRUE(fs::exists(scratch / "results/20260101T130000Z-exact-q35"));
     EXPECT_FALSE(fs::exists(scratch / "results/20260101T120000Z-exact-q35"));
@@ -305,6 +307,28 @@ TEST(History, KeepsTheYoungestAndLeavesStrangersAlone) {
     EXPECT_TRUE(fs::exists(scratch / "results/20260101T090000Z-exact-pc"));
     EXPECT_NE(changes_since_last(scratch / "results/20260101T140000Z-exact-q35").find("2 equal"),
               std::string::npos);
+}
+
+TEST(History, NeitherTheRunJustMadeNorTheLatestIsRemoved) {
+    Scratch scratch;
+    auto save = [&](const char* name, const char* time, uint64_t sequence) {
+        StoredRun stored = small_run();
+        stored.manifest["time"] = time;
+        if (sequence != 0) stored.manifest["sequence"] = sequence;
+        return scratch.save(std::string("results/") + name, stored);
+    };
+    fs::path old = save("20260101T000000Z-exact-q35", "20260101T000000Z", 0);
+    fs::path ahead = save("20990101T000000Z-exact-q35", "20990101T000000Z", 3);
+    fs::path other = save("20260102T000000Z-exact-q35", "20260102T000000Z", 4);
+    fs::path made = save("20260103T000000Z-exact-q35", "20260103T000000Z", 2);
+    fs::create_directory_symlink(ahead.filename(), scratch / "results/latest");
+    EXPECT_EQ(runs_in(scratch / "results").back().path, other) << "by their sequence";
+    EXPECT_EQ(remove_old_runs(scratch / "results", 2, made), std::vector<fs::path>{old});
+    EXPECT_TRUE(fs::exists(ahead)) << "latest points at it";
+    EXPECT_EQ(remove_old_runs(scratch / "results", 1, made), std::vector<fs::path>{other});
+    fs::remove_all(ahead);
+    EXPECT_TRUE(remove_old_runs(scratch / "results", 1, made).empty());
+    EXPECT_EQ(fs::read_symlink(scratch / "results/latest"), made.filename()) << "it never dangles";
 }
 
 TEST(Reproduce, ProvesADigitsEqualRunAndNamesADifference) {

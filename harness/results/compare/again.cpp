@@ -9,6 +9,7 @@
 #include "harness/results/compare/compare.h"
 #include "harness/results/figures.h"
 #include "harness/run/options.h"
+#include "harness/system/escape.h"
 #include "harness/system/failure.h"
 #include "harness/system/number.h"
 #include "harness/system/sha256.h"
@@ -106,10 +107,15 @@ QemuRun request_from(const Json& manifest) {
     if (std::string net = word_of(manifest, "net"); !net.empty()) machine.net = net;
     (void)parse_net(machine.net);
     machine.model = word_of(manifest, "model").empty() ? "off" : word_of(manifest, "model");
-    machine.model_plugin = beside_command("doorbell-model.so");
+    std::error_code none;
+    machine.model_plugin = path_from_text(word_of(manifest, "model_plugin"));
+    if (!std::filesystem::is_regular_file(machine.model_plugin, none))
+        machine.model_plugin = beside_command("doorbell-model.so");
     if (std::string qemu = word_of(member(manifest, "qemu"), "path"); !qemu.empty())
-        machine.qemu = qemu;
-    machine.image = word_of(member(manifest, "image"), "path");
+        machine.qemu = path_from_text(qemu);
+    // On another machine the same QEMU may lie elsewhere; its version is checked all the same.
+    if (!std::filesystem::exists(machine.qemu, none)) machine.qemu = machine.qemu.filename();
+    machine.image = path_from_text(word_of(member(manifest, "image"), "path"));
     request.timeout_s = static_cast<unsigned>(number_of(manifest, "timeout", 0));
     request.extra_words = extra_words(word_of(manifest, "image_words"));
     return request;

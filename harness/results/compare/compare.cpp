@@ -139,6 +139,7 @@ class Comparer {
                             .evidence = a.evidence};
         change.counted = counted(a) && counted(b);
         change.identical = identical(a, b);
+        resolutions_.push_back(std::max(resolution_of(a_.run, a), resolution_of(b_.run, b)));
         bool some = a.whole() && b.whole();
         if (!some) {
             FigureChange none{.what = "median", .word = Word::too_few};
@@ -161,34 +162,12 @@ class Comparer {
         result_.series.push_back(std::move(change));
     }
 
-    /// Samples shorter than a clock's steps: their means, whose errors are known.
-    void test_means(SeriesChange& change, const ShortMean& a, const ShortMean& b,
-                    double resolution) {
-        double error = std::hypot(a.standard_error, b.standard_error);
-        FigureChange figure{
-            .what = "mean", .a = a.mean, .b = b.mean, .step = error, .clock_step = resolution};
-        if (std::min(a.samples, b.samples) < least_for_median) {
-            figure.word = Word::too_few;
-            figure.note = fmt::format("{} samples; {} are needed", std::min(a.samples, b.samples),
-                                      least_for_median);
-        } else {
-            figure.interval = mean_difference(a.mean, b.mean, error, confidence);
-            figure.probability = mean_test(b.mean - a.mean, error);
-            pending_.push_back({result_.series.size(), change.figures.size()});
-        }
-        change.figures.push_back(std::move(figure));
-    }
-
     void test(SeriesChange& change, const Series& a, const Series& b) {
-        auto mean_a = short_mean(a_.run.instrument, a), mean_b = short_mean(b_.run.instrument, b);
-        double resolution = std::max(resolution_of(a_.run, a), resolution_of(b_.run, b));
-        if (mean_a && mean_b) return test_means(change, *mean_a, *mean_b, resolution);
         Sample in_a = sample_of(a_, a), in_b = sample_of(b_, b);
         uint64_t least = std::min(in_a.count(), in_b.count());
         for (auto [what, share, enough] : {std::tuple{"median", 0.5, least_for_median},
                                            std::tuple{"p99", 0.99, least_for_p99}}) {
             FigureChange figure{.what = what, .a = in_a.quantile(share), .b = in_b.quantile(share)};
-            figure.step = std::max(resolution, bin_width(std::max(figure.a, figure.b)));
             if (least < enough) {
                 figure.word = Word::too_few;
                 figure.note = fmt::format("{} samples; {} are needed", least, enough);
@@ -212,19 +191,18 @@ class Comparer {
             SeriesChange& series = result_.series[pending_[i].series];
             FigureChange& figure = series.figures[pending_[i].figure];
             figure.probability = probabilities[i];
+            double resolution = resolutions_[pending_[i].series];
             double difference = std::abs(figure.interval.difference);
-            double step = figure.step;
+            double step = std::max(resolution, bin_width(std::max(figure.a, figure.b)));
             bool certain = figure.probability < alpha && figure.interval.excludes_zero();
-            bool rough = series.evidence == "rough" &&
-                         (difference < figure.clock_step || (figure.a < rough_factor * figure.b &&
-                                                             figure.b < rough_factor * figure.a));
-            if (certain && !rough &&
-                difference >= std::max(floor_share * std::abs(figure.a), step)) {
+            bool rough = series.evidence == "rough" && figure.a < rough_factor * figure.b &&
+                         figure.b < rough_factor * figure.a;
+            if (certain && !rough && difference >= std::max(floor_share * figure.a, step)) {
                 figure.worse = higher_is_better(series.metric) == (figure.interval.difference < 0);
                 figure.word = figure.worse ? Word::slower : Word::faster;
                 continue;
             }
-            double matters = std::max(options_.margin * std::abs(figure.a), step);
+            double matters = std::max(options_.margin * figure.a, step);
             bool small =
                 std::max(std::abs(figure.interval.low), std::abs(figure.interval.high)) <= matters;
             figure.word = small || (certain && !rough) ? Word::no_change : Word::too_noisy;
@@ -237,6 +215,7 @@ class Comparer {
     const StoredRun &a_, &b_;
     const CompareOptions& options_;
     Comparison result_;
+    std::vector<double> resolutions_;
     std::vector<Pending> pending_;
 };
 
@@ -255,8 +234,6 @@ std::vector<std::string> remarks_on(const StoredRun& a, const StoredRun& b) {
     for (const char* name :
          {"doorbell", "machine", "accel", "nic", "net", "samples", "seed", "settings"})
         differ(name, text_or(a.manifest, name), text_or(b.manifest, name));
-    differ("the clock's step", text_or(a.run.instrument, "resolution"),
-           text_or(b.run.instrument, "resolution"));
     differ("image", text_or(a.run.machine, "image").substr(0, 12),
            text_or(b.run.machine, "image").substr(0, 12));
     differ("QEMU", text_or(a.run.machine, "qemu_version"), text_or(b.run.machine, "qemu_version"));

@@ -16,12 +16,8 @@ const char* word(Word word, const std::string& unit);
 
 /// One figure of a series, in both runs.
 struct FigureChange {
-    std::string what;  ///< median, p99; for counted series also mean; mean where a clock is coarse
+    std::string what;  ///< median, p99; for counted series also mean
     double a = 0, b = 0;
-    /// A difference below this is none: the clock's step, or a histogram's bin; of a mean, its
-    /// standard error.
-    double step = 1;
-    double clock_step = 1;
     Interval interval = {};  ///< of b - a; for counted series its ends are the difference itself
     double probability =
         1;  ///< that chance does this, corrected for the number of tests; 1 for counted series

@@ -18,8 +18,7 @@ std::string share_text(const FigureChange& figure) {
 
 double step_of(const SeriesChange& series, const FigureChange& figure) {
     if (series.counted) return figure.what == "mean" ? 0.1 : 1;
-    // Of a mean's error two digits; never less than the figure is exact to.
-    return figure.what == "mean" ? figure.step / 10 : figure.step;
+    return bin_width(std::max(figure.a, figure.b));
 }
 
 std::string line_of(const SeriesChange& series, const FigureChange& change) {
@@ -136,8 +135,8 @@ std::string comparison_text(const Comparison& comparison, bool all) {
         text += wrapped(
             "",
             fmt::format(
-                "medians by Mann-Whitney, p99 by a binomial test, means of a coarse clock by their "
-                "standard errors, corrected by Holm for {} tests; intervals by bootstrap",
+                "medians by Mann-Whitney, p99 by a binomial test, corrected by Holm for {} tests; "
+                "intervals by bootstrap",
                 comparison.tests));
     return text;
 }

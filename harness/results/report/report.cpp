@@ -13,6 +13,7 @@
 #include "harness/system/escape.h"
 #include "harness/system/failure.h"
 #include "harness/system/file.h"
+#include "harness/system/output.h"
 #include "harness/system/version.h"
 #include "labs/catalogue.h"
 
@@ -202,9 +203,13 @@ int show_with_report(const Finished& finished, const Showing& showing) {
     try {
         std::string page = write_report(finished.folder).string();
         // For people; where stdout is for JSON, it goes where their words go.
-        if (!showing.quiet) fmt::print(showing.json ? stderr : stdout, "report: {}\n", page);
+        if (showing.quiet) return status;
+        if (showing.json)
+            complain("report: {}", page);
+        else
+            say("report: {}\n", page);
     } catch (const std::exception& trouble) {
-        fmt::print(stderr, "doorbell: no report: {}\n", trouble.what());
+        complain("doorbell: no report: {}", trouble.what());
     }
     return status;
 }

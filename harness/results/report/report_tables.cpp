@@ -62,13 +62,6 @@ std::string text_of(const Json& value) {
     return value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-bool any_short_mean(const std::vector<StoredRun>& runs, const std::string& lab) {
-    for (const StoredRun& stored : runs)
-        for (const Series& series : stored.run.series)
-            if (series.lab == lab && short_mean(stored.run.instrument, series)) return true;
-    return false;
-}
-
 void fact_table(std::string& html, const std::vector<StoredRun>& runs, const char* title,
                 const Json Run::* part) {
     Table table(title);
@@ -98,11 +91,13 @@ void fact_table(std::string& html, const std::vector<StoredRun>& runs, const cha
 std::string series_table(const std::vector<StoredRun>& runs, const std::string& lab) {
     Table table("figures of " + lab);
     bool many = runs.size() > 1;
-    bool coarse = any_short_mean(runs, lab);
     if (many) table.column("run");
-    table.column("case").column("metric").column("samples", true);
-    if (coarse) table.column("mean where short", true);
-    table.column("min", true).column("median", true).column("p90", true);
+    table.column("case")
+        .column("metric")
+        .column("samples", true)
+        .column("min", true)
+        .column("median", true)
+        .column("p90", true);
     table.column("p99", true)
         .column("p99.9", true)
         .column("max", true)
@@ -123,14 +118,7 @@ std::string series_table(const std::vector<StoredRun>& runs, const std::string& 
                 return series.count < enough ? std::string("-")
                                              : percentile_figure(series, p, resolution);
             };
-            auto mean = short_mean(runs[i].run.instrument, series);
             std::vector<std::string> remarks = series.flags;
-            if (resolution > 1)
-                remarks.push_back(
-                    fmt::format("the clock has steps of {} {}", figure(resolution), series.unit));
-            if (mean && mean->apart != 0)
-                remarks.push_back(fmt::format("mean of {} samples, {} far from the median apart",
-                                              mean->samples, mean->apart));
             if (series.count != 0 && !series.whole())
                 remarks.emplace_back("the histogram did not arrive whole");
             if (series.overhead_removed.value_or(0) != 0)
@@ -153,7 +141,6 @@ std::string series_table(const std::vector<StoredRun>& runs, const std::string& 
                 series.unit,
                 series.evidence,
                 joined(remarks, "; ")};
-            if (coarse) cells.insert(cells.begin() + 3, mean ? mean_figure(*mean) : "-");
             if (many) cells.insert(cells.begin(), letter(runs, i));
             table.row(cells);
         }

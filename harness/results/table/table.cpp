@@ -53,8 +53,8 @@ class Sharing {
 
 void add_lab(std::string& text, const Run& run, const std::string& lab) {
     const labs::Lab* known = labs::find(lab);
-    text +=
-        known == nullptr ? "\n" + lab + "\n" : "\n" + wrapped(lab + ": ", known->question.text());
+    text += "\n" + wrapped(lab + (known == nullptr ? "" : ": "),
+                           known == nullptr ? "" : known->question.text());
     std::vector<const Series*> all;
     Sharing flags, reasons;
     for (const Series& series : run.series) {
@@ -64,7 +64,7 @@ void add_lab(std::string& text, const Run& run, const std::string& lab) {
     }
     for (const Skip& skip : run.skipped)
         if (skip.lab == lab) reasons.add(skip.reason, skip.which);
-    text += series_table(run, all) + counters_table(run, lab);
+    text += series_table(all) + counters_table(run, lab);
     for (const Tally& tally : run.tallies) {
         if (tally.lab != lab) continue;
         std::string counts;
@@ -105,40 +105,6 @@ std::string evidence_words(const Run& run) {
 }
 
 }  // namespace
-
-std::string wrapped(const std::string& first, const std::string& text, size_t width) {
-    std::string result = first;
-    size_t column = first.size();
-    bool line_begins = true;
-    size_t at = 0;
-    while (at < text.size()) {
-        size_t end = std::min(text.find(' ', at), text.size());
-        std::string word = text.substr(at, end - at);
-        at = end + 1;
-        if (word.empty()) continue;
-        // A list of alternatives may be longer than a line.
-        if (size_t room = width - first.size(); word.size() > room) {
-            size_t last = word.rfind('|', room - 1);
-            if (last != word.npos) {
-                at -= word.size() - last;
-                word.resize(last + 1);
-            }
-        }
-        if (!line_begins && column + 1 + word.size() > width) {
-            result += "\n" + std::string(first.size(), ' ');
-            column = first.size();
-            line_begins = true;
-        }
-        if (!line_begins) {
-            result += ' ';
-            ++column;
-        }
-        result += word;
-        column += word.size();
-        line_begins = false;
-    }
-    return result + "\n";
-}
 
 std::string table(const Run& run) {
     std::string text, machine = text_of(run.machine, "type");

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "harness/results/figures.h"
 #include "harness/results/table/table.h"
+#include "harness/system/escape.h"
 #include "harness/system/number.h"
 
 namespace doorbell::harness {
@@ -13,6 +13,38 @@ namespace {
 
 /// What a terminal shows at once.
 constexpr size_t screen_lines = 24;
+
+/// The first column gives way to the others down to this; longer cells have a line of their own.
+constexpr size_t least_first_column = 16;
+
+std::vector<size_t> widths_of(const std::vector<Cells>& rows) {
+    std::vector<size_t> widths(rows.front().size(), 0);
+    for (const Cells& row : rows)
+        for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    return widths;
+}
+
+/// What all columns but the first take, with the blanks in front of each.
+size_t others_of(const std::vector<size_t>& widths) {
+    size_t others = 0;
+    for (size_t i = 1; i < widths.size(); ++i) others += 2 + widths[i];
+    return others;
+}
+
+/// The first column and the columns first..last, without the last.
+std::vector<Cells> part_of(const std::vector<Cells>& rows, size_t first, size_t last) {
+    std::vector<Cells> part;
+    for (const Cells& row : rows) {
+        part.push_back({row[0]});
+        for (size_t i = first; i < last && i < row.size(); ++i) part.back().push_back(row[i]);
+    }
+    return part;
+}
+
+bool fits_in_columns(const std::vector<Cells>& rows) {
+    std::vector<size_t> widths = widths_of(rows);
+    return 2 + std::min(widths[0], least_first_column) + others_of(widths) <= text_width();
+}
 
 std::string number(std::optional<uint64_t> value) {
     return value ? grouped(*value) : std::string("lost");
@@ -28,33 +60,11 @@ std::string rest_of(const Series& series, bool wait_apart) {
     return text;
 }
 
-/// Whether the clock of any of them has a step, which figures cannot be finer than.
-bool any_coarse(const Run& run, const std::vector<const Series*>& all) {
-    return std::any_of(all.begin(), all.end(),
-                       [&](const Series* s) { return resolution_of(run, *s) > 1; });
-}
-
-std::string mean_cell(const Run& run, const Series& series) {
-    auto mean = short_mean(run.instrument, series);
-    return mean ? mean_figure(*mean) : std::string("-");
-}
-
-std::string step_cell(const Run& run, const Series& series) {
-    double step = resolution_of(run, series);
-    return step > 1 ? figure(step) : std::string("-");
-}
-
-std::string by_series(const Run& run, const std::vector<const Series*>& all) {
+std::string by_series(const std::vector<const Series*>& all) {
     bool waits = std::any_of(all.begin(), all.end(),
                              [](const Series* s) { return !s->which["wait"].empty(); });
     std::vector<Cells> rows{waits ? Cells{"case", "wait", "unit", "p50", "p99", "max", "evidence"}
                                   : Cells{"case", "unit", "p50", "p99", "max", "evidence"}};
-    bool coarse = any_coarse(run, all);
-    size_t first_figure = waits ? 3 : 2;
-    if (coarse) {
-        rows[0].insert(rows[0].end() - 1, "step");
-        rows[0].insert(rows[0].begin() + static_cast<ptrdiff_t>(first_figure), "mean");
-    }
     for (const Series* series : all) {
         Cells row{rest_of(*series, waits)};
         if (series->metric != "latency") row[0] += (row[0].empty() ? "" : ", ") + series->metric;
@@ -65,10 +75,6 @@ std::string by_series(const Run& run, const std::vector<const Series*>& all) {
         else
             row.insert(row.end(), {number(series->percentile(50000)),
                                    number(series->percentile(99000)), grouped(series->max)});
-        if (coarse) {
-            row.insert(row.begin() + static_cast<ptrdiff_t>(first_figure), mean_cell(run, *series));
-            row.push_back(step_cell(run, *series));
-        }
         row.push_back(series->evidence + (series->flags.empty() ? "" : "*"));
         rows.push_back(row);
     }
@@ -76,19 +82,17 @@ std::string by_series(const Run& run, const std::vector<const Series*>& all) {
     size_t widest = 0;
     for (const Cells& row : rows) widest = std::max(widest, row.back().size());
     for (Cells& row : rows) row.back().resize(widest, ' ');
-    return in_columns(rows, first_figure);
+    return in_columns(rows, waits ? 3 : 2);
 }
 
-std::string median_cell(const Run& run, const Series& series) {
+std::string median_cell(const Series& series) {
     if (series.count == 0) return "none";
-    if (auto mean = short_mean(run.instrument, series))
-        return mean_figure(*mean) + (series.flags.empty() ? "" : "*");
     std::string text = number(series.percentile(50000)), p99 = number(series.percentile(99000));
     if (p99 != text) text += ".." + p99;
     return text + (series.flags.empty() ? "" : "*");
 }
 
-std::string by_case(const Run& run, const std::vector<const Series*>& all) {
+std::string by_case(const std::vector<const Series*>& all) {
     struct Column {
         std::string metric, unit;
     };
@@ -113,34 +117,36 @@ std::string by_case(const Run& run, const std::vector<const Series*>& all) {
             auto at = std::find_if(all.begin(), all.end(), [&](const Series* s) {
                 return s->which == which && s->metric == column.metric && s->unit == column.unit;
             });
-            row.push_back(at == all.end() ? "-" : median_cell(run, **at));
+            row.push_back(at == all.end() ? "-" : median_cell(**at));
         }
         rows.push_back(row);
     }
-    std::string text = in_columns(rows, 1);
     // Seven wide metrics may be too much for one line.
-    size_t width = text.find('\n', text.find('\n') + 1) - text.find('\n') - 1;
-    if (width > table_width) return {};
-    std::string steps;
-    for (const Series* s : all)
-        if (double step = resolution_of(run, *s); step > 1 && steps.empty())
-            steps =
-                fmt::format("; a {} comes in steps of {}, what is short is mean+-standard error",
-                            s->unit, figure(step));
-    return wrapped("  ", fmt::format("medians, or median..p99 where they differ{}; {}", steps,
+    if (!fits_in_columns(rows)) return {};
+    std::string text = in_columns(rows, 1);
+    return wrapped("  ", fmt::format("medians, or median..p99 where they differ; {}",
                                      all.front()->evidence)) +
            text;
 }
 
 }  // namespace
 
-std::string in_columns(const std::vector<Cells>& rows, size_t to_the_left) {
-    std::vector<size_t> widths(rows.front().size(), 0);
-    for (const Cells& row : rows)
-        for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-    size_t others = 0;
-    for (size_t i = 1; i < widths.size(); ++i) others += 2 + widths[i];
-    widths[0] = std::min(widths[0], table_width - std::min(table_width - 20, 2 + others));
+std::string in_columns(const std::vector<Cells>& raw, size_t to_the_left) {
+    std::vector<Cells> rows = raw;
+    for (Cells& row : rows)
+        for (std::string& cell : row) cell = one_line(cell);
+    std::vector<size_t> widths = widths_of(rows);
+    if (!fits_in_columns(rows) && widths.size() > 2) {
+        // As many columns as fit, then the others below, beside the same first column.
+        size_t some = widths.size() - 1;
+        while (some > 2 && !fits_in_columns(part_of(rows, 1, some))) --some;
+        return in_columns(part_of(rows, 1, some), to_the_left) +
+               in_columns(part_of(rows, some, widths.size()),
+                          to_the_left > some ? to_the_left - some + 1 : 1);
+    }
+    widths[0] = std::min(
+        widths[0],
+        std::max(least_first_column, text_width() - std::min(text_width(), 2 + others_of(widths))));
     std::string text;
     for (const Cells& row : rows) {
         std::string line = "  ";
@@ -160,13 +166,13 @@ std::string in_columns(const std::vector<Cells>& rows, size_t to_the_left) {
     return text;
 }
 
-std::string series_table(const Run& run, const std::vector<const Series*>& all) {
+std::string series_table(const std::vector<const Series*>& all) {
     if (all.empty()) return {};
     bool one_evidence = std::all_of(all.begin(), all.end(), [&](const Series* s) {
         return s->evidence == all.front()->evidence;
     });
-    std::string text = all.size() > screen_lines && one_evidence ? by_case(run, all) : "";
-    return text.empty() ? by_series(run, all) : text;
+    std::string text = all.size() > screen_lines && one_evidence ? by_case(all) : "";
+    return text.empty() ? by_series(all) : text;
 }
 
 }  // namespace doorbell::harness

@@ -1,0 +1,112 @@
+// A console stream: records in any surroundings, cut anywhere. Whole or in pieces, packed or not,
+// the same bytes give the same runs; and what is shown of them steers no terminal.
+//
+// The first byte of the input chooses what stands around the lines, the second how the stream is
+// cut; the rest is the stream, and once more the lines as records whose CRC is right.
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "firmware/wire/crc32c.h"
+#include "harness/results/table/table.h"
+#include "harness/run/collector.h"
+#include "harness/system/escape.h"
+#include "harness/system/gunzip.h"
+
+namespace {
+
+using namespace doorbell;
+using harness::Json;
+
+std::string quoted(const std::string& text) {
+    return Json(text).dump(-1, ' ', true, Json::error_handler_t::replace);
+}
+
+/// A line as a log, a terminal or an editor leaves it.
+std::string dressed(const std::string& line, unsigned how) {
+    switch (how % 8) {
+        case 0:
+            return line + "\n";
+        case 1:
+            return line + " \x1b[K\r\n";
+        case 2:
+            return line + "\r";
+        case 3:
+            return "{\"log\":" + quoted(line + "\n") + ",\"stream\":\"stdout\"}\n";
+        case 4:
+            return "[ 1.5] host: " + line + std::string("\0\0", 2) + "\n";
+        case 5:
+            return "{\"a\":" + quoted("{\"log\":" + quoted(line) + "}") + "}\r\n";
+        case 6:
+            return line + ";";
+        default: {
+            std::string wide;
+            for (char c : line + "\n") wide += std::string{c, '\0'};
+            return wide;
+        }
+    }
+}
+
+/// The lines of `bytes` as records 0, 1, 2 ..., a "hello" at 0 again.
+std::string with_right_crcs(std::string_view bytes, unsigned how) {
+    std::string text;
+    uint64_t sequence = 0;
+    while (!bytes.empty()) {
+        size_t newline = bytes.find('\n');
+        std::string_view line = bytes.substr(0, newline);
+        bytes = newline == bytes.npos ? std::string_view{} : bytes.substr(newline + 1);
+        size_t brace = line.find('{');
+        if (brace == line.npos) {
+            text += dressed(std::string(line), how);
+            continue;
+        }
+        std::string json(line.substr(brace));
+        if (json.find("\"hello\"") != json.npos) sequence = 0;
+        std::string body = std::to_string(sequence) + " " + json, crc;
+        for (int shift = 28; shift >= 0; shift -= 4)
+            crc += "0123456789abcdef"[wire::crc32c(body) >> shift & 15];
+        text += dressed("@" + std::to_string(sequence++) + " " + crc + " " + json, how);
+    }
+    return text;
+}
+
+struct Outcome {
+    std::string json;
+    size_t runs, chosen;
+    bool operator==(const Outcome&) const = default;
+};
+
+Outcome outcome_of(std::string_view bytes, size_t piece, bool show) {
+    harness::Collector collector;
+    collector.expect_several(0);
+    harness::Gunzip unpack([&](std::string_view some) { collector.feed(some); });
+    // Pieces of growing length, so that few inputs reach many cuts.
+    for (size_t at = 0, length = piece; at < bytes.size(); at += length, length += piece / 2)
+        unpack.feed(bytes.substr(at, length));
+    (void)unpack.end();
+    harness::Run run = collector.finish("");
+    std::string text = harness::json_document(run.json());
+    harness::Run again = harness::Run::from(Json::parse(text));
+    if (again.series.size() != run.series.size()) abort();
+    if (show) {
+        std::string table = harness::table(run);
+        if (table.empty() || harness::printable(table) != table) abort();
+    }
+    return {text, collector.captured().size(), collector.chosen()};
+}
+
+void check(std::string_view bytes, size_t piece) {
+    if (outcome_of(bytes, bytes.size() + 1, true) != outcome_of(bytes, piece, false)) abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, size_t size) {
+    if (size < 2) return 0;
+    std::string_view bytes(reinterpret_cast<const char*>(data) + 2, size - 2);
+    size_t piece = data[1] + 1u;
+    check(bytes, piece);
+    check(with_right_crcs(bytes, data[0]), piece);
+    return 0;
+}
