@@ -9,7 +9,7 @@ namespace doorbell::test {
 namespace {
 
 constexpr const char* machine =
-    "timeout 120 qemu-system-x86_64 -nodefaults -M q35 -m 512M -smp 1 -accel "
+    "timeout 400 qemu-system-x86_64 -nodefaults -M q35 -m 512M -smp 1 -accel "
     "tcg,thread=single -display none -serial stdio -monitor none -no-reboot "
     "-device isa-debug-exit,iobase=0xf4,iosize=4 ";
 
