@@ -9,7 +9,7 @@ BUILD_PACKAGES := g++ cmake ninja-build binutils libboost-dev libboost-program-o
                   libfmt-dev libssl-dev libbenchmark-dev libjs-chart.js liburing-dev zlib1g-dev
 RUN_PACKAGES   := qemu-system-x86
 IMAGE_PACKAGES := grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools
-TEST_PACKAGES  := libgtest-dev libgmock-dev ovmf valgrind bochs bochs-term bochsbios vgabios chromium libbenchmark-tools python3-scipy clang-format-19 iproute2 iputils-ping xz-utils
+TEST_PACKAGES  := libgtest-dev libgmock-dev ovmf valgrind bochs bochs-term bochsbios vgabios chromium libbenchmark-tools python3-scipy clang clang-format-19 iproute2 iputils-ping xz-utils
 FUZZ_PACKAGES  := clang libclang-rt-dev
 PEERS_PACKAGES := libdpdk-dev libnuma-dev libbsd-dev libmd-dev xz-utils zstd
 

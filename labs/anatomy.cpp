@@ -12,10 +12,12 @@
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/kernel/kernel.h"
+#include "firmware/measure/hold.h"
 #include "firmware/measure/timestamp.h"
 #include "firmware/wire/text.h"
 #include "labs/kit/bench.h"
 #include "labs/kit/compare.h"
+#include "labs/kit/handler.h"
 #include "labs/kit/lab.h"
 #include "labs/kit/timers.h"
 #include "labs/kit/traffic.h"
@@ -37,18 +39,8 @@ void anatomy_handler_x2apic();
 // Out of ring 3 this runs in the task's frame, which has room for 17 words: nine are pushed.
 asm(R"(
         .pushsection .text.anatomy, "ax"
-        .macro  ANATOMY_STAMP offset
-        lfence
-        rdtsc
-        movl    %eax, anatomy_event + \offset(%rip)
-        movl    %edx, 4 + anatomy_event + \offset(%rip)
-        .endm
         .macro  ANATOMY_HANDLER name, kind
-        .balign 64
-\name:
-        pushq   %rax
-        pushq   %rdx
-        ANATOMY_STAMP 0
+        HANDLER_BEGIN \name, anatomy_event
         pushq   %rcx
         pushq   %rsi
         pushq   %rdi
@@ -56,21 +48,15 @@ asm(R"(
         pushq   %r9
         pushq   %r10
         pushq   %r11
-        ANATOMY_STAMP 8
+        HANDLER_STAMP anatomy_event + 8
         incq    anatomy_event + 56(%rip)
         movq    anatomy_event + 48(%rip), %rdi
         movl    $1, (%rdi)
-        ANATOMY_STAMP 16
-        .if     \kind == 1
-        movq    anatomy_event + 40(%rip), %rax
-        movl    $0, (%rax)
-        .elseif \kind == 2
-        movl    $0x80B, %ecx
-        xorl    %eax, %eax
-        xorl    %edx, %edx
-        wrmsr
+        HANDLER_STAMP anatomy_event + 16
+        .if     \kind
+        HANDLER_END_OF_INTERRUPT (\kind - 1), anatomy_event + 40
         .endif
-        ANATOMY_STAMP 24
+        HANDLER_STAMP anatomy_event + 24
         popq    %r11
         popq    %r10
         popq    %r9
@@ -78,10 +64,8 @@ asm(R"(
         popq    %rdi
         popq    %rsi
         popq    %rcx
-        ANATOMY_STAMP 32
-        popq    %rdx
-        popq    %rax
-        iretq
+        HANDLER_STAMP anatomy_event + 32
+        HANDLER_RETURN
         .endm
         ANATOMY_HANDLER anatomy_handler_int, 0
         ANATOMY_HANDLER anatomy_handler_xapic, 1
@@ -128,12 +112,15 @@ Trial trial;
 
 // Ring 0, called directly or as fast calls out of ring 3.
 
-/// Starts what will interrupt; for an armed timer, notes its deadline.
+/// Starts what will interrupt; for an armed timer, notes its deadline. When the interrupted code is
+/// to begin its wait: at a tick before the deadline that the seed chooses; 0 for at once.
 [[maybe_unused, gnu::noinline]] uint64_t prepare() {
+    constexpr uint64_t margin = 1000, phases = 64;
     *anatomy_event.fired = 0;
-    if (trial.source == Source::armed)
-        trial.raised = trial.arm(spacing + trial.bench->random.below(spacing / 4));
-    return 0;
+    if (trial.source != Source::armed) return 0;
+    uint64_t early = margin + trial.bench->random.below(phases);
+    trial.raised = trial.arm(spacing + trial.bench->random.below(spacing / 4));
+    return trial.bench->exact() ? trial.raised - early : 0;
 }
 
 /// The x2APIC is ring 0's alone: the interrupt is pending on the way back to ring 3, and taken
@@ -189,54 +176,58 @@ struct Times {
     return {(uint64_t{high} << 32 | low) + to_the_store, uint64_t{high_after} << 32 | low_after};
 }
 
-/// Busy until the handler has run.
-[[gnu::always_inline]] inline uint64_t until_fired(const volatile uint32_t* fired) {
+// Busy until the handler has run, and the next timestamp.
+#define ANATOMY_UNTIL_FIRED "1:\n\tcmpl $0, (%[fired])\n\tje 1b\n\tlfence\n\trdtsc"
+
+/// From the tick `begin` on.
+[[gnu::always_inline]] inline uint64_t until_fired(const volatile uint32_t* fired, uint64_t begin) {
     uint32_t low, high;
-    asm volatile(
-        "1:\n\t"
-        "cmpl $0, (%2)\n\t"
-        "je 1b\n\t"
-        "lfence\n\t"
-        "rdtsc"
-        : "=&a"(low), "=&d"(high)
-        : "r"(fired)
-        : "memory", "cc");
+    asm volatile(DOORBELL_HOLD ANATOMY_UNTIL_FIRED
+                 : "=&a"(low), "=&d"(high), "+c"(begin)
+                 : [fired] "r"(fired)
+                 : "memory", "cc");
     return uint64_t{high} << 32 | low;
 }
 
-/// The interrupt may come right behind the store, so nothing stands between it and the timestamp.
-[[gnu::always_inline]] inline uint64_t command(uint64_t command_register) {
-    uint32_t low, high;
+/// The interrupt may come right behind the store, so nothing stands between it and the timestamp,
+/// nor between it and the wait.
+[[gnu::always_inline]] inline Times by_command(uint64_t command_register,
+                                               const volatile uint32_t* fired) {
+    uint32_t low, high, low_after, high_after;
     asm volatile(
         "lfence\n\t"
         "rdtsc\n\t"
-        "movl %2, (%3)"
-        : "=&a"(low), "=&d"(high)
-        : "r"(self_command), "r"(command_register)
-        : "memory");
-    return (uint64_t{high} << 32 | low) + to_the_store;
+        "movl %[command], (%[at])\n\t"
+        "movl %%eax, %[low]\n\t"
+        "movl %%edx, %[high]\n" ANATOMY_UNTIL_FIRED
+        : "=&a"(low_after), "=&d"(high_after), [low] "=&r"(low), [high] "=&r"(high)
+        : [command] "r"(self_command), [at] "r"(command_register), [fired] "r"(fired)
+        : "memory", "cc");
+    return {(uint64_t{high} << 32 | low) + to_the_store, uint64_t{high_after} << 32 | low_after};
 }
 
 template <bool user>
 [[gnu::always_inline]] inline void events(const volatile uint32_t* fired, uint64_t count,
                                           Source source, uint64_t command_register) {
     for (uint64_t i = 0; i < count; ++i) {
+        uint64_t begin;
         if constexpr (user)
-            kernel::user::call(prepare_call);
+            begin = kernel::user::call(prepare_call);
         else
-            prepare();
+            begin = prepare();
         Times times{0, 0};
         if (source == Source::interrupt_instruction) {
             times = by_instruction();
+        } else if (source == Source::self_ipi) {
+            times = by_command(command_register, fired);
         } else {
-            if (source == Source::self_ipi) times.raised = command(command_register);
             if (source == Source::self_ipi_by_kernel) {
                 if constexpr (user)
                     kernel::user::call(send_call);
                 else
                     send_to_self();
             }
-            times.resumed = until_fired(fired);
+            times.resumed = until_fired(fired, begin);
         }
         if constexpr (user)
             kernel::user::call(collect_call, times.raised, times.resumed);

@@ -16,6 +16,165 @@
 #include "labs/kit/compare.h"
 #include "labs/kit/lab.h"
 
+extern "C" {
+// The ledger of ring 0, and the memory of the task that may deposit: its address in ring 3, its
+// size, and what to add for the kernel's address.
+struct BatchLedger {
+    void* notes;
+    uint64_t used;
+    uint64_t window, window_bytes, kernel_less_user;
+};
+[[gnu::used]] BatchLedger batch_ledger;
+// Ring 0: empties the ledger; enters `count` notes that lie at `user` in the task's memory, and
+// gives how many, or why not.
+uint64_t batch_open();
+uint64_t batch_deposit(uint64_t user, uint64_t count);
+// Ring 3: `count` days of three numbers each (making, total, first); 0 where no bag was refused.
+uint64_t batch_deposit_all(void* days, uint64_t count, void* bag, uint64_t size);
+}
+asm(R"(
+        .set    BATCH_RECORDS, 1000
+        .set    BATCH_OPEN, 1           # call::fast_lab
+        .set    BATCH_DEPOSIT, 2
+        .pushsection .text.batch, "ax"
+        .balign 64
+        .global batch_open, batch_deposit
+batch_open:
+        xorl    %eax, %eax
+        movq    %rax, batch_ledger + 8(%rip)
+        ret
+        .balign 64
+batch_deposit:
+        movq    batch_ledger + 8(%rip), %r8
+        movl    $BATCH_RECORDS, %eax
+        subq    %r8, %rax
+        cmpq    %rax, %rsi
+        ja      4f
+        # By subtraction, so that no sum can wrap around the end of the address space.
+        movq    %rdi, %rax
+        subq    batch_ledger + 16(%rip), %rax
+        movq    batch_ledger + 24(%rip), %rdx
+        subq    %rax, %rdx
+        jbe     3f
+        movq    %rsi, %rcx
+        shlq    $4, %rcx
+        cmpq    %rdx, %rcx
+        ja      3f
+        addq    batch_ledger + 32(%rip), %rdi
+        movq    %r8, %rdx
+        shlq    $4, %rdx
+        addq    batch_ledger(%rip), %rdx
+        xorl    %ecx, %ecx
+        testq   %rsi, %rsi
+        jz      2f
+1:      movq    (%rdi), %rax
+        movq    %rax, (%rdx)
+        movq    8(%rdi), %rax
+        movq    %rax, 8(%rdx)
+        addq    $16, %rdi
+        addq    $16, %rdx
+        incq    %rcx
+        cmpq    %rsi, %rcx
+        jne     1b
+2:      addq    %rsi, %r8
+        movq    %r8, batch_ledger + 8(%rip)
+        movq    %rsi, %rax
+        ret
+3:      movq    $-14, %rax              # bad_address
+        ret
+4:      movq    $-22, %rax              # invalid
+        ret
+        .popsection
+
+        .pushsection .user_text, "ax"
+        .macro  BATCH_BEGIN
+        lfence
+        rdtsc
+        shlq    $32, %rdx
+        orq     %rdx, %rax
+        movq    %rax, (%rsp)
+        lfence
+        .endm
+        .macro  BATCH_SINCE place
+        lfence
+        rdtsc
+        shlq    $32, %rdx
+        orq     %rdx, %rax
+        subq    (%rsp), %rax
+        movq    %rax, \place(%r12)
+        .endm
+        # One bag at %r14 of %r15 notes, numbered from %rbx on.
+        .macro  BATCH_MAKE_BAG
+        movabsq $0x9E3779B97F4A7C15, %r9
+        movq    %rbx, %rax
+        imulq   %r9, %rax
+        movq    %r14, %r8
+        movq    %r15, %rcx
+7:      movq    %rbx, (%r8)
+        movq    %rax, 8(%r8)
+        addq    %r9, %rax
+        addq    $16, %r8
+        incq    %rbx
+        decq    %rcx
+        jnz     7b
+        .endm
+        .macro  BATCH_HAND_OVER
+        movq    %r14, %rdi
+        movq    %r15, %rsi
+        movl    $BATCH_DEPOSIT, %eax
+        syscall
+        subq    %r15, %rax
+        orq     %rax, %rbp
+        .endm
+        .balign 64
+        .global batch_deposit_all
+batch_deposit_all:
+        pushq   %rbx
+        pushq   %rbp
+        pushq   %r12
+        pushq   %r13
+        pushq   %r14
+        pushq   %r15
+        subq    $8, %rsp
+        movq    %rdi, %r12
+        movq    %rsi, %r13
+        movq    %rdx, %r14
+        movq    %rcx, %r15
+        xorl    %ebp, %ebp
+1:      movl    $BATCH_OPEN, %eax
+        syscall
+        BATCH_BEGIN
+        xorl    %ebx, %ebx
+2:      BATCH_MAKE_BAG
+        cmpq    $BATCH_RECORDS, %rbx
+        jb      2b
+        BATCH_SINCE 0
+        BATCH_BEGIN
+        xorl    %ebx, %ebx
+        BATCH_MAKE_BAG
+        BATCH_HAND_OVER
+        BATCH_SINCE 16
+3:      cmpq    $BATCH_RECORDS, %rbx
+        jae     4f
+        BATCH_MAKE_BAG
+        BATCH_HAND_OVER
+        jmp     3b
+4:      BATCH_SINCE 8
+        addq    $24, %r12
+        decq    %r13
+        jnz     1b
+        movq    %rbp, %rax
+        addq    $8, %rsp
+        popq    %r15
+        popq    %r14
+        popq    %r13
+        popq    %r12
+        popq    %rbp
+        popq    %rbx
+        ret
+        .popsection
+)");
+
 namespace doorbell::labs {
 namespace {
 
@@ -34,82 +193,16 @@ struct Note {
 struct Day {
     uint64_t making, total, first;
 };
+static_assert(records == 1000 && sizeof(Note) == 16 && sizeof(Day) == 24);
 
 constexpr uint32_t open_call = kernel::call::fast_lab, deposit_call = open_call + 1;
-
-// Ring 0: the ledger.
-
-struct Ledger {
-    Note* notes;
-    uint64_t used;
-};
-Ledger ledger;
-
-[[maybe_unused]] uint64_t open_ledger() {
-    ledger.used = 0;
-    return 0;
-}
-
-/// Enters `count` notes that lie at `user` in the calling task's memory; how many, or why not.
-[[maybe_unused]] uint64_t deposit(uint64_t user, uint64_t count) {
-    if (count > records - ledger.used) return kernel::invalid;
-    uint64_t at =
-        kernel_state.current->space->memory.at(user, count * sizeof(Note), kernel::Access::read);
-    if (at == 0) return kernel::bad_address;
-    // volatile: no call of a library's copy, whose length would depend on who built the image.
-    auto* from = reinterpret_cast<const volatile uint64_t*>(at);
-    auto* to = reinterpret_cast<volatile uint64_t*>(ledger.notes + ledger.used);
-    for (uint64_t i = 0; i < count; ++i, from += 2, to += 2) {
-        to[0] = from[0];
-        to[1] = from[1];
-    }
-    ledger.used += count;
-    return count;
-}
-
-// Ring 3: the depositor.
-
-/// Makes one bag of notes; the number of the next note.
-[[gnu::always_inline]] inline uint64_t make_bag(volatile Note* bag, uint64_t size,
-                                                uint64_t number) {
-    for (uint64_t i = 0; i < size; ++i, ++number) {
-        bag[i].number = number;
-        bag[i].amount = number * 0x9E3779B97F4A7C15;
-    }
-    return number;
-}
-
-DOORBELL_USER uint64_t time_making(volatile Note* bag, uint64_t size) {
-    uint64_t start = measure::begin();
-    for (uint64_t number = 0; number < records;) number = make_bag(bag, size, number);
-    return measure::end() - start;
-}
-
-DOORBELL_USER uint64_t deposit_all(Day* days, uint64_t count, volatile Note* bag, uint64_t size) {
-    uint64_t refused = 0;
-    for (uint64_t i = 0; i < count; ++i) {
-        kernel::user::call(open_call);
-        days[i].making = time_making(bag, size);
-        uint64_t start = measure::begin();
-        uint64_t number = make_bag(bag, size, 0);
-        refused |= kernel::user::call(deposit_call, reinterpret_cast<uint64_t>(bag), size) - size;
-        uint64_t first = measure::end();
-        while (number < records) {
-            number = make_bag(bag, size, number);
-            refused |=
-                kernel::user::call(deposit_call, reinterpret_cast<uint64_t>(bag), size) - size;
-        }
-        days[i].total = measure::end() - start;
-        days[i].first = first - start;
-    }
-    return refused;
-}
+static_assert(open_call == 1 && kernel::bad_address == -14ull && kernel::invalid == -22ull);
 
 bool ledger_is_whole() {
-    if (ledger.used != records) return false;
+    if (batch_ledger.used != records) return false;
+    auto* notes = static_cast<const Note*>(batch_ledger.notes);
     for (uint64_t i = 0; i < records; ++i)
-        if (ledger.notes[i].number != i || ledger.notes[i].amount != i * 0x9E3779B97F4A7C15)
-            return false;
+        if (notes[i].number != i || notes[i].amount != i * 0x9E3779B97F4A7C15) return false;
     return true;
 }
 
@@ -169,11 +262,12 @@ Result<void> body(Bench& bench, const Case& which) {
     auto space = kernel.make_space(most * sizeof(Day) + size * sizeof(Note) + 65536);
     if (!space || notes.empty())
         return Error{"not enough memory for the ledger and the samples asked for"};
-    ledger = {notes.data(), 0};
-    kernel.set_fast_call(open_call, open_ledger);
-    kernel.set_fast_call(deposit_call, deposit);
+    batch_ledger = {notes.data(), 0, kernel::window_start, (*space)->end - kernel::window_start,
+                    (*space)->kernel_less_user};
+    kernel.set_fast_call(open_call, batch_open);
+    kernel.set_fast_call(deposit_call, batch_deposit);
     uint64_t days = (*space)->take(most * sizeof(Day)), bag = (*space)->take(size * sizeof(Note));
-    auto task = kernel.make_task(**space, deposit_all, {});
+    auto task = kernel.make_task(**space, batch_deposit_all, {});
     if (!task || days == 0 || bag == 0) return Error{"not enough memory for the samples asked for"};
     auto* day = (*space)->kernel<Day>(days);
     bench.stored_at(total, &day->total, most, sizeof(Day));
@@ -181,7 +275,7 @@ Result<void> body(Bench& bench, const Case& which) {
     Result<void> done;
     bench.repeat([&](uint64_t wanted) {
         uint64_t count = wanted < most ? wanted : most;
-        kernel.restart(**task, reinterpret_cast<const void*>(deposit_all),
+        kernel.restart(**task, reinterpret_cast<const void*>(batch_deposit_all),
                        {days, count, bag, size});
         kernel.run();
         if ((*task)->ended_by != 0)

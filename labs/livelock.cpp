@@ -56,8 +56,10 @@ constexpr uint32_t tenths(std::string_view number) {
 }
 static_assert(tenths("0.1") == 1 && tenths("1.5") == 15 && tenths("10") == 100);
 
+/// Two instructions a step, at least one step.
 [[gnu::noinline]] void work(uint64_t steps) {
-    for (; steps != 0; --steps) asm volatile("");
+    steps += steps == 0;
+    asm volatile("1:\tdecq %0\n\tjnz 1b" : "+r"(steps) : : "cc");
 }
 
 /// The receiver at work, shared with its interrupt handler.
@@ -308,19 +310,25 @@ Verdict irq_collapses(const Results& results) {
     return {ten * 2 < peak ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
 }
 
+/// A sample counts packets, `window_packets` at full capacity: the claim is about packets.
 Verdict hybrid_holds(const Results& results) {
     uint64_t peak, ten;
     if (!peak_and_ten(results, "hybrid", peak, ten))
         return {Verdict::Holds::cannot_say, "the cases were not run"};
+    auto packets = [](uint64_t ppm) { return (ppm * window_packets + 500000) / 1000000; };
     wire::Text text(because_buffer);
-    text << "peak " << peak << " ppm of capacity, at ten times the load " << ten;
-    return {ten * 100 >= peak * 95 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    text << "peak " << packets(peak) << " of " << window_packets << " packets (" << peak
+         << " ppm of capacity), at ten times the load " << packets(ten) << " (" << ten << " ppm)";
+    return {packets(ten) + 2 >= packets(peak) ? Verdict::Holds::yes : Verdict::Holds::no,
+            text.view()};
 }
 
 constexpr Claim claims[] = {
     {"an interrupt for every packet delivers less than half of its peak at ten times the load",
      in_image(irq_collapses)},
-    {"interrupt, then poll with a quota keeps 95 % of its peak at ten times the load",
+    {"interrupt, then poll with a quota delivers at ten times the load at most 2 packets of 40 "
+     "fewer "
+     "than at its peak",
      in_image(hybrid_holds)},
 };
 

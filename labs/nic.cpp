@@ -7,6 +7,7 @@
 // nothing is there, and what a packet costs when many are.
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/registers.h"
+#include "firmware/measure/hold.h"
 #include "firmware/measure/timestamp.h"
 #include "labs/kit/bench.h"
 #include "labs/kit/compare.h"
@@ -68,31 +69,72 @@ enum class Wait { poll, irq, halt, mwait, hybrid };
     return known;
 }
 
-/// Until the handler has run; see the timer lab for the order of STI, HLT and the timestamp in
-/// front of them.
+/// From the tick `begin` on until the handler has run; the next timestamp. See the timer lab for
+/// the order of STI, HLT and the timestamp in front of them.
 template <bool halt>
-[[gnu::always_inline]] inline void await_handler() {
-    if constexpr (!halt) {
-        while (nic_event.fired == 0) {
-        }
-    } else {
-        for (;;) {
-            cpu::disable_interrupts();
-            if (nic_event.fired != 0) break;
-            asm volatile("rdtsc\n\tsti\n\thlt" : : : "rax", "rdx", "memory");
-        }
-        cpu::enable_interrupts();
-    }
+[[gnu::always_inline]] inline uint64_t await_handler(uint64_t begin) {
+    uint32_t low, high;
+    if constexpr (!halt)
+        asm volatile(DOORBELL_HOLD
+                     "1:\tmovl %[fired], %%eax\n\t"
+                     "testl %%eax, %%eax\n\t"
+                     "je 1b\n\t"
+                     "lfence\n\t"
+                     "rdtsc"
+                     : "=&a"(low), "=&d"(high), "+c"(begin)
+                     : [fired] "m"(nic_event.fired)
+                     : "memory", "cc");
+    else
+        asm volatile(DOORBELL_HOLD
+                     "1:\tcli\n\t"
+                     "movl %[fired], %%eax\n\t"
+                     "testl %%eax, %%eax\n\t"
+                     "jne 2f\n\t"
+                     "rdtsc\n\t"
+                     "sti\n\t"
+                     "hlt\n\t"
+                     "jmp 1b\n"
+                     "2:\tsti\n\t"
+                     "lfence\n\t"
+                     "rdtsc"
+                     : "=&a"(low), "=&d"(high), "+c"(begin)
+                     : [fired] "m"(nic_event.fired)
+                     : "memory", "cc");
+    return uint64_t{high} << 32 | low;
 }
 
-/// Reads every byte: what a program does with a packet at the least.
-[[gnu::always_inline]] inline uint64_t read_payload(const nic::Received& frame) {
-    uint64_t sum = 0;
-    auto* words = reinterpret_cast<const volatile uint64_t*>(frame.data);
-    for (uint32_t i = 0; i < frame.length / 8; ++i) sum += words[i];
-    for (uint32_t i = frame.length & ~7u; i < frame.length; ++i)
-        sum += static_cast<const volatile uint8_t*>(frame.data)[i];
-    return sum;
+/// Reads every byte, word by word: what a program does with a packet at the least. The timestamps
+/// before and after it go to marks[0] and marks[1].
+[[gnu::always_inline]] inline void read_payload(const nic::Received& frame, uint64_t* marks) {
+    const void* at = frame.data;
+    uint64_t words = frame.length / 8, bytes = frame.length % 8, sum = 0;
+    asm volatile(
+        "lfence\n\t"
+        "rdtsc\n\t"
+        "shlq $32, %%rdx\n\t"
+        "orq %%rdx, %%rax\n\t"
+        "movq %%rax, (%[marks])\n\t"
+        "testq %[words], %[words]\n\t"
+        "jz 2f\n"
+        "1:\taddq (%[at]), %[sum]\n\t"
+        "addq $8, %[at]\n\t"
+        "decq %[words]\n\t"
+        "jnz 1b\n"
+        "2:\ttestq %[bytes], %[bytes]\n\t"
+        "jz 4f\n"
+        "3:\tmovzbl (%[at]), %%eax\n\t"
+        "addq %%rax, %[sum]\n\t"
+        "incq %[at]\n\t"
+        "decq %[bytes]\n\t"
+        "jnz 3b\n"
+        "4:\tlfence\n\t"
+        "rdtsc\n\t"
+        "shlq $32, %%rdx\n\t"
+        "orq %%rdx, %%rax\n\t"
+        "movq %%rax, 8(%[marks])"
+        : [at] "+r"(at), [words] "+r"(words), [bytes] "+r"(bytes), [sum] "+r"(sum)
+        : [marks] "r"(marks)
+        : "rax", "rdx", "memory", "cc");
 }
 
 /// One packet by MWAIT, with an end in sight.
@@ -123,7 +165,7 @@ Result<void> prove_mwait(Bench& bench, Traffic& s) {
         rescue.wait_from_now();
         nic::Bell bell = s.pair.sender().bell();
         uint64_t start = ring_now(bell);
-        uint64_t seen = poll_doorstep(s.card().doorstep());
+        uint64_t seen = poll_doorstep(s.card().doorstep(), 0);
         if (rescue.came()) return s.missing(lost_in_the_middle);
         nic::Received frame;
         bool good = s.card().receive(&frame, 1) != 0 && s.expected(frame);
@@ -147,8 +189,9 @@ struct Sampling {
     bool by_interrupt;
     measure::Series &latency, &payload, &path;
     measure::Series* wire;  ///< null where the way's part is known
-    /// Where the doorbell's store is the arrival, nothing may stand between it and the wait.
-    uint64_t phases;
+    /// The bits of the tick at which a wait begins: none where the doorbell's store is the arrival,
+    /// since nothing may stand between it and the wait.
+    uint64_t beginning;
     std::span<nic::Received> batch;  ///< as large as the hybrid's budget
     Rescue rescue;
     bool spurious = false;
@@ -163,7 +206,7 @@ struct Sampling {
           payload(b.series("payload")),
           path(b.series("path", {.stages = stages})),
           wire(traffic.pair.delay == 0 ? &b.series("wire") : nullptr),
-          phases(wire != nullptr ? 1 : 64),
+          beginning(wire != nullptr ? 0 : ~0ull),
           batch(b.machine.arena.array<nic::Received>(b.setting("budget"))),
           rescue(b.machine, traffic.card()) {
         if (batch.empty()) outcome = Error{"no memory for the frames"};
@@ -250,27 +293,27 @@ template <Wait wait>
         for (uint64_t i = 0; i < count;) {
             if (!sampling.prepare()) return;
             nic::Bell bell = sender.bell();
+            // The wait begins at a tick that the seed chooses, so that no phase of a look is
+            // favoured, and none is a compiler's.
+            uint64_t begin = 1002 + bench.random.below(64);
             uint64_t marks[8];
-            marks[0] = ring_now(bell) + s.pair.delay;
-            // The wait begins at a phase that the seed chooses, so that none is favoured: three
-            // instructions a turn go through all phases of a look's four.
-            for (uint64_t n = bench.random.below(sampling.phases); n != 0; --n) asm volatile("nop");
-            uint64_t sum;
+            marks[0] = ring_now(bell);
+            begin = (begin + marks[0]) & sampling.beginning;
+            marks[0] += s.pair.delay;
             unsigned m;
             uint32_t taken;
             nic::Received frame;
             do {
                 m = 1;
                 if constexpr (by_interrupt) {
-                    await_handler<wait == Wait::halt>();
-                    marks[3] = measure::end();
+                    marks[3] = await_handler < wait == Wait::halt > (begin);
                     marks[1] = nic_event.known;
                     marks[2] = nic_event.handled;
                     m = 4;
                 } else if constexpr (wait == Wait::mwait) {
                     marks[m++] = mwait_doorstep(card.doorstep());
                 } else {
-                    marks[m++] = poll_doorstep(card.doorstep());
+                    marks[m++] = poll_doorstep(card.doorstep(), begin);
                 }
                 if constexpr (wait == Wait::hybrid)
                     taken = card.receive(batch, budget), frame = batch[0];
@@ -281,10 +324,8 @@ template <Wait wait>
                 (void)sampling.conclude(false, false);
                 continue;
             }
-            marks[m++] = measure::end();
-            sum = read_payload(frame);
-            asm volatile("" : : "r"(sum));
-            marks[m++] = measure::end();
+            read_payload(frame, marks + m);
+            m += 2;
             card.recycle(taken);
             marks[m++] = measure::end();
             bool ours = false, alone = taken == 1;
@@ -339,6 +380,39 @@ Result<void> wait_case(Bench& bench, const Case& which) {
     return ready;
 }
 
+/// Up to `looks` looks at the doorstep, as receive() takes them, and the ticks from before the
+/// first to after the last, with a begin()/end() pair's cost. Ends early where someone is there.
+struct Looks {
+    bool someone;
+    uint64_t took;
+};
+[[gnu::always_inline]] inline Looks look_often(const nic::Doorstep& step, uint32_t looks) {
+    uint64_t start, ended;
+    asm volatile(
+        "lfence\n\t"
+        "rdtsc\n\t"
+        "shlq $32, %%rdx\n\t"
+        "orq %%rdx, %%rax\n\t"
+        "movq %%rax, %[start]\n\t"
+        "lfence\n"
+        "1:\tmovq %c[word](%[step]), %%rax\n\t"
+        "movl (%%rax), %%eax\n\t"
+        "xorl %c[quiet](%[step]), %%eax\n\t"
+        "testl %%eax, %c[mask](%[step])\n\t"
+        "jnz 2f\n\t"
+        "decl %[looks]\n\t"
+        "jnz 1b\n"
+        "2:\tlfence\n\t"
+        "rdtsc\n\t"
+        "shlq $32, %%rdx\n\t"
+        "orq %%rdx, %%rax"
+        : "=&a"(ended), [start] "=&r"(start), [looks] "+r"(looks)
+        : [step] "r"(&step), [word] "i"(offsetof(nic::Doorstep, word)),
+          [quiet] "i"(offsetof(nic::Doorstep, quiet)), [mask] "i"(offsetof(nic::Doorstep, mask))
+        : "rdx", "memory", "cc");
+    return {looks != 0, ended - start};
+}
+
 Result<void> empty_poll_case(Bench& bench, const Case& which) {
     auto card = open_card(bench, which["model"]);
     if (!card) return card.error();
@@ -352,18 +426,12 @@ Result<void> empty_poll_case(Bench& bench, const Case& which) {
     bench.repeat([&](uint64_t count) {
         uint32_t disturbed = 0;
         for (uint64_t i = 0; i < count && outcome;) {
-            uint32_t found, look = looks;
-            uint64_t start = measure::begin();
-            do {
-                // The memory may have changed: each look is a whole one, as in a program that does
-                // something between.
-                asm volatile("" : : : "memory");
-                found = nic.receive(frames, at_once);
-            } while (found == 0 && --look != 0);
-            uint64_t took = measure::end() - start - overhead;
-            for (uint32_t f = 0; f < found; ++f) tally.add(frames[f]);
-            nic.recycle(found);
-            if (found != 0) {
+            Looks looked = look_often(nic.doorstep(), looks);
+            uint64_t took = looked.took - overhead;
+            if (looked.someone) {
+                uint32_t found = nic.receive(frames, at_once);
+                for (uint32_t f = 0; f < found; ++f) tally.add(frames[f]);
+                nic.recycle(found);
                 if (++disturbed == most_rounds)
                     outcome = Error{"packets keep coming: no look was in vain", tally.strangers()};
                 continue;

@@ -91,10 +91,10 @@ uint64_t run_job(PiJob& job, uint64_t deadline) {
     uint64_t before = job.steps();
     do {
         if constexpr (every == 0) {
-            for (uint64_t n = steps_a_look; n != 0; --n) job.step();
+            job.run(steps_a_look);
         } else {
             for (uint64_t round = steps_a_look / every; round != 0; --round) {
-                for (uint64_t n = every; n != 0; --n) job.step();
+                job.run(every);
                 if (door.nic->doorstep().someone()) door.answer();
             }
         }

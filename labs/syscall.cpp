@@ -18,6 +18,13 @@ void syscall_time_int(uint64_t* out, uint64_t count);
 // Ring 0: the same around a call in another address space; the third and fourth argument are CR3
 // there and here.
 void syscall_time_call_apart(uint64_t* out, uint64_t count, uint64_t there, uint64_t here);
+// Ring 3: ticks, with a pair of timestamps, of reading a byte of each of `lines` cache lines, and
+// of a call that lets the kernel read `lines` of its own, from syscall_kernel_lines on.
+uint64_t syscall_time_walk(const volatile uint8_t* own, uint64_t lines);
+uint64_t syscall_time_touch(uint64_t lines);
+// Ring 0: that call.
+uint64_t syscall_touch_lines(uint64_t lines);
+[[gnu::used]] const volatile uint8_t* syscall_kernel_lines;
 }
 asm(R"(
         .macro  TIMED name, section, prepare:req, operation:vararg
@@ -89,10 +96,55 @@ asm(R"(
 syscall_null_function:
         xorl    %eax, %eax
         ret
+
+        .macro  BEGIN_IN register
+        lfence
+        rdtsc
+        shlq    $32, %rdx
+        orq     %rdx, %rax
+        movq    %rax, \register
+        lfence
+        .endm
+        .macro  END_SINCE register
+        lfence
+        rdtsc
+        shlq    $32, %rdx
+        orq     %rdx, %rax
+        subq    \register, %rax
+        .endm
+        .balign 64
+        .global syscall_time_walk, syscall_time_touch
+syscall_time_walk:
+        BEGIN_IN %r8
+1:      movzbl  (%rdi), %eax
+        addq    $64, %rdi
+        decq    %rsi
+        jnz     1b
+        END_SINCE %r8
+        ret
+syscall_time_touch:
+        pushq   %rbx
+        BEGIN_IN %rbx
+        movl    $1, %eax                # call::fast_lab
+        syscall
+        END_SINCE %rbx
+        popq    %rbx
+        ret
         .popsection
         .pushsection .text.syscall_apart, "ax"
 syscall_null_supervisor:
         xorl    %eax, %eax
+        ret
+        .balign 64
+        .global syscall_touch_lines
+syscall_touch_lines:
+        movq    syscall_kernel_lines(%rip), %rsi
+        xorl    %eax, %eax
+1:      movzbl  (%rsi), %edx
+        addq    %rdx, %rax
+        addq    $64, %rsi
+        decq    %rdi
+        jnz     1b
         ret
         .popsection
 )");
@@ -115,36 +167,21 @@ constexpr Setting settings[] = {
 
 constexpr uint64_t line = 64;
 constexpr uint32_t touch_call = kernel::call::fast_lab;
-const volatile uint8_t* kernel_lines;
-
-/// Ring 0: reads one byte of each of `lines` cache lines of the kernel's.
-[[maybe_unused]] uint64_t touch_lines(uint64_t lines) {
-    uint64_t sum = 0;
-    for (uint64_t i = 0; i < lines; ++i) sum += kernel_lines[i * line];
-    return sum;
-}
+static_assert(touch_call == 1);
 
 struct Walked {
     uint64_t before, cost, after;
 };
-
-DOORBELL_USER uint64_t timed_walk(const volatile uint8_t* own, uint64_t lines) {
-    uint64_t start = measure::begin();
-    for (uint64_t i = 0; i < lines; ++i) (void)own[i * line];
-    return measure::end() - start;
-}
 
 /// Ring 3: walks, calls a kernel that touches `touched` lines, walks again.
 DOORBELL_USER void walk_around_call(Walked* out, uint64_t count, const volatile uint8_t* own,
                                     uint64_t lines_and_touched) {
     uint64_t lines = lines_and_touched & 0xFFFFFFFF, touched = lines_and_touched >> 32;
     for (uint64_t i = 0; i < count; ++i) {
-        timed_walk(own, lines);  // whatever the last call left behind
-        out[i].before = timed_walk(own, lines);
-        uint64_t start = measure::begin();
-        kernel::user::call(touch_call, touched);
-        out[i].cost = measure::end() - start;
-        out[i].after = timed_walk(own, lines);
+        syscall_time_walk(own, lines);  // whatever the last call left behind
+        out[i].before = syscall_time_walk(own, lines);
+        out[i].cost = syscall_time_touch(touched);
+        out[i].after = syscall_time_walk(own, lines);
     }
 }
 
@@ -161,13 +198,13 @@ Result<void> measure_touch(Bench& bench, const Case& which) {
     measure::Series& after = bench.series("after", {.less_overhead = true});
     uint64_t most = bench.samples() + bench.warm_up(), walk = bench.setting("walk");
     auto touched = bench.machine.arena.array<uint8_t>(most_touched * line);
-    kernel_lines = touched.data();
+    syscall_kernel_lines = touched.data();
     kernel::Kernel kernel(bench.machine);
     auto up = kernel.start({});
     if (!up) return up;
     auto space = kernel.make_space(most * sizeof(Walked) + walk * line + 65536);
     if (!space || touched.empty()) return Error{"not enough memory for the samples asked for"};
-    kernel.set_fast_call(touch_call, touch_lines);
+    kernel.set_fast_call(touch_call, syscall_touch_lines);
     uint64_t out = (*space)->take(most * sizeof(Walked)), own = (*space)->take(walk * line, line);
     auto task = kernel.make_task(**space, walk_around_call, {});
     if (!task || out == 0 || own == 0) return Error{"not enough memory for the samples asked for"};

@@ -4,15 +4,16 @@
 // stages.
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/registers.h"
+#include "firmware/measure/hold.h"
 #include "firmware/measure/timestamp.h"
 #include "firmware/wire/text.h"
 #include "labs/kit/bench.h"
+#include "labs/kit/handler.h"
 #include "labs/kit/lab.h"
 #include "labs/kit/timers.h"
 
 // What the handler leaves behind, in one cache line; the handler itself, for either way of ending
-// an interrupt. The first timestamp stands as early as it can: two registers must be saved for
-// RDTSC.
+// an interrupt.
 extern "C" {
 struct alignas(64) TimerEvent {
     uint64_t known;             ///< first timestamp in the handler
@@ -26,40 +27,18 @@ void timer_interrupt_x2apic();
 }
 asm(R"(
         .pushsection .text.timer, "ax"
-        .macro  TIMER_STAMP offset
-        lfence
-        rdtsc
-        movl    %eax, timer_event + \offset(%rip)
-        movl    %edx, 4 + timer_event + \offset(%rip)
-        .endm
-        .balign 64
-timer_interrupt_xapic:
-        pushq   %rax
-        pushq   %rdx
-        TIMER_STAMP 0
-        movq    timer_event + 16(%rip), %rax
-        movl    $0, (%rax)
-        TIMER_STAMP 8
+        HANDLER_BEGIN timer_interrupt_xapic, timer_event
+        HANDLER_END_OF_INTERRUPT 0, timer_event + 16
+        HANDLER_STAMP timer_event + 8
         movl    $1, timer_event + 24(%rip)
-        popq    %rdx
-        popq    %rax
-        iretq
-        .balign 64
-timer_interrupt_x2apic:
-        pushq   %rax
-        pushq   %rdx
-        TIMER_STAMP 0
+        HANDLER_RETURN
+        HANDLER_BEGIN timer_interrupt_x2apic, timer_event
         pushq   %rcx
-        movl    $0x80B, %ecx
-        xorl    %eax, %eax
-        xorl    %edx, %edx
-        wrmsr
+        HANDLER_END_OF_INTERRUPT 1, timer_event + 16
         popq    %rcx
-        TIMER_STAMP 8
+        HANDLER_STAMP timer_event + 8
         movl    $1, timer_event + 24(%rip)
-        popq    %rdx
-        popq    %rax
-        iretq
+        HANDLER_RETURN
         .popsection
 )");
 
@@ -121,9 +100,15 @@ class DeadlineTimer {
     }
     /// SDM vol. 3A, "TSC-Deadline Mode": the MSR reads 0 once the deadline has passed.
     bool passed() const { return cpu::Msrs{}.read(cpu::msr_tsc_deadline) == 0; }
-    void wait_by_poll() const {
-        while (!passed()) {
-        }
+    uint64_t wait_by_poll(uint64_t begin) const {
+        uint32_t low, high;
+        asm volatile(DOORBELL_HOLD
+                     "movl %3, %%ecx\n"
+                     "1:\trdmsr\n\torl %%edx, %%eax\n\tjnz 1b\n\tlfence\n\trdtsc"
+                     : "=&a"(low), "=&d"(high), "+c"(begin)
+                     : "i"(cpu::msr_tsc_deadline)
+                     : "memory", "cc");
+        return uint64_t{high} << 32 | low;
     }
 
   private:
@@ -151,20 +136,40 @@ class PitTimer {
     uint64_t arm(uint64_t delay) const {
         uint64_t count = counts_in(delay, rate_);
         if (count > 0xFFFF) count = 0xFFFF;
-        constexpr uint16_t port = platform::Pit::channel0_port;
-        cpu::Ports ports;
-        ports.out8(platform::Pit::command_port, 0x30);
-        ports.out8(port, static_cast<uint8_t>(count));
         uint32_t low, high;
-        asm volatile("lfence\n\trdtsc" : "=a"(low), "=d"(high) : : "memory");
-        uint64_t t = uint64_t{high} << 32 | low;
-        ports.out8(port, static_cast<uint8_t>(count >> 8));
-        return t + scale(count, rate_);
+        asm volatile(
+            "movb $0x30, %%al\n\t"
+            "outb %%al, %[command]\n\t"
+            "movl %[count], %%eax\n\t"
+            "outb %%al, %[port]\n\t"
+            "lfence\n\t"
+            "rdtsc\n\t"
+            "movl %%eax, %[low]\n\t"
+            "movl %[count], %%eax\n\t"
+            "movb %%ah, %%al\n\t"
+            "outb %%al, %[port]"
+            : [low] "=&r"(low), "=&d"(high)
+            : [count] "r"(static_cast<uint32_t>(count)), [command] "N"(platform::Pit::command_port),
+              [port] "N"(platform::Pit::channel0_port)
+            : "rax", "memory");
+        return (uint64_t{high} << 32 | low) + scale(count, rate_);
     }
     bool passed() const { return machine_.pit->expired(); }
-    void wait_by_poll() const {
-        while (!passed()) {
-        }
+    uint64_t wait_by_poll(uint64_t begin) const {
+        uint32_t low, high;
+        asm volatile(
+            DOORBELL_HOLD
+            "1:\tmovb $0xE2, %%al\n\t"
+            "outb %%al, %[command]\n\t"
+            "inb %[port], %%al\n\t"
+            "testb $0x80, %%al\n\t"
+            "jz 1b\n\t"
+            "lfence\n\t"
+            "rdtsc"
+            : "=&a"(low), "=&d"(high), "+c"(begin)
+            : [command] "N"(platform::Pit::command_port), [port] "N"(platform::Pit::channel0_port)
+            : "memory", "cc");
+        return uint64_t{high} << 32 | low;
     }
 
   private:
@@ -175,49 +180,96 @@ class PitTimer {
 /// Waits for the deadline with the TSC alone. Compares the low halves, which is right for deadlines
 /// less than 2^31 ticks away (the largest spacing sees to that) and makes the loop three
 /// instructions.
-[[gnu::always_inline]] inline uint64_t spin_on_tsc(uint64_t deadline) {
+[[gnu::always_inline]] inline uint64_t spin_on_tsc(uint64_t deadline, uint64_t begin) {
     uint32_t low, high;
-    asm volatile(
-        "1:\n\t"
-        "rdtsc\n\t"
-        "subl %2, %%eax\n\t"
-        "js 1b\n\t"
-        "lfence\n\t"
-        "rdtsc"
-        : "=&a"(low), "=&d"(high)
-        : "r"(static_cast<uint32_t>(deadline))
-        : "cc", "memory");
+    asm volatile(DOORBELL_HOLD
+                 "1:\n\t"
+                 "rdtsc\n\t"
+                 "subl %3, %%eax\n\t"
+                 "js 1b\n\t"
+                 "lfence\n\t"
+                 "rdtsc"
+                 : "=&a"(low), "=&d"(high), "+c"(begin)
+                 : "r"(static_cast<uint32_t>(deadline))
+                 : "cc", "memory");
     return uint64_t{high} << 32 | low;
 }
 
 enum class Idle { busy, halt, mwait };
 
-/// Until the handler has run. STI lets an interrupt through only after the next instruction, so
-/// that none can come between the look at `fired` and HLT. The RDTSC in front serves QEMU's
-/// instruction clock: HLT there resumes from the clock's last reading, and a stale one would make
-/// the wake-up late.
+/// From the tick `begin` on until the handler has run; the next timestamp. STI lets an interrupt
+/// through only after the next instruction, so that none can come between the look at `fired` and
+/// HLT. The RDTSC in front serves QEMU's instruction clock: HLT there resumes from the clock's last
+/// reading, and a stale one would make the wake-up late.
 template <Idle idle>
-[[gnu::always_inline]] inline void await_handler() {
+[[gnu::always_inline]] inline uint64_t await_handler(uint64_t begin) {
+    uint32_t low, high;
     if constexpr (idle == Idle::busy) {
-        while (timer_event.fired == 0) {
-        }
+        asm volatile(DOORBELL_HOLD
+                     "1:\tmovl %[fired], %%eax\n\t"
+                     "testl %%eax, %%eax\n\t"
+                     "je 1b\n\t"
+                     "lfence\n\t"
+                     "rdtsc"
+                     : "=&a"(low), "=&d"(high), "+c"(begin)
+                     : [fired] "m"(timer_event.fired)
+                     : "memory", "cc");
+    } else if constexpr (idle == Idle::halt) {
+        asm volatile(DOORBELL_HOLD
+                     "1:\tcli\n\t"
+                     "movl %[fired], %%eax\n\t"
+                     "testl %%eax, %%eax\n\t"
+                     "jne 2f\n\t"
+                     "rdtsc\n\t"
+                     "sti\n\t"
+                     "hlt\n\t"
+                     "jmp 1b\n"
+                     "2:\tsti\n\t"
+                     "lfence\n\t"
+                     "rdtsc"
+                     : "=&a"(low), "=&d"(high), "+c"(begin)
+                     : [fired] "m"(timer_event.fired)
+                     : "memory", "cc");
     } else {
-        for (;;) {
-            cpu::disable_interrupts();
-            if constexpr (idle == Idle::mwait)
-                asm volatile("monitor" : : "a"(&timer_event), "c"(0), "d"(0) : "memory");
-            if (timer_event.fired != 0) break;
-            if constexpr (idle == Idle::halt)
-                asm volatile("rdtsc\n\tsti\n\thlt" : : : "rax", "rdx", "memory");
-            else
-                asm volatile("rdtsc\n\txorl %%eax, %%eax\n\tsti\n\tmwait\n\tnop"
-                             :
-                             : "c"(0)
-                             : "rax", "rdx", "memory");
-        }
-        cpu::enable_interrupts();
+        asm volatile(DOORBELL_HOLD
+                     "1:\tcli\n\t"
+                     "leaq %[line], %%rax\n\t"
+                     "xorl %%ecx, %%ecx\n\t"
+                     "xorl %%edx, %%edx\n\t"
+                     "monitor\n\t"
+                     "movl %[fired], %%eax\n\t"
+                     "testl %%eax, %%eax\n\t"
+                     "jne 2f\n\t"
+                     "rdtsc\n\t"
+                     "xorl %%eax, %%eax\n\t"
+                     "sti\n\t"
+                     "mwait\n\t"
+                     "nop\n\t"
+                     "jmp 1b\n"
+                     "2:\tsti\n\t"
+                     "lfence\n\t"
+                     "rdtsc"
+                     : "=&a"(low), "=&d"(high), "+c"(begin)
+                     : [fired] "m"(timer_event.fired), [line] "m"(timer_event)
+                     : "memory", "cc");
     }
+    return uint64_t{high} << 32 | low;
 }
+
+/// Where the clock counts instructions, a wait begins at a tick before the deadline that the seed
+/// chooses: at the same phase whatever a compiler put between the arming and the wait. With another
+/// clock, at once.
+class Beginning {
+  public:
+    explicit Beginning(Bench& bench) : random_(bench.random), exact_(bench.exact() ? ~0ull : 0) {}
+    /// How long before the deadline: to be asked before the arming.
+    uint64_t early() { return 1000 + random_.below(64); }
+    uint64_t at(uint64_t deadline, uint64_t early) const { return (deadline - early) & exact_; }
+
+  private:
+    measure::Random& random_;
+    uint64_t exact_;
+};
 
 /// One event, waited for with an end in sight: the measured loops have none, so this shows
 /// beforehand that it is known of. Ten spacings after the deadline it is given up.
@@ -241,6 +293,7 @@ Result<void> by_interrupt(Bench& bench, Source& source) {
                  static_cast<uint64_t>(cpu::ApicRegister::end_of_interrupt);
     cpu::set_gate(timer_vector, x2 ? timer_interrupt_x2apic : timer_interrupt_xapic);
     uint64_t spacing = bench.setting("spacing");
+    Beginning beginning(bench);
     cpu::enable_interrupts();
     timer_event.fired = 0;
     auto arrives =
@@ -251,11 +304,11 @@ Result<void> by_interrupt(Bench& bench, Source& source) {
         bench.repeat([&](uint64_t count) {
             for (uint64_t i = 0; i < count; ++i) {
                 uint64_t delay = spacing + bench.random.below(spacing / 4);
+                uint64_t early = beginning.early();
                 timer_event.fired = 0;
                 uint64_t marks[4];
                 marks[0] = source.arm(delay);
-                await_handler<idle>();
-                marks[3] = measure::end();
+                marks[3] = await_handler<idle>(beginning.at(marks[0], early));
                 marks[1] = timer_event.known;
                 marks[2] = timer_event.handled;
                 latency.record(marks[1] - marks[0]);
@@ -271,6 +324,7 @@ template <class Source>
 Result<void> by_poll(Bench& bench, Source& source) {
     measure::Series& latency = bench.series("latency");
     uint64_t spacing = bench.setting("spacing");
+    Beginning beginning(bench);
     auto tells = try_once(source, spacing,
                           "the timer does not say that its deadline has passed: tried once, waited "
                           "ten times the spacing",
@@ -278,9 +332,9 @@ Result<void> by_poll(Bench& bench, Source& source) {
     if (tells)
         bench.repeat([&](uint64_t count) {
             for (uint64_t i = 0; i < count; ++i) {
-                uint64_t deadline = source.arm(spacing + bench.random.below(spacing / 4));
-                source.wait_by_poll();
-                latency.record(measure::end() - deadline);
+                uint64_t delay = spacing + bench.random.below(spacing / 4);
+                uint64_t early = beginning.early(), deadline = source.arm(delay);
+                latency.record(source.wait_by_poll(beginning.at(deadline, early)) - deadline);
             }
         });
     return tells;
@@ -290,10 +344,12 @@ template <class Source>
 Result<void> by_tsc(Bench& bench, Source& source) {
     measure::Series& latency = bench.series("latency");
     uint64_t spacing = bench.setting("spacing");
+    Beginning beginning(bench);
     bench.repeat([&](uint64_t count) {
         for (uint64_t i = 0; i < count; ++i) {
-            uint64_t deadline = source.arm(spacing + bench.random.below(spacing / 4));
-            latency.record(spin_on_tsc(deadline) - deadline);
+            uint64_t delay = spacing + bench.random.below(spacing / 4);
+            uint64_t early = beginning.early(), deadline = source.arm(delay);
+            latency.record(spin_on_tsc(deadline, beginning.at(deadline, early)) - deadline);
         }
     });
     return {};

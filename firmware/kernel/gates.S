@@ -265,6 +265,31 @@ kernel_null_call:
         YIELD   kernel_yield_registers, kernel_resume_call_registers, 0
         YIELD   kernel_yield_full, kernel_resume_call_full, 1
 
+// ---- Exit: a task ends itself, and others are ready ----------------------------------------------------------
+
+        .balign 16
+        .global kernel_exit_call
+kernel_exit_call:
+        movq    STATE(STATE_SCHEDULER), %r10
+        cmpq    $1, SCHEDULER_READY(%r10)
+        jbe     kernel_call_by_syscall  // the last one: C++ knows whether the kernel is left
+        movq    STATE(STATE_CURRENT), %r8
+        movq    %rdi, TASK_EXIT_VALUE(%r8)
+        movb    $TASK_STATE_ENDED, TASK_STATE(%r8)
+        movb    $0, TASK_ENDED_BY(%r8)
+        // Scheduler::remove()
+        decq    SCHEDULER_READY(%r10)
+        movq    TASK_NEXT(%r8), %rax
+        movq    TASK_PREVIOUS(%r8), %r9
+        movq    %rax, TASK_NEXT(%r9)
+        movq    %r9, TASK_PREVIOUS(%rax)
+        cmpq    %r8, SCHEDULER_FIRST(%r10)
+        jne     1f
+        movq    %rax, SCHEDULER_FIRST(%r10)
+1:      movq    $0, TASK_NEXT(%r8)
+        movq    $0, TASK_PREVIOUS(%r8)
+        jmp     kernel_go_on
+
 // ---- Ways back into a task whose frame is whole --------------------------------------------------------------
 
         .balign 64
@@ -286,6 +311,105 @@ kernel_resume_signal:
         call    kernel_deliver          // of the task in %rdi; returns the task that runs next
         movq    %rax, %rdi
         ENTER_TASK
+
+// ---- Signals: the usual way of one to its handler -------------------------------------------------------------
+
+        // Task* kernel_raise(Task* target, uint8_t signal): Kernel::raise(), which has the rules. This is the way of a
+        // signal that a handler waits for; every other goes there.
+        .balign 16
+        .global kernel_raise
+kernel_raise:
+        movq    STATE(STATE_CURRENT), %rax
+        movzbl  %sil, %esi
+        cmpb    $TASK_STATE_ENDED, TASK_STATE(%rdi)
+        je      kernel_raise_other
+        cmpq    $1, TASK_HANDLERS(%rdi, %rsi, 8)
+        jbe     kernel_raise_other
+        movq    STATE(STATE_SCHEDULER), %r10
+        cmpq    %rax, SCHEDULER_IDLE(%r10)
+        je      kernel_raise_other
+        movq    STATE(STATE_RESUME_ALL), %rcx
+        movq    %rcx, TASK_RESUME(%rax)
+        movl    TASK_PENDING(%rdi), %ecx
+        btsl    %esi, %ecx
+        movl    %ecx, TASK_PENDING(%rdi)
+        movl    TASK_MASKED(%rdi), %edx
+        notl    %edx
+        testl   %ecx, %edx
+        jz      2f
+        cmpq    %rax, %rdi
+        je      kernel_deliver
+        cmpb    $TASK_STATE_BLOCKED, TASK_STATE(%rdi)
+        jne     1f
+        // Scheduler::add(): in front of the one that runs.
+        movb    $TASK_STATE_READY, TASK_STATE(%rdi)
+        movq    TASK_PREVIOUS(%rax), %rdx
+        movq    %rax, TASK_NEXT(%rdi)
+        movq    %rdx, TASK_PREVIOUS(%rdi)
+        movq    %rdi, TASK_NEXT(%rdx)
+        movq    %rdi, TASK_PREVIOUS(%rax)
+        incq    SCHEDULER_READY(%r10)
+1:      movq    $kernel_resume_signal, TASK_RESUME(%rdi)
+        movq    %rdi, %rax
+2:      ret
+
+        // Task* kernel_deliver(Task* task): Kernel::deliver(), likewise; push_signal() says what is written where.
+        .balign 16
+        .global kernel_deliver
+kernel_deliver:
+        movl    TASK_MASKED(%rdi), %eax
+        notl    %eax
+        andl    TASK_PENDING(%rdi), %eax
+        bsfl    %eax, %esi
+        jz      kernel_deliver_other
+        btrl    %esi, %eax
+        testl   %eax, %eax
+        jnz     kernel_deliver_other    // more than one
+        cmpl    $SIGKILL_NUMBER, %esi
+        je      kernel_deliver_other
+        movq    TASK_HANDLERS(%rdi, %rsi, 8), %rcx
+        cmpq    $1, %rcx
+        jbe     kernel_deliver_other
+        movq    FRAME_RSP(%rdi), %rdx
+        subq    $SIGNAL_FRAME_BYTES, %rdx
+        andq    $-16, %rdx
+        subq    $8, %rdx
+        // UserMemory::on_stack()
+        movq    TASK_SPACE_OBJECT(%rdi), %r8
+        movq    %rdx, %r9
+        subq    SPACE_USER(%r8), %r9
+        movq    SPACE_BYTES(%r8), %r10
+        subq    %r9, %r10
+        jbe     kernel_deliver_other
+        cmpq    $SIGNAL_FRAME_BYTES, %r10
+        jb      kernel_deliver_other
+        cmpb    $0, SPACE_WRITABLE(%r8)
+        je      kernel_deliver_other
+        addq    SPACE_KERNEL(%r8), %r9
+        movq    STATE(STATE_RESUME_ALL), %rax
+        movq    %rax, TASK_RESUME(%rdi)
+        movl    TASK_PENDING(%rdi), %eax
+        btrl    %esi, %eax
+        movl    %eax, TASK_PENDING(%rdi)
+        movl    TASK_MASKED(%rdi), %eax
+        movq    %rax, SIGNAL_FRAME_MASK(%r9)
+        btsl    %esi, %eax
+        movl    %eax, TASK_MASKED(%rdi)
+        movq    TASK_SIGNAL_RETURN(%rdi), %rax
+        movq    %rax, (%r9)
+        movq    %rsi, SIGNAL_FRAME_SIGNAL(%r9)
+        .irp    offset, 0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, FRAME_RIP, FRAME_RFLAGS, FRAME_RSP
+        movq    \offset(%rdi), %rax
+        movq    %rax, SIGNAL_FRAME_INTERRUPTED + \offset(%r9)
+        .endr
+        movq    %rcx, FRAME_RIP(%rdi)
+        movq    %rdx, FRAME_RSP(%rdi)
+        movq    %rsi, FRAME_RDI(%rdi)
+        addq    $SIGNAL_FRAME_INTERRUPTED, %rdx
+        movq    %rdx, FRAME_RSI(%rdi)
+        movq    $0x202, FRAME_RFLAGS(%rdi)
+        movq    %rdi, %rax
+        ret
 
 // ---- Interrupts of the timer ---------------------------------------------------------------------------------
 
@@ -360,7 +484,8 @@ no_task_of_ours:
 
 // ---- In from the lab and out again ---------------------------------------------------------------------------
 
-        // uint64_t kernel_enter(Task* first): returns what kernel_leave() is given.
+        // uint64_t kernel_enter(Task* first, uint64_t timer, uint64_t count): returns what kernel_leave() is given.
+        // `timer`, where it is not 0, is the address of the timer's initial count, which is stored last of all.
         .global kernel_enter
 kernel_enter:
         pushq   %rbp
@@ -372,7 +497,10 @@ kernel_enter:
         subq    $8, %rsp
         movq    %rsp, STATE(STATE_STACK)
         movq    %rsp, cpu_ring3_stack(%rip)
-        ENTER_TASK
+        testq   %rsi, %rsi
+        jz      3f
+        movl    %edx, (%rsi)
+3:      ENTER_TASK
 
         // void kernel_leave(uint64_t why)
         .global kernel_leave

@@ -30,7 +30,8 @@ void kernel_alarm_x2apic();
 void kernel_user_signal_return();
 void kernel_user_exit();
 void kernel_user_idle();
-uint64_t kernel_enter(Task* first);
+void kernel_exit_call();
+uint64_t kernel_enter(Task* first, uint64_t timer, uint64_t count);
 [[noreturn]] void kernel_leave(uint64_t why);
 [[noreturn]] void kernel_leave_trap(Task* next);
 
@@ -39,7 +40,10 @@ void (*kernel_fast_calls[FAST_CALLS])();
 void (*kernel_slow_calls[ALL_CALLS - FAST_CALLS])();
 Kernel::Alarm kernel_alarm;
 Task* kernel_call(Task* task) { return Kernel::active()->call(*task); }
-Task* kernel_deliver(Task* task) { return Kernel::active()->deliver(*task); }
+Task* kernel_deliver_other(Task* task) { return Kernel::active()->deliver(*task); }
+Task* kernel_raise_other(Task* target, uint8_t signal) {
+    return Kernel::active()->raise(*target, signal);
+}
 Task* kernel_end_lost(Task* task) {
     return Kernel::active()->end(*task, doorbell::kernel::sigsegv);
 }
@@ -58,7 +62,13 @@ static_assert(offsetof(State_, end_of_interrupt) == STATE_END_OF_INTERRUPT &&
               offsetof(State_, kernel_space) == STATE_KERNEL_SPACE);
 static_assert(offsetof(State_, change) == STATE_CHANGE &&
               offsetof(State_, resume_all) == STATE_RESUME_ALL);
-static_assert(call::yield == CALL_YIELD && call::lab_last + 1 == ALL_CALLS);
+static_assert(offsetof(State_, scheduler) == STATE_SCHEDULER &&
+              Scheduler<Task>::first_at() == SCHEDULER_FIRST &&
+              Scheduler<Task>::idle_at() == SCHEDULER_IDLE &&
+              offsetof(Space, memory) + UserMemory::first_at() == SPACE_MEMORY &&
+              Scheduler<Task>::ready_at() == SCHEDULER_READY);
+static_assert(call::yield == CALL_YIELD && call::exit == CALL_EXIT &&
+              call::lab_last + 1 == ALL_CALLS);
 static_assert(cpu::selector::user_code == USER_CODE && cpu::selector::user_data == USER_DATA);
 
 // SDM vol. 4, IA-32 architectural MSRs.
@@ -162,6 +172,7 @@ Result<void> Kernel::start(const Options& options) {
     asm volatile("lldt %w0" : : "r"(0));
 
     kernel_state = {};
+    kernel_state.scheduler = &scheduler_;
     kernel_state.loaded_space = machine_.tables.root();
     kernel_state.kernel_space = machine_.tables.root() | (options.pcid ? keep_tlb : 0);
     if (!machine_.apic->x2())
@@ -174,6 +185,8 @@ Result<void> Kernel::start(const Options& options) {
     for (auto& entry : kernel_slow_calls) entry = kernel_call_by_syscall;
     kernel_slow_calls[CALL_YIELD - FAST_CALLS] =
         options.extended_state ? kernel_yield_full : kernel_yield_registers;
+
+    kernel_slow_calls[CALL_EXIT - FAST_CALLS] = kernel_exit_call;
 
     cpu::Msrs msrs;
     msrs.write(msr_star, uint64_t{cpu::selector::kernel_code} << 32 |
@@ -309,14 +322,22 @@ Left Kernel::run(uint64_t slices) {
     Task* first = scheduler_.first();
     if (first == nullptr) return Left::nothing_ready;
     kernel_state.ticks_left = slices;
+    uint64_t timer = 0, timer_count = 0;
     if (options_.slice != 0) {
         auto count = (static_cast<unsigned __int128>(options_.slice) << 32) /
                      machine_.apic_rate.tsc_per_count_32_32;
         machine_.apic->set_divide_1();
         machine_.apic->set_timer_mode(cpu::TimerMode::periodic, tick_vector, false);
-        machine_.apic->set_initial_count(count == 0 ? 1 : static_cast<uint32_t>(count));
+        timer_count = count == 0 ? 1 : static_cast<uint32_t>(count);
+        // Where one store starts the timer, kernel_enter() does it: the first slice begins at the
+        // same instruction whatever a compiler made of this.
+        if (machine_.apic->x2())
+            machine_.apic->set_initial_count(static_cast<uint32_t>(timer_count));
+        else
+            timer = machine_.apic->xapic().base() +
+                    static_cast<uint64_t>(cpu::ApicRegister::initial_count);
     }
-    auto why = static_cast<Left>(kernel_enter(first));
+    auto why = static_cast<Left>(kernel_enter(first, timer, timer_count));
     // Each tick was a switch, but for one that ended the run.
     kernel_state.switches += slices - kernel_state.ticks_left - (why == Left::out_of_time ? 1 : 0);
     if (options_.slice != 0)

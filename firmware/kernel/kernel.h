@@ -51,6 +51,7 @@ struct State {
     uint64_t kernel_space;      ///< CR3 of a kernel that lives apart
     void (*change)();
     void (*resume_all)();
+    Scheduler<Task>* scheduler;
 };
 
 /// Vectors of the kernel's two uses of the LAPIC timer.

@@ -48,6 +48,11 @@ class Scheduler {
     /// Who starts, where nobody runs yet: the task that was added first, or the idle task, or null.
     T* first() const { return first_ != nullptr ? first_ : idle_; }
 
+    // Where gates.S finds what an exit changes.
+    static constexpr size_t first_at() { return offsetof(Scheduler, first_); }
+    static constexpr size_t idle_at() { return offsetof(Scheduler, idle_); }
+    static constexpr size_t ready_at() { return offsetof(Scheduler, ready_); }
+
   private:
     T* running_or_first(T* running) const {
         return running == nullptr || running == idle_ ? first_ : running;

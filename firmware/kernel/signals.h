@@ -92,6 +92,11 @@ class Signals {
 
     static constexpr uint32_t bit(uint8_t signal) { return 1u << signal; }
 
+    // Where gates.S finds them.
+    static constexpr size_t pending_at() { return offsetof(Signals, pending_); }
+    static constexpr size_t masked_at() { return offsetof(Signals, masked_); }
+    static constexpr size_t handlers_at() { return offsetof(Signals, handlers_); }
+
   private:
     bool ignored(uint8_t signal) const {
         return handlers_[signal] == signal_ignore ||

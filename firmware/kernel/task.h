@@ -61,6 +61,23 @@ static_assert(sizeof(cpu::Frame) == TASK_FRAME_END && TASK_FRAME_END % 16 == 0);
 // SS to the general registers and the error code below RIP, at a multiple of 16.
 static_assert(Task::room_in_front + (FRAME_RIP & ~15) >= sizeof(cpu::Frame));
 static_assert(offsetof(Task, next) == TASK_NEXT && offsetof(Task, resume) == TASK_RESUME);
+static_assert(offsetof(Task, previous) == TASK_PREVIOUS && offsetof(Task, state) == TASK_STATE &&
+              offsetof(Task, ended_by) == TASK_ENDED_BY &&
+              offsetof(Task, exit_value) == TASK_EXIT_VALUE &&
+              static_cast<int>(TaskState::ended) == TASK_STATE_ENDED);
+static_assert(offsetof(Task, signals) + Signals::pending_at() == TASK_PENDING &&
+              offsetof(Task, signals) + Signals::masked_at() == TASK_MASKED &&
+              offsetof(Task, signals) + Signals::handlers_at() == TASK_HANDLERS &&
+              offsetof(Task, signal_return) == TASK_SIGNAL_RETURN &&
+              offsetof(Task, space) == TASK_SPACE_OBJECT);
+static_assert(static_cast<int>(TaskState::ready) == TASK_STATE_READY &&
+              static_cast<int>(TaskState::blocked) == TASK_STATE_BLOCKED);
+static_assert(offsetof(cpu::Frame, rdi) == FRAME_RDI && offsetof(cpu::Frame, rsi) == FRAME_RSI);
+static_assert(sizeof(SignalFrame) == SIGNAL_FRAME_BYTES &&
+              offsetof(SignalFrame, signal) == SIGNAL_FRAME_SIGNAL &&
+              offsetof(SignalFrame, mask) == SIGNAL_FRAME_MASK &&
+              offsetof(SignalFrame, interrupted) == SIGNAL_FRAME_INTERRUPTED &&
+              sigkill == SIGKILL_NUMBER);
 static_assert(offsetof(Task, space_root) == TASK_SPACE &&
               offsetof(Task, extended) == TASK_EXTENDED);
 

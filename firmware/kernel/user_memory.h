@@ -53,6 +53,9 @@ class UserMemory {
                                                              : 0;
     }
 
+    /// Where gates.S finds the first stretch.
+    static constexpr unsigned long first_at() { return __builtin_offsetof(UserMemory, stretches_); }
+
   private:
     [[gnu::noinline]] uint64_t further(uint64_t address, uint64_t length, Access access) const {
         for (unsigned i = 1; i < count_; ++i)

@@ -65,7 +65,8 @@ int command_compare(const std::vector<std::string>& args) {
                 {"per_cent", *gate * 100}, {"passed", worse.empty()}, {"beyond", worse}};
         write_out(json_document(json));
     } else if (!(*map)["quiet"].as<bool>()) {
-        say("A: {}\nB: {}\n{}", a.name, b.name,
+        std::string compilers = different_compilers(a, b);
+        say("{}{}A: {}\nB: {}\n{}", compilers, compilers.empty() ? "" : "\n", a.name, b.name,
             comparison_text(comparison, (*map)["all"].as<bool>()));
     }
     for (const std::string& line : worse)

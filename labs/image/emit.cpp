@@ -14,6 +14,19 @@ using wire::Json;
 /// Records are kept well under their limit: a member more must still fit.
 constexpr size_t spare_room = 256;
 
+// What built this image, in the compiler's own words: "g++ 12.2.0", "clang 14.0.6".
+#define DOORBELL_WORD(x) #x
+#define DOORBELL_NUMBER(x) DOORBELL_WORD(x)
+#if defined(__clang__)
+constexpr const char* compiler = "clang " DOORBELL_NUMBER(__clang_major__) "." DOORBELL_NUMBER(
+    __clang_minor__) "." DOORBELL_NUMBER(__clang_patchlevel__);
+#else
+constexpr const char* compiler = "g++ " DOORBELL_NUMBER(__GNUC__) "." DOORBELL_NUMBER(
+    __GNUC_MINOR__) "." DOORBELL_NUMBER(__GNUC_PATCHLEVEL__);
+#endif
+#undef DOORBELL_NUMBER
+#undef DOORBELL_WORD
+
 void put_error(Json& json, const char* name, Error error) {
     char buffer[200];
     wire::Text text(buffer);
@@ -57,6 +70,7 @@ void emit_raw(wire::Sender& sender, uint64_t id, std::span<const uint64_t> value
 void emit_machine(wire::Sender& sender, const platform::Machine& m, const char* boot_protocol) {
     const cpu::Features& f = m.features;
     Json& j = sender.begin(wire::kind::machine);
+    j.member("compiler", compiler);
     j.member("cpu", f.brand)
         .member("vendor", f.vendor)
         .member("family", f.family)

@@ -2,7 +2,7 @@
 // the labs that were asked for, leave.
 #include "firmware/boot/boot_info.h"
 #include "firmware/cpu/registers.h"
-#include "firmware/measure/align.h"
+#include "firmware/measure/hold.h"
 #include "firmware/measure/instrument.h"
 #include "firmware/measure/pmu_pass.h"
 #include "firmware/platform/machine.h"
@@ -218,7 +218,7 @@ void run_case(const Lab& lab, const Case& which, measure::Histogram& nowhere, ui
         counters.start_case();
         Bench bench(machine, instrument, lab, command_line.request, nowhere, counters);
         if (command_line.fault != Fault::none) fail_on_purpose(command_line.fault);
-        if (bench.exact()) measure::align_clock(case_phase);
+        if (bench.exact()) measure::hold_until(measure::next_multiple(case_phase));
         Result<void> outcome = lab.body(bench, which);
         cpu::disable_interrupts();
         counters.end();
@@ -279,7 +279,7 @@ void run() {
         regions[i] = {boot_info.regions[i].base, boot_info.regions[i].length,
                       boot_info.regions[i].type};
     // The HPET counts from when it is enabled: not from how long it took to read these words.
-    measure::align_clock(case_phase);
+    measure::hold_until(measure::next_multiple(case_phase));
     auto up = machine.bring_up({{regions, boot_info.region_count},
                                 boot_info.rsdp_address,
                                 {boot_info.rsdp_copy, boot_info.rsdp_copy_length}});
@@ -300,6 +300,12 @@ void run() {
                       machine.arena.array<Figure>(8 * most_results));
     if (machine.features.tcg()) results.set_emulator("QEMU's emulation (TCG)");
     instrument = measure::observe(machine.features, machine.tsc, scratch->data());
+    // The HPET counts from when it is started: at a tick that no compiler's code has chosen.
+    if (instrument.counts_instructions && machine.hpet) {
+        machine.hpet->stop();
+        measure::store_at(measure::next_multiple(case_phase),
+                          machine.hpet->registers().base() + platform::Hpet::configuration, 1);
+    }
     look_for_counters();
     emit_instrument(sender(), instrument, counters);
     if (const char* flag = run_flag()) {

@@ -4,42 +4,26 @@
 #include "firmware/measure/timestamp.h"
 #include "firmware/platform/intx.h"
 #include "labs/kit/cards.h"
+#include "labs/kit/handler.h"
 
 [[gnu::used]] NicEvent nic_event;
 
-// The first timestamp stands as early as it can: two registers must be saved for RDTSC.
 asm(R"(
         .pushsection .text.nic, "ax"
-        .macro  NIC_STAMP offset
-        lfence
-        rdtsc
-        movl    %eax, nic_event + \offset(%rip)
-        movl    %edx, 4 + nic_event + \offset(%rip)
-        .endm
         .macro  NIC_HANDLER name, acknowledge, x2apic
-        .balign 64
-\name:
-        pushq   %rax
-        pushq   %rdx
-        NIC_STAMP 0
+        HANDLER_BEGIN \name, nic_event
         movq    nic_event + 24(%rip), %rax
         \acknowledge (%rax), %eax
         .if     \x2apic
         pushq   %rcx
-        movl    $0x80B, %ecx
-        xorl    %eax, %eax
-        xorl    %edx, %edx
-        wrmsr
-        popq    %rcx
-        .else
-        movq    nic_event + 16(%rip), %rax
-        movl    $0, (%rax)
         .endif
-        NIC_STAMP 8
+        HANDLER_END_OF_INTERRUPT \x2apic, nic_event + 16
+        .if     \x2apic
+        popq    %rcx
+        .endif
+        HANDLER_STAMP nic_event + 8
         incl    nic_event + 32(%rip)
-        popq    %rdx
-        popq    %rax
-        iretq
+        HANDLER_RETURN
         .endm
         NIC_HANDLER nic_interrupt_xapic, movl, 0
         NIC_HANDLER nic_interrupt_x2apic, movl, 1

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "firmware/cpu/descriptors.h"
+#include "firmware/measure/hold.h"
 #include "firmware/nic/frame.h"
 #include "firmware/nic/nic.h"
 #include "labs/kit/bench.h"
@@ -157,14 +158,20 @@ inline constexpr uint32_t most_rounds = 10000;
     return (uint64_t{high} << 32 | low) + 1;
 }
 
-/// Polls the doorstep until someone is there; the first timestamp after that.
-[[gnu::always_inline]] inline uint64_t poll_doorstep(const nic::Doorstep& step) {
+/// Polls the doorstep from the tick `begin` on (0: at once) until someone is there; the first
+/// timestamp after that.
+[[gnu::always_inline]] inline uint64_t poll_doorstep(const nic::Doorstep& step, uint64_t begin) {
     uint32_t low, high;
-    asm volatile(
-        "1:\n\tmovl %3, %%eax\n\txorl (%2), %%eax\n\ttestl %4, %%eax\n\tjz 1b\n\tlfence\n\trdtsc"
-        : "=&a"(low), "=&d"(high)
-        : "r"(step.word), "r"(step.quiet), "r"(step.mask)
-        : "memory", "cc");
+    asm volatile(DOORBELL_HOLD
+                 "1:\tmovl %4, %%eax\n\t"
+                 "xorl (%3), %%eax\n\t"
+                 "testl %5, %%eax\n\t"
+                 "jz 1b\n\t"
+                 "lfence\n\t"
+                 "rdtsc"
+                 : "=&a"(low), "=&d"(high), "+c"(begin)
+                 : "r"(step.word), "r"(step.quiet), "r"(step.mask)
+                 : "memory", "cc");
     return uint64_t{high} << 32 | low;
 }
 

@@ -4,6 +4,7 @@
 
 #include "firmware/cpu/apic.h"
 #include "firmware/cpu/result.h"
+#include "firmware/measure/hold.h"
 #include "firmware/measure/timestamp.h"
 #include "firmware/platform/machine.h"
 #include "labs/kit/bench.h"
@@ -27,8 +28,8 @@ constexpr uint64_t counts_in(uint64_t ticks, uint64_t rate_32_32) {
 }
 
 // A source: arm(delay in ticks) starts it and gives the deadline; passed() asks the device once
-// whether that has passed, wait_by_poll() until it says so; open()/close() let its interrupt
-// through or not.
+// whether that has passed; wait_by_poll(begin) asks from the tick `begin` on until it says so, and
+// gives the first timestamp after that; open()/close() let its interrupt through or not.
 
 class LapicTimer {
   public:
@@ -60,18 +61,23 @@ class LapicTimer {
         return (uint64_t{high} << 32 | low) + to_the_store + ticks;
     }
     bool passed() const { return apic_.current_count() == 0; }
-    void wait_by_poll() const {
-        if (apic_.x2()) {
-            while (!passed()) {
-            }
-            return;
-        }
-        uint32_t left;
-        asm volatile(
-            "1:\n\tmovl (%1), %0\n\ttestl %0, %0\n\tjnz 1b"
-            : "=&r"(left)
-            : "r"(apic_.xapic().base() + static_cast<uint64_t>(cpu::ApicRegister::current_count))
-            : "memory", "cc");
+    uint64_t wait_by_poll(uint64_t begin) const {
+        uint32_t low, high;
+        if (apic_.x2())
+            asm volatile(DOORBELL_HOLD
+                         "movl $0x839, %%ecx\n"
+                         "1:\trdmsr\n\ttestl %%eax, %%eax\n\tjnz 1b\n\tlfence\n\trdtsc"
+                         : "=&a"(low), "=&d"(high), "+c"(begin)
+                         :
+                         : "memory", "cc");
+        else
+            asm volatile(DOORBELL_HOLD
+                         "1:\tmovl (%3), %%eax\n\ttestl %%eax, %%eax\n\tjnz 1b\n\tlfence\n\trdtsc"
+                         : "=&a"(low), "=&d"(high), "+c"(begin)
+                         : "r"(apic_.xapic().base() +
+                               static_cast<uint64_t>(cpu::ApicRegister::current_count))
+                         : "memory", "cc");
+        return uint64_t{high} << 32 | low;
     }
 
   private:
@@ -82,7 +88,8 @@ class LapicTimer {
 
 class HpetTimer {
   public:
-    HpetTimer(Bench& bench, uint8_t vector) : machine_(bench.machine), vector_(vector) {
+    HpetTimer(Bench& bench, uint8_t vector)
+        : bench_(bench), machine_(bench.machine), vector_(vector) {
         if (!machine_.hpet) return;
         // Ticks of the TSC a tick of the HPET: period in fs times Hz over 10^15.
         auto scaled = static_cast<unsigned __int128>(machine_.hpet->period_fs()) * machine_.tsc.hz;
@@ -135,25 +142,48 @@ class HpetTimer {
     /// The comparator counts whole ticks of the HPET, so arming waits for an edge. The deadline is
     /// counted from the last timestamp before the edge was seen: a latency may be overstated by one
     /// read, never understated.
+    /// Where the clock counts instructions, it begins at a phase of the HPET that the seed chooses.
     uint64_t arm(uint64_t delay) {
+        constexpr uint64_t grid = 10000, phases = 64;
         auto count = static_cast<uint32_t>(counts_in(delay, rate_));
-        uint32_t start = machine_.hpet->counter32(), now;
-        uint64_t before;
-        do {
-            before = measure::end();
-            now = machine_.hpet->counter32();
-        } while (now == start);
-        due_ = now + count;
-        machine_.hpet->arm_one_shot(0, due_);
-        return before + scale(count, rate_);
+        uint64_t begin = bench_.random.below(phases);
+        begin = bench_.exact() ? measure::next_multiple(grid) + begin : 0;
+        uint32_t low, high, first, due;
+        asm volatile(DOORBELL_HOLD
+                     "movl %c[counter](%[at]), %[first]\n"
+                     "1:\tlfence\n\t"
+                     "rdtsc\n\t"
+                     "movl %c[counter](%[at]), %[due]\n\t"
+                     "cmpl %[first], %[due]\n\t"
+                     "je 1b\n\t"
+                     "addl %[count], %[due]\n\t"
+                     "movl %[due], %c[comparator](%[at])"
+                     : "=&a"(low), "=&d"(high), "+c"(begin), [first] "=&r"(first), [due] "=&r"(due)
+                     : [at] "r"(machine_.hpet->registers().base()), [count] "r"(count),
+                       [counter] "i"(platform::Hpet::main_counter),
+                       [comparator] "i"(platform::Hpet::comparator(0))
+                     : "memory", "cc");
+        due_ = due;
+        return (uint64_t{high} << 32 | low) + scale(count, rate_);
     }
     bool passed() const { return static_cast<int32_t>(machine_.hpet->counter32() - due_) >= 0; }
-    void wait_by_poll() const {
-        while (!passed()) {
-        }
+    uint64_t wait_by_poll(uint64_t begin) const {
+        uint32_t low, high;
+        asm volatile(DOORBELL_HOLD
+                     "1:\tmovl %c[counter](%[at]), %%eax\n\t"
+                     "subl %[due], %%eax\n\t"
+                     "js 1b\n\t"
+                     "lfence\n\t"
+                     "rdtsc"
+                     : "=&a"(low), "=&d"(high), "+c"(begin)
+                     : [at] "r"(machine_.hpet->registers().base()), [due] "r"(due_),
+                       [counter] "i"(platform::Hpet::main_counter)
+                     : "memory", "cc");
+        return uint64_t{high} << 32 | low;
     }
 
   private:
+    Bench& bench_;
     platform::Machine& machine_;
     uint64_t rate_ = 1;
     uint32_t due_ = 0;

@@ -229,5 +229,17 @@ TEST(Statistics, TheIntervalHoldsTheTruthAboutAsOftenAsItSays) {
     EXPECT_LE(held, 400 * 985 / 1000);
 }
 
+TEST(Compare, NamesTheCompilersOfTheImagesWhereTheyDiffer) {
+    std::mt19937_64 random(12);
+    StoredRun a = measured(random, 1, 100, 1000), b = measured(random, 1, 100, 1000);
+    EXPECT_EQ(different_compilers(a, b), "") << "neither run says what built its image";
+    a.run.machine["compiler"] = "g++ 12.2.0";
+    EXPECT_EQ(different_compilers(a, b), "") << "an older run does not say it";
+    b.run.machine["compiler"] = "g++ 12.2.0";
+    EXPECT_EQ(different_compilers(a, b), "");
+    b.run.machine["compiler"] = "clang 14.0.6";
+    EXPECT_TRUE(different_compilers(a, b).starts_with("A: g++ 12.2.0, B: clang 14.0.6: "));
+}
+
 }  // namespace
 }  // namespace doorbell::test

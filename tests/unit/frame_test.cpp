@@ -95,7 +95,7 @@ TEST(Frame, StrangersAreToldApartAndCounted) {
 TEST(PiJob, ComputesPi) {
     labs::PiJob job;
     while (job.settled() < labs::PiJob::digits - 1) {
-        job.step();
+        job.run(1);
         ASSERT_LT(job.steps(), 1000000u);
     }
     std::string digits;
@@ -105,7 +105,7 @@ TEST(PiJob, ComputesPi) {
               "314159265358979323846264338327950288419716939937510582097494459230781640628620899862"
               "803482534211706");
     uint64_t steps = job.steps();
-    for (int i = 0; i < 100000; ++i) job.step();
+    job.run(100000);
     EXPECT_EQ(job.steps(), steps + 100000) << "it begins again and goes on";
 }
 

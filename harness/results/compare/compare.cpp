@@ -236,6 +236,7 @@ std::vector<std::string> remarks_on(const StoredRun& a, const StoredRun& b) {
         differ(name, text_or(a.manifest, name), text_or(b.manifest, name));
     differ("image", text_or(a.run.machine, "image").substr(0, 12),
            text_or(b.run.machine, "image").substr(0, 12));
+    differ("compiler", text_or(a.run.machine, "compiler"), text_or(b.run.machine, "compiler"));
     differ("QEMU", text_or(a.run.machine, "qemu_version"), text_or(b.run.machine, "qemu_version"));
     for (const auto& [name, stored] : {std::pair{"A", &a}, std::pair{"B", &b}})
         for (const std::string& note : stored->notes)
@@ -303,6 +304,16 @@ Sample sample_of(const StoredRun& stored, const Series& series) {
     if (std::vector<uint64_t> in_order = read_samples(stored, series); !in_order.empty())
         sample.dependence = dependence_of(in_order);
     return sample;
+}
+
+std::string different_compilers(const StoredRun& a, const StoredRun& b) {
+    std::string in_a = text_or(a.run.machine, "compiler"),
+                in_b = text_or(b.run.machine, "compiler");
+    if (in_a.empty() || in_b.empty() || in_a == in_b) return {};
+    return fmt::format(
+        "A: {}, B: {}: what a compiler makes of drivers and kernel may differ; what is in assembly "
+        "must not",
+        in_a, in_b);
 }
 
 std::string why_not_comparable(const StoredRun& a, const StoredRun& b) {

@@ -70,6 +70,9 @@ struct CompareOptions {
     double margin = 0.05;
 };
 
+/// Where two compilers built the images of the runs, which did and what that means; else "".
+std::string different_compilers(const StoredRun& a, const StoredRun& b);
+
 /// Why the two cannot be compared, or "".
 std::string why_not_comparable(const StoredRun& a, const StoredRun& b);
 
