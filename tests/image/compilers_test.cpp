@@ -27,7 +27,7 @@ std::map<std::string, std::string> other_images() {
 
 TEST(Compilers, AnotherOneIsHere) {
     EXPECT_EQ(other_images().count("clang++"), 1u)
-        << "there is no clang++: install the package clang (TEST_PACKAGES), and configure again";
+        << "clang++ is missing: install the package clang (TEST_PACKAGES), and configure again";
 }
 
 /// What contains a driver's or the kernel's C++, and so may differ: packets taken and sent, and the
