@@ -42,6 +42,10 @@ Json parse_text(const std::string& text, const fs::path& file) {
                         text.empty() ? "it is empty"
                         : cut ? fmt::format("it ends in the middle, after {} bytes", text.size())
                               : fmt::format("it is not JSON from byte {} on", error.byte)));
+    } catch (const Json::exception&) {
+        // Not a parse_error: a number that no double holds.
+        throw UsageError(
+            fmt::format("{} is damaged: it holds a number that is too large", file.string()));
     }
     if (!document.is_object())
         throw UsageError(fmt::format("{} is damaged: it is no JSON object", file.string()));

@@ -75,6 +75,8 @@ TEST(Commands, DamagedForeignOlderAndHalfWrittenRunsGiveAClearErrorAndStay) {
         {"older", with_results(replaced("doorbell/1", "doorbell/0")),
          "this version reads doorbell/1"},
         {"wrong type", with_results(replaced("\"count\":100", "\"count\":\"many\"")), "is damaged"},
+        {"a number without bounds", with_results(replaced("\"min\":5", "\"min\":1e999")),
+         "it holds a number that is too large"},
         {"min above max", with_results(replaced("\"min\":5", "\"min\":77")), "min is above max"},
         {"a changed figure", with_results(replaced("\"sum\":500", "\"sum\":400")), "digest"},
         {"broken manifest",
