@@ -217,48 +217,104 @@ Result<Frequency> measure_tsc(Tsc tsc, const ReferenceCounter& reference, const 
     }
 }
 
+namespace {
+
+/// The sources of one TscClock, asked one after the other.
+class Poll {
+  public:
+    explicit Poll(TscClock& clock) : clock_(clock) {}
+    void add(const char* name, Frequency f) {
+        if (clock_.source_count < TscClock::most_sources)
+            clock_.sources[clock_.source_count++] = {name, f};
+    }
+    void add(const char* name, uint64_t hz) {
+        if (hz != 0) add(name, {hz, hz, hz});
+    }
+    /// Finds the largest group that agrees, and in it the source that was asked first.
+    void count() {
+        clock_.agree = 0;
+        for (size_t i = 0; i < clock_.source_count; ++i) {
+            size_t near = 0;
+            for (size_t k = 0; k < clock_.source_count; ++k) near += agrees(i, k);
+            if (near > clock_.agree) clock_.agree = near, best_ = i;
+        }
+    }
+    size_t best() const { return best_; }
+    void decide() {
+        const TscSource& chosen = clock_.sources[best_];
+        clock_.hz = chosen.says.hz;
+        clock_.hz_low = chosen.says.low;
+        clock_.hz_high = chosen.says.high;
+        clock_.source = chosen.name;
+        clock_.disagrees = clock_.agree < clock_.source_count;
+        for (size_t i = 0; i < clock_.source_count; ++i)
+            if (i != best_ && clock_.check_source == nullptr &&
+                (clock_.agree == 1 || agrees(best_, i)))
+                take_check(clock_.sources[i]);
+    }
+
+  private:
+    static uint64_t middle(Frequency f) { return f.low + (f.high - f.low) / 2; }
+    bool agrees(size_t i, size_t k) const {
+        uint64_t hz = clock_.sources[i].says.hz;
+        return i == k || distance(middle(clock_.sources[k].says), hz) <= hz / 1000;
+    }
+    void take_check(const TscSource& other) {
+        constexpr uint64_t most = INT64_MAX;
+        uint64_t check = middle(other.says);
+        uint64_t ppm = mul_div(distance(check, clock_.hz), 1000000, clock_.hz);
+        clock_.check_source = other.name;
+        clock_.check_ppm =
+            static_cast<int64_t>(ppm < most ? ppm : most) * (check < clock_.hz ? -1 : 1);
+    }
+
+    TscClock& clock_;
+    size_t best_ = 0;
+};
+
+}  // namespace
+
 Result<TscClock> establish(Cpuid cpuid, Tsc tsc, std::span<const ReferenceCounter> references,
                            const Calibration& how) {
     TscClock clock;
     clock.invariant = cpuid(0x80000000).eax >= 0x80000007 && (cpuid(0x80000007).edx & 1u << 8) != 0;
 
-    auto take_source = [&](const char* name, Frequency f) {
-        if (clock.hz == 0) {
-            clock.hz = f.hz;
-            clock.hz_low = f.low;
-            clock.hz_high = f.high;
-            clock.source = name;
-        } else if (clock.check_source == nullptr) {
-            uint64_t check = f.low + (f.high - f.low) / 2;
-            clock.check_source = name;
-            uint64_t ppm = mul_div(distance(check, clock.hz), 1000000, clock.hz);
-            constexpr uint64_t most = INT64_MAX;
-            clock.check_ppm =
-                static_cast<int64_t>(ppm < most ? ppm : most) * (check < clock.hz ? -1 : 1);
-            clock.disagrees = distance(check, clock.hz) > clock.hz / 1000;
-        }
-    };
-    auto enumerated = [&](const char* name, uint64_t hz) {
-        if (hz != 0) take_source(name, {hz, hz, hz});
-    };
-    // Two enumerated sources come from the same hand: only one of them is taken before the
-    // measurements, so that a measurement checks it.
+    // CPUID comes from one hand, whatever it says in how many leaves: a single voice.
+    Poll poll(clock);
     if (uint64_t hz = crystal_hz(cpuid))
-        enumerated("cpuid-15h", hz);
+        poll.add("cpuid-15h", hz);
     else
-        enumerated("hypervisor", hypervisor_hz(cpuid));
+        poll.add("hypervisor", hypervisor_hz(cpuid));
+    bool cpuid_spoke = clock.source_count != 0;
+    // What only checks needs no narrow bounds.
+    Calibration quick = how;
+    quick.longest_us = how.window_us;
+    const ReferenceCounter* asked[TscClock::most_sources] = {};
+    poll.count();
     for (const ReferenceCounter& r : references) {
-        if (clock.check_source != nullptr) break;
-        // What only checks needs no narrow bounds.
-        Calibration quick = how;
-        quick.longest_us = how.window_us;
-        if (Result<Frequency> f = measure_tsc(tsc, r, clock.hz == 0 ? how : quick))
-            take_source(r.name, *f);
-        else if (clock.fault.what == nullptr)
+        if (clock.agree >= 2 || clock.source_count == TscClock::most_sources) break;
+        if (Result<Frequency> f = measure_tsc(tsc, r, clock.source_count == 0 ? how : quick)) {
+            asked[clock.source_count] = &r;
+            poll.add(r.name, *f);
+        } else if (clock.fault.what == nullptr) {
             clock.fault = f.error();
+        }
+        // Two that agree are enough, unless another has contradicted them.
+        if (clock.source_count == 2) poll.count();
     }
-    enumerated("cpuid-16h", base_hz(cpuid));
-    if (clock.hz == 0) return Error{"nothing tells the TSC's frequency", references.size()};
+    // Its base frequency is in whole MHz: the least precise source of all.
+    if (!cpuid_spoke && clock.agree < 2) poll.add("cpuid-16h", base_hz(cpuid));
+    if (clock.source_count == 0)
+        return Error{"nothing tells the TSC's frequency", references.size()};
+    poll.count();
+    // The reference that outvoted the first source was only asked to check it.
+    size_t best = poll.best();
+    if (best != 0 && asked[best] != nullptr)
+        if (Result<Frequency> f = measure_tsc(tsc, *asked[best], how)) {
+            clock.sources[best].says = *f;
+            poll.count();
+        }
+    poll.decide();
     return clock;
 }
 

@@ -1,6 +1,7 @@
-// How fast the time-stamp counter runs, from what the processor says or from a measurement, checked
-// against a second source; and how fast the local APIC's timer runs beside it. Source: Intel SDM
-// vol. 3B, "Time-Stamp Counter" and "Determining the Processor Base Frequency"; vol. 2A, CPUID.
+// How fast the time-stamp counter runs, from what the processor says and from measurements: what
+// the majority of sources agrees on; and how fast the local APIC's timer runs beside it. Source:
+// Intel SDM vol. 3B, "Time-Stamp Counter" and "Determining the Processor Base Frequency"; vol. 2A,
+// CPUID.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -41,20 +42,33 @@ struct Frequency {
 Result<Frequency> measure_tsc(Tsc tsc, const ReferenceCounter& reference,
                               const Calibration& how = {});
 
+/// What one source says of the TSC's frequency.
+struct TscSource {
+    const char* name = "";  ///< "cpuid-15h", "hypervisor", a reference's name, or "cpuid-16h"
+    Frequency says;         ///< all three the same where it was enumerated, not measured
+};
+
 struct TscClock {
     uint64_t hz = 0;
     uint64_t hz_low = 0, hz_high = 0;  ///< bounds of a measurement; both hz where it was enumerated
-    const char* source = "";  ///< "cpuid-15h", "hypervisor", a reference's name, or "cpuid-16h"
+    const char* source = "";           ///< the name of the source that hz is from
     const char* check_source = nullptr;  ///< null: there was no second source
     int64_t check_ppm = 0;               ///< second source against hz, in parts per million
-    bool disagrees = false;              ///< by more than 1000 ppm: a flag on the whole run
-    bool invariant = false;              ///< CPUID.80000007H:EDX[8]
-    Error fault{nullptr, 0};             ///< the first reference that could not be used, if any
+    bool disagrees = false;   ///< some source is more than 1000 ppm away: a flag on the whole run
+    bool invariant = false;   ///< CPUID.80000007H:EDX[8]
+    Error fault{nullptr, 0};  ///< the first reference that could not be used, if any
+
+    static constexpr size_t most_sources = 8;
+    TscSource sources[most_sources];  ///< those that were asked and answered
+    size_t source_count = 0;
+    size_t agree = 0;  ///< how many of them lie within 1000 ppm of hz, `source` among them
 };
 
-/// Finds the TSC's frequency: CPUID 15h, a hypervisor's leaf 0x40000010, the first reference that
-/// works, or CPUID 16h, in that order; and checks it against the next source that works. References
-/// in order of preference. Error: none of them says anything.
+/// Finds the TSC's frequency. Sources are CPUID (one voice, whatever it says in how many leaves:
+/// 15h, a hypervisor's leaf 0x40000010, else 16h) and each reference. The first two that were asked
+/// are believed where they agree to 1000 ppm. Where they do not, all are asked and the largest
+/// group that agrees gives the frequency; where no two agree `agree` is 1 and the frequency is the
+/// first source's. References in order of preference. Error: no source says anything.
 Result<TscClock> establish(Cpuid cpuid, Tsc tsc, std::span<const ReferenceCounter> references,
                            const Calibration& how = {});
 

@@ -187,8 +187,8 @@ Instrument observe(const cpu::Features& features, const cpu::TscClock& tsc, Hist
     seen.stopped = in.stopped;
     seen.tcg = features.tcg();
     seen.invariant = features.invariant_tsc;
-    seen.rate_sources = tsc.check_source == nullptr ? 1 : 2;
-    seen.rate_agree = tsc.check_source == nullptr || tsc.disagrees ? 1 : 2;
+    seen.rate_sources = tsc.source_count;
+    seen.rate_agree = tsc.agree;
 
     if (in.counts_instructions) {
         in.clock = "exact";

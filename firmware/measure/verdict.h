@@ -44,7 +44,7 @@ struct Observed {
     bool invariant = false;  ///< CPUID.80000007H:EDX[8]
     /// Independent sources of the TSC's frequency that were asked, and the most of them that agree
     /// to 1,000 ppm.
-    unsigned rate_sources = 0, rate_agree = 0;
+    uint64_t rate_sources = 0, rate_agree = 0;
 };
 
 /// Whether this clock counts instructions: QEMU's -icount with shift 0.

@@ -98,6 +98,10 @@ void emit_machine(wire::Sender& sender, const platform::Machine& m, const char* 
         j.member("tsc_check_source", m.tsc.check_source).member("tsc_check_ppm", m.tsc.check_ppm);
     else
         j.key("tsc_check_source").null();
+    j.key("tsc_sources").array();
+    for (size_t i = 0; i < m.tsc.source_count; ++i)
+        j.array().value(m.tsc.sources[i].name).value(m.tsc.sources[i].says.hz).end();
+    j.end().member("tsc_sources_agree", m.tsc.agree);
     j.member("apic", m.apic->x2() ? "x2apic" : "xapic")
         .member("lapic_hz", m.apic_rate.hz(m.tsc.hz));
     j.member("acpi", !m.acpi_absent.has_value())
