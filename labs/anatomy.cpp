@@ -439,9 +439,10 @@ Verdict short_entry(const Results& results) {
 }
 
 constexpr Claim claims[] = {
-    {"an interrupt out of ring 3 costs more than one out of ring 0", in_image(user_costs_more)},
-    {"out of ring 3 it is at most 12 instructions to the handler's first timestamp",
-     in_image(short_entry)},
+    {"ring3-costs-more", "an interrupt out of ring 3 costs more than one out of ring 0",
+     user_costs_more},
+    {"short-entry", "out of ring 3 it is at most 12 instructions to the handler's first timestamp",
+     short_entry},
 };
 
 constexpr const char* shown[] = {"instructions", "loads", "stores",

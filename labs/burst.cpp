@@ -109,13 +109,15 @@ Verdict most_is_won_early(const Results& results) {
     wire::Text text(because_buffer);
     text << "in bursts of 32 " << some->p50 << " " << some->unit << " a packet, of 1024 "
          << many->p50 << " (" << some->evidence << ")";
-    return {many->p50 * 5 > some->p50 * 4 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    uint64_t five = many->p50 * 5, four = some->p50 * 4;
+    return decide(five > four, difference(five, four), uncertainty({some, many}, 5), text);
 }
 
 constexpr Claim claims[] = {
-    {"a packet in a burst of 32 costs less than half of a packet alone", in_image(batching_pays)},
-    {"beyond 32 packets a doorbell, longer bursts save less than a fifth",
-     in_image(most_is_won_early)},
+    {"burst-halves-cost", "a packet in a burst of 32 costs less than half of a packet alone",
+     batching_pays},
+    {"most-won-by-32", "beyond 32 packets a doorbell, longer bursts save less than a fifth",
+     most_is_won_early},
 };
 
 constexpr const char* shown[] = {"instructions", "stores",    "mmio_writes",

@@ -419,7 +419,11 @@ Verdict survives(const Results& results) {
     for (const Case& which : cases) {
         const Summary* s = results.find("hostile", which.text(), "kernel-intact");
         if (s == nullptr) return {Verdict::Holds::cannot_say, "one of the cases was not run"};
-        if (s->min == 0) return {Verdict::Holds::no, which.text()};
+        if (s->min == 0) {
+            wire::Text text(because_buffer);
+            text << which.text() << " changed the kernel's registers or tables";
+            return {Verdict::Holds::no, text.view()};
+        }
         attempts += s->count;
     }
     wire::Text text(because_buffer);
@@ -429,8 +433,8 @@ Verdict survives(const Results& results) {
 }
 
 constexpr Claim claims[] = {
-    {"whatever ring 3 does, the kernel stays as it was and serves the next task",
-     in_image(survives)},
+    {"kernel-survives", "whatever ring 3 does, the kernel stays as it was and serves the next task",
+     survives},
 };
 
 }  // namespace

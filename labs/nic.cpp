@@ -518,10 +518,12 @@ Verdict bursts_pay(const Results& results) {
 }
 
 constexpr Claim claims[] = {
-    {"polling knows of a packet sooner than an interrupt does", in_image(polling_is_sooner)},
-    {"looking in vain costs less than a fifth of taking a packet", in_image(looking_is_cheap)},
-    {"a packet taken in a burst of 32 costs less than half of a packet taken alone",
-     in_image(bursts_pay)},
+    {"poll-sooner-than-irq", "polling knows of a packet sooner than an interrupt does",
+     polling_is_sooner},
+    {"empty-poll-is-cheap", "looking in vain costs less than a fifth of taking a packet",
+     looking_is_cheap},
+    {"burst-halves-cost",
+     "a packet taken in a burst of 32 costs less than half of a packet taken alone", bursts_pay},
 };
 
 constexpr const char* shown[] = {"instructions", "mmio_reads", "mmio_writes",

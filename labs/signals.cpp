@@ -2,6 +2,7 @@
 // timer's interrupt raises the signal to the first timestamp of the handler. Then what is left
 // behind: a task commits batches to a log in memory, and a signal is made to land at every
 // instruction of that in turn.
+#include "firmware/kernel/integrity.h"
 #include "firmware/kernel/kernel.h"
 #include "firmware/measure/timestamp.h"
 #include "labs/kit/bench.h"
@@ -423,8 +424,6 @@ Result<void> measure_latency(Bench& bench, const Case& which) {
     return done;
 }
 
-bool every_point = true;  ///< whether each case so far tried every instruction of its path
-
 /// What the log holds after a landing.
 struct Found {
     uint64_t committed = 0, torn = 0, lost = 0, held = 0;
@@ -454,6 +453,10 @@ Result<void> measure_landings(Bench& bench, const Case& which) {
     measure::Series& held = bench.series("held", {.unit = "lock"});
     measure::Series* recovered =
         signal == sigkill ? &bench.series("recovered", {.unit = "log"}) : nullptr;
+    // What a fault does to the task, and what it leaves of the machine.
+    measure::Series* ended = signal == sigsegv ? &bench.series("ended", {.unit = "task"}) : nullptr;
+    measure::Series* intact =
+        signal == sigsegv ? &bench.series("kernel-intact", {.unit = "landing"}) : nullptr;
     Stage stage(bench);
     auto set = stage.set(bench, 65536,
                          signal == sigpipe   ? break_pipe
@@ -494,6 +497,7 @@ Result<void> measure_landings(Bench& bench, const Case& which) {
         look_at_log(b, batches).committed != batches)
         return Error{"the committer does not get through undisturbed: signal", (*task)->ended_by};
     uint64_t path = b.last - (scene.deadline - far);
+    kernel::Integrity before = kernel::Integrity::take();
 
     Result<void> done;
     bench.repeat([&](uint64_t count) {
@@ -516,6 +520,8 @@ Result<void> measure_landings(Bench& bench, const Case& which) {
             bool caught = how == "stop" || how == "nested";
             if (!(*task)->ended() || (by != 0 && (caught || by != signal)))
                 done = Error{"the task did not end as it should: signal", by};
+            if (ended != nullptr) ended->record(by == signal);
+            if (intact != nullptr) intact->record(before.differs() == nullptr);
             if (recovered == nullptr) continue;
             kernel.restart(**heir, at(succeed), {});
             (void)kernel.run();
@@ -526,10 +532,9 @@ Result<void> measure_landings(Bench& bench, const Case& which) {
         }
     });
     bool every = bench.exact() && bench.samples() >= path;
-    every_point = every_point && every;
     if (!every)
         committed.flag(
-            "the signal landed at some points of the path only, not at every instruction");
+            "partial: the signal landed at some points of the path only, not at every instruction");
     return done;
 }
 
@@ -548,13 +553,14 @@ Verdict judge_losses(const Results& results, const char* which,
                      bool (*as_claimed)(uint64_t torn, uint64_t lost), bool never) {
     const Summary* torn = results.find("signals", which, "torn");
     const Summary* lost = results.find("signals", which, "lost");
-    if (torn == nullptr || lost == nullptr)
+    const Summary* committed = results.find("signals", which, "committed");
+    if (torn == nullptr || lost == nullptr || committed == nullptr)
         return {Verdict::Holds::cannot_say, "the case was not run"};
     wire::Text text(because_buffer);
     text << which << ": " << torn->count << " landings, " << torn->sum << " torn, " << lost->sum
          << " lost";
     bool as_said = as_claimed(torn->sum, lost->sum);
-    if (!every_point && as_said == never) {
+    if (committed->partial && as_said == never) {
         text << "; " << only_some;
         return {Verdict::Holds::cannot_say, text.view()};
     }
@@ -583,35 +589,43 @@ Verdict log_is_taken_over(const Results& results) {
     const Summary* held = results.find("signals", "signal=SIGKILL handler=refused", "held");
     const Summary* recovered =
         results.find("signals", "signal=SIGKILL handler=refused", "recovered");
-    if (held == nullptr || recovered == nullptr)
+    const Summary* committed =
+        results.find("signals", "signal=SIGKILL handler=refused", "committed");
+    if (held == nullptr || recovered == nullptr || committed == nullptr)
         return {Verdict::Holds::cannot_say, "the case was not run"};
     wire::Text text(because_buffer);
     text << "the task was killed " << held->sum
          << " times with the log in its hands; a successor could go on after " << recovered->sum
          << " of " << recovered->count << " landings";
     if (recovered->sum != recovered->count) return {Verdict::Holds::no, text.view()};
-    if (every_point)
+    if (!committed->partial)
         return {held->sum != 0 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
     text << "; " << only_some;
     return {Verdict::Holds::cannot_say, text.view()};
 }
 
 Verdict wild_pointer_ends_task(const Results& results) {
-    const Summary* s = results.find("signals", "signal=SIGSEGV handler=none", "committed");
-    if (s == nullptr) return {Verdict::Holds::cannot_say, "the case was not run"};
+    const Summary* ended = results.find("signals", "signal=SIGSEGV handler=none", "ended");
+    const Summary* intact = results.find("signals", "signal=SIGSEGV handler=none", "kernel-intact");
+    if (ended == nullptr || intact == nullptr || ended->count == 0)
+        return {Verdict::Holds::cannot_say, "the case was not run"};
     wire::Text text(because_buffer);
-    text << "a pointer went wild at " << s->count << " points; the image is still here to say so";
-    return {Verdict::Holds::yes, text.view()};
+    text << "a pointer went wild at " << ended->count << " points; SIGSEGV ended the task at "
+         << ended->sum << " of them; the kernel's registers and tables changed at "
+         << intact->count - intact->sum;
+    bool holds = ended->sum != 0 && intact->min == 1;
+    return {holds ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
 }
 
 constexpr Claim claims[] = {
-    {"SIGTERM with a handler: nothing is torn or lost, wherever it lands",
-     in_image(handler_saves_all)},
-    {"SIGTERM without a handler can tear a batch and lose one", in_image(default_can_lose)},
-    {"SIGKILL cannot be caught, and can tear a batch", in_image(kill_can_tear)},
-    {"a log whose holder was killed can be taken over, whatever it was doing",
-     in_image(log_is_taken_over)},
-    {"a wild pointer ends the task, not the machine", in_image(wild_pointer_ends_task)},
+    {"handler-saves-all", "SIGTERM with a handler: nothing is torn or lost, wherever it lands",
+     handler_saves_all},
+    {"default-loses", "SIGTERM without a handler can tear a batch and lose one", default_can_lose},
+    {"kill-tears", "SIGKILL cannot be caught, and can tear a batch", kill_can_tear},
+    {"log-taken-over", "a log whose holder was killed can be taken over, whatever it was doing",
+     log_is_taken_over},
+    {"wild-pointer-ends-task", "a wild pointer ends the task, not the machine",
+     wild_pointer_ends_task},
 };
 
 constexpr const char* shown[] = {"instructions", "syscall", "iretq", "l1d_misses", "branch_misses"};

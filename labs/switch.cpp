@@ -268,16 +268,20 @@ Verdict state_costs(const Results& results) {
 }
 
 constexpr Claim claims[] = {
-    {"after a switch the caches are cold: walking 32 KiB again costs more than twice what it costs "
+    {"caches-cold-after-switch",
+     "after a switch the caches are cold: walking 32 KiB again costs more than twice what it costs "
      "without the switch",
-     in_image(caches_are_cold)},
-    {"the hidden cost of a switch passes the direct cost when the working set passes L1 (64 KiB)",
-     in_image(hidden_passes_direct)},
-    {"a working set of 4 KiB loses less than a tenth of what one of 256 KiB loses",
-     in_image(hidden_is_small)},
-    {"a switch to another address space costs more than one within it", in_image(space_costs)},
-    {"a switch that saves the FPU and AVX state costs more than one that does not",
-     in_image(state_costs)},
+     caches_are_cold},
+    {"hidden-passes-direct",
+     "the hidden cost of a switch passes the direct cost when the working set passes L1 (64 KiB)",
+     hidden_passes_direct},
+    {"hidden-small-at-4-kib",
+     "a working set of 4 KiB loses less than a tenth of what one of 256 KiB loses",
+     hidden_is_small},
+    {"other-space-costs", "a switch to another address space costs more than one within it",
+     space_costs},
+    {"full-state-costs",
+     "a switch that saves the FPU and AVX state costs more than one that does not", state_costs},
 };
 
 constexpr const char* shown[] = {"cr3_writes", "l1i_misses", "l1d_misses",

@@ -283,11 +283,12 @@ Verdict caller_pays_later(const Results& results) {
 }
 
 constexpr Claim claims[] = {
-    {"SYSCALL is cheaper than INT", in_image(syscall_below_int)},
-    {"a function call costs less than a tenth of a system call", in_image(call_below_syscall)},
-    {"a kernel in an address space of its own costs more", in_image(space_costs)},
-    {"the caller pays again after the call: its own data has gone cold",
-     in_image(caller_pays_later)},
+    {"syscall-below-int", "SYSCALL is cheaper than INT", syscall_below_int},
+    {"call-below-syscall", "a function call costs less than a tenth of a system call",
+     call_below_syscall},
+    {"other-space-costs", "a kernel in an address space of its own costs more", space_costs},
+    {"caller-pays-later", "the caller pays again after the call: its own data has gone cold",
+     caller_pays_later},
 };
 
 constexpr const char* shown[] = {"instructions", "syscall",   "int",        "cr3_writes",

@@ -224,13 +224,16 @@ Verdict service_is_short(const Results& results) {
 }
 
 constexpr Claim claims[] = {
-    {"a pool keeps its throughput where 5,000 tasks lose it", in_image(pool_keeps_work)},
-    {"caches serve a pool better than 5,000 tasks that do the same work",
-     in_image(pool_misses_less)},
-    {"half of 5,000 jobs are done sooner by a pool than by 5,000 tasks", in_image(half_sooner)},
-    {"a job that a pool has begun is done in under a hundredth of the time that one of 5,000 tasks "
+    {"pool-keeps-throughput", "a pool keeps its throughput where 5,000 tasks lose it",
+     pool_keeps_work},
+    {"pool-misses-less", "caches serve a pool better than 5,000 tasks that do the same work",
+     pool_misses_less},
+    {"half-done-sooner", "half of 5,000 jobs are done sooner by a pool than by 5,000 tasks",
+     half_sooner},
+    {"service-is-short",
+     "a job that a pool has begun is done in under a hundredth of the time that one of 5,000 tasks "
      "takes",
-     in_image(service_is_short)},
+     service_is_short},
 };
 
 constexpr const char* shown[] = {"interrupts", "l1d_misses", "l2_misses", "llc_misses",

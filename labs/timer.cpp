@@ -8,6 +8,7 @@
 #include "firmware/measure/timestamp.h"
 #include "firmware/wire/text.h"
 #include "labs/kit/bench.h"
+#include "labs/kit/compare.h"
 #include "labs/kit/handler.h"
 #include "labs/kit/lab.h"
 #include "labs/kit/timers.h"
@@ -383,23 +384,13 @@ Result<void> body(Bench& bench, const Case& which) {
     return done;
 }
 
-char because_buffer[200];
+char because_buffer[300];
 
-/// Compares two medians: yes where the first is below the second. Where the clock counts
-/// instructions, the price of an interrupt is not in the numbers, and nothing can be said.
+/// Where the clock counts instructions, the price of an interrupt is not in the numbers, and
+/// nothing can be said.
 Verdict first_is_sooner(const Results& results, const char* first, const char* second) {
-    const Summary* a = results.find("timer", first, "latency");
-    const Summary* b = results.find("timer", second, "latency");
-    if (a == nullptr || b == nullptr)
-        return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
-    wire::Text text(because_buffer);
-    text << first << ": p50 " << a->p50 << " " << a->unit << "; " << second << ": p50 " << b->p50
-         << " " << b->unit << " (" << a->evidence << ")";
-    if (std::string_view(a->evidence) == "exact") {
-        text << "; this clock counts an interrupt as one instruction";
-        return {Verdict::Holds::cannot_say, text.view()};
-    }
-    return {a->p50 < b->p50 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    return below(results, "timer", {first, "latency"}, {second, "latency"}, 1,
+                 "this clock counts an interrupt as one instruction", because_buffer);
 }
 
 Verdict polling_is_sooner(const Results& results) {
@@ -424,10 +415,12 @@ Verdict interrupt_is_steady(const Results& results) {
 }
 
 constexpr Claim claims[] = {
-    {"spinning on the TSC knows sooner than a busy interrupt", in_image(polling_is_sooner)},
-    {"an interrupt reaches a busy processor sooner than a halted one", in_image(busy_is_sooner)},
-    {"the path from deadline to handler has the same length every time",
-     in_image(interrupt_is_steady)},
+    {"poll-sooner-than-irq", "spinning on the TSC knows sooner than a busy interrupt",
+     polling_is_sooner},
+    {"busy-sooner-than-halted", "an interrupt reaches a busy processor sooner than a halted one",
+     busy_is_sooner},
+    {"same-path-every-time", "the path from deadline to handler has the same length every time",
+     interrupt_is_steady},
 };
 
 constexpr const char* shown[] = {"instructions", "iretq",      "mmio_writes",

@@ -229,13 +229,28 @@ std::span<const Figure> figures_of(const Series& s, const Counted& counted, Resu
     return figures.first(next);
 }
 
-Summary summarize(const Lab& lab, const Case& which, const Series& s) {
-    const Histogram& h = *s.parts().warm;
-    Summary sum{lab.name, which.text(), s.parts().metric, s.parts().unit,      s.parts().evidence,
-                false,    h.count(),    h.min(),          h.percentile(50000), h.percentile(99000),
-                h.max(),  h.sum()};
-    for (const char* flag : s.flags())
+Summary summarize(const Lab& lab, const Case& which, const Series& s,
+                  const measure::Instrument& instrument) {
+    const Series::Parts& p = s.parts();
+    const Histogram& h = *p.warm;
+    Summary sum;
+    sum.lab = lab.name;
+    sum.which = which.text();
+    sum.metric = p.metric;
+    sum.unit = p.unit;
+    sum.evidence = p.evidence;
+    bool of_clock = std::string_view(p.unit) == instrument.unit;
+    sum.resolution = of_clock && !instrument.counts_instructions ? instrument.resolution : 0;
+    sum.count = h.count();
+    sum.min = h.min();
+    sum.p50 = h.percentile(50000);
+    sum.p99 = h.percentile(99000);
+    sum.max = h.max();
+    sum.sum = h.sum();
+    for (const char* flag : s.flags()) {
         sum.unstable = sum.unstable || std::string_view(flag).starts_with("unstable");
+        sum.partial = sum.partial || std::string_view(flag).starts_with("partial");
+    }
     return sum;
 }
 
@@ -266,7 +281,8 @@ void emit_skip(wire::Sender& sender, const Lab& lab, const Case& which, Error re
 }
 
 void emit_claim(wire::Sender& sender, const Lab& lab, const Claim& claim, const Verdict& verdict) {
-    Json& j = sender.begin(wire::kind::claim).member("lab", lab.name).member("text", claim.text);
+    Json& j = sender.begin(wire::kind::claim).member("lab", lab.name);
+    j.member("id", claim.id).member("text", claim.text);
     j.key("holds");
     if (verdict.holds == Verdict::Holds::cannot_say)
         j.null();

@@ -40,7 +40,8 @@ std::span<const Figure> figures_of(const measure::Series& series, const Counted&
                                    Results& results);
 
 /// What is kept of it for the claims.
-Summary summarize(const Lab& lab, const Case& which, const measure::Series& series);
+Summary summarize(const Lab& lab, const Case& which, const measure::Series& series,
+                  const measure::Instrument& instrument);
 
 void emit_tally(wire::Sender& sender, const Lab& lab, const Case& which, const Tally& tally);
 void emit_alive(wire::Sender& sender, const Lab& lab, const Case& which, uint64_t frames);

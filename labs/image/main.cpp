@@ -226,6 +226,7 @@ void run_case(const Lab& lab, const Case& which, measure::Histogram& nowhere, ui
             outcome = Error{"not enough memory for the samples asked for", machine.arena.left()};
         if (!outcome) {
             emit_skip(sender(), lab, which, outcome.error());
+            results.add_skip(lab.name, which.text());
         } else {
             uint64_t first_id = next_id;
             for (measure::Series* s : bench.all()) {
@@ -234,7 +235,7 @@ void run_case(const Lab& lab, const Case& which, measure::Histogram& nowhere, ui
                 Counted counted{counters.rows_of(*s), counters.names(), "modelled",
                                 counters.absent()};
                 emit_counters(sender(), next_id++, *s, counted);
-                Summary summary = summarize(lab, which, *s);
+                Summary summary = summarize(lab, which, *s, instrument);
                 summary.figures = figures_of(*s, counted, results);
                 results.add(summary);
             }

@@ -1,5 +1,6 @@
-// Claims that compare two medians, or two counts of cache misses. Image only.
+// Claims that compare two medians, or two counts of cache misses. No hardware is touched.
 #pragma once
+#include <initializer_list>
 #include <string_view>
 
 #include "firmware/wire/text.h"
@@ -13,6 +14,19 @@ struct Which {
     const char* which;
     const char* metric;
 };
+
+/// The verdict on what `text` says: cannot say, and so added to the text, where the `difference`
+/// that decides is less than `uncertainty`, what the steps of the clock leave open (0: nothing).
+Verdict decide(bool holds, uint64_t difference, uint64_t uncertainty, wire::Text& text);
+
+/// What the clock leaves open in `times` of the first value against one of another.
+inline uint64_t uncertainty(std::initializer_list<const Summary*> all, uint64_t times) {
+    uint64_t step = 0;
+    for (const Summary* s : all) step = s->resolution > step ? s->resolution : step;
+    return step * times;
+}
+
+inline uint64_t difference(uint64_t a, uint64_t b) { return a > b ? a - b : b - a; }
 
 /// Yes where the median of `first` is below 1/`times` of that of `second`. What the instruction
 /// clock cannot judge, because it counts a ring crossing, an interrupt or a load of CR3 as one

@@ -72,8 +72,10 @@ struct Verdict {
     std::string_view because;
 };
 
-/// A sentence that the samples can prove or refute. Judged in the image, after the lab's last case.
+/// A sentence that the samples can prove or refute. Judged in the image, after the lab's last case;
+/// the judge touches no hardware and is compiled everywhere.
 struct Claim {
+    const char* id;  ///< kebab-case, one of its kind in the lab; it stays when the text changes
     const char* text;
     Verdict (*judge)(const Results& results);
 };
@@ -98,8 +100,8 @@ struct Lab {
     std::span<const char* const> counters = {};
 };
 
-/// A body or a judge, which only the image has: everywhere else this is null, so that a lab's table
-/// can be read without linking the firmware.
+/// A body, which only the image has: everywhere else this is null, so that a lab's table can be
+/// read and its claims judged without linking the firmware.
 template <class Function>
 consteval Function* in_image(Function* function) {
     return __STDC_HOSTED__ ? nullptr : function;

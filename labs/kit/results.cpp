@@ -27,16 +27,22 @@ void Results::add_figures(std::string_view lab, std::string_view which, std::str
 
 namespace {
 
-/// Cache misses of a sample; nothing counted: `none`.
-constexpr uint64_t none = ~0ull;
-uint64_t misses_of(const Results& results, const char* lab, const char* which, const char* metric) {
-    uint64_t misses = none;
+/// Cache misses of a sample, all levels together, and who counted them; nothing where nobody did.
+struct Misses {
+    uint64_t value = 0;
+    const char* evidence = nullptr;
+};
+Misses misses_of(const Results& results, const char* lab, const char* which, const char* metric) {
+    Misses misses;
     const Summary* s = results.find(lab, which, metric);
-    if (s == nullptr) return none;
+    if (s == nullptr) return misses;
     for (const Figure& f : s->figures)
         // l1i_misses, l1d_misses, l2_misses, llc_misses
-        if (f.name[0] == 'l' && std::string_view(f.name).ends_with("_misses") && *f.stage == 0)
-            misses = (misses == none ? 0 : misses) + (f.value + f.samples / 2) / f.samples;
+        if (f.name[0] == 'l' && std::string_view(f.name).ends_with("_misses") && *f.stage == 0 &&
+            f.samples != 0) {
+            misses.value += (f.value + f.samples / 2) / f.samples;
+            misses.evidence = f.evidence;
+        }
     return misses;
 }
 
@@ -48,21 +54,25 @@ struct Meaning {
     const char *before, *unit, *evidence;
 };
 
-Verdict compared(const Side& a, const Side& b, uint64_t times, const Meaning& meaning,
-                 const char* cannot_say, std::span<char> buffer) {
-    wire::Text text(buffer);
+void put(wire::Text& text, const Side& a, const Side& b, const Meaning& meaning) {
     for (const Side* side : {&a, &b})
         text << side->which.which << " " << side->which.metric << meaning.before << side->value
              << " " << meaning.unit << (side == &a ? "; " : " (");
     text << meaning.evidence << ")";
-    if (cannot_say != nullptr) {
-        text << "; " << cannot_say;
-        return {Verdict::Holds::cannot_say, text.view()};
-    }
-    return {a.value * times < b.value ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
 }
 
+bool exact(const Summary& s) { return std::string_view(s.evidence) == "exact"; }
+
 }  // namespace
+
+Verdict decide(bool holds, uint64_t difference, uint64_t uncertainty, wire::Text& text) {
+    if (difference < uncertainty) {
+        text << "; the difference that decides, " << difference << ", is less than the "
+             << uncertainty << " that the clock's steps leave open";
+        return {Verdict::Holds::cannot_say, text.view()};
+    }
+    return {holds ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+}
 
 Verdict below(const Results& results, const char* lab, Which first, Which second, uint64_t times,
               const char* not_in_exact, std::span<char> buffer) {
@@ -70,9 +80,15 @@ Verdict below(const Results& results, const char* lab, Which first, Which second
     const Summary* b = results.find(lab, second.which, second.metric);
     if (a == nullptr || b == nullptr)
         return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
-    bool exact = std::string_view(a->evidence) == "exact";
-    return compared({first, a->p50}, {second, b->p50}, times, {": p50 ", a->unit, a->evidence},
-                    exact ? not_in_exact : nullptr, buffer);
+    wire::Text text(buffer);
+    put(text, {first, a->p50}, {second, b->p50}, {": p50 ", a->unit, a->evidence});
+    if (exact(*a) && not_in_exact != nullptr) {
+        text << "; " << not_in_exact;
+        return {Verdict::Holds::cannot_say, text.view()};
+    }
+    uint64_t multiple = a->p50 * times;
+    return decide(multiple < b->p50, difference(multiple, b->p50), uncertainty({a, b}, times),
+                  text);
 }
 
 Verdict below_by_misses(const Results& results, const char* lab, Which first, Which second,
@@ -80,17 +96,23 @@ Verdict below_by_misses(const Results& results, const char* lab, Which first, Wh
                         const char* before) {
     Verdict verdict = below(results, lab, first, second, times,
                             "this clock knows no caches; run --model on counts misses", buffer);
-    if (verdict.holds != Verdict::Holds::cannot_say) return verdict;
-    uint64_t misses[2];
+    for (const Which& w : {first, second}) {
+        const Summary* timed = results.find(lab, w.which, w.metric);
+        if (timed == nullptr || !exact(*timed)) return verdict;
+    }
+    Misses misses[2];
     for (unsigned i = 0; i < 2; ++i) {
         const Which& w = i == 0 ? first : second;
         misses[i] = misses_of(results, lab, w.which, after == nullptr ? w.metric : after);
-        uint64_t less = before == nullptr ? 0 : misses_of(results, lab, w.which, before);
-        if (misses[i] == none || less == none) return verdict;
-        misses[i] = misses[i] > less ? misses[i] - less : 0;
+        Misses less = before == nullptr ? misses[i] : misses_of(results, lab, w.which, before);
+        if (misses[i].evidence == nullptr || less.evidence == nullptr) return verdict;
+        if (before == nullptr) continue;
+        misses[i].value = misses[i].value > less.value ? misses[i].value - less.value : 0;
     }
-    return compared({first, misses[0]}, {second, misses[1]}, times,
-                    {": ", "cache misses", "modelled"}, nullptr, buffer);
+    wire::Text text(buffer);
+    put(text, {first, misses[0].value}, {second, misses[1].value},
+        {": ", "cache misses", misses[0].evidence});
+    return decide(misses[0].value * times < misses[1].value, 0, 0, text);
 }
 
 }  // namespace doorbell::labs

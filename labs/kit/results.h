@@ -22,6 +22,10 @@ struct Summary {
     const char* unit = "";
     const char* evidence = "";
     bool unstable = false;
+    bool partial = false;  ///< samples of some points only, where the claim speaks of all
+    /// The step of the clock, where the values are times that it measured; 0 for counts and for a
+    /// clock that counts instructions, whose every digit is true.
+    uint64_t resolution = 0;
     uint64_t count = 0, min = 0, p50 = 0, p99 = 0, max = 0, sum = 0;
     std::span<const Figure> figures = {};
     /// The counter of that name, of the whole or of a stage; null where this machine has none.
@@ -46,6 +50,19 @@ class Results {
     void add(const Summary& s) {
         if (count_ < all_.size()) all_[count_++] = s;
     }
+    /// Notes that the machine lacks what this case needs.
+    void add_skip(const char* lab, std::string_view which) {
+        Summary s;
+        s.lab = lab;
+        s.which = which;
+        s.metric = skip_metric;
+        add(s);
+    }
+    /// Whether the case was tried and the machine lacks what it needs; false where it was not
+    /// selected or has not run yet.
+    bool skipped(std::string_view lab, std::string_view which) const {
+        return find(lab, which, skip_metric) != nullptr;
+    }
     /// Gives a series that was added before more counters, of another pass.
     void add_figures(std::string_view lab, std::string_view which, std::string_view metric,
                      std::span<const Figure> figures);
@@ -63,6 +80,7 @@ class Results {
     void set_emulator(std::string_view name) { emulator_ = name; }
 
   private:
+    static constexpr const char* skip_metric = "(skipped)";
     std::span<Summary> all_;
     std::span<Figure> figures_;
     std::string_view emulator_;
