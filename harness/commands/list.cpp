@@ -19,7 +19,8 @@ namespace po = boost::program_options;
 namespace {
 
 Json json_of(const labs::Lab& lab) {
-    Json cases = Json::array(), settings = Json::array(), claims = Json::array();
+    Json cases = Json::array(), settings = Json::array(), claims = Json::array(),
+         claim_ids = Json::array();
     for (const labs::Case& one : lab.cases) cases.push_back(CaseKeys::from_text(one.text()).json());
     for (const labs::Setting& one : lab.settings)
         settings.push_back({{"name", one.name},
@@ -28,14 +29,16 @@ Json json_of(const labs::Lab& lab) {
                             {"most", one.most},
                             {"unit", one.unit.text()},
                             {"help", one.help.text()}});
-    for (const labs::Claim& one : lab.claims) claims.push_back(one.text);
+    for (const labs::Claim& one : lab.claims)
+        claims.push_back(one.text), claim_ids.push_back(one.id);
     return {{"lab", lab.name},
             {"question", lab.question.text()},
             {"needs", lab.needs.text()},
             {"by_default", lab.by_default},
             {"cases", cases},
             {"settings", settings},
-            {"claims", claims}};
+            {"claims", claims},
+            {"claim_ids", claim_ids}};
 }
 
 void print(const labs::Lab& lab) {

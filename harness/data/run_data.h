@@ -120,6 +120,9 @@ struct Claim {
     std::string text;
     std::optional<bool> holds;  ///< nothing: the samples cannot say
     std::string because;
+    std::string id = {};  ///< one of its kind in the lab; "" in runs of before there were ids
+    /// What it is looked up by: its id, or its text in an old run.
+    const std::string& key() const { return id.empty() ? text : id; }
 };
 
 /// A case that was not measured, and why.

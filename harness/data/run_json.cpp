@@ -159,11 +159,14 @@ Json Run::json() const {
                                    {"values", values}});
     }
     json["claims"] = Json::array();
-    for (const Claim& claim : claims)
-        json["claims"].push_back({{"lab", claim.lab},
-                                  {"text", claim.text},
-                                  {"holds", claim.holds ? Json(*claim.holds) : Json()},
-                                  {"because", claim.because}});
+    for (const Claim& claim : claims) {
+        Json one = {{"lab", claim.lab},
+                    {"text", claim.text},
+                    {"holds", claim.holds ? Json(*claim.holds) : Json()},
+                    {"because", claim.because}};
+        if (!claim.id.empty()) one["id"] = claim.id;
+        json["claims"].push_back(std::move(one));
+    }
     json["skipped"] = Json::array();
     for (const Skip& skip : skipped)
         json["skipped"].push_back(
@@ -203,7 +206,7 @@ Run Run::from(const Json& json) {
         const Json& holds = member(claim, "holds");
         run.claims.push_back({text_of(claim, "lab"), text_of(claim, "text"),
                               holds.is_boolean() ? std::optional(holds.get<bool>()) : std::nullopt,
-                              text_of(claim, "because")});
+                              text_of(claim, "because"), text_of(claim, "id")});
     }
     for (const Json& skip : list_of(json, "skipped"))
         run.skipped.push_back(

@@ -197,7 +197,8 @@ std::string export_junit(const StoredRun& stored) {
             fmt::format("<system-out>{}, {} samples</system-out>", escaped(p50), series.count));
     }
     for (const Claim& claim : stored.run.claims) {
-        std::string inside;
+        // The name stays when the words of the claim change; these are then in the output.
+        std::string inside, words = claim.id.empty() ? "" : claim.text;
         if (!claim.holds) {
             ++suite(claim.lab).skipped;
             inside = fmt::format("<skipped message=\"cannot say: {}\"/>", escaped(claim.because));
@@ -205,9 +206,10 @@ std::string export_junit(const StoredRun& stored) {
             ++suite(claim.lab).failures;
             inside = fmt::format("<failure message=\"refuted: {}\"/>", escaped(claim.because));
         } else {
-            inside = fmt::format("<system-out>{}</system-out>", escaped(claim.because));
+            words += (words.empty() ? "" : ": ") + claim.because;
         }
-        add(claim.lab, "claim: " + claim.text, inside);
+        if (!words.empty()) inside += fmt::format("<system-out>{}</system-out>", escaped(words));
+        add(claim.lab, "claim: " + claim.key(), inside);
     }
     for (const Skip& skip : stored.run.skipped) {
         ++suite(skip.lab).skipped;

@@ -182,7 +182,7 @@ void Collector::take(const std::string& kind, const Json& record) {
         bool said = holds != record.end() && holds->is_boolean();
         now_.run.claims.push_back({text(record, "lab"), text(record, "text"),
                                    said ? std::optional(holds->get<bool>()) : std::nullopt,
-                                   text(record, "because")});
+                                   text(record, "because"), text(record, "id")});
     } else if (kind == k::error) {
         std::string what = text(record, "text");
         // A record that was too long for the wire is lost, though its number is not.

@@ -105,6 +105,7 @@ TEST(Results, ReadBackWhatTheyWrote) {
     harness::Run run = two_series(false);
     run.claims.push_back({"timer", "text", std::nullopt, "too few"});
     run.claims.push_back({"timer", "other", false, ""});
+    run.claims.push_back({"timer", "with an id", true, "so", "an-id"});
     run.skipped.push_back({"timer", CaseKeys::from_text("source=hpet"), "none"});
     EXPECT_EQ(harness::Run::from(run.json()).json(), run.json());
 }

@@ -163,6 +163,17 @@ TEST(Commands, ExportsJunitThatAnXmlParserReads) {
         (std::map<std::string, std::string>{{"claim: it is \"cheap\"", "refuted: it is not"}}));
 }
 
+// A dashboard follows a test case by its name: it stays when the words of a claim change.
+TEST(Commands, JunitNamesAClaimByItsId) {
+    Scratch scratch;
+    StoredRun stored = small_run();
+    stored.run.claims = {{"timer", "these words may change", false, "7 against 5", "poll-sooner"}};
+    scratch.save("run", stored);
+    Outcome outcome = doorbell(scratch, "export run --format junit");
+    EXPECT_NE(outcome.out.find("name=\"claim: poll-sooner\""), std::string::npos) << outcome.out;
+    EXPECT_NE(outcome.out.find("these words may change"), std::string::npos) << outcome.out;
+}
+
 TEST(Commands, CompareOfGoogleBenchmarkReadsTheExport) {
     std::string compare_py;
     for (const auto& place :

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "harness/data/digest.h"
+#include "harness/results/compare/claims.h"
 #include "harness/results/figures.h"
 #include "harness/system/failure.h"
 
@@ -352,6 +353,8 @@ Comparison compare(const StoredRun& a, const StoredRun& b, const CompareOptions&
         throw UsageError(fmt::format("{} and {} cannot be compared: {}", a.name, b.name, why));
     Comparison comparison = Comparer(a, b, options).run();
     comparison.remarks = remarks_on(a, b);
+    for (std::string& change : claim_changes(a.run, b.run))
+        comparison.remarks.push_back(std::move(change));
     return comparison;
 }
 
