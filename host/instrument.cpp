@@ -16,6 +16,7 @@
 #include "firmware/measure/histogram.h"
 #include "firmware/measure/resolution.h"
 #include "firmware/measure/timestamp.h"
+#include "firmware/measure/verdict.h"
 #include "firmware/measure/yardstick.h"
 #include "firmware/wire/words.h"
 
@@ -149,17 +150,16 @@ uint64_t now_ns() {
     return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(t.tv_nsec);
 }
 
-/// SDM vol. 2A, CPUID leaf 15H; else counted against CLOCK_MONOTONIC_RAW for a fifth of a second.
-void find_frequency(Instrument& in) {
+/// SDM vol. 2A, CPUID leaf 15H; 0: it says nothing.
+uint64_t crystal_hz() {
     unsigned a, b, c, d;
-    if (__get_cpuid_max(0, nullptr) >= 0x15) {
-        __cpuid(0x15, a, b, c, d);
-        if (a != 0 && b != 0 && c != 0) {
-            in.tsc_hz = static_cast<uint64_t>(c) * b / a;
-            in.tsc_source = "CPUID.15H";
-            return;
-        }
-    }
+    if (__get_cpuid_max(0, nullptr) < 0x15) return 0;
+    __cpuid(0x15, a, b, c, d);
+    return a != 0 && b != 0 ? static_cast<uint64_t>(c) * b / a : 0;
+}
+
+/// Counted against CLOCK_MONOTONIC_RAW for a fifth of a second.
+uint64_t counted_hz() {
     auto pair = [](uint64_t& tsc, uint64_t& ns) {
         uint64_t least = ~0ull;
         for (int i = 0; i < 20; ++i) {
@@ -175,44 +175,43 @@ void find_frequency(Instrument& in) {
     while (now_ns() - ns0 < 200'000'000) {
     }
     pair(tsc1, ns1);
-    in.tsc_hz = static_cast<uint64_t>(static_cast<unsigned __int128>(tsc1 - tsc0) * 1'000'000'000 /
-                                      (ns1 - ns0));
-    in.tsc_source = "CLOCK_MONOTONIC_RAW";
+    return static_cast<uint64_t>(static_cast<unsigned __int128>(tsc1 - tsc0) * 1'000'000'000 /
+                                 (ns1 - ns0));
 }
 
-void judge(Instrument& in) {
-    bool tcg = in.hypervisor == "TCGTCGTCGTCG";
+/// The kernel's clock was checked by the kernel, and is believed where CPUID says something else.
+void find_frequency(Instrument& in, measure::Observed& seen) {
+    uint64_t crystal = crystal_hz(), counted = counted_hz();
+    uint64_t apart = crystal > counted ? crystal - counted : counted - crystal;
+    bool agree = crystal == 0 || apart <= counted / 1000;
+    in.tsc_hz = crystal != 0 && agree ? crystal : counted;
+    in.tsc_source = crystal != 0 && agree ? "CPUID.15H" : "CLOCK_MONOTONIC_RAW";
+    seen.rate_sources = 2;
+    seen.rate_agree = agree ? 2 : 1;
+}
+
+measure::Spread spread_of(const Histogram& h) {
+    return {h.min(), h.percentile(50000), h.percentile(99000), h.max()};
+}
+
+/// By the image's rules, but for those about interrupts, which a program cannot take.
+void judge(Instrument& in, measure::Observed& seen) {
     if (in.counts_instructions) {
         in.verdict = "exact";
         in.because = "1000 NOPs are 1000 ticks in an emulator: this clock counts instructions";
         return;
     }
-    // The least pair, in a coarse clock, is as much as a step longer than it reads.
-    uint64_t least_pair = in.overhead_min + (in.coarse() ? in.resolution - 1 : 0);
-    if (in.overhead_p50 > 2 * least_pair + 20) {
-        in.verdict = "refused";
-        in.because =
-            "the cost of a timestamp is not stable: its median is more than twice its minimum";
-        return;
-    }
-    in.verdict = "medians";
-    if (tcg)
-        in.because =
-            "QEMU's emulation in the live clock: ticks of the host's time, good for a smoke test "
-            "only";
-    else if (!in.tsc_invariant)
-        in.because = "the TSC is not invariant: its rate may change with the core's";
-    else if (in.gap_share_ppm > 1000)
-        in.because =
-            "more than 0.1 % of the time is taken by something else (interrupts, other tasks, a "
-            "hypervisor)";
-    else if (in.overhead_p99 > 4 * least_pair + 100)
-        in.because = "one timestamp in a hundred costs more than four times the least";
-    else {
-        in.verdict = "tails";
-        in.because =
-            "invariant TSC, stable timestamp, less than 0.1 % of the time taken by something else";
-    }
+    seen.thousand_nops = in.thousand_nops;
+    seen.call_cost = in.call_cost;
+    seen.interrupt_cost = ~0ull;
+    seen.resolution = in.resolution;
+    seen.gap_share_ppm = in.gap_share_ppm;
+    seen.tcg = in.hypervisor == "TCGTCGTCGTCG";
+    seen.invariant = in.tsc_invariant;
+    measure::Judgement j = measure::judge(seen);
+    in.evidence = measure::name_of(j.evidence);
+    in.verdict = measure::name_of(j.verdict);
+    in.because = j.because;
 }
 
 void look_for_noise(Instrument& in, int cpu) {
@@ -276,6 +275,9 @@ Instrument observe(int cpu) {
     in.call_cost = typical(in, *body, time_call);
     in.thousand_nops = typical(in, *body, time_nops);
     in.noise_p99 = body->percentile(99000) - body->percentile(50000);
+    measure::Observed seen;
+    seen.pair = spread_of(*overhead);
+    seen.nops = spread_of(*body);
 
     // A tick of the kernel may fall into a sample in a hundred; the others are the same to the
     // digit.
@@ -288,10 +290,7 @@ Instrument observe(int cpu) {
         in.tsc_hz = 1'000'000'000;
         in.tsc_source = "QEMU -icount shift=0";
     } else {
-        find_frequency(in);
-        // A hypervisor that traps or emulates shows in an empty pair; hardware needs well under
-        // 1000 ticks.
-        if (in.hypervisor != "TCGTCGTCGTCG" && in.overhead_p50 <= 1000) in.evidence = "measured";
+        find_frequency(in, seen);
     }
 
     uint64_t steal0 = 0, steal1 = 0;
@@ -303,7 +302,7 @@ Instrument observe(int cpu) {
             static_cast<double>(steal1 - steal0) / static_cast<double>(sysconf(_SC_CLK_TCK));
         in.steal_ppm = static_cast<uint64_t>(1e6 * stolen / seconds);
     }
-    judge(in);
+    judge(in, seen);
     look_for_noise(in, cpu);
     return in;
 }

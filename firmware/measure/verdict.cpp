@@ -44,7 +44,9 @@ constexpr Rule all_rules[] = {
     {"variant", [](const Observed& o) { return !o.invariant; }, Evidence::measured,
      Verdict::medians, "the TSC is not invariant: its rate may change with the core's"},
     {"gaps", [](const Observed& o) { return o.gap_share_ppm > 1000; }, Evidence::measured,
-     Verdict::medians, "more than 0.1 % of the time is taken by something else (SMI, hypervisor)"},
+     Verdict::medians,
+     "more than 0.1 % of the time is taken by something else (SMI, interrupts, other tasks, a "
+     "hypervisor)"},
     {"smi", [](const Observed& o) { return o.smi_during != 0; }, Evidence::measured,
      Verdict::medians, "a system management interrupt came while the clock was watched"},
     {"slow-timestamps", [](const Observed& o) { return o.pair.p99 > 4 * least_pair(o) + 100; },
