@@ -239,32 +239,32 @@ TEST(Compare, NamesTheCompilersOfTheImagesWhereTheyDiffer) {
     EXPECT_EQ(different_compilers(a, b), "");
     b.run.machine["compiler"] = "clang 14.0.6";
     EXPECT_TRUE(different_compilers(a, b).starts_with("A: g++ 12.2.0, B: clang 14.0.6: "));
+}
 
-    // Claims are matched by lab and id, or by their texts where a run has no ids.
-    TEST(Compare, NamesClaimsWhoseVerdictIsAnother) {
-        auto remarks = [](std::vector<Claim> in_a, std::vector<Claim> in_b) {
-            std::mt19937_64 random(4);
-            StoredRun a = measured(random, 1, 100, 1000), b = a;
-            a.run.claims = std::move(in_a);
-            b.run.claims = std::move(in_b);
-            return compare(a, b).remarks;
-        };
-        using Remarks = std::vector<std::string>;
-        EXPECT_EQ(remarks({{"nic", "old words", true, "", "cheap"}},
-                          {{"nic", "new words", false, "why", "cheap"}}),
-                  Remarks{"claim nic cheap: holds in A, refuted in B (why)"});
-        EXPECT_EQ(
-            remarks({{"nic", "words", true, ""}}, {{"nic", "words", std::nullopt, "why", "cheap"}}),
-            Remarks{"claim nic cheap: holds in A, cannot say in B (why)"})
-            << "an old run has no ids";
-        EXPECT_EQ(
-            remarks({{"nic", "words", true, "", "cheap"}}, {{"nic", "words", true, "", "cheap"}}),
-            Remarks{});
-        EXPECT_EQ(remarks({{"nic", "words", true, "", "cheap"}},
-                          {{"burst", "words", false, "", "cheap"}}),
-                  Remarks{})
-            << "ids belong to a lab";
-    }
+// Claims are matched by lab and id, or by their texts where a run has no ids.
+TEST(Compare, NamesClaimsWhoseVerdictIsAnother) {
+    auto remarks = [](std::vector<Claim> in_a, std::vector<Claim> in_b) {
+        std::mt19937_64 random(4);
+        StoredRun a = measured(random, 1, 100, 1000), b = a;
+        a.run.claims = std::move(in_a);
+        b.run.claims = std::move(in_b);
+        return compare(a, b).remarks;
+    };
+    using Remarks = std::vector<std::string>;
+    EXPECT_EQ(remarks({{"nic", "old words", true, "", "cheap"}},
+                      {{"nic", "new words", false, "why", "cheap"}}),
+              Remarks{"claim nic cheap: holds in A, refuted in B (why)"});
+    EXPECT_EQ(
+        remarks({{"nic", "words", true, ""}}, {{"nic", "words", std::nullopt, "why", "cheap"}}),
+        Remarks{"claim nic cheap: holds in A, cannot say in B (why)"})
+        << "an old run has no ids";
+    EXPECT_EQ(remarks({{"nic", "words", true, "", "cheap"}}, {{"nic", "words", true, "", "cheap"}}),
+              Remarks{});
+    EXPECT_EQ(
+        remarks({{"nic", "words", true, "", "cheap"}}, {{"burst", "words", false, "", "cheap"}}),
+        Remarks{})
+        << "ids belong to a lab";
+}
 
 }  // namespace
 }  // namespace doorbell::test
