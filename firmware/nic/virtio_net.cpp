@@ -58,23 +58,34 @@ Result<Nic*> VirtioNet::bring_up(const platform::PciFunction& function,
     return static_cast<Nic*>(card);
 }
 
-/// 4.1.4: vendor capabilities name a BAR, an offset and a length for each structure; the first of a
-/// type counts.
+/// 4.1.4: vendor capabilities name a BAR, an offset and a length for each structure, in the order
+/// that the device prefers. The first of a type that can be used here counts: one in an I/O BAR is
+/// passed over.
 Result<cpu::Mmio> VirtioNet::structure(Structure type, uint64_t bytes, uint16_t* place) const {
+    Error why{function_.capability(platform::pci_capability::vendor) == 0
+                  ? "virtio-net: the device is legacy only (no virtio capabilities, as with QEMU's "
+                    "disable-modern=on)"
+                  : "virtio-net: a structure is missing (no such capability)",
+              0};
+    bool any = false;
     for (uint16_t at = 0, walked = 0; walked < 16; ++walked) {
         at = function_.capability(platform::pci_capability::vendor, at);
         if (at == 0) break;
         if (function_.read8(at + capability_type) != static_cast<uint8_t>(type)) continue;
         uint32_t length = function_.read32(at + capability_length);
-        if (length < bytes)
-            return Error{"virtio-net: a structure is shorter than the specification says", length};
-        if (place != nullptr) *place = at;
-        return function_.registers(function_.read8(at + capability_bar),
-                                   function_.read32(at + capability_offset), length);
+        Result<cpu::Mmio> found =
+            Error{"virtio-net: a structure is shorter than the specification says", length};
+        if (length >= bytes)
+            found = function_.registers(function_.read8(at + capability_bar),
+                                        function_.read32(at + capability_offset), length);
+        if (found) {
+            if (place != nullptr) *place = at;
+            return found;
+        }
+        if (!any) why = found.error();
+        any = true;
     }
-    return Error{
-        "virtio-net: a structure is missing (no such capability; is the device legacy only?)",
-        static_cast<uint64_t>(type)};
+    return why;
 }
 
 Result<void> VirtioNet::find_structures() {
@@ -116,8 +127,10 @@ Result<void> VirtioNet::negotiate() {
     if ((offered & feature::mac) == 0)
         return Error{"virtio-net: the device has no address of its own (no VIRTIO_NET_F_MAC)",
                      offered};
-    uint64_t taken =
-        offered & (feature::version_1 | feature::mac | feature::status | feature::event_index);
+    // access_platform: the device's addresses are the bus's, which are the memory's while no IOMMU
+    // translates. A device that offers it may refuse to work without it (6.1).
+    uint64_t taken = offered & (feature::version_1 | feature::mac | feature::status |
+                                feature::event_index | feature::access_platform);
     write32(Common::driver_feature_select, 0);
     write32(Common::driver_feature, static_cast<uint32_t>(taken));
     write32(Common::driver_feature_select, 1);
@@ -126,7 +139,11 @@ Result<void> VirtioNet::negotiate() {
     seen = device_status();
     if (seen == device_gone) return Error{vanished};
     if ((seen & status::features_ok) == 0)
-        return Error{"virtio-net: the device refused the features", taken};
+        return Error{(offered & feature::access_platform) != 0
+                         ? "virtio-net: the device refused the features, among them "
+                           "VIRTIO_F_ACCESS_PLATFORM (an IOMMU stands in front of it)"
+                         : "virtio-net: the device refused the features",
+                     taken};
     has_status_ = (taken & feature::status) != 0;
     has_event_index_ = (taken & feature::event_index) != 0;
     for (unsigned i = 0; i < mac_.size(); ++i) mac_[i] = device_.read8(config_mac + i);

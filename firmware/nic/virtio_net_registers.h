@@ -40,7 +40,7 @@ inline constexpr uint8_t acknowledge = 1, driver = 2, driver_ok = 4, features_ok
 /// Feature bits, 5.1.3 and chapter 6.
 namespace feature {
 inline constexpr uint64_t mac = 1ull << 5, status = 1ull << 16, event_index = 1ull << 29,
-                          version_1 = 1ull << 32;
+                          version_1 = 1ull << 32, access_platform = 1ull << 33;
 }
 /// The network device's own configuration, 5.1.4.
 inline constexpr uint32_t config_mac = 0, config_status = 6, config_bytes = 8;

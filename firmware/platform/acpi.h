@@ -50,6 +50,7 @@ class Bounded {
     constexpr const T& operator[](size_t i) const { return items_[i]; }
     constexpr const T* begin() const { return items_.data(); }
     constexpr const T* end() const { return items_.data() + size_; }
+    constexpr operator std::span<const T>() const { return {items_.data(), size_}; }
 
   private:
     std::array<T, most> items_{};
@@ -131,7 +132,7 @@ struct Acpi {
     uint64_t local_apic_address = 0;  ///< 0: no MADT
     bool dual_8259 = false;           ///< MADT PCAT_COMPAT: there are 8259s, which must be masked
     Bounded<uint32_t, 64> cpus;       ///< APIC ids of the processors that are enabled
-    Bounded<AcpiIoApic, 8> io_apics;
+    Bounded<AcpiIoApic, 64> io_apics;
     Bounded<AcpiOverride, 16> overrides;
     uint64_t hpet_address = 0;   ///< 0: no HPET
     uint16_t hpet_min_tick = 0;  ///< the shortest period that loses no interrupt, in HPET ticks

@@ -7,6 +7,7 @@
 // the I/O APICs).
 #pragma once
 #include <cstdint>
+#include <span>
 
 #include "firmware/cpu/access.h"
 #include "firmware/cpu/apic.h"
@@ -37,7 +38,7 @@ struct IntxInput {
 
 /// What the search needs of the machine.
 struct IntxSearch {
-    const Bounded<IoApic, 8>& io_apics;
+    std::span<const IoApic> io_apics;
     const Acpi& acpi;
     const cpu::LocalApic& apic;
     cpu::Tsc tsc;

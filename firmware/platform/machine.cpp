@@ -103,28 +103,38 @@ const char* make_lfence_serializing(const cpu::Features& f) {
     return "DE_CFG[1] set here";
 }
 
-/// Finds the network cards and maps their registers, once and for all: page tables that are made
-/// later, inside a case, would be given back with the case's memory.
+void map_bars(Machine& m, PciFunction& f) {
+    for (unsigned i = 0; i < 6; ++i) {
+        PciBar& bar = f.bar(i);
+        if (bar.kind != PciBar::Kind::memory) continue;
+        auto window = m.map_registers(bar.address, bar.bytes);
+        if (!window) continue;
+        bar.window = *window;
+        bar.mapped = true;
+    }
+}
+
+/// Finds the network cards, however many, and maps their registers, once and for all: page tables
+/// that are made later, inside a case, would be given back with the case's memory.
 void find_network(Machine& m) {
     m.pci = PciConfig(cpu::Ports{});
     for (const AcpiEcam& ecam : m.acpi.ecam) {
         auto window =
             m.map_registers(ecam.base + (static_cast<uint64_t>(ecam.first_bus) << 20),
                             static_cast<uint64_t>(ecam.last_bus - ecam.first_bus + 1) << 20);
-        if (window) m.pci.add(ecam, *window);
+        auto added = window ? m.pci.add(ecam, *window) : Result<void>(window.error());
+        if (!added) m.mcfg_wrong = added.error();
     }
     constexpr uint8_t network_class = 0x02;
-    for (PciFunction f : find_pci_class(m.pci, network_class)) {
-        for (unsigned i = 0; i < 6; ++i) {
-            PciBar& bar = f.bar(i);
-            if (bar.kind != PciBar::Kind::memory) continue;
-            auto window = m.map_registers(bar.address, bar.bytes);
-            if (!window) continue;
-            bar.window = *window;
-            bar.mapped = true;
-        }
-        m.network.add(f);
-    }
+    size_t count = 0, next = 0;
+    for_each_pci_function(m.pci, network_class, [&](PciAddress) { ++count; });
+    m.network = m.arena.array<PciFunction>(count);
+    for_each_pci_function(m.pci, network_class, [&](PciAddress a) {
+        if (next == m.network.size()) return;
+        PciFunction& f = m.network[next++];
+        f = PciFunction::read(m.pci, a);
+        map_bars(m, f);
+    });
 }
 
 }  // namespace

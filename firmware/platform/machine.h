@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "firmware/cpu/apic.h"
 #include "firmware/cpu/features.h"
@@ -48,9 +49,10 @@ struct Machine {
     Maybe<Pit> pit;
     Maybe<PmTimer> pm_timer;
     std::optional<Error> acpi_absent;  ///< why there are no ACPI tables
-    Bounded<IoApic, 8> io_apics;
+    Bounded<IoApic, 64> io_apics;
     PciConfig pci;
-    Bounded<PciFunction, 16> network;  ///< network cards, their BARs mapped
+    std::optional<Error> mcfg_wrong;  ///< why a range of the MCFG table is not used
+    std::span<PciFunction> network;   ///< network cards, their BARs mapped
     cpu::TscClock tsc;
     cpu::TimerRate apic_rate;   ///< TSC ticks a LAPIC count
     Arena arena;                ///< memory that nobody else uses

@@ -28,6 +28,21 @@ const PciConfig::Range* PciConfig::range_of(PciAddress a) const {
     return nullptr;
 }
 
+Result<void> PciConfig::add(const AcpiEcam& ecam, cpu::Mmio window) {
+    bool anyone = false;
+    for (uint8_t device = 0; device < 32; ++device) {
+        PciAddress a{ecam.segment, ecam.first_bus, device, 0};
+        uint32_t shown = window.read32(ecam_offset(ecam, a)),
+                 by_ports = read_by_ports(a, pci_register::vendor, 4);
+        if (by_ports != ~0u && by_ports != shown)
+            return Error{"MCFG: its window does not show what ports 0xCF8/0xCFC show", ecam.base};
+        anyone = anyone || (shown != ~0u && shown != 0);
+    }
+    if (!anyone) return Error{"MCFG: nothing answers in its window", ecam.base};
+    if (!ranges_.add({ecam, window})) return Error{"MCFG: more ranges than are kept", ecam.base};
+    return {};
+}
+
 uint32_t PciConfig::read(PciAddress a, uint16_t offset, unsigned bytes) const {
     if (const Range* r = range_of(a)) {
         uint64_t at = ecam_offset(r->ecam, a) + offset;
@@ -35,6 +50,10 @@ uint32_t PciConfig::read(PciAddress a, uint16_t offset, unsigned bytes) const {
                : bytes == 2 ? r->window.read16(at)
                             : r->window.read32(at);
     }
+    return read_by_ports(a, offset, bytes);
+}
+
+uint32_t PciConfig::read_by_ports(PciAddress a, uint16_t offset, unsigned bytes) const {
     // The ports reach segment 0 and the first 256 bytes only.
     if (a.segment != 0 || offset > 255) return ~0u;
     ports_.out32(config_address_port,
@@ -219,35 +238,62 @@ Result<void> PciFunction::route_intx() const {
     return {};
 }
 
-Bounded<PciFunction, 16> find_pci_class(const PciConfig& config, uint8_t base_class) {
-    Bounded<PciFunction, 16> found;
-    // Buses still to be looked at, as a queue; a bus enters it once.
-    uint8_t queue[256];
-    bool seen[256] = {true};
+namespace {
+
+/// The buses of one segment: which were looked at, and which are to be.
+struct Walk {
+    const PciConfig& config;
+    uint16_t segment;
+    uint8_t base_class;
+    PciVisitor visit;
+    void* context;
+    bool seen[256] = {};
+    uint8_t queue[256] = {};
     unsigned first = 0, last = 0;
-    queue[last++] = 0;
-    while (first != last) {
-        uint8_t bus = queue[first++];
+
+    void add(uint8_t bus) {
+        if (seen[bus]) return;
+        seen[bus] = true;
+        queue[last++] = bus;
+    }
+    void look_at(PciAddress a, uint8_t header) {
+        if ((header & 0x7F) == header_bridge) add(config.read8(a, pci_register::secondary_bus));
+        if (config.read32(a, pci_register::revision) >> 24 == base_class) visit(context, a);
+    }
+    void look_at_bus(uint8_t bus) {
         for (uint8_t device = 0; device < 32; ++device) {
             for (uint8_t function = 0; function < 8; ++function) {
-                PciAddress a{0, bus, device, function};
+                PciAddress a{segment, bus, device, function};
                 if (config.read16(a, pci_register::vendor) == nobody) {
                     if (function == 0) break;
                     continue;
                 }
                 uint8_t header = config.read8(a, pci_register::header_type);
-                uint8_t secondary = config.read8(a, pci_register::secondary_bus);
-                if ((header & 0x7F) == header_bridge && !seen[secondary]) {
-                    seen[secondary] = true;
-                    queue[last++] = secondary;
-                }
-                if (config.read32(a, pci_register::revision) >> 24 == base_class)
-                    found.add(PciFunction::read(config, a));
+                look_at(a, header);
                 if (function == 0 && (header & header_multi_function) == 0) break;
             }
         }
     }
-    return found;
+    void look_at_all_below(uint8_t bus) {
+        for (add(bus); first != last;) look_at_bus(queue[first++]);
+    }
+};
+
+}  // namespace
+
+void visit_pci_class(const PciConfig& config, uint8_t base_class, PciVisitor visit, void* context) {
+    Walk walk{config, 0, base_class, visit, context};
+    for (unsigned bus = 0; bus < 256; ++bus) walk.look_at_all_below(static_cast<uint8_t>(bus));
+    // Other segments are reached by ECAM only.
+    uint16_t before = 0;
+    for (const PciConfig::Range& range : config.ranges()) {
+        if (range.ecam.segment == 0 || range.ecam.segment == before) continue;
+        before = range.ecam.segment;
+        Walk other{config, before, base_class, visit, context};
+        for (const PciConfig::Range& part : config.ranges())
+            for (unsigned bus = part.ecam.first_bus; bus <= part.ecam.last_bus; ++bus)
+                if (part.ecam.segment == before) other.look_at_all_below(static_cast<uint8_t>(bus));
+    }
 }
 
 }  // namespace doorbell::platform

@@ -1,9 +1,12 @@
 // PCI: who is there, where its registers lie, how it interrupts. Configuration space by ECAM where
-// the MCFG table gives it, by ports 0xCF8/0xCFC otherwise. Source: PCI Local Bus Specification 3.0
-// (chapter 6: configuration space, capabilities, MSI, MSI-X), PCI Express Base Specification 3.0
-// (section 7.2.2: ECAM), PCI Firmware Specification 3.2 (section 4.1.2: MCFG).
+// the MCFG table gives it and tells the truth, by ports 0xCF8/0xCFC otherwise. Source: PCI Local
+// Bus Specification 3.0 (chapter 6: configuration space, capabilities, MSI, MSI-X), PCI Express
+// Base Specification 3.0 (section 7.2.2: ECAM), PCI Firmware Specification 3.2 (section 4.1.2:
+// MCFG).
 #pragma once
 #include <cstdint>
+#include <span>
+#include <type_traits>
 
 #include "firmware/cpu/access.h"
 #include "firmware/cpu/result.h"
@@ -37,8 +40,11 @@ class PciConfig {
   public:
     PciConfig() = default;
     explicit PciConfig(cpu::Ports ports) : ports_(ports) {}
-    /// `window` shows the configuration space of ecam.first_bus and following.
-    void add(const AcpiEcam& ecam, cpu::Mmio window) { ranges_.add({ecam, window}); }
+    /// `window` shows the configuration space of ecam.first_bus and following, if MCFG is right:
+    /// the range's first bus must show the same functions by the ports, where those reach it and
+    /// anything answers there, and one function at least where they do not. Error: it does not;
+    /// the ports stay in use for these buses.
+    Result<void> add(const AcpiEcam& ecam, cpu::Mmio window);
 
     /// Offsets in bytes, naturally aligned. A function that is not there reads as all ones.
     uint8_t read8(PciAddress a, uint16_t offset) const {
@@ -56,14 +62,17 @@ class PciConfig {
     }
     bool by_ecam(PciAddress a) const { return range_of(a) != nullptr; }
 
-  private:
     struct Range {
         AcpiEcam ecam;
         cpu::Mmio window;
     };
+    std::span<const Range> ranges() const { return {ranges_.begin(), ranges_.end()}; }
+
+  private:
     const Range* range_of(PciAddress a) const;
     uint32_t read(PciAddress a, uint16_t offset, unsigned bytes) const;
     void write(PciAddress a, uint16_t offset, unsigned bytes, uint32_t value) const;
+    uint32_t read_by_ports(PciAddress a, uint16_t offset, unsigned bytes) const;
 
     cpu::Ports ports_;
     Bounded<Range, 16> ranges_;
@@ -142,8 +151,22 @@ class PciFunction {
     PciBar bars_[6];
 };
 
-/// Every function of base class `base_class` (0x02: network) that can be reached from bus 0 over
-/// bridges as firmware left them. A bus is looked at once only, whatever the bridges say.
-Bounded<PciFunction, 16> find_pci_class(const PciConfig& config, uint8_t base_class);
+/// Calls `visit` with the address of every function of base class `base_class` (0x02: network).
+/// Looked at are the buses below bus 0, over bridges as firmware left them, then every other bus
+/// where anything answers and what lies below it: further root buses (a second socket's, an
+/// expander's) are reached from no bridge. A bus is looked at once only, whatever the bridges say.
+using PciVisitor = void (*)(void* context, PciAddress address);
+void visit_pci_class(const PciConfig& config, uint8_t base_class, PciVisitor visit, void* context);
+
+/// The same with a callable.
+template <class Visit>
+void for_each_pci_function(const PciConfig& config, uint8_t base_class, Visit&& visit) {
+    visit_pci_class(
+        config, base_class,
+        [](void* context, PciAddress a) {
+            (*static_cast<std::remove_reference_t<Visit>*>(context))(a);
+        },
+        &visit);
+}
 
 }  // namespace doorbell::platform

@@ -108,7 +108,9 @@ void emit_machine(wire::Sender& sender, const platform::Machine& m, const char* 
         .member("memory_bytes", m.memory_bytes)
         .member("boot", boot_protocol);
     j.member("lfence", m.lfence);
-    j.member("cpus", m.acpi.cpus.size()).member("io_apics", m.io_apics.size());
+    j.member("cpus", m.acpi.cpus.size() + m.acpi.cpus.dropped())
+        .member("io_apics", m.io_apics.size())
+        .member("network_cards", m.network.size());
     if (m.hpet)
         j.member("hpet_period_fs", m.hpet->period_fs());
     else
@@ -116,6 +118,7 @@ void emit_machine(wire::Sender& sender, const platform::Machine& m, const char* 
     if (!m.pit) put_error(j, "pit_absent", m.pit.absent);
     if (!m.pm_timer) put_error(j, "pm_timer_absent", m.pm_timer.absent);
     if (m.acpi_absent) put_error(j, "acpi_absent", *m.acpi_absent);
+    if (m.mcfg_wrong) put_error(j, "mcfg_wrong", *m.mcfg_wrong);
     if (!m.acpi.faults.empty()) {
         j.key("acpi_faults").array();
         for (const platform::AcpiFault& fault : m.acpi.faults) {

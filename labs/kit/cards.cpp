@@ -97,9 +97,11 @@ bool arrives(Bench& bench, nic::Nic& from, nic::Nic& to) {
 }
 
 /// For each card, by its place in Machine::network: not looked for, none, or the other end's place
-/// + 1. Found out once a run, since a card takes seconds to find its link.
-constexpr int8_t nothing_there = -1;
-int8_t other_end[16];
+/// + 1. Found out once a run, since a card takes seconds to find its link. Cards beyond the end are
+/// looked at in every case.
+constexpr int16_t nothing_there = -1;
+constexpr size_t remembered = 64;
+int16_t other_end[remembered];
 
 /// The card of that model and another one, of any model, that it is heard by. Error: there are no
 /// two such cards, or the other end of one that was found before does not come up any more.
@@ -107,10 +109,12 @@ Result<Ends> find_joined(Bench& bench, std::string_view model, const RingSizes& 
     auto& cards = bench.machine.network;
     for (size_t near = 0; near < cards.size(); ++near) {
         const nic::Driver* driver = nic::driver_of(cards[near]);
+        int16_t found_each_time = 0,
+                &far_end = near < remembered ? other_end[near] : found_each_time;
         if (driver == nullptr || (!model.empty() && driver->model != model) ||
-            other_end[near] == nothing_there)
+            far_end == nothing_there)
             continue;
-        const bool known = other_end[near] != 0;
+        const bool known = far_end != 0;
         uint64_t mark = bench.machine.arena.mark();
         Ends ends;
         if (auto here = bring_up(bench, *driver, cards[near], rings))
@@ -121,18 +125,18 @@ Result<Ends> find_joined(Bench& bench, std::string_view model, const RingSizes& 
              far < cards.size() && ends.near && place_of(ends.near->mac()).cable < 0; ++far) {
             const nic::Driver* other = nic::driver_of(cards[far]);
             if (far == near || other == nullptr ||
-                (known && other_end[near] != static_cast<int8_t>(far + 1)))
+                (known && far_end != static_cast<int16_t>(far + 1)))
                 continue;
             auto there = bring_up(bench, *other, cards[far], rings);
             if (!there && known) return there.error();
             if (!there || place_of((*there)->mac()).cable >= 0 ||
                 !(known || arrives(bench, *ends.near, **there)))
                 continue;
-            other_end[near] = static_cast<int8_t>(far + 1);
+            far_end = static_cast<int16_t>(far + 1);
             ends.far = std::move(*there);
             return ends;
         }
-        other_end[near] = nothing_there;
+        far_end = nothing_there;
         ends = {};
         bench.machine.arena.back_to(mark);
     }
@@ -159,7 +163,10 @@ Result<Ends> find_cable(Bench& bench, std::string_view model, const RingSizes& r
 
 Result<Card> find_looped(Bench& bench, std::string_view model, const RingSizes& rings,
                          Error otherwise) {
-    return find(bench, model, rings, otherwise, true, Wanted::uncabled);
+    auto card = find(bench, model, rings, otherwise, true, Wanted::uncabled);
+    // Why the card does not come up at all says more than why it does not loop back.
+    if (!card && otherwise.what != no_such_card.what) return otherwise;
+    return card;
 }
 
 }  // namespace
