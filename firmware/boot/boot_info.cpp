@@ -37,92 +37,119 @@ struct MemoryMapEntry {
     uint32_t type, reserved;
 };
 
+/// More than any firmware hands over; a larger number is not one of entries.
+constexpr uint32_t most_entries = 65536;
+
+/// Copies a T out of the loader's memory, wherever it stands. False: it is not all there.
 template <class T>
-const T* at(uint64_t address) {
-    return reinterpret_cast<const T*>(address);
+bool load(const BootMemory& memory, uint64_t address, T& into) {
+    const uint8_t* bytes = memory(address, sizeof(T));
+    if (bytes == nullptr) return false;
+    __builtin_memcpy(&into, bytes, sizeof(T));
+    return true;
 }
 
-void copy_command_line(BootInfo& into, const char* text, size_t limit) {
+void copy_command_line(const BootMemory& memory, BootInfo& into, uint64_t text, uint64_t limit) {
     size_t n = 0;
-    while (n < limit && text[n] != 0) {
+    for (; n < limit; ++n) {
+        const uint8_t* c = memory(text + n, 1);
+        if (c == nullptr || *c == 0) break;
         if (n == BootInfo::max_command_line) {
             into.command_line_cut = true;
             break;
         }
-        into.command_line[n] = text[n];
-        ++n;
+        into.command_line[n] = static_cast<char>(*c);
     }
     into.command_line_length = n;
 }
 
-void add_region(BootInfo& into, uint64_t base, uint64_t length, uint32_t type) {
-    if (length == 0 || base + length < base) return;
-    if (into.region_count == BootInfo::max_regions) {
-        into.regions_cut = true;
-        return;
-    }
-    into.regions[into.region_count++] = {base, length, type};
-}
-
-void read_pvh(const PvhStartInfo& info, BootInfo& into) {
+void read_pvh(const BootMemory& memory, uint64_t information, BootInfo& into) {
+    PvhStartInfo info{};
     into.protocol = "pvh";
+    if (!load(memory, information, info)) return;
     if (info.command_line != 0)
-        copy_command_line(into, at<char>(info.command_line), BootInfo::max_command_line + 1);
+        copy_command_line(memory, into, info.command_line, BootInfo::max_command_line + 1);
     into.rsdp_address = info.rsdp;
     if (info.version < 1) return;
-    auto* entry = at<PvhMemoryEntry>(info.memory_map);
-    for (uint32_t i = 0; i < info.memory_map_entries; ++i)
-        add_region(into, entry[i].base, entry[i].length, entry[i].type);
+    into.map_cut = info.memory_map_entries > most_entries;
+    for (uint32_t i = 0; i < info.memory_map_entries && i < most_entries; ++i) {
+        PvhMemoryEntry entry;
+        if (!load(memory, info.memory_map + i * sizeof entry, entry)) break;
+        into.memory.add(entry.base, entry.length, entry.type);
+    }
 }
 
-void read_multiboot2(uint64_t information, uint32_t total, BootInfo& into) {
+void read_memory_map(const BootMemory& memory, uint64_t place, uint32_t size, BootInfo& into) {
+    MemoryMapTag map;
+    if (size < sizeof map || !load(memory, place, map) || map.entry_size < sizeof(MemoryMapEntry))
+        return;
+    for (uint64_t o = sizeof map; o + map.entry_size <= size; o += map.entry_size) {
+        MemoryMapEntry entry;
+        if (!load(memory, place + o, entry)) return;
+        into.memory.add(entry.base, entry.length, entry.type);
+    }
+}
+
+void read_rsdp(const BootMemory& memory, uint64_t place, uint32_t bytes, BootInfo& into) {
+    if (bytes > sizeof into.rsdp_copy) bytes = sizeof into.rsdp_copy;
+    const uint8_t* copy = memory(place, bytes);
+    if (bytes < into.rsdp_copy_length || copy == nullptr) return;
+    for (uint32_t i = 0; i < bytes; ++i) into.rsdp_copy[i] = copy[i];
+    into.rsdp_copy_length = bytes;
+}
+
+void read_multiboot2(const BootMemory& memory, uint64_t information, uint32_t total,
+                     BootInfo& into) {
     into.protocol = "multiboot2";
-    uint64_t offset = 8;
-    while (offset + sizeof(Tag) <= total) {
+    for (uint64_t offset = 8; offset + sizeof(Tag) <= total;) {
         uint64_t place = information + offset;
-        auto* tag = at<Tag>(place);
-        if (tag->type == tag_end || tag->size < sizeof(Tag) || tag->size > total - offset) return;
-        uint32_t body = tag->size - static_cast<uint32_t>(sizeof(Tag));
-        switch (tag->type) {
+        Tag tag;
+        if (!load(memory, place, tag) || tag.type == tag_end || tag.size < sizeof(Tag) ||
+            tag.size > total - offset)
+            return;
+        uint32_t body = tag.size - static_cast<uint32_t>(sizeof(Tag));
+        switch (tag.type) {
             case tag_command_line:
-                copy_command_line(into, at<char>(place + sizeof(Tag)), body);
+                copy_command_line(memory, into, place + sizeof(Tag), body);
                 break;
-            case tag_memory_map: {
-                auto* map = at<MemoryMapTag>(place);
-                if (tag->size < sizeof *map || map->entry_size < sizeof(MemoryMapEntry)) break;
-                for (uint64_t o = sizeof *map; o + map->entry_size <= tag->size;
-                     o += map->entry_size) {
-                    auto* entry = at<MemoryMapEntry>(place + o);
-                    add_region(into, entry->base, entry->length, entry->type);
-                }
+            case tag_memory_map:
+                read_memory_map(memory, place, tag.size, into);
                 break;
-            }
             case tag_acpi_old:
             case tag_acpi_new:  // a newer RSDP, where both are there, comes second and wins
-                if (body > sizeof into.rsdp_copy) body = sizeof into.rsdp_copy;
-                if (body < into.rsdp_copy_length) break;
-                for (uint32_t i = 0; i < body; ++i)
-                    into.rsdp_copy[i] = at<uint8_t>(place + sizeof(Tag))[i];
-                into.rsdp_copy_length = body;
+                read_rsdp(memory, place + sizeof(Tag), body, into);
                 break;
         }
-        offset += (tag->size + 7) & ~7u;
+        offset += (uint64_t{tag.size} + 7) & ~7ull;
     }
+}
+
+const uint8_t* below_4_gib(void*, uint64_t address, uint64_t length) {
+    constexpr uint64_t end = 1ull << 32;
+    return address >= end || length > end - address ? nullptr
+                                                    : reinterpret_cast<const uint8_t*>(address);
 }
 
 }  // namespace
 
-bool read_boot_info(uint64_t information, BootInfo& into) {
-    if (*at<uint32_t>(information) == pvh_magic) {
-        read_pvh(*at<PvhStartInfo>(information), into);
+bool read_boot_info(const BootMemory& memory, uint64_t information, BootInfo& into) {
+    uint32_t head[2];
+    if (!load(memory, information, head)) return false;
+    if (head[0] == pvh_magic) {
+        read_pvh(memory, information, into);
+        into.memory.settle();
         return true;
     }
     // Multiboot2 information: total size, reserved (0), tags. A loader that hands over nothing
     // sensible is told by a size that no loader would use.
-    uint32_t total = at<uint32_t>(information)[0];
-    if (at<uint32_t>(information)[1] != 0 || total < 16 || total > (1u << 20)) return false;
-    read_multiboot2(information, total, into);
+    if (head[1] != 0 || head[0] < 16 || head[0] > (1u << 20)) return false;
+    read_multiboot2(memory, information, head[0], into);
+    into.memory.settle();
     return true;
+}
+
+bool read_boot_info(uint64_t information, BootInfo& into) {
+    return read_boot_info(BootMemory{below_4_gib, nullptr}, information, into);
 }
 
 }  // namespace doorbell::boot

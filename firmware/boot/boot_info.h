@@ -5,20 +5,11 @@
 #include <cstdint>
 #include <string_view>
 
+#include "firmware/boot/memory_map.h"
+
 namespace doorbell::boot {
 
-/// A stretch of physical memory. Types as in ACPI 6.5, table 15.2 (E820): 1 usable, 3 ACPI tables
-/// that may be reclaimed, everything else reserved.
-struct MemoryRegion {
-    uint64_t base = 0;
-    uint64_t length = 0;
-    uint32_t type = 0;
-    bool usable() const { return type == 1; }
-    uint64_t end() const { return base + length; }
-};
-
 struct BootInfo {
-    static constexpr size_t max_regions = 128;
     static constexpr size_t max_command_line = 2048;
 
     const char* protocol = "";  ///< "pvh" or "multiboot2"
@@ -28,16 +19,27 @@ struct BootInfo {
     uint64_t rsdp_address = 0;      ///< physical address of the RSDP; 0: not told
     uint8_t rsdp_copy[36] = {};     ///< multiboot2 hands over a copy instead
     size_t rsdp_copy_length = 0;    ///< 0: no copy
-    MemoryRegion regions[max_regions];
-    size_t region_count = 0;
-    bool regions_cut = false;  ///< there were more than max_regions
+    MemoryMap memory;
+    bool map_cut = false;  ///< the loader claims more entries than a map can have
 
     std::string_view words() const { return {command_line, command_line_length}; }
 };
 
-/// Reads the loader's information at `information` (identity-mapped, below 4 GiB). Knows PVH by its
-/// magic number there, since EAX is not reliable under it. Returns false where it is neither
-/// protocol's.
+/// Physical memory as the reader may see it: the bytes at `address`, or null where any of them lies
+/// outside of what may be read.
+struct BootMemory {
+    const uint8_t* (*read)(void* context, uint64_t address, uint64_t length);
+    void* context;
+    const uint8_t* operator()(uint64_t address, uint64_t length) const {
+        return read(context, address, length);
+    }
+};
+
+/// Reads the loader's information at `information`. Knows PVH by its magic number there, since EAX
+/// is not reliable under it. Whatever the memory holds, it ends and reads nothing but what `memory`
+/// gives. Returns false where it is neither protocol's.
+bool read_boot_info(const BootMemory& memory, uint64_t information, BootInfo& into);
+/// The same in identity-mapped memory below 4 GiB.
 bool read_boot_info(uint64_t information, BootInfo& into);
 
 }  // namespace doorbell::boot

@@ -122,8 +122,11 @@ void find_network(Machine& m) {
         auto window =
             m.map_registers(ecam.base + (static_cast<uint64_t>(ecam.first_bus) << 20),
                             static_cast<uint64_t>(ecam.last_bus - ecam.first_bus + 1) << 20);
-        auto added = window ? m.pci.add(ecam, *window) : Result<void>(window.error());
-        if (!added) m.mcfg_wrong = added.error();
+        auto right = window ? m.pci.check(ecam, *window) : Result<void>(window.error());
+        if (right)
+            m.pci.add(ecam, *window);
+        else
+            m.mcfg_wrong = right.error();
     }
     constexpr uint8_t network_class = 0x02;
     size_t count = 0, next = 0;
@@ -146,7 +149,11 @@ Result<void> Machine::bring_up(const Handover& handover) {
         if (r.usable()) memory_bytes += r.length;
     arena = find_arena(handover);
     if (arena.left() < (16u << 20))
-        return Error{"less than 16 MiB of usable memory below 4 GiB", arena.left()};
+        return Error{handover.memory_cut
+                         ? "less than 16 MiB of usable memory below 4 GiB in what was kept of the "
+                           "boot loader's memory map, which was too long"
+                         : "less than 16 MiB of usable memory below 4 GiB",
+                     arena.left()};
 
     // ACPI first: the BIOS area in page 0 may have to be read, which the image's own tables leave
     // out.
@@ -164,6 +171,10 @@ Result<void> Machine::bring_up(const Handover& handover) {
     }
     if (parsed)
         acpi = *parsed;
+    else if (handover.memory_cut)
+        acpi_absent = Error{
+            "ACPI's tables cannot be read; the boot loader's memory map was too long, and where "
+            "they lie may be missing from it"};
     else
         acpi_absent = parsed.error();
 

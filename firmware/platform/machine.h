@@ -39,6 +39,7 @@ struct Handover {
     std::span<const MemoryRegion> memory;
     uint64_t rsdp_address = 0;           ///< 0: not told
     std::span<const uint8_t> rsdp_copy;  ///< empty: none
+    bool memory_cut = false;             ///< some regions of the map are missing
 };
 
 struct Machine {

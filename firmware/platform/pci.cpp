@@ -28,7 +28,7 @@ const PciConfig::Range* PciConfig::range_of(PciAddress a) const {
     return nullptr;
 }
 
-Result<void> PciConfig::add(const AcpiEcam& ecam, cpu::Mmio window) {
+Result<void> PciConfig::check(const AcpiEcam& ecam, cpu::Mmio window) const {
     bool anyone = false;
     for (uint8_t device = 0; device < 32; ++device) {
         PciAddress a{ecam.segment, ecam.first_bus, device, 0};
@@ -39,7 +39,6 @@ Result<void> PciConfig::add(const AcpiEcam& ecam, cpu::Mmio window) {
         anyone = anyone || (shown != ~0u && shown != 0);
     }
     if (!anyone) return Error{"MCFG: nothing answers in its window", ecam.base};
-    if (!ranges_.add({ecam, window})) return Error{"MCFG: more ranges than are kept", ecam.base};
     return {};
 }
 

@@ -40,11 +40,12 @@ class PciConfig {
   public:
     PciConfig() = default;
     explicit PciConfig(cpu::Ports ports) : ports_(ports) {}
-    /// `window` shows the configuration space of ecam.first_bus and following, if MCFG is right:
-    /// the range's first bus must show the same functions by the ports, where those reach it and
-    /// anything answers there, and one function at least where they do not. Error: it does not;
-    /// the ports stay in use for these buses.
-    Result<void> add(const AcpiEcam& ecam, cpu::Mmio window);
+    /// `window` shows the configuration space of ecam.first_bus and following.
+    void add(const AcpiEcam& ecam, cpu::Mmio window) { ranges_.add({ecam, window}); }
+    /// Whether MCFG is right about that window: the range's first bus must show the same functions
+    /// as the ports do, where those reach it and anything answers there, and one function at least
+    /// where they do not. Error: it does not; then these buses are better left to the ports.
+    Result<void> check(const AcpiEcam& ecam, cpu::Mmio window) const;
 
     /// Offsets in bytes, naturally aligned. A function that is not there reads as all ones.
     uint8_t read8(PciAddress a, uint16_t offset) const {

@@ -77,16 +77,38 @@ Finding kvm(const fs::path& root) {
             "rough"};
 }
 
+/// What the kernel itself found out about the counter counts for more than what CPUID promises: a
+/// clocksource watchdog, firmware or a resync may have rejected it.
 Finding tsc(const fs::path& root) {
+    const char* what = "time stamp counter";
+    const char* change = "ticks are no time here: fix the frequency, or use another machine";
     std::string flags = cpu_flags(root);
     bool constant = flags.find(" constant_tsc ") != flags.npos,
          nonstop = flags.find(" nonstop_tsc ") != flags.npos;
-    if (constant && nonstop)
-        return {"time stamp counter", State::good, "invariant (constant_tsc, nonstop_tsc)", ""};
-    return {"time stamp counter", State::bad,
-            fmt::format("not invariant: {}{}", constant ? "" : "no constant_tsc ",
-                        nonstop ? "" : "no nonstop_tsc"),
-            "ticks are no time here: fix the frequency, or use another machine"};
+    if (!constant || !nonstop)
+        return {what, State::bad,
+                fmt::format("not invariant: {}{}", constant ? "" : "no constant_tsc ",
+                            nonstop ? "" : "no nonstop_tsc"),
+                change};
+    fs::path sources = root / "sys/devices/system/clocksource/clocksource0";
+    std::string current = first_line(sources / "current_clocksource"),
+                available = " " + first_line(sources / "available_clocksource") + " ";
+    const std::string invariant = "invariant (constant_tsc, nonstop_tsc)";
+    const bool rejected = current == "acpi_pm" || current == "hpet" || current == "pit" ||
+                          current.ends_with("jiffies");
+    // Any other clock (tsc, a hypervisor's) is made of the counter.
+    if (!rejected) return {what, State::good, invariant, ""};
+    if (available.find(" tsc ") == available.npos)
+        return {what, State::bad,
+                fmt::format("promised {}, but the kernel has rejected it: its clock is {}, and tsc "
+                            "is not available",
+                            invariant, current),
+                "dmesg | grep -i tsc says why (unstable, firmware, sockets out of step)"};
+    return {what, State::bad,
+            fmt::format("promised {}, but the kernel's clock is {}, although tsc is available",
+                        invariant, current),
+            "echo tsc > /sys/devices/system/clocksource/clocksource0/current_clocksource, unless "
+            "dmesg | grep -i tsc says that it is unstable"};
 }
 
 Finding governor(const fs::path& root) {

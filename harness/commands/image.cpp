@@ -2,10 +2,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <regex>
 
 #include "harness/commands/commands.h"
 #include "harness/machine/boot_medium.h"
 #include "harness/run/options.h"
+#include "harness/system/failure.h"
 #include "harness/system/output.h"
 
 namespace doorbell::harness {
@@ -43,7 +45,9 @@ int command_image(const std::vector<std::string>& args) {
         ("labs", po::value<std::vector<std::string>>()->multitoken()->composing(),
          "which labs it runs (default: all that run by default)")  //
         ("exit", po::value<std::string>()->default_value("halt"),
-         "what it does at the end: halt|poweroff|reset|debug (debug: leave QEMU)")             //
+         "what it does at the end: halt|poweroff|reset|debug (debug: leave QEMU)")  //
+        ("serial", po::value<std::string>()->default_value("auto"),
+         "the port it speaks by: auto|com1..com4|pci|0xPORT (auto: the first that answers)")   //
         ("out", po::value<std::string>()->default_value("doorbell.iso"), "the file to write")  //
         ("image", po::value<std::string>(),
          "the image (default: doorbell.elf beside this command)");
@@ -59,6 +63,11 @@ int command_image(const std::vector<std::string>& args) {
     check_choice("--exit", exit, {"halt", "poweroff", "reset", "debug"});
     fs::path iso = (*map)["out"].as<std::string>();
     std::string words = image_words(selection) + " exit=" + exit;
+    std::string serial = (*map)["serial"].as<std::string>();
+    if (!std::regex_match(serial, std::regex("auto|none|pci|com[1-4]|0x[0-9a-fA-F]{1,4}")))
+        throw UsageError("--serial " + serial +
+                         ": expected auto, com1 to com4, pci, none, or a port as 0x2f8");
+    if (serial != "auto") words += " serial=" + serial;
     write_boot_medium(image_path(said(*map, "image").value_or("")), words, iso);
     say("{}: {} bytes, boots by BIOS and by UEFI, runs: {}\n", iso.string(), fs::file_size(iso),
         words);

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "firmware/platform/serial.h"
 #include "labs/catalogue.h"
 
 namespace doorbell::labs {
@@ -131,6 +132,10 @@ void CommandLine::take(std::string_view word) {
         const Name* name = named(leaves, value);
         if (name == nullptr) return complain(word, "exit: halt, debug, poweroff or reset");
         leave = static_cast<Leave>(name->value);
+    } else if (key == "serial") {
+        // The console has read it already; what it could not read is said by the port it chose.
+        auto choice = platform::SerialChoice::read(value);
+        if (!choice) return complain(word, choice.error().what);
     } else if (key == "fault") {
         const Name* name = named(faults, value);
         if (name == nullptr)

@@ -1,25 +1,67 @@
 #include "labs/image/console.h"
 
-#include "firmware/platform/uart.h"
+#include "firmware/platform/serial.h"
+#include "firmware/platform/vga_text.h"
+#include "firmware/wire/text.h"
 
 namespace doorbell::labs {
 namespace {
 
 constinit platform::Uart uart;
+constinit platform::VgaText screen;
+char name_buffer[32] = "none";
+constinit std::string_view name{name_buffer, 4};
 
 void put_line(void*, std::string_view line) {
     uart.write(line);
     uart.write("\r\n");
+    // A screen shows what a person can use: the words, and where the run is.
+    constexpr std::string_view begins = "{\"t\":\"begin\"";
+    if (!line.starts_with('@'))
+        screen.write_line(line);
+    else if (size_t at = line.find(begins); at != line.npos)
+        screen.write_line(line.substr(at));
 }
 
 wire::Sender the_sender{put_line, nullptr};
 
+/// The value of the last `serial=`; "auto" where there is none.
+std::string_view wanted_port(std::string_view words) {
+    constexpr std::string_view key = "serial=";
+    std::string_view wanted = "auto";
+    while (!words.empty()) {
+        size_t blank = words.find(' ');
+        std::string_view word = words.substr(0, blank);
+        if (word.starts_with(key)) wanted = word.substr(key.size());
+        words = blank == words.npos ? std::string_view{} : words.substr(blank + 1);
+    }
+    return wanted;
+}
+
+void open_screen(const char* why) {
+    auto up = platform::VgaText::bring_up(cpu::Mmio(platform::VgaText::memory));
+    if (up) screen = *up;
+    say("Doorbell: no serial port, so that the results go nowhere.");
+    say(why);
+    say("Give the image the word serial=com1..com4, serial=0xPORT or serial=pci.");
+}
+
 }  // namespace
 
-void open_console() {
-    auto up = platform::Uart::bring_up(cpu::Ports{}, platform::Uart::com1);
-    if (up) uart = *up;
+void open_console(std::string_view words) {
+    cpu::Ports ports;
+    // A word that cannot be read is complained of later, by a port that can.
+    auto choice = platform::SerialChoice::read(wanted_port(words));
+    auto found = platform::find_serial(ports, platform::PciConfig(ports),
+                                       choice ? *choice : platform::SerialChoice{});
+    if (!found) return open_screen(found.error().what);
+    uart = found->uart;
+    wire::Text text(name_buffer);
+    (text << (found->pci ? "PCI, port " : "port ")).hex(found->port);
+    name = text.view();
 }
+
+std::string_view console_name() { return name; }
 
 wire::Sender& sender() { return the_sender; }
 

@@ -6,8 +6,12 @@
 
 namespace doorbell::labs {
 
-/// Looks for COM1. Without one the image runs on, silent: there is nobody to tell.
-void open_console();
+/// Opens the serial port that `words` (the image's command line) ask for by `serial=`, or the first
+/// that answers. Without one the image runs on, and what is for people goes to the text screen,
+/// where there is one, beginning with why.
+void open_console(std::string_view words);
+/// By what the image speaks: "port 0x3F8", "PCI, port 0xC000", "none".
+std::string_view console_name();
 
 /// The records' sender.
 wire::Sender& sender();

@@ -67,7 +67,8 @@ void emit_raw(wire::Sender& sender, uint64_t id, std::span<const uint64_t> value
 
 }  // namespace
 
-void emit_machine(wire::Sender& sender, const platform::Machine& m, const char* boot_protocol) {
+void emit_machine(wire::Sender& sender, const platform::Machine& m, const char* boot_protocol,
+                  std::string_view console) {
     const cpu::Features& f = m.features;
     Json& j = sender.begin(wire::kind::machine);
     j.member("compiler", compiler);
@@ -106,7 +107,8 @@ void emit_machine(wire::Sender& sender, const platform::Machine& m, const char* 
         .member("lapic_hz", m.apic_rate.hz(m.tsc.hz));
     j.member("acpi", !m.acpi_absent.has_value())
         .member("memory_bytes", m.memory_bytes)
-        .member("boot", boot_protocol);
+        .member("boot", boot_protocol)
+        .member("serial", console);
     j.member("lfence", m.lfence);
     j.member("cpus", m.acpi.cpus.size() + m.acpi.cpus.dropped())
         .member("io_apics", m.io_apics.size())

@@ -11,8 +11,8 @@
 
 namespace doorbell::labs {
 
-void emit_machine(wire::Sender& sender, const platform::Machine& machine,
-                  const char* boot_protocol);
+void emit_machine(wire::Sender& sender, const platform::Machine& machine, const char* boot_protocol,
+                  std::string_view console);
 void emit_instrument(wire::Sender& sender, const measure::Instrument& instrument,
                      const measure::Counters& counters);
 

@@ -120,7 +120,9 @@ void send_error(const char* text, std::string_view detail, const char* advice = 
 const char* run_flag() {
     if (machine.tsc.disagrees)
         return "two sources disagree on the TSC's frequency by more than 0.1 %";
-    if (boot_info.regions_cut) return "the boot loader's memory map was longer than could be read";
+    if (boot_info.map_cut || boot_info.memory.dropped() != 0)
+        return "the boot loader's memory map was longer than could be kept: the smallest reserved "
+               "regions are missing";
     if (boot_info.command_line_cut) return "the command line was longer than could be read";
     return nullptr;
 }
@@ -147,8 +149,7 @@ void send_plan() {
 
 void look_for_counters() {
     uint64_t ram_end = 0;
-    for (size_t i = 0; i < boot_info.region_count; ++i) {
-        const auto& r = boot_info.regions[i];
+    for (const boot::MemoryRegion& r : boot_info.memory) {
         bool memory = platform::MemoryRegion{r.base, r.length, r.type}.memory();
         if (memory && r.base < (1ull << 32) && r.base + r.length > ram_end)
             ram_end = r.base + r.length;
@@ -275,20 +276,21 @@ void run() {
     if (command_line.problem_count != 0) finish("refused", wire::Exit::refused);
 
     whereabouts().phase = "machine";
-    platform::MemoryRegion regions[boot::BootInfo::max_regions];
-    for (size_t i = 0; i < boot_info.region_count; ++i)
-        regions[i] = {boot_info.regions[i].base, boot_info.regions[i].length,
-                      boot_info.regions[i].type};
+    static platform::MemoryRegion regions[boot::MemoryMap::most];
+    size_t region_count = 0;
+    for (const boot::MemoryRegion& r : boot_info.memory)
+        regions[region_count++] = {r.base, r.length, r.type};
     // The HPET counts from when it is enabled: not from how long it took to read these words.
     measure::hold_until(measure::next_multiple(case_phase));
-    auto up = machine.bring_up({{regions, boot_info.region_count},
+    auto up = machine.bring_up({{regions, region_count},
                                 boot_info.rsdp_address,
-                                {boot_info.rsdp_copy, boot_info.rsdp_copy_length}});
+                                {boot_info.rsdp_copy, boot_info.rsdp_copy_length},
+                                boot_info.map_cut || boot_info.memory.dropped() != 0});
     if (!up) {
         send_error(up.error().what, {});
         finish("refused", wire::Exit::refused);
     }
-    emit_machine(sender(), machine, boot_info.protocol);
+    emit_machine(sender(), machine, boot_info.protocol, console_name());
 
     whereabouts().phase = "instrument";
     auto* scratch = machine.arena.make<std::array<measure::Histogram, 3>>();
@@ -353,8 +355,8 @@ extern "C" [[noreturn]] void boot_main(uint64_t information) {
     using namespace doorbell;
     for (auto* make = init_array_start; make != init_array_end; ++make) (*make)();
     cpu::load_descriptors(labs::unexpected);
-    labs::open_console();
     bool known = boot::read_boot_info(information, labs::boot_info);
+    labs::open_console(labs::boot_info.words());
     labs::say_hello();
     if (!known) {
         labs::send_error("neither PVH nor multiboot2 handed over", {});

@@ -383,6 +383,29 @@ TEST(Doctor, NamesWhatIsMissingAndWhatWouldMakeItWork) {
     EXPECT_EQ(finding("perf_event_paranoid").at("ok"), true);
 }
 
+TEST(Doctor, ATimeStampCounterThatTheKernelRejectedIsNotOk) {
+    Scratch scratch;
+    FakeRoot fake(scratch);
+    const std::string sources = "sys/devices/system/clocksource/clocksource0/";
+    auto finding = [&](const char* current, const char* available) -> Json {
+        fake.have("proc/cpuinfo", "flags : fpu constant_tsc nonstop_tsc x");
+        fake.have(sources + "current_clocksource", current);
+        fake.have(sources + "available_clocksource", available);
+        Outcome doctor = shell(scratch, DOORBELL_COMMAND " doctor --json --root root");
+        for (const Json& one : Json::parse(doctor.out).at("findings"))
+            if (one.at("what") == "time stamp counter") return one;
+        return nullptr;
+    };
+    EXPECT_EQ(finding("tsc", "tsc hpet acpi_pm").at("ok"), true);
+    EXPECT_EQ(finding("kvm-clock", "kvm-clock acpi_pm").at("ok"), true);
+    for (const char* clock : {"acpi_pm", "hpet"}) {
+        Json rejected = finding(clock, "hpet acpi_pm");
+        EXPECT_EQ(rejected.at("ok"), false);
+        EXPECT_NE(rejected.at("found").get<std::string>().find(clock), std::string::npos);
+        EXPECT_EQ(finding(clock, "tsc hpet acpi_pm").at("ok"), false);
+    }
+}
+
 TEST(LinuxLabs, RepetitionsJoin) {
     Scratch scratch;
     Outcome run = host(scratch, "syscall:gate=call --samples 50 --repetitions 3");

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <map>
 #include <tuple>
+#include <vector>
 
 #include "firmware/platform/pci.h"
 #include "tests/unit/fakes.h"
@@ -122,6 +123,16 @@ struct FakeConfigPorts final : FakeDevice {
             FakeDevice::on_write(port, bytes, value);
     }
 };
+
+/// Every function of that class, in the order in which it is found.
+inline std::vector<platform::PciFunction> find_pci_class(const platform::PciConfig& config,
+                                                         uint8_t base_class) {
+    std::vector<platform::PciFunction> found;
+    platform::for_each_pci_function(config, base_class, [&](platform::PciAddress a) {
+        found.push_back(platform::PciFunction::read(config, a));
+    });
+    return found;
+}
 
 /// A configuration that reaches `fake` by ECAM.
 inline platform::PciConfig by_ecam(FakeConfig& fake) {

@@ -3,7 +3,6 @@
 namespace doorbell::test {
 namespace {
 
-using platform::find_pci_class;
 using platform::PciBar;
 using platform::PciConfig;
 using platform::PciFunction;
@@ -38,6 +37,60 @@ TEST_F(PciTest, FindsCardsBehindBridgesByEcamAndByPorts) {
         EXPECT_EQ(found[1].address(), (platform::PciAddress{0, 5, 0, 0}));
         EXPECT_EQ(found[2].address(), (platform::PciAddress{0, 5, 0, 3}));
     }
+}
+
+TEST_F(PciTest, FindsCardsBehindFurtherRootBusesByEcamAndByPorts) {
+    fake.add(0, 0, 0, FakeFunction::make(0x8086, 0x29C0, 0x060000));
+    fake.add(0, 3, 0, bridge(1));
+    fake.add(1, 0, 0, card());
+    // A second socket's root bus: nothing on bus 0 leads to it, nor to what lies below it.
+    fake.add(0x80, 4, 0, bridge(0x81));
+    fake.add(0x81, 0, 0, card());
+    fake.add(0xFF, 31, 0, card());
+    FakeConfigPorts ports(fake);
+    PciConfig by_ports{cpu::Ports(ports)};
+    for (const PciConfig* c : {&config, &by_ports}) {
+        auto found = find_pci_class(*c, 0x02);
+        ASSERT_EQ(found.size(), 3u);
+        EXPECT_EQ(found[0].address().bus, 1);
+        EXPECT_EQ(found[1].address().bus, 0x81);
+        EXPECT_EQ(found[2].address().bus, 0xFF);
+    }
+}
+
+TEST_F(PciTest, FindsCardsOfAnotherSegment) {
+    FakeConfig second;
+    second.add(0x20, 1, 0, card());
+    config.add({0, 7, 0x10, 0x2F}, cpu::Mmio(second, 0x10 << 20));
+    fake.add(0, 2, 0, card());
+    auto found = find_pci_class(config, 0x02);
+    ASSERT_EQ(found.size(), 2u);
+    EXPECT_EQ(found[1].address(), (platform::PciAddress{7, 0x20, 1, 0}));
+}
+
+TEST_F(PciTest, NoNumberOfOtherCardsHidesOne) {
+    for (unsigned device = 1; device < 32; ++device)
+        for (unsigned function = 0; function < 8; ++function)
+            fake.add(0, device, function, card()).put8(0x0E, 0x80);
+    EXPECT_EQ(find_pci_class(config, 0x02).size(), 31u * 8);
+}
+
+TEST_F(PciTest, AWindowThatShowsOtherFunctionsThanThePortsIsNotBelieved) {
+    FakeConfig there, elsewhere, nothing;
+    there.add(0, 0, 0, FakeFunction::make(0x8086, 0x29C0, 0x060000));
+    there.add(0, 2, 0, card());
+    elsewhere.add(0, 0, 0, FakeFunction::make(0x8086, 0x1237, 0x060000));
+    FakeConfigPorts ports(there);
+    PciConfig by_ports{cpu::Ports(ports)};
+    const platform::AcpiEcam ecam{0xE0000000, 0, 0, 255};
+    EXPECT_TRUE(by_ports.check(ecam, cpu::Mmio(there, 0)));
+    for (FakeConfig* wrong : {&elsewhere, &nothing})
+        EXPECT_FALSE(by_ports.check(ecam, cpu::Mmio(*wrong, 0)));
+    // Without ports that answer, the window is all there is: something must answer in it.
+    FakeConfigPorts no_ports(nothing);
+    PciConfig without{cpu::Ports(no_ports)};
+    EXPECT_TRUE(without.check(ecam, cpu::Mmio(there, 0)));
+    EXPECT_FALSE(without.check(ecam, cpu::Mmio(nothing, 0)));
 }
 
 TEST_F(PciTest, BridgesThatPointInACircleAreWalkedOnce) {

@@ -258,12 +258,41 @@ TEST_F(VirtioNetTest, StructuresAreCheckedAgainstTheirBar) {
     EXPECT_EQ(refused(), "virtio-net: a structure is shorter than the specification says");
     function->put32(0x40 + 12, 0x38);
     function->put8(0x68 + 3, 9);
-    EXPECT_EQ(
-        refused(),
-        "virtio-net: a structure is missing (no such capability; is the device legacy only?)");
+    EXPECT_EQ(refused(), "virtio-net: a structure is missing (no such capability)");
     function->put8(0x68 + 4, 5);
     function->put8(0x68 + 3, 4);
     EXPECT_EQ(refused(), "PCI: no memory behind this BAR");
+}
+
+TEST_F(VirtioNetTest, AStructureInAnIoBarIsPassedOver) {
+    // As QEMU's modern-pio-notify=on: the device would rather be notified by a port.
+    function->put32(0x10, 0xC001);
+    function->bar_mask[0] = 0xFFFFFFFC;
+    structure(0x90, 2, 0, 4);
+    function->put8(0x90 + 4, 0);
+    function->put32(0x90 + 16, 0);
+    refresh();
+    EXPECT_EQ(pci.capability(0x09), 0x90) << "the port's capability is the first";
+    auto up = bring_up();
+    ASSERT_TRUE(up) << up.error().what;
+    EXPECT_EQ(fake.queues[0].rings, 1u) << "the bell is the second one's";
+    // The port's alone: that is the reason.
+    (*up)->stop();
+    function->put8(0x7C + 3, 9);
+    EXPECT_EQ(refused(), "PCI: no memory behind this BAR");
+}
+
+TEST_F(VirtioNetTest, ADeviceBehindThePlatformsDmaIsTakenAtItsWord) {
+    fake.offered |= feature::access_platform;
+    ASSERT_TRUE(bring_up());
+    EXPECT_NE(fake.taken & feature::access_platform, 0u);
+    fake.refuses_features = true;
+    EXPECT_NE(refused().find("VIRTIO_F_ACCESS_PLATFORM"), std::string::npos);
+}
+
+TEST_F(VirtioNetTest, ALegacyDeviceIsSaidToBeOne) {
+    function->put16(6, function->get(6, 2) & ~0x10);
+    EXPECT_NE(refused().find("legacy only"), std::string::npos);
 }
 
 TEST_F(VirtioNetTest, ReceivesInOrderWhileTheIndexWraps) {

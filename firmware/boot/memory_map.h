@@ -1,0 +1,48 @@
+// The loader's memory map in order: sorted by address, neighbours of one type joined, and where two
+// types claim the same memory, the one that is not usable wins. What does not fit is dropped from
+// the least important end and counted.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace doorbell::boot {
+
+/// A stretch of physical memory. Types as in ACPI 6.5, table 15.2 (E820): 1 usable, 3 ACPI tables
+/// that may be reclaimed, 4 ACPI non-volatile storage, everything else reserved.
+struct MemoryRegion {
+    uint64_t base = 0;
+    uint64_t length = 0;
+    uint32_t type = 0;
+    bool usable() const { return type == 1; }
+    bool acpi() const { return type == 3 || type == 4; }
+    uint64_t end() const { return base + length; }
+};
+
+class MemoryMap {
+  public:
+    static constexpr size_t most = 512;
+
+    /// Takes a region in, in any order. An empty one, or one that wraps around the end of the
+    /// address space, is not there.
+    void add(uint64_t base, uint64_t length, uint32_t type);
+    /// To be called once, when all were added: usable memory that another type claims too is taken
+    /// out of the usable regions.
+    void settle();
+
+    size_t size() const { return size_; }
+    const MemoryRegion& operator[](size_t i) const { return regions_[i]; }
+    const MemoryRegion* begin() const { return regions_; }
+    const MemoryRegion* end() const { return regions_ + size_; }
+    /// How many regions were dropped, after joining, because there were more than `most`: the
+    /// smallest reserved ones first, then the smallest usable ones, ACPI's last.
+    size_t dropped() const { return dropped_; }
+
+  private:
+    void insert(const MemoryRegion& region);
+    void erase(size_t i);
+    void drop_one();
+    MemoryRegion regions_[most];
+    size_t size_ = 0, dropped_ = 0;
+};
+
+}  // namespace doorbell::boot
