@@ -56,7 +56,8 @@ constexpr Setting settings[] = {
 
 enum class Wait { poll, irq, halt, mwait, hybrid };
 
-/// Sleeps on the descriptor's line until someone is there.
+/// Sleeps on the descriptor's line until someone is there. The NOP lets an interrupt in (the
+/// rescue's) where MWAIT returns at once: STI holds it back for one instruction.
 [[gnu::always_inline]] inline uint64_t mwait_doorstep(const nic::Doorstep& step) {
     for (;;) {
         cpu::disable_interrupts();
