@@ -497,7 +497,7 @@ Result<void> measure_landings(Bench& bench, const Case& which) {
         look_at_log(b, batches).committed != batches)
         return Error{"the committer does not get through undisturbed: signal", (*task)->ended_by};
     uint64_t path = b.last - (scene.deadline - far);
-    kernel::Integrity before = kernel::Integrity::take();
+    kernel::Integrity untouched = kernel::Integrity::take();
 
     Result<void> done;
     bench.repeat([&](uint64_t count) {
@@ -521,7 +521,7 @@ Result<void> measure_landings(Bench& bench, const Case& which) {
             if (!(*task)->ended() || (by != 0 && (caught || by != signal)))
                 done = Error{"the task did not end as it should: signal", by};
             if (ended != nullptr) ended->record(by == signal);
-            if (intact != nullptr) intact->record(before.differs() == nullptr);
+            if (intact != nullptr) intact->record(untouched.differs() == nullptr);
             if (recovered == nullptr) continue;
             kernel.restart(**heir, at(succeed), {});
             (void)kernel.run();
