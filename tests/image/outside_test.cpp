@@ -390,8 +390,8 @@ TEST(Outside, AQuietCaseEndsByItselfAndIsNoHang) {
 
 /// Why a tap cannot be had here; "" where it can.
 std::string no_tap(const Scratch& scratch) {
-    if (shell(scratch, "command -v ping && command -v ip").status != 0)
-        return "ping (iputils-ping) or ip (iproute2) is not installed";
+    EXPECT_EQ(shell(scratch, "command -v ping && command -v ip").status, 0)
+        << "ping (iputils-ping) or ip (iproute2) is not installed";
     Outcome tap = shell(scratch, "unshare -n ip tuntap add mode tap dev doorbell0");
     return tap.status == 0 ? "" : "no tap in a network namespace of its own: " + tap.err;
 }
