@@ -11,6 +11,7 @@ using measure::Histogram;
 using measure::Series;
 
 void skip_errno(const std::string& what) { throw Skip(what + ": " + std::strerror(errno)); }
+void wrong_errno(const std::string& what) { throw Wrong(what + ": " + std::strerror(errno)); }
 
 int Bench::cpu(unsigned which) const {
     if (request_.cpus.empty()) return 0;
@@ -51,6 +52,8 @@ Series& Bench::series(const char* metric, const Kind& kind) {
         parts.stage_histograms[i] = r.stages.back().get();
     }
     parts.raw = r.raw;
+    parts.better = kind.better;
+    parts.shape = kind.shape;
     r.series = std::make_unique<Series>(parts);
     r.series->begin_cold();
     recordings_.push_back(std::move(r));

@@ -18,13 +18,25 @@
 
 namespace doorbell::host {
 
-/// A case that cannot be measured here; what() is the reason.
+using wire::Better;
+using wire::Shape;
+
+/// A case that cannot be measured here, because this machine lacks something: a right, a device, a
+/// feature of its kernel. what() is the reason.
 struct Skip : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// Something is wrong: what is there does not do what its manual says (a packet is lost, a write
+/// that worked before fails). what() is the reason. Any other exception means the same.
+struct Wrong : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
 /// Throws Skip: "what: strerror(errno)".
 [[noreturn]] void skip_errno(const std::string& what);
+/// Throws Wrong: "what: strerror(errno)".
+[[noreturn]] void wrong_errno(const std::string& what);
 
 /// Who counts the samples.
 class Loop {
@@ -109,6 +121,8 @@ class Bench {
         const char* unit = nullptr;  ///< null: time, in the instrument's unit
         bool less_overhead =
             false;  ///< each sample holds one begin()/end() pair, whose cost is taken off
+        wire::Better better = wire::Better::less;
+        wire::Shape shape = wire::Shape::distribution;
     };
     /// A new series of this case, its memory touched; the same one again in a later repetition.
     measure::Series& series(const char* metric, const Kind& kind);

@@ -18,7 +18,8 @@ struct Lab {
     const char* question;
     const char* needs;  ///< beyond a plain user's rights, in words
     std::span<const Case> cases;
-    /// Measures one case; throws Skip where it cannot be had here.
+    /// Measures one case; throws Skip where this machine lacks something, Wrong where something is
+    /// wrong.
     void (*body)(Bench& bench, const Case& which);
     /// What the user's number of samples is divided by for this case, because one of its samples is
     /// long.

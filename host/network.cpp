@@ -69,7 +69,7 @@ class LinkRequest {
         if (length < 0) skip_errno(what);
         auto* reply = reinterpret_cast<nlmsghdr*>(answer);
         if (reply->nlmsg_type != NLMSG_ERROR)
-            throw Skip(what + ": the kernel gave an unexpected answer");
+            throw Wrong(what + ": the kernel gave an unexpected answer");
         errno = -static_cast<nlmsgerr*>(NLMSG_DATA(reply))->error;
         if (errno != 0) skip_errno(what);
     }

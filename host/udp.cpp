@@ -194,7 +194,7 @@ uint16_t free_port(uint32_t address) {
     sockaddr_in in{};
     socklen_t length = sizeof in;
     if (getsockname(*socket, reinterpret_cast<sockaddr*>(&in), &length) != 0)
-        skip_errno("getsockname");
+        wrong_errno("getsockname");
     return ntohs(in.sin_port);
 }
 
@@ -209,7 +209,7 @@ File sender_to(uint32_t address, uint16_t port) {
 
 void send_packet(const File& socket, uint64_t number) {
     Payload payload = Payload::with(number);
-    if (send(*socket, &payload, sizeof payload, 0) != sizeof payload) skip_errno("sending");
+    if (send(*socket, &payload, sizeof payload, 0) != sizeof payload) wrong_errno("sending");
 }
 
 }  // namespace doorbell::host

@@ -252,7 +252,7 @@ class Ring {
 
     Result<void> start() {
         uint64_t page = bench_.machine.arena.take(cpu::PageTables::page, cpu::PageTables::page);
-        if (page == 0) return Error{"not enough memory for a page"};
+        if (page == 0) return Lacking{"not enough memory for a page"};
         anatomy_event.fired = reinterpret_cast<volatile uint32_t*>(page);
         fired_ = page;
         const cpu::LocalApic& apic = *bench_.machine.apic.device;

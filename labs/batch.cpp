@@ -211,9 +211,9 @@ Result<void> send_to_card(Bench& bench, uint32_t size) {
     if (!pair) return pair.error();
     nic::Nic& nic = *pair->under_test;
     if (nic.transmit_room() < size)
-        return Error{"the card's transmit ring has less room than the bag", nic.transmit_room()};
+        return Lacking{"the card's transmit ring has less room than the bag", nic.transmit_room()};
     auto frames = make_frames(bench, size, nic::shortest_frame, pair->sender().mac(), nic.mac());
-    if (frames.empty()) return Error{"no memory for the frames"};
+    if (frames.empty()) return Lacking{"no memory for the frames"};
     measure::Series& cost = bench.series("cost");
     measure::Series& total = bench.series("total", {.less_overhead = true});
     measure::Series& first = bench.series("first", {.less_overhead = true});
@@ -261,14 +261,16 @@ Result<void> body(Bench& bench, const Case& which) {
     auto notes = bench.machine.arena.array<Note>(records);
     auto space = kernel.make_space(most * sizeof(Day) + size * sizeof(Note) + 65536);
     if (!space || notes.empty())
-        return Error{"not enough memory for the ledger and the samples asked for"};
+        return first_error(Lacking{"not enough memory for the ledger and the samples asked for"},
+                           space);
     batch_ledger = {notes.data(), 0, kernel::window_start, (*space)->end - kernel::window_start,
                     (*space)->kernel_less_user};
     kernel.set_fast_call(open_call, batch_open);
     kernel.set_fast_call(deposit_call, batch_deposit);
     uint64_t days = (*space)->take(most * sizeof(Day)), bag = (*space)->take(size * sizeof(Note));
     auto task = kernel.make_task(**space, batch_deposit_all, {});
-    if (!task || days == 0 || bag == 0) return Error{"not enough memory for the samples asked for"};
+    if (!task || days == 0 || bag == 0)
+        return first_error(Lacking{"not enough memory for the samples asked for"}, task);
     auto* day = (*space)->kernel<Day>(days);
     bench.stored_at(total, &day->total, most, sizeof(Day));
     bench.stored_at(first, &day->first, most, sizeof(Day));

@@ -49,11 +49,12 @@ Result<void> body(Bench& bench, const Case& which) {
     if (!pair) return pair.error();
     nic::Nic& nic = *pair->under_test;
     if (nic.transmit_room() < burst)
-        return Error{"the card's transmit ring has less room than the burst", nic.transmit_room()};
+        return Lacking{"the card's transmit ring has less room than the burst",
+                       nic.transmit_room()};
     nic::MacAddress to = pair->far_end ? pair->far_end->mac() : nic.mac();
     auto frames =
         make_frames(bench, burst, static_cast<uint32_t>(bench.setting("length")), to, nic.mac());
-    if (frames.empty()) return Error{"no memory for the frames"};
+    if (frames.empty()) return Lacking{"no memory for the frames"};
     measure::Series& cost = bench.series("cost");
     measure::Series& first = bench.series("first", {.counted = true});
     nic::Patience patience(cpu::Tsc{}, bench.machine.tsc.hz);

@@ -85,7 +85,7 @@ void make_cold(uint64_t memory, uint64_t bytes) {
 
 Result<void> body(Bench& bench, const Case& which) {
     uint64_t memory = bench.machine.arena.take(room, room);
-    if (memory == 0) return Error{"not enough memory for the walks", room};
+    if (memory == 0) return Lacking{"not enough memory for the walks", room};
     for (uint64_t at = memory; at < memory + room; at += 64)
         *reinterpret_cast<volatile uint64_t*>(at) = 0;
     if (which["walk"] == "chase") link_ring(reinterpret_cast<void*>(memory), which.number("bytes"));
@@ -93,7 +93,7 @@ Result<void> body(Bench& bench, const Case& which) {
     bool events = which["walk"] == "events";
     if (events) {
         if (bench.machine.apic->x2())
-            return Error{"the local APIC is in x2APIC mode: it has no page to read and write"};
+            return Lacking{"the local APIC is in x2APIC mode: it has no page to read and write"};
         plan = {walk_events, bench.machine.apic->xapic().base(), 0};
         cpu::set_gate(event_vector, event_handler);
     }

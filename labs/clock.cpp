@@ -115,7 +115,7 @@ Result<void> body(Bench& bench, const Case& which) {
     if (clock == "rdtsc-fenced") return measure_clock(bench, sample_rdtsc_fenced);
     if (clock == "rdtscp") {
         if (!m.features.rdtscp)
-            return Error{"this processor has no RDTSCP (CPUID 80000001H:EDX[27])"};
+            return Lacking{"this processor has no RDTSCP (CPUID 80000001H:EDX[27])"};
         return measure_clock(bench, sample_rdtscp);
     }
     if (clock == "lapic") return measure_apic(bench);

@@ -194,7 +194,7 @@ void Server::serve(uint64_t most) {
 [[gnu::cold]] Result<void> serve_case(Bench& bench, const Case& which, nic::Nic& card) {
     auto counts = bench.machine.arena.array<uint64_t>(tally_names);
     auto names = bench.machine.arena.array<const char*>(tally_names);
-    if (names.empty()) return Error{"no memory for the tally"};
+    if (names.empty()) return Lacking{"no memory for the tally"};
     for (unsigned i = 0; i < tally_names; ++i)
         names[i] = i < nic::fates ? nic::fate_names[i] : card_names[i - nic::fates];
     uint64_t now = measure::end(), second = bench.machine.tsc.hz;
@@ -203,10 +203,10 @@ void Server::serve(uint64_t most) {
         nic::Responder(card.mac(), static_cast<uint32_t>(bench.setting("address")),
                        static_cast<uint32_t>(bench.setting("prefix"))),
         wait_of(which), bench.series("service", {.stages = stages}), bench.series("cost"),
-        bench.series("burst", {.unit = "frame"}), counts, nic::Patience(cpu::Tsc{}, second), second,
-        bench.setting("idle") * second, bench.setting("limit") * second, bench.setting("echoes"),
-        now, now, now);
-    if (server == nullptr) return Error{"no memory for the answers"};
+        bench.series("burst", {.unit = "frame", .better = Better::neither}), counts,
+        nic::Patience(cpu::Tsc{}, second), second, bench.setting("idle") * second,
+        bench.setting("limit") * second, bench.setting("echoes"), now, now, now);
+    if (server == nullptr) return Lacking{"no memory for the answers"};
     bool sleeps = server->wait == Wait::halt;
     if (server->wait != Wait::poll) cpu::enable_interrupts();
     if (sleeps) {
@@ -240,16 +240,16 @@ void Server::serve(uint64_t most) {
         server->service.flag("the card dropped frames: its ring was full (card-missed)");
     if (!server->outcome) return server->outcome;
     if (server->frames == 0)
-        return Error{"nothing came from outside until the case's time was over (idle)"};
+        return Lacking{"nothing came from outside until the case's time was over (idle)"};
     return {};
 }
 
 [[gnu::cold]] Result<void> body(Bench& bench, const Case& which) {
-    constexpr Error no_outside{
+    constexpr Lacking no_outside{
         "no packets come from outside here: doorbell run echo --net udp:PORT, or tap:INTERFACE "
         "(live clock)"};
     if (bench.exact()) return no_outside;
-    if (bench.counters.in_pmu_pass()) return Error{"what comes from outside does not come again"};
+    if (bench.counters.in_pmu_pass()) return Lacking{"what comes from outside does not come again"};
     auto card = open_card(bench, which["model"], {ring, ring});
     if (!card) return card.error();
     nic::Nic& nic = **card;

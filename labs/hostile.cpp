@@ -182,7 +182,9 @@ class Attacker {
         auto up = kernel_.start({.slice = bench_.machine.tsc.hz / 50000});
         if (!up) return up;
         auto space = kernel_.make_space(65536), good_space = kernel_.make_space(65536);
-        if (!space || !good_space) return Error{"not enough memory for two address spaces"};
+        if (!space || !good_space)
+            return first_error(Lacking{"not enough memory for two address spaces"}, space,
+                               good_space);
         space_ = *space;
         auto task = kernel_.make_task(*space_, hostile_push, {});
         auto good =
@@ -190,7 +192,7 @@ class Attacker {
         mailbox_ = space_->take(sizeof(Mailbox));
         code_ = bench_.machine.arena.take(page, page);
         if (!task || !good || mailbox_ == 0 || code_ == 0)
-            return Error{"not enough memory for two tasks"};
+            return first_error(Lacking{"not enough memory for two tasks"}, task, good);
         task_ = *task;
         good_ = *good;
         // Ring 3 may run this page, and ring 0 writes it under its own address.
@@ -385,8 +387,10 @@ class Attacker {
 char broken_what[100];
 
 Result<void> body(Bench& bench, const Case& which) {
-    measure::Series& intact = bench.series("kernel-intact", {.unit = "attempt"});
-    measure::Series& ended = bench.series("ended-by", {.unit = "signal"});
+    measure::Series& intact = bench.series(
+        "kernel-intact", {.unit = "attempt", .better = Better::more, .shape = Shape::total});
+    measure::Series& ended =
+        bench.series("ended-by", {.unit = "signal", .better = Better::neither});
     uint64_t attempts = bench.setting("attempts");
     if (which["try"] != "calls") attempts = (attempts + 4) / 5;
     Attacker attacker(bench);
@@ -408,6 +412,7 @@ Result<void> body(Bench& bench, const Case& which) {
     if (first_broken != nullptr) {
         wire::Text(broken_what) << "changed: " << first_broken << std::string_view("\0", 1);
         intact.flag(broken_what);
+        bench.found_wrong(Error{broken_what});
     }
     return {};
 }

@@ -181,7 +181,7 @@ Result<void> body(Bench& bench, const Case& which) {
     nic::Nic& nic = pair->receiver();
     nic::Nic& sender = *pair->sender;
     auto frames = make_frames(bench, most_packets, nic::shortest_frame, nic.mac(), sender.mac());
-    if (frames.empty()) return Error{"no memory for the frames"};
+    if (frames.empty()) return Lacking{"no memory for the frames"};
     nic::Patience patience(cpu::Tsc{}, bench.machine.tsc.hz);
     std::string_view policy = which["policy"];
     uint64_t load = tenths(which["load"]);
@@ -193,8 +193,8 @@ Result<void> body(Bench& bench, const Case& which) {
     receiver.delivery_work = bench.setting("delivery-work");
     receiver.queue_limit = static_cast<uint32_t>(bench.setting("queue"));
     receiver.quota = static_cast<uint32_t>(bench.setting("quota"));
-    measure::Series& delivered = bench.series("delivered", {.unit = "ppm"});
-    measure::Series& wasted = bench.series("wasted", {.unit = "packet"});
+    measure::Series& delivered = bench.series("delivered", {.unit = "ppm", .better = Better::more});
+    measure::Series& wasted = bench.series("wasted", {.unit = "packet", .shape = Shape::total});
     measure::Series& capacity = bench.series("cost");
 
     auto fresh = [&] {

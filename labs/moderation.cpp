@@ -65,7 +65,7 @@ Result<void> body(Bench& bench, const Case& which) {
     nic::Nic& nic = pair->receiver();
     auto frames = make_frames(bench, at_once, nic::shortest_frame, nic.mac(), nic.mac());
     auto arrivals = bench.machine.arena.array<uint64_t>(at_once);
-    if (frames.empty() || arrivals.empty()) return Error{"no memory for the frames"};
+    if (frames.empty() || arrivals.empty()) return Lacking{"no memory for the frames"};
     auto opened = open_interrupt(bench, nic, nic::InterruptKind::msix, interrupt);
     uint64_t interval = which.number("interval");
     if (opened) opened = nic.moderate(interval * 1000);

@@ -111,8 +111,8 @@ Result<void> body(Bench& bench, const Case& which) {
     auto arrivals = bench.machine.arena.array<uint64_t>(most_packets);
     auto* job = bench.machine.arena.make<PiJob>();
     if (frames.empty() || arrivals.empty() || job == nullptr)
-        return Error{"no memory for the frames"};
-    measure::Series& work = bench.series("work", {.unit = "ppm"});
+        return Lacking{"no memory for the frames"};
+    measure::Series& work = bench.series("work", {.unit = "ppm", .better = Better::more});
     // One for each packet of each stretch.
     measure::Series& latency =
         bench.series("latency", {}, (bench.samples() / 400 + 1) * most_packets);

@@ -344,7 +344,7 @@ Result<void> body(Bench& bench, const Case& which) {
     platform::Machine& machine = bench.machine;
     bool user = which.number("ring") == 3;
     local_apic = &*machine.apic.device;
-    if (const char* why = missing(which["try"], machine)) return Error{why};
+    if (const char* why = missing(which["try"], machine)) return Lacking{why};
     Catcher catcher;
     kernel::Kernel kernel(machine);
     auto up = kernel.start({});
@@ -362,12 +362,18 @@ Result<void> body(Bench& bench, const Case& which) {
     uint64_t address = address_of(attempt->where, user, machine);
     // Once beforehand, to know which series there will be.
     Outcome expected = attempt_once(*attempt, address, kernel, **task, user);
-    measure::Series& refused = bench.series("refused", {.unit = "attempt"});
+    measure::Series& refused =
+        bench.series("refused", {.unit = "attempt", .better = Better::more, .shape = Shape::total});
     measure::Series* exception =
-        expected.refused ? &bench.series("exception", {.unit = "vector"}) : nullptr;
+        expected.refused ? &bench.series("exception", {.unit = "vector", .better = Better::neither})
+                         : nullptr;
     measure::Series* error =
-        expected.refused ? &bench.series("error-code", {.unit = "code"}) : nullptr;
-    measure::Series* intact = user ? &bench.series("kernel-intact", {.unit = "attempt"}) : nullptr;
+        expected.refused ? &bench.series("error-code", {.unit = "code", .better = Better::neither})
+                         : nullptr;
+    measure::Series* intact =
+        user ? &bench.series("kernel-intact",
+                             {.unit = "attempt", .better = Better::more, .shape = Shape::total})
+             : nullptr;
     kernel::Integrity before = kernel::Integrity::take();
     bench.repeat([&](uint64_t wanted) {
         for (uint64_t i = 0; i < wanted && i < most_samples; ++i) {
@@ -379,7 +385,10 @@ Result<void> body(Bench& bench, const Case& which) {
             refused.record(now.refused);
             if (exception != nullptr) exception->record(now.vector);
             if (error != nullptr) error->record(now.error_code);
-            if (intact != nullptr) intact->record(before.differs() == nullptr);
+            const char* differs = before.differs();
+            if (intact != nullptr) intact->record(differs == nullptr);
+            if (user && differs != nullptr)
+                bench.found_wrong(Error{"the kernel's registers or tables changed"});
         }
     });
     return {};

@@ -352,7 +352,7 @@ struct Stage {
         if (!made) return made.error();
         space = *made;
         uint64_t page = bench.machine.arena.frame();
-        if (page == 0) return Error{"not enough memory for the log"};
+        if (page == 0) return Lacking{"not enough memory for the log"};
         auto shared = space->share(page, 4096, true);
         if (!shared) return shared.error();
         scene = {};
@@ -385,7 +385,8 @@ Result<void> measure_latency(Bench& bench, const Case& which) {
     uint64_t out = stage.space->take(most * 8);
     auto first = kernel.make_task(*stage.space, target_self, {});
     auto second = kernel.make_task(*stage.space, spin_until_fired, {});
-    if (!first || !second || out == 0) return Error{"not enough memory for two tasks"};
+    if (!first || !second || out == 0)
+        return first_error(Lacking{"not enough memory for two tasks"}, first, second);
     signals_alarm.signal = signal;
     signals_alarm.target = *first;
     scene.pipe_broken = signal == sigpipe;
@@ -447,16 +448,27 @@ Found look_at_log(const Board& b, unsigned entries) {
 Result<void> measure_landings(Bench& bench, const Case& which) {
     uint8_t signal = number_of(which["signal"]);
     std::string_view how = which["handler"];
-    measure::Series& committed = bench.series("committed", {.unit = "batch"});
-    measure::Series& torn = bench.series("torn", {.unit = "batch"});
-    measure::Series& lost = bench.series("lost", {.unit = "batch"});
-    measure::Series& held = bench.series("held", {.unit = "lock"});
+    measure::Series& committed =
+        bench.series("committed", {.unit = "batch", .better = Better::more, .shape = Shape::total});
+    measure::Series& torn = bench.series("torn", {.unit = "batch", .shape = Shape::total});
+    measure::Series& lost = bench.series("lost", {.unit = "batch", .shape = Shape::total});
+    measure::Series& held = bench.series("held", {.unit = "lock", .shape = Shape::total});
     measure::Series* recovered =
-        signal == sigkill ? &bench.series("recovered", {.unit = "log"}) : nullptr;
+        signal == sigkill
+            ? &bench.series("recovered",
+                            {.unit = "log", .better = Better::more, .shape = Shape::total})
+            : nullptr;
     // What a fault does to the task, and what it leaves of the machine.
-    measure::Series* ended = signal == sigsegv ? &bench.series("ended", {.unit = "task"}) : nullptr;
+    measure::Series* ended =
+        signal == sigsegv
+            ? &bench.series("ended",
+                            {.unit = "task", .better = Better::more, .shape = Shape::total})
+            : nullptr;
     measure::Series* intact =
-        signal == sigsegv ? &bench.series("kernel-intact", {.unit = "landing"}) : nullptr;
+        signal == sigsegv
+            ? &bench.series("kernel-intact",
+                            {.unit = "landing", .better = Better::more, .shape = Shape::total})
+            : nullptr;
     Stage stage(bench);
     auto set = stage.set(bench, 65536,
                          signal == sigpipe   ? break_pipe
@@ -466,7 +478,7 @@ Result<void> measure_landings(Bench& bench, const Case& which) {
     Kernel& kernel = stage.kernel;
     auto task = kernel.make_task(*stage.space, signals_commit, {});
     auto heir = kernel.make_task(*stage.space, succeed, {});
-    if (!task || !heir) return Error{"not enough memory for two tasks"};
+    if (!task || !heir) return first_error(Lacking{"not enough memory for two tasks"}, task, heir);
     kernel.retire(**heir);
     uint64_t handler = how == "none" ? 0
                                      : reinterpret_cast<uint64_t>(how == "nested" ? nesting_handler

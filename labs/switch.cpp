@@ -120,16 +120,19 @@ Result<void> relay(Bench& bench, const Case& which) {
     auto first = kernel.make_space(window);
     auto second = spaces == "same" ? first : kernel.make_space(window);
     uint64_t stamp = bench.machine.arena.take(4096, 4096);
-    if (!first || !second || stamp == 0) return Error{"not enough memory for two address spaces"};
+    if (!first || !second || stamp == 0)
+        return first_error(Lacking{"not enough memory for two address spaces"}, first, second);
     // One page that both can write; in one address space both get the same address of it.
     auto stamp_first = (*first)->share(stamp, 4096, true);
     auto stamp_second = *first == *second ? stamp_first : (*second)->share(stamp, 4096, true);
     if (!stamp_first || !stamp_second)
-        return Error{"the page between the tasks could not be mapped"};
+        return first_error(Error{"the page between the tasks could not be mapped"}, stamp_first,
+                           stamp_second);
     uint64_t out = (*first)->take(most * 8), unused = (*second)->take(most * 8);
     auto a = kernel.make_task(**first, switch_relay, {}, small_stack);
     auto b = kernel.make_task(**second, switch_relay, {}, small_stack);
-    if (!a || !b || out == 0 || unused == 0) return Error{"not enough memory for two tasks"};
+    if (!a || !b || out == 0 || unused == 0)
+        return first_error(Lacking{"not enough memory for two tasks"}, a, b);
     uint64_t state = !full ? 0 : bench.machine.features.avx ? 2 : 1;
     constexpr uint64_t zeros = 1 << 8;
     auto* samples = (*first)->kernel<uint64_t>(out);
@@ -210,7 +213,7 @@ Result<void> refill(Bench& bench, const Case& which) {
         out[i] = spaces[i]->take(most * sizeof(Walks));
         auto task = kernel.make_task(*spaces[i], walk_and_yield, {}, small_stack);
         if (!task || chain[i] == 0 || out[i] == 0)
-            return Error{"not enough memory for the working sets"};
+            return first_error(Lacking{"not enough memory for the working sets"}, task);
         tasks[i] = *task;
         make_chain(spaces[i]->kernel<char>(chain[i]), chain[i], lines, stride);
     }

@@ -203,11 +203,13 @@ Result<void> measure_touch(Bench& bench, const Case& which) {
     auto up = kernel.start({});
     if (!up) return up;
     auto space = kernel.make_space(most * sizeof(Walked) + walk * line + 65536);
-    if (!space || touched.empty()) return Error{"not enough memory for the samples asked for"};
+    if (!space || touched.empty())
+        return first_error(Lacking{"not enough memory for the samples asked for"}, space);
     kernel.set_fast_call(touch_call, syscall_touch_lines);
     uint64_t out = (*space)->take(most * sizeof(Walked)), own = (*space)->take(walk * line, line);
     auto task = kernel.make_task(**space, walk_around_call, {});
-    if (!task || out == 0 || own == 0) return Error{"not enough memory for the samples asked for"};
+    if (!task || out == 0 || own == 0)
+        return first_error(Lacking{"not enough memory for the samples asked for"}, task);
     auto* samples = (*space)->kernel<Walked>(out);
     bench.stored_at(before, &samples->before, most, sizeof(Walked));
     bench.stored_at(cost, &samples->cost, most, sizeof(Walked));

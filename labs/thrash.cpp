@@ -109,13 +109,13 @@ Result<void> body(Bench& bench, const Case& which) {
     measure::Series& total = bench.series("total", {.counted = true});
     measure::Series& job = bench.series("job", {}, jobs);
     measure::Series& service = bench.series("service", {}, jobs);
-    measure::Series& work = bench.series("work", {.unit = "ppm"});
+    measure::Series& work = bench.series("work", {.unit = "ppm", .better = Better::more});
     measure::Series& switches = bench.series("switches", {.unit = "switch"});
     measure::Series& memory = bench.series("memory", {.unit = "byte"});
 
     // From a boundary of large pages on, so that what lies in front of it is not in the figure.
     if (bench.machine.arena.take(1, cpu::PageTables::large_page) == 0)
-        return Error{"not enough memory for the working sets"};
+        return Lacking{"not enough memory for the working sets"};
     uint64_t before = bench.machine.arena.mark();
     kernel::Kernel kernel(bench.machine);
     uint64_t slice = bench.machine.tsc.hz / 1000000 * bench.setting("slice");
@@ -129,7 +129,7 @@ Result<void> body(Bench& bench, const Case& which) {
              times_at = (*space)->take(jobs * sizeof(Times));
     uint64_t sets_at = (*space)->take(jobs * set_bytes);
     if (board_at == 0 || times_at == 0 || sets_at == 0)
-        return Error{"not enough memory for the working sets"};
+        return Lacking{"not enough memory for the working sets"};
     Board& board = *(*space)->kernel<Board>(board_at);
     board = {0,
              jobs,

@@ -86,7 +86,7 @@ class DeadlineTimer {
     explicit DeadlineTimer(Bench& bench, uint8_t) : apic_(*bench.machine.apic.device) {}
     Result<void> open(bool interrupts) {
         if (!apic_.has_deadline())
-            return Error{"this processor has no TSC-deadline timer (CPUID.01H:ECX[24])"};
+            return Lacking{"this processor has no TSC-deadline timer (CPUID.01H:ECX[24])"};
         apic_.set_timer_mode(cpu::TimerMode::tsc_deadline, timer_vector, !interrupts);
         // SDM vol. 3A, "TSC-Deadline Mode": the MSR write must not pass the LVT write in xAPIC
         // mode.
@@ -442,7 +442,7 @@ Result<void> by_tsc(Bench& bench, Source& source) {
 template <class Source>
 Result<void> measure_source(Bench& bench, std::string_view wait) {
     if (wait == "mwait" && !bench.machine.features.monitor)
-        return Error{"this processor has no MONITOR/MWAIT (CPUID.01H:ECX[3])"};
+        return Lacking{"this processor has no MONITOR/MWAIT (CPUID.01H:ECX[3])"};
     Source source(bench, timer_vector);
     bool interrupts = wait != "poll" && wait != "poll-tsc";
     auto opened = source.open(interrupts);

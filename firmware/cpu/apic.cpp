@@ -26,7 +26,7 @@ uint64_t LocalApic::page_address(Cpuid cpuid, Msrs msrs) {
 
 Result<LocalApic> LocalApic::bring_up(Cpuid cpuid, Msrs msrs, Mmio xapic_page, ApicMode wanted) {
     CpuidRegisters features = cpuid(1);
-    if ((features.edx & 1u << 9) == 0) return Error{"CPUID names no local APIC"};
+    if ((features.edx & 1u << 9) == 0) return Lacking{"CPUID names no local APIC"};
     LocalApic apic;
     apic.msrs_ = msrs;
     apic.page_ = xapic_page;
@@ -119,7 +119,7 @@ Result<void> LocalApic::send(uint32_t apic_id, uint8_t vector) const {
                     uint64_t{apic_id} << 32 | command_assert | vector);
         return {};
     }
-    if (apic_id > 0xFF) return Error{"an xAPIC cannot reach an APIC id over 255", apic_id};
+    if (apic_id > 0xFF) return Lacking{"an xAPIC cannot reach an APIC id over 255", apic_id};
     if (auto idle = wait_for_idle(); !idle) return idle;
     write(ApicRegister::interrupt_command_high, apic_id << 24);
     write(ApicRegister::interrupt_command, command_assert | vector);

@@ -14,7 +14,7 @@ uint64_t* table_at(uint64_t physical) { return reinterpret_cast<uint64_t*>(physi
 
 Result<PageTables> PageTables::make(FrameSource frames, bool huge, bool no_execute) {
     uint64_t root = frames();
-    if (root == 0) return Error{"no memory for page tables"};
+    if (root == 0) return Lacking{"no memory for page tables"};
     return PageTables(frames, root, huge, no_execute);
 }
 
@@ -26,7 +26,7 @@ Result<uint64_t*> PageTables::slot(uint64_t address, unsigned level) {
         bool splits = (entry & PageFlags::present) && (entry & PageFlags::large);
         if (!(entry & PageFlags::present) || splits) {
             uint64_t fresh = frames_();
-            if (fresh == 0) return Error{"no memory for page tables"};
+            if (fresh == 0) return Lacking{"no memory for page tables"};
             if (splits) {
                 uint64_t size = 1ull << shift_of(at - 1);
                 uint64_t base = entry & address_mask & ~(512 * size - 1);

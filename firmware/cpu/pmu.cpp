@@ -49,7 +49,7 @@ Result<Pmu> Pmu::find(Cpuid cpuid, Msrs msrs, const Features& f) {
     pmu.msrs_ = msrs;
     if (f.amd()) {
         if (f.family < 0x17)
-            return Error{"AMD processors before Zen (family 17h) are not known here", f.family};
+            return Lacking{"AMD processors before Zen (family 17h) are not known here", f.family};
         pmu.amd_ = true;
         // Core performance counter extensions: CPUID Fn8000_0001_ECX[23].
         pmu.extended_ = f.max_extended_leaf >= 0x80000001 && (cpuid(0x80000001).ecx >> 23 & 1) != 0;
@@ -64,17 +64,17 @@ Result<Pmu> Pmu::find(Cpuid cpuid, Msrs msrs, const Features& f) {
         if (const PmuTable* table = amd_events(f.family, f.model)) pmu.add(*table);
         if (pmu.count_ > amd_usable) pmu.count_ = amd_usable;
         if (pmu.event_count_ == 0)
-            return Error{"no events are known for this AMD family", f.family << 8 | f.model};
+            return Lacking{"no events are known for this AMD family", f.family << 8 | f.model};
         return pmu;
     }
-    if (!f.intel()) return Error{"neither an Intel nor an AMD processor"};
+    if (!f.intel()) return Lacking{"neither an Intel nor an AMD processor"};
     if (f.max_leaf < 0xA)
-        return Error{"CPUID has no leaf 0AH: no architectural performance monitoring"};
+        return Lacking{"CPUID has no leaf 0AH: no architectural performance monitoring"};
     CpuidRegisters r = cpuid(0xA);
     pmu.version_ = r.eax & 0xFF;
     pmu.count_ = r.eax >> 8 & 0xFF;
     if (pmu.version_ == 0 || pmu.count_ == 0)
-        return Error{"CPUID.0AH says that there is no performance monitoring", r.eax};
+        return Lacking{"CPUID.0AH says that there is no performance monitoring", r.eax};
     if (pmu.count_ > intel_usable) pmu.count_ = intel_usable;
     pmu.mask_ = low_bits(r.eax >> 16 & 0xFF);
     pmu.global_ = pmu.version_ >= 2;

@@ -6,12 +6,33 @@
 
 namespace doorbell {
 
+/// What an Error means for the case that it ends.
+enum class ErrorKind : uint8_t {
+    /// A defect of the lab, of the driver or of the machine: something that is there does not do
+    /// what its manual says. A lost packet, a reset that does not complete, a link that goes down
+    /// during a measurement, extended state that a task switch lost. The case has failed.
+    wrong,
+    /// The machine, as it is configured, does not have what the case needs; other hardware or
+    /// another configuration would. A feature that CPUID does not name, a card that is not there,
+    /// a link that was never up, too little memory. The case is skipped.
+    lacking,
+};
+
 /// Why something could not be done. `what` is a string literal (never freed), `value` the number
 /// that goes with it (a register's content, an address, a length), printed in hexadecimal where it
-/// is not 0.
+/// is not 0. Where nobody says otherwise, something is wrong: see Lacking.
 struct Error {
     const char* what;
     uint64_t value = 0;
+    ErrorKind kind = ErrorKind::wrong;
+
+    constexpr bool lacking() const { return kind == ErrorKind::lacking; }
+};
+
+/// The Error that means that this machine lacks something.
+struct Lacking : Error {
+    constexpr Lacking(const char* what, uint64_t value = 0)
+        : Error{what, value, ErrorKind::lacking} {}
 };
 
 /// A value of type T, or the Error that kept it from being.
@@ -48,5 +69,20 @@ class [[nodiscard]] Result<void> {
     Error error_{nullptr, 0};
     bool ok_;
 };
+
+/// The error of the first of `results` that has one, else `otherwise`: for a check of several
+/// results in one condition.
+template <class... Results>
+constexpr Error first_error(const Error& otherwise, const Results&... results) {
+    Error first = otherwise;
+    bool found = false;
+    auto look = [&](const auto& result) {
+        if (found || result) return;
+        found = true;
+        first = result.error();
+    };
+    (look(results), ...);
+    return first;
+}
 
 }  // namespace doorbell

@@ -140,7 +140,7 @@ Result<void> Kernel::enable_extended_state() {
 
 Result<uint64_t> Kernel::extended_area() {
     uint64_t at = machine_.arena.take(extended_bytes_, 64);
-    if (at == 0) return Error{"not enough memory for a task's extended state"};
+    if (at == 0) return Lacking{"not enough memory for a task's extended state"};
     for (uint64_t i = 0; i < extended_bytes_ / 4; ++i)
         reinterpret_cast<volatile uint32_t*>(at)[i] = 0;
     // Everything in its initial configuration, except that MXCSR is always loaded: all exceptions
@@ -152,11 +152,11 @@ Result<uint64_t> Kernel::extended_area() {
 Result<void> Kernel::start(const Options& options) {
     const cpu::Features& f = machine_.features;
     if (options.extended_state && !f.xsave)
-        return Error{"this processor has no XSAVE (CPUID.01H:ECX[26])"};
-    if (options.pcid && !f.pcid) return Error{"this processor has no PCID (CPUID.01H:ECX[17])"};
+        return Lacking{"this processor has no XSAVE (CPUID.01H:ECX[26])"};
+    if (options.pcid && !f.pcid) return Lacking{"this processor has no PCID (CPUID.01H:ECX[17])"};
     options_ = options;
     tasks_ = machine_.arena.array<Task*>(options.most_tasks).data();
-    if (tasks_ == nullptr) return Error{"not enough memory for the tasks"};
+    if (tasks_ == nullptr) return Lacking{"not enough memory for the tasks"};
 
     cpu::disable_interrupts();
     auto extended = enable_extended_state();
@@ -213,7 +213,7 @@ Result<void> Kernel::start(const Options& options) {
     started_ = true;
     if (options.idle) {
         Task* idle = new_task();
-        if (idle == nullptr) return Error{"not enough memory for the idle task"};
+        if (idle == nullptr) return Lacking{"not enough memory for the idle task"};
         idle->frame.rip = address_of(kernel_user_idle);
         idle->frame.cs = cpu::selector::user_code;
         idle->frame.ss = cpu::selector::user_data;
@@ -278,7 +278,7 @@ Result<Task*> Kernel::make_task(Space& space, const void* entry,
         return Error{"more arguments than a task takes", arguments.size()};
     Task* task = new_task();
     uint64_t stack = space.take_stack(stack_bytes);
-    if (task == nullptr || stack == 0) return Error{"not enough memory for a task"};
+    if (task == nullptr || stack == 0) return Lacking{"not enough memory for a task"};
     if (options_.extended_state) {
         auto area = extended_area();
         if (!area) return area.error();

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "firmware/measure/histogram.h"
+#include "firmware/wire/reading.h"
 
 namespace doorbell::measure {
 
@@ -27,9 +28,11 @@ class Series {
         std::span<uint64_t> raw;
         std::span<uint64_t> paths;  ///< where the marks of each warm event go, one path after the
                                     ///< other; may be empty
-        bool counted = false;       ///< counters may be attributed to it: see labs/kit/bench.h
-        bool pair = false;          ///< each sample held one begin()/end() pair
-        bool checked = true;        ///< ... to a sample that is the distance of its timestamps
+        wire::Better better = wire::Better::less;
+        wire::Shape shape = wire::Shape::distribution;
+        bool counted = false;  ///< counters may be attributed to it: see labs/kit/bench.h
+        bool pair = false;     ///< each sample held one begin()/end() pair
+        bool checked = true;   ///< ... to a sample that is the distance of its timestamps
     };
 
     explicit Series(const Parts& parts) : parts_(parts) {}

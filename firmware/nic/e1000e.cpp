@@ -32,7 +32,7 @@ Result<Nic*> E1000e::bring_up(const platform::PciFunction& function, const Resou
     auto registers = function.registers(0, 0, register_bytes);
     if (!registers) return registers.error();
     auto* card = resources.memory.make<E1000e>(function, *registers, resources);
-    if (card == nullptr) return Error{"e1000e: no memory for the driver"};
+    if (card == nullptr) return Lacking{"e1000e: no memory for the driver"};
     auto up = function.enable();
     if (up) up = card->reset();
     if (up) up = card->read_address();
@@ -95,7 +95,7 @@ Result<void> E1000e::link() {
         return ((seen = read(Register::status)) & status::link_up) != 0;
     };
     if ((read(Register::status) & status::link_up) == 0 && !patience_.until(4000, is_up))
-        return Error{"e1000e: no link within 4 s (STATUS)", seen};
+        return Lacking{"e1000e: no link within 4 s (STATUS)", seen};
     if (read(Register::status) == gone) return Error{vanished};
     return {};
 }
@@ -125,7 +125,7 @@ Result<void> E1000e::make_rings(const Resources& r) {
     buffers_ = memory.take(r.receive_ring * buffer_stride, 64) + buffer_head;
     if (receive_ring_ == nullptr || transmit_ring_ == nullptr || batch_end_ == nullptr ||
         buffers_ == buffer_head)
-        return Error{"e1000e: no memory for rings and buffers", memory.left()};
+        return Lacking{"e1000e: no memory for rings and buffers", memory.left()};
     receive_mask_ = r.receive_ring - 1;
     transmit_mask_ = r.transmit_ring - 1;
     for (uint32_t i = 0; i < r.receive_ring; ++i) {
@@ -327,8 +327,8 @@ void E1000e::disarm() { write(Register::imc, cause::all); }
 Result<void> E1000e::moderate(uint64_t interval_ns) {
     uint64_t units = interval_ns / throttle_unit_ns;
     if (units > 0xFFFF)
-        return Error{"e1000e: the interrupt interval is longer than 16 bits of 256 ns",
-                     interval_ns};
+        return Lacking{"e1000e: the interrupt interval is longer than 16 bits of 256 ns",
+                       interval_ns};
     write(Register::itr, static_cast<uint32_t>(units));
     write(Register::eitr0, static_cast<uint32_t>(units));
     return {};

@@ -32,9 +32,9 @@ bool VirtioNet::drives(const platform::PciFunction& f) {
 
 Result<Nic*> VirtioNet::bring_up(const platform::PciFunction& function,
                                  const Resources& resources) {
-    if (resources.loopback) return Error{"virtio-net: the device has no loopback"};
+    if (resources.loopback) return Lacking{"virtio-net: the device has no loopback"};
     auto* card = resources.memory.make<VirtioNet>(function, resources);
-    if (card == nullptr) return Error{"virtio-net: no memory for the driver"};
+    if (card == nullptr) return Lacking{"virtio-net: no memory for the driver"};
     auto up = card->find_structures();
     if (!up) return up.error();
     up = function.enable();
@@ -48,7 +48,7 @@ Result<Nic*> VirtioNet::bring_up(const platform::PciFunction& function,
     if (up) up = card->make_buffers(resources.memory);
     if (up) {
         card->set_device_status(card->device_status() | status::driver_ok);
-        up = card->check();
+        up = card->link_is_down() ? Lacking{"virtio-net: there is no link"} : card->check();
     }
     if (!up) {
         card->stop();
@@ -62,11 +62,12 @@ Result<Nic*> VirtioNet::bring_up(const platform::PciFunction& function,
 /// that the device prefers. The first of a type that can be used here counts: one in an I/O BAR is
 /// passed over.
 Result<cpu::Mmio> VirtioNet::structure(Structure type, uint64_t bytes, uint16_t* place) const {
-    Error why{function_.capability(platform::pci_capability::vendor) == 0
-                  ? "virtio-net: the device is legacy only (no virtio capabilities, as with QEMU's "
-                    "disable-modern=on)"
-                  : "virtio-net: a structure is missing (no such capability)",
-              0};
+    Error why = Lacking{
+        function_.capability(platform::pci_capability::vendor) == 0
+            ? "virtio-net: the device is legacy only (no virtio capabilities, as with QEMU's "
+              "disable-modern=on)"
+            : "virtio-net: a structure is missing (no such capability)",
+        0};
     bool any = false;
     for (uint16_t at = 0, walked = 0; walked < 16; ++walked) {
         at = function_.capability(platform::pci_capability::vendor, at);
@@ -123,10 +124,10 @@ Result<void> VirtioNet::negotiate() {
     write32(Common::device_feature_select, 1);
     offered |= static_cast<uint64_t>(read32(Common::device_feature)) << 32;
     if ((offered & feature::version_1) == 0)
-        return Error{"virtio-net: the device is legacy only (no VIRTIO_F_VERSION_1)", offered};
+        return Lacking{"virtio-net: the device is legacy only (no VIRTIO_F_VERSION_1)", offered};
     if ((offered & feature::mac) == 0)
-        return Error{"virtio-net: the device has no address of its own (no VIRTIO_NET_F_MAC)",
-                     offered};
+        return Lacking{"virtio-net: the device has no address of its own (no VIRTIO_NET_F_MAC)",
+                       offered};
     // access_platform: the device's addresses are the bus's, which are the memory's while no IOMMU
     // translates. A device that offers it may refuse to work without it (6.1).
     uint64_t taken = offered & (feature::version_1 | feature::mac | feature::status |
@@ -139,11 +140,11 @@ Result<void> VirtioNet::negotiate() {
     seen = device_status();
     if (seen == device_gone) return Error{vanished};
     if ((seen & status::features_ok) == 0)
-        return Error{(offered & feature::access_platform) != 0
-                         ? "virtio-net: the device refused the features, among them "
-                           "VIRTIO_F_ACCESS_PLATFORM (an IOMMU stands in front of it)"
-                         : "virtio-net: the device refused the features",
-                     taken};
+        return Lacking{(offered & feature::access_platform) != 0
+                           ? "virtio-net: the device refused the features, among them "
+                             "VIRTIO_F_ACCESS_PLATFORM (an IOMMU stands in front of it)"
+                           : "virtio-net: the device refused the features",
+                       taken};
     has_status_ = (taken & feature::status) != 0;
     has_event_index_ = (taken & feature::event_index) != 0;
     for (unsigned i = 0; i < mac_.size(); ++i) mac_[i] = device_.read8(config_mac + i);
@@ -170,7 +171,7 @@ Result<void> VirtioNet::make_ring(Ring& ring, uint16_t number, uint32_t wanted,
     uint64_t available = memory.take(4 + 2 * size + 2, 64);
     uint64_t used = memory.take(4 + 8 * size + 2, 64);
     if (descriptors == 0 || available == 0 || used == 0)
-        return Error{"virtio-net: no memory for the rings", memory.left()};
+        return Lacking{"virtio-net: no memory for the rings", memory.left()};
     ring.size = size;
     ring.descriptors = reinterpret_cast<Descriptor*>(descriptors);
     ring.available = reinterpret_cast<Available*>(available);
@@ -202,7 +203,7 @@ Result<void> VirtioNet::make_buffers(platform::Arena& memory) {
     uint64_t start = memory.take(receive_.size * buffer_stride, 64);
     free_ = reinterpret_cast<uint16_t*>(memory.take(transmit_.size * sizeof(uint16_t), 64));
     if (start == 0 || free_ == nullptr)
-        return Error{"virtio-net: no memory for the buffers", memory.left()};
+        return Lacking{"virtio-net: no memory for the buffers", memory.left()};
     buffers_ = start + buffer_head;
     for (uint32_t i = 0; i < receive_.size; ++i) {
         uint64_t frame = buffers_ + i * buffer_stride;
@@ -308,7 +309,7 @@ bool VirtioNet::all_sent() {
 Result<void> VirtioNet::route(InterruptKind kind, uint8_t vector, uint32_t apic_id) {
     disarm();
     if (kind == InterruptKind::msi)
-        return Error{"virtio-net: the device has MSI-X and INTx, no MSI"};
+        return Lacking{"virtio-net: the device has MSI-X and INTx, no MSI"};
     if (kind == InterruptKind::intx) {
         acknowledge_ = isr_.base();
         acknowledge_is_byte_ = true;
@@ -319,7 +320,7 @@ Result<void> VirtioNet::route(InterruptKind kind, uint8_t vector, uint32_t apic_
     write16(Common::queue_select, receive_queue);
     write16(Common::queue_msix_vector, 0);
     if (read16(Common::queue_msix_vector) != 0)
-        return Error{"virtio-net: the device has no room for an MSI-X vector"};
+        return Lacking{"virtio-net: the device has no room for an MSI-X vector"};
     acknowledge_ = reinterpret_cast<uint64_t>(&harmless_);
     return {};
 }
@@ -342,7 +343,11 @@ void VirtioNet::disarm() {
 
 Result<void> VirtioNet::moderate(uint64_t interval_ns) {
     if (interval_ns == 0) return {};
-    return Error{"virtio-net: the device has no interrupt moderation"};
+    return Lacking{"virtio-net: the device has no interrupt moderation"};
+}
+
+bool VirtioNet::link_is_down() const {
+    return has_status_ && (device_.read16(config_status) & config_link_up) == 0;
 }
 
 Result<void> VirtioNet::check() {
@@ -350,8 +355,7 @@ Result<void> VirtioNet::check() {
     if (s == device_gone) return Error{vanished};
     if (s & status::needs_reset)
         return Error{"virtio-net: the device asks to be reset (device_status)", s};
-    if (has_status_ && (device_.read16(config_status) & config_link_up) == 0)
-        return Error{"virtio-net: the link is down"};
+    if (link_is_down()) return Error{"virtio-net: the link is down"};
     // The device drops silently; that every buffer was full at once is all that can be seen.
     if (static_cast<uint16_t>(receive_.used->index - receive_held_) >= receive_.size &&
         receive_.size != 0)

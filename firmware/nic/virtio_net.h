@@ -20,7 +20,7 @@ class VirtioNet final : public Nic {
     uint32_t queue(const ToSend* frames, uint32_t count) override;
     Bell bell() const override { return {transmit_.bell, virtio::transmit_queue, true}; }
     Result<BellRope> bells(uint32_t) const override {
-        return Error{
+        return Lacking{
             "virtio-net: the device sees every queued frame at once, and cannot be sent them one "
             "by one"};
     }
@@ -80,6 +80,7 @@ class VirtioNet final : public Nic {
     Patience patience_;
     cpu::Mmio common_, device_, notify_, isr_;
     uint32_t notify_multiplier_ = 0;
+    bool link_is_down() const;
     bool has_status_ = false, has_event_index_ = false, armed_ = false;
 
     Ring receive_, transmit_;

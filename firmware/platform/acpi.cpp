@@ -100,7 +100,7 @@ Bytes Parser::open(uint64_t address, std::string_view signature) {
 
 Result<void> Parser::run(Bytes rsdp, uint64_t rsdp_address) {
     if (rsdp.size() < short_rsdp) return Error{"the RSDP is shorter than 20 bytes", rsdp.size()};
-    if (!starts_with(rsdp, "RSD PTR "sv)) return Error{"no RSDP at this address", rsdp_address};
+    if (!starts_with(rsdp, "RSD PTR "sv)) return Lacking{"no RSDP at this address", rsdp_address};
     if (!sums_to_zero(rsdp.first(short_rsdp)))
         return Error{"the RSDP has a wrong checksum", rsdp_address};
 
@@ -389,7 +389,7 @@ Result<uint64_t> Acpi::find_rsdp(const PhysicalMemory& memory) {
     if (ebda != 0)
         if (uint64_t at = scan(ebda, ebda + 1024)) return at;
     if (uint64_t at = scan(0xE0000, 0x100000)) return at;
-    return Error{"no RSDP in the BIOS areas"};
+    return Lacking{"no RSDP in the BIOS areas"};
 }
 
 AcpiOverride Acpi::isa(uint8_t irq) const {

@@ -15,7 +15,7 @@ constexpr unsigned most_reads = 10000;
 Result<Hpet> Hpet::bring_up(cpu::Mmio registers) {
     uint32_t low = registers.read32(capabilities);
     uint32_t period = registers.read32(capabilities + 4);
-    if (low == ~0u || low == 0) return Error{"no HPET answers at this address", registers.base()};
+    if (low == ~0u || low == 0) return Lacking{"no HPET answers at this address", registers.base()};
     if (period == 0 || period > longest_period_fs)
         return Error{"the HPET names a period that cannot be", period};
 

@@ -49,7 +49,7 @@ class Search {
 }  // namespace
 
 Result<IntxInput> find_intx(const IntxSearch& s, IntxWire& wire) {
-    if (s.io_apics.empty()) return Error{"INTx needs an I/O APIC, and the machine names none"};
+    if (s.io_apics.empty()) return Lacking{"INTx needs an I/O APIC, and the machine names none"};
     Search search(s, wire);
     for (const IoApic& io : s.io_apics) {
         for (unsigned input = 0; input < io.inputs(); ++input) {
@@ -70,7 +70,10 @@ Result<IntxInput> find_intx(const IntxSearch& s, IntxWire& wire) {
             if (*found) return IntxInput{&io, line.gsi - io.gsi_base()};
         }
     }
-    return Error{"no I/O APIC input reports the card's INTx (as many were tried)", search.tried};
+    constexpr const char* unseen = "no I/O APIC input reports the card's INTx (as many were tried)";
+    // Where firmware routed the pin nowhere, no input need report it.
+    if (s.interrupt_line == 0 || s.interrupt_line == 255) return Lacking{unseen, search.tried};
+    return Error{unseen, search.tried};
 }
 
 }  // namespace doorbell::platform

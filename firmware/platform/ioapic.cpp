@@ -27,7 +27,7 @@ Result<IoApic> IoApic::bring_up(cpu::Mmio registers, uint32_t gsi_base) {
     io.gsi_base_ = gsi_base;
     uint32_t version = io.read(version_register);
     if (version == 0 || version == ~0u)
-        return Error{"no I/O APIC answers at this address", registers.base()};
+        return Lacking{"no I/O APIC answers at this address", registers.base()};
     io.inputs_ = (version >> 16 & 0xFF) + 1;
     // 240 is the most that the register index leaves room for.
     if (io.inputs_ > 240)
@@ -40,7 +40,7 @@ Result<void> IoApic::route(unsigned input, uint8_t vector, uint32_t apic_id, Pol
                            Trigger trigger, bool masked) const {
     if (input >= inputs_) return Error{"the I/O APIC has no such input", input};
     if (vector < 16) return Error{"an I/O APIC cannot send this vector", vector};
-    if (apic_id > 0xFF) return Error{"an I/O APIC cannot reach an APIC id over 255", apic_id};
+    if (apic_id > 0xFF) return Lacking{"an I/O APIC cannot reach an APIC id over 255", apic_id};
     uint32_t low = vector;  // delivery mode fixed (000), physical destination
     if (polarity == Polarity::active_low) low |= 1u << 13;
     if (trigger == Trigger::level) low |= 1u << 15;

@@ -149,16 +149,17 @@ Result<void> Machine::bring_up(const Handover& handover) {
         if (r.usable()) memory_bytes += r.length;
     arena = find_arena(handover);
     if (arena.left() < (16u << 20))
-        return Error{handover.memory_cut
-                         ? "less than 16 MiB of usable memory below 4 GiB in what was kept of the "
-                           "boot loader's memory map, which was too long"
-                         : "less than 16 MiB of usable memory below 4 GiB",
-                     arena.left()};
+        return Lacking{
+            handover.memory_cut
+                ? "less than 16 MiB of usable memory below 4 GiB in what was kept of the "
+                  "boot loader's memory map, which was too long"
+                : "less than 16 MiB of usable memory below 4 GiB",
+            arena.left()};
 
     // ACPI first: the BIOS area in page 0 may have to be read, which the image's own tables leave
     // out.
     PhysicalMemory memory(read_physical, const_cast<Handover*>(&handover));
-    Result<Acpi> parsed = Error{"no RSDP"};
+    Result<Acpi> parsed = Lacking{"no RSDP"};
     if (!handover.rsdp_copy.empty()) {
         parsed = Acpi::parse_rsdp_bytes(memory, handover.rsdp_copy);
     } else {
@@ -203,9 +204,12 @@ Result<void> Machine::bring_up(const Handover& handover) {
     }
     if (acpi.hpet_address != 0) {
         auto registers = map_registers(acpi.hpet_address, 4096);
-        if (registers) hpet.take(Hpet::bring_up(*registers));
+        if (registers)
+            hpet.take(Hpet::bring_up(*registers));
+        else
+            hpet.absent = registers.error();
     } else {
-        hpet.absent = Error{"no HPET table in ACPI"};
+        hpet.absent = Lacking{"no HPET table in ACPI"};
     }
     find_network(*this);
     pit.take(Pit::bring_up(cpu::Ports{}));
@@ -240,7 +244,7 @@ const IoApic* Machine::io_apic_for(uint32_t gsi) const {
 Result<void> Machine::route_isa(uint8_t irq, uint8_t vector, bool masked) const {
     AcpiOverride line = acpi.isa(irq);
     const IoApic* io = io_apic_for(line.gsi);
-    if (io == nullptr) return Error{"no IOAPIC input for this ISA interrupt", irq};
+    if (io == nullptr) return Lacking{"no IOAPIC input for this ISA interrupt", irq};
     return io->route(line.gsi - io->gsi_base(), vector, apic->id(), line.polarity, line.trigger,
                      masked);
 }

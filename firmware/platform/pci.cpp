@@ -150,7 +150,7 @@ uint16_t PciFunction::capability(uint8_t id, uint16_t after) const {
 
 Result<cpu::Mmio> PciFunction::registers(unsigned i, uint64_t offset, uint64_t bytes) const {
     if (i >= 6 || bars_[i].kind != PciBar::Kind::memory)
-        return Error{"PCI: no memory behind this BAR", i};
+        return Lacking{"PCI: no memory behind this BAR", i};
     const PciBar& bar = bars_[i];
     if (!bar.mapped) return Error{"PCI: this BAR could not be mapped", bar.address};
     if (offset > bar.bytes || bytes > bar.bytes - offset)
@@ -189,9 +189,9 @@ void PciFunction::disable() const {
 }
 
 Result<void> PciFunction::route_msi(uint8_t vector, uint32_t apic_id) const {
-    if (apic_id > 255) return Error{"an APIC id over 255 needs interrupt remapping", apic_id};
+    if (apic_id > 255) return Lacking{"an APIC id over 255 needs interrupt remapping", apic_id};
     uint16_t at = capability(pci_capability::msi);
-    if (at == 0) return Error{"the card has no MSI"};
+    if (at == 0) return Lacking{"the card has no MSI"};
     clear_message(pci_capability::msix, msix_enable);
     // Section 6.8.1: control at +2 (bit 0 enable, bits 6:4 messages granted, bit 7 64-bit address,
     // bit 8 masks).
@@ -206,9 +206,9 @@ Result<void> PciFunction::route_msi(uint8_t vector, uint32_t apic_id) const {
 }
 
 Result<void> PciFunction::route_msix(unsigned entry, uint8_t vector, uint32_t apic_id) const {
-    if (apic_id > 255) return Error{"an APIC id over 255 needs interrupt remapping", apic_id};
+    if (apic_id > 255) return Lacking{"an APIC id over 255 needs interrupt remapping", apic_id};
     uint16_t at = capability(pci_capability::msix);
-    if (at == 0) return Error{"the card has no MSI-X"};
+    if (at == 0) return Lacking{"the card has no MSI-X"};
     // Section 6.8.2: control at +2 (bits 10:0 entries - 1, bit 14 mask all, bit 15 enable), table
     // BAR and offset at +4.
     uint16_t control = read16(at + 2);
@@ -230,7 +230,7 @@ Result<void> PciFunction::route_msix(unsigned entry, uint8_t vector, uint32_t ap
 /// Section 6.2.2, Interrupt Disable; section 6.8.3.3: a function with MSI or MSI-X enabled must not
 /// use its pin.
 Result<void> PciFunction::route_intx() const {
-    if (read8(pci_register::interrupt_pin) == 0) return Error{"the card has no interrupt pin"};
+    if (read8(pci_register::interrupt_pin) == 0) return Lacking{"the card has no interrupt pin"};
     clear_message(pci_capability::msi, msi_enable);
     clear_message(pci_capability::msix, msix_enable);
     change_command(0, pci_command::interrupt_disable);

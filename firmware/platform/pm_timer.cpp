@@ -9,9 +9,9 @@ constexpr unsigned most_reads = 10000;
 }  // namespace
 
 Result<PmTimer> PmTimer::bring_up(cpu::Ports ports, const AcpiFixed& fixed) {
-    if (!fixed.pm_timer) return Error{"the FADT names no PM timer"};
+    if (!fixed.pm_timer) return Lacking{"the FADT names no PM timer"};
     if (fixed.pm_timer.space != AcpiRegister::Space::io)
-        return Error{"the PM timer is not in I/O space", fixed.pm_timer.address};
+        return Lacking{"the PM timer is not in I/O space", fixed.pm_timer.address};
     PmTimer timer;
     timer.ports_ = ports;
     timer.port_ = static_cast<uint16_t>(fixed.pm_timer.address);
@@ -19,7 +19,8 @@ Result<PmTimer> PmTimer::bring_up(cpu::Ports ports, const AcpiFixed& fixed) {
     uint32_t first = timer.read();
     for (unsigned i = 0; i < most_reads; ++i)
         if (timer.read() != first) return timer;
-    return Error{"the PM timer stands still", first};
+    // Firmware may stop it (Intel's chipsets: "ACPI timer disable").
+    return Lacking{"the PM timer stands still", first};
 }
 
 cpu::ReferenceCounter PmTimer::reference() {

@@ -17,7 +17,7 @@ Result<Uart> Uart::bring_up(cpu::Ports ports, uint16_t base, uint32_t baud) {
     if (divisor == 0 || divisor > 0xFFFF || divisor * baud != 115200)
         return Error{"a UART cannot be set to this baud rate", baud};
     // Nobody drives the bus: no line status has all bits set.
-    if (ports.in8(base + line_status) == 0xFF) return Error{"no UART at this port", base};
+    if (ports.in8(base + line_status) == 0xFF) return Lacking{"no UART at this port", base};
 
     Uart uart;
     uart.ports_ = ports;

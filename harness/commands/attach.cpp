@@ -243,8 +243,9 @@ po::options_description attach_options() {
         ("which", po::value<std::string>(),
          "N: of several runs on the line, the N-th (default: the last complete one)")  //
         ("image", po::value<std::string>(),
-         "the image that runs there, for the names in a panic")                     //
-        ("strict", po::bool_switch(), "exit status 1 where a claim is refuted")     //
+         "the image that runs there, for the names in a panic")  //
+        ("strict", po::bool_switch(),
+         "exit status 1 where a claim is refuted, or none could be judged")         //
         ("json", po::bool_switch(), "results.json on stdout instead of the table")  //
         ("quiet", po::bool_switch(), "no table, no progress");
     return options;

@@ -65,11 +65,12 @@ int command_export(const std::vector<std::string>& args) {
          "words that a series' name must have: \"timer wait=irq latency\"")  //
         ("out", po::value<std::string>(),
          "a file, for hgrm of several series a folder (default: standard output)");
-    auto map = parse(args,
-                     "doorbell export RUN --format FORMAT\n\ngbench: Google Benchmark's JSON "
-                     "(compare.py reads it); hgrm: HdrHistogram's percentiles, one file a\n"
-                     "series; csv: one row a bin; junit: claims and skipped cases as test cases.\n",
-                     options, "run");
+    auto map = parse(
+        args,
+        "doorbell export RUN --format FORMAT\n\ngbench: Google Benchmark's JSON "
+        "(compare.py reads it); hgrm: HdrHistogram's percentiles, one file a\n"
+        "series; csv: one row a bin; junit: claims, failed and skipped cases as test cases.\n",
+        options, "run");
     if (!map) return 0;
     std::vector<std::string> runs{"results/latest"};
     if (map->count("run") != 0) runs = (*map)["run"].as<std::vector<std::string>>();

@@ -209,9 +209,10 @@ int command_peers(const std::vector<std::string>& args) {
         table += fmt::format("{:<9} {} {}{}\n", name, one.folder.string(), one.run.digest,
                              one.run.complete ? "" : " INCOMPLETE");
         folders += " " + one.folder.string();
-        for (const Skip& skip : one.run.skipped)
-            table += fmt::format("  not measured: {} {}: {}\n", skip.lab, skip.which.text(),
-                                 skip.reason);
+        for (const CaseEnd& fail : one.run.failed)
+            table += fmt::format("  FAILED: {}: {}\n", fail.name(), fail.reason);
+        for (const CaseEnd& skip : one.run.skipped)
+            table += fmt::format("  skipped: {}: {}\n", skip.name(), skip.reason);
     }
     table += fmt::format("side by side: doorbell report{} --out {}\n", folders,
                          (out / "peers.html").string());

@@ -92,10 +92,16 @@ int command_reproduce(const std::vector<std::string>& args) {
     StoredRun after = load_run(folder);
     Identity identity = identity_of(before, after);
     if (identity.all != 0) {
-        bool reproduced = identity.differences.empty();
+        // A machine that lacks all of them has reproduced nothing.
+        bool reproduced = identity.differences.empty() && identity.same != 0;
         std::string summary =
-            fmt::format("{}: {} of {} series identical",
-                        reproduced ? "reproduced" : "not reproduced", identity.same, identity.all);
+            fmt::format("{}: {} of {} series identical{}",
+                        reproduced ? "reproduced" : "not reproduced", identity.same, identity.all,
+                        identity.lacking.empty()
+                            ? ""
+                            : fmt::format(", {} that this machine lacks", identity.lacking.size()));
+        identity.differences.insert(identity.differences.end(), identity.lacking.begin(),
+                                    identity.lacking.end());
         int told = tell(summary, identity.differences, reproduced, json, folder);
         return status != 0 ? status : told;
     }
@@ -105,15 +111,24 @@ int command_reproduce(const std::vector<std::string>& args) {
     for (const SeriesChange& series : comparison.series)
         if (series.changed())
             differences.push_back(series.name() + ": " + word(series.summary(), series.unit));
-    for (const std::string& name : comparison.only_in_a)
-        differences.push_back(name + ": it was not measured this time");
+    size_t lacking = 0;
+    for (const Missing& one : comparison.only_in_a)
+        if (one.why == Missing::Why::lacking)
+            ++lacking;
+        else
+            differences.push_back(one.name + ": it was not measured this time");
+    for (const CaseEnd& fail : failed_only_in(after.run, before.run))
+        differences.push_back(fail.name() + ": failed: " + fail.reason);
+    // Where nothing can be said, nothing is reproduced.
+    size_t said = comparison.count(Word::no_change) + comparison.count(Word::equal);
+    bool reproduced = differences.empty() && said != 0;
     size_t unclear = comparison.count(Word::too_noisy) + comparison.count(Word::too_few);
     std::string summary =
-        fmt::format("{}: {} of {} series without a change beyond noise{}",
-                    differences.empty() ? "reproduced" : "not reproduced",
-                    comparison.count(Word::no_change), comparison.series.size(),
-                    unclear == 0 ? "" : fmt::format(", {} too noisy or too few to say", unclear));
-    int told = tell(summary, differences, differences.empty(), json, folder);
+        fmt::format("{}: {} of {} series without a change beyond noise{}{}",
+                    reproduced ? "reproduced" : "not reproduced", said, comparison.series.size(),
+                    unclear == 0 ? "" : fmt::format(", {} too noisy or too few to say", unclear),
+                    lacking == 0 ? "" : fmt::format(", {} that this machine lacks", lacking));
+    int told = tell(summary, differences, reproduced, json, folder);
     return status != 0 ? status : told;
 }
 

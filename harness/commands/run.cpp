@@ -22,9 +22,10 @@ int command_run(const std::vector<std::string>& args) {
          "the run's folder (default: results/<time>-<clock>-<machine>)")  //
         ("timeout", po::value<std::string>(),
          "seconds without a record that mean a hang (default: 120, more with many --samples)")  //
-        ("strict", po::bool_switch(), "exit status 1 where a claim is refuted")                 //
-        ("json", po::bool_switch(), "results.json on stdout instead of the table")              //
-        ("quiet", po::bool_switch(), "no table, no progress")                                   //
+        ("strict", po::bool_switch(),
+         "exit status 1 where a claim is refuted, or none could be judged")         //
+        ("json", po::bool_switch(), "results.json on stdout instead of the table")  //
+        ("quiet", po::bool_switch(), "no table, no progress")                       //
         ("keep", po::value<std::string>(),
          "keep the last N runs under results/, and say what changed since the one before")  //
         ("fault", po::value<std::string>(),

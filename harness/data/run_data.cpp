@@ -120,6 +120,21 @@ std::optional<uint64_t> Series::percentile(uint64_t per_100000) const {
     return bins.percentile(per_100000, min, max);
 }
 
+void Series::read_as(const std::string& better_name, const std::string& shape_name) {
+    auto is_in = [](const std::string& word, std::initializer_list<std::string_view> words) {
+        return std::find(words.begin(), words.end(), word) != words.end();
+    };
+    wire::Better then = wire::Better::less;
+    if (is_in(metric, {"delivered", "committed", "work", "recovered", "refused", "kernel-intact",
+                       "throughput"}))
+        then = wire::Better::more;
+    if (is_in(unit, {"vector", "code", "signal"})) then = wire::Better::neither;
+    better = wire::better_named(better_name, then);
+    shape = wire::shape_named(shape_name, is_in(unit, {"attempt", "batch", "lock", "log", "packet"})
+                                              ? wire::Shape::total
+                                              : wire::Shape::distribution);
+}
+
 bool Series::unstable() const {
     return std::any_of(flags.begin(), flags.end(),
                        [](const std::string& flag) { return flag.starts_with("unstable"); });
@@ -128,6 +143,11 @@ bool Series::unstable() const {
 std::string Series::name() const {
     std::string keys = which.text();
     return lab + (keys.empty() ? "" : " " + keys) + " " + metric;
+}
+
+std::string CaseEnd::name() const {
+    std::string keys = which.text();
+    return keys.empty() ? lab : lab + " " + keys;
 }
 
 namespace {

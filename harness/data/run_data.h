@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "firmware/wire/reading.h"
 #include "harness/system/json.h"
 
 namespace doorbell::harness {
@@ -81,6 +82,8 @@ struct Series {
     std::string metric;
     std::string unit;
     std::string evidence;
+    wire::Better better = wire::Better::less;
+    wire::Shape shape = wire::Shape::distribution;
     uint64_t count = 0;
     uint64_t min = 0, max = 0;                 ///< exact; without meaning where count is 0
     uint64_t sum = 0;                          ///< exact modulo 2^64
@@ -99,6 +102,9 @@ struct Series {
     /// A percentile, or nothing where the histogram did not arrive whole.
     std::optional<uint64_t> percentile(uint64_t per_100000) const;
     double mean() const { return static_cast<double>(sum) / static_cast<double>(count); }
+    /// Sets `better` and `shape` from a record's or results.json's members of these names. Where
+    /// they are missing (before they were sent), from what metrics and units meant then.
+    void read_as(const std::string& better_name, const std::string& shape_name);
     /// Whether a flag says that this series differs from run to run ("unstable" or "unstable:
     /// why").
     bool unstable() const;
@@ -125,11 +131,14 @@ struct Claim {
     const std::string& key() const { return id.empty() ? text : id; }
 };
 
-/// A case that was not measured, and why.
-struct Skip {
+/// A case that did not simply end, and why: skipped, because this machine lacks something, or
+/// failed, because something is wrong.
+struct CaseEnd {
     std::string lab;
     CaseKeys which;
     std::string reason;
+    /// For people: lab and case.
+    std::string name() const;
 };
 
 /// What went wrong on the wire.
@@ -153,7 +162,8 @@ struct Run {
     std::vector<Series> series;
     std::vector<Tally> tallies;
     std::vector<Claim> claims;
-    std::vector<Skip> skipped;
+    std::vector<CaseEnd> skipped;
+    std::vector<CaseEnd> failed;  ///< a run with some can be complete: each says what is wrong
     WireFaults wire;
     Json panic;  ///< the panic record, or null
 

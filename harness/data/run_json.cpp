@@ -69,8 +69,14 @@ Json stage_json(const Stage& stage) {
 /// A series as results.json has it. `tsc_hz` (0: unknown) gives ticks in nanoseconds; instructions
 /// have none.
 Json series_json(const Series& series, double tsc_hz) {
-    Json json = {{"lab", series.lab},   {"case", series.which.json()}, {"metric", series.metric},
-                 {"unit", series.unit}, {"evidence", series.evidence}, {"count", series.count}};
+    Json json = {{"lab", series.lab},
+                 {"case", series.which.json()},
+                 {"metric", series.metric},
+                 {"unit", series.unit},
+                 {"evidence", series.evidence},
+                 {"better", wire::name_of(series.better)},
+                 {"shape", wire::name_of(series.shape)},
+                 {"count", series.count}};
     if (series.count != 0) {
         json["min"] = series.min;
         for (const Percentile& p : percentiles)
@@ -113,6 +119,7 @@ Series series_from(const Json& json) {
     series.metric = text_of(json, "metric");
     series.unit = text_of(json, "unit");
     series.evidence = text_of(json, "evidence");
+    series.read_as(text_of(json, "better"), text_of(json, "shape"));
     series.count = number_of(json, "count");
     series.min = number_of(json, "min");
     series.max = number_of(json, "max");
@@ -134,6 +141,21 @@ Series series_from(const Json& json) {
     series.cold = member(json, "cold");
     series.raw_file = text_of(json, "raw");
     return series;
+}
+
+Json ends_json(const std::vector<CaseEnd>& ends) {
+    Json list = Json::array();
+    for (const CaseEnd& end : ends)
+        list.push_back({{"lab", end.lab}, {"case", end.which.json()}, {"reason", end.reason}});
+    return list;
+}
+
+std::vector<CaseEnd> ends_from(const Json& list) {
+    std::vector<CaseEnd> ends;
+    for (const Json& end : list)
+        ends.push_back(
+            {text_of(end, "lab"), CaseKeys::from(member(end, "case")), text_of(end, "reason")});
+    return ends;
 }
 
 }  // namespace
@@ -167,10 +189,8 @@ Json Run::json() const {
         if (!claim.id.empty()) one["id"] = claim.id;
         json["claims"].push_back(std::move(one));
     }
-    json["skipped"] = Json::array();
-    for (const Skip& skip : skipped)
-        json["skipped"].push_back(
-            {{"lab", skip.lab}, {"case", skip.which.json()}, {"reason", skip.reason}});
+    json["failed"] = ends_json(failed);
+    json["skipped"] = ends_json(skipped);
     json["wire"] = {{"lost", wire.lost}, {"damaged", wire.damaged}, {"repeated", wire.repeated}};
     if (!wire.notes.empty()) json["wire"]["notes"] = wire.notes;
     if (!panic.is_null()) json["panic"] = panic;
@@ -208,9 +228,8 @@ Run Run::from(const Json& json) {
                               holds.is_boolean() ? std::optional(holds.get<bool>()) : std::nullopt,
                               text_of(claim, "because"), text_of(claim, "id")});
     }
-    for (const Json& skip : list_of(json, "skipped"))
-        run.skipped.push_back(
-            {text_of(skip, "lab"), CaseKeys::from(member(skip, "case")), text_of(skip, "reason")});
+    run.failed = ends_from(list_of(json, "failed"));
+    run.skipped = ends_from(list_of(json, "skipped"));
     if (const Json& wire = member(json, "wire"); wire.is_object()) {
         run.wire.lost = number_of(wire, "lost");
         run.wire.damaged = number_of(wire, "damaged");

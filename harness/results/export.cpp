@@ -211,7 +211,12 @@ std::string export_junit(const StoredRun& stored) {
         if (!words.empty()) inside += fmt::format("<system-out>{}</system-out>", escaped(words));
         add(claim.lab, "claim: " + claim.key(), inside);
     }
-    for (const Skip& skip : stored.run.skipped) {
+    for (const CaseEnd& fail : stored.run.failed) {
+        ++suite(fail.lab).failures;
+        add(fail.lab, "case: " + fail.which.text(),
+            fmt::format("<failure message=\"{}\"/>", escaped(fail.reason)));
+    }
+    for (const CaseEnd& skip : stored.run.skipped) {
         ++suite(skip.lab).skipped;
         add(skip.lab, "case: " + skip.which.text(),
             fmt::format("<skipped message=\"{}\"/>", escaped(skip.reason)));

@@ -21,7 +21,7 @@ std::string export_hgrm(const Series& series);
 /// bin_high, count.
 std::string export_csv(const StoredRun& stored, const std::vector<const Series*>& series);
 
-/// JUnit XML: a suite a lab; claims, skipped cases and measured cases are its test cases.
+/// JUnit XML: a suite a lab; claims, failed, skipped and measured cases are its test cases.
 std::string export_junit(const StoredRun& stored);
 
 }  // namespace doorbell::harness

@@ -85,12 +85,6 @@ bool is_time(const std::string& unit) {
     return std::find(times.begin(), times.end(), unit) != times.end();
 }
 
-bool is_thing(const std::string& unit) {
-    static constexpr std::array<std::string_view, 5> things{"attempt", "batch", "lock", "log",
-                                                            "packet"};
-    return std::find(things.begin(), things.end(), unit) != things.end();
-}
-
 const char* meaning_of_evidence(const std::string& evidence) {
     if (evidence == "exact") return "counted instructions, the same in every run; not cycles";
     if (evidence == "measured") return "the processor's own time stamp counter";

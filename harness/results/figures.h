@@ -31,10 +31,6 @@ std::string signed_percent(double share);
 /// Whether a unit is one of time: insn, tick, ns, ...
 bool is_time(const std::string& unit);
 
-/// Whether a unit is a thing that each sample counts (packet, batch, ...), so that the sum over all
-/// samples says more than the median.
-bool is_thing(const std::string& unit);
-
 /// What an evidence word means, in a sentence; "" where it is unknown.
 const char* meaning_of_evidence(const std::string& evidence);
 

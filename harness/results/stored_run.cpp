@@ -230,11 +230,4 @@ double sum_of(const Stage& stage) {
     return sum;
 }
 
-bool higher_is_better(const std::string& metric) {
-    static constexpr std::array<std::string_view, 8> names{
-        "delivered", "committed",     "work",       "recovered",
-        "refused",   "kernel-intact", "throughput", "useful"};
-    return std::find(names.begin(), names.end(), metric) != names.end();
-}
-
 }  // namespace doorbell::harness

@@ -47,7 +47,4 @@ double middle_of_bin(uint64_t lowest, uint64_t least, uint64_t most);
 /// The sum of a stage's values: as the image said it, or from the bins.
 double sum_of(const Stage& stage);
 
-/// Whether a greater value of this metric is the better one.
-bool higher_is_better(const std::string& metric);
-
 }  // namespace doorbell::harness

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "firmware/wire/words.h"
@@ -162,6 +163,8 @@ void Collector::take(const std::string& kind, const Json& record) {
         now_.run.instrument.update(without_kind(record));
     } else if (kind == k::flag) {
         now_.run.flags.push_back(text(record, "text"));
+    } else if (kind == k::begin) {
+        now_.begun.emplace_back(text(record, "lab"), keys(record));
     } else if (kind == k::series) {
         take_series(record);
     } else if (kind == k::histogram) {
@@ -177,6 +180,8 @@ void Collector::take(const std::string& kind, const Json& record) {
         now_.run.tallies.push_back(std::move(tally));
     } else if (kind == k::skip) {
         now_.run.skipped.push_back({text(record, "lab"), keys(record), text(record, "reason")});
+    } else if (kind == k::fail) {
+        now_.run.failed.push_back({text(record, "lab"), keys(record), text(record, "reason")});
     } else if (kind == k::claim) {
         auto holds = record.find("holds");
         bool said = holds != record.end() && holds->is_boolean();
@@ -208,6 +213,7 @@ void Collector::take_series(const Json& record) {
     series.metric = text(record, "metric");
     series.unit = text(record, "unit");
     series.evidence = text(record, "evidence");
+    series.read_as(text(record, "better"), text(record, "shape"));
     series.count = number(record, "count");
     if (series.count != 0) {
         series.min = number(record, "min");
@@ -312,6 +318,20 @@ void Collector::check_histograms() {
     }
 }
 
+/// A case that began ends with figures, as skipped or as failed. One that just ends has failed,
+/// and must not pass for done.
+void Collector::check_cases() {
+    Run& run = now_.run;
+    if (!ended() || run.wire.any_missing()) return;
+    for (const auto& [lab, which] : now_.begun) {
+        auto is_it = [&](const auto& one) { return one.lab == lab && one.which == which; };
+        if (std::none_of(run.series.begin(), run.series.end(), is_it) &&
+            std::none_of(run.skipped.begin(), run.skipped.end(), is_it) &&
+            std::none_of(run.failed.begin(), run.failed.end(), is_it))
+            run.failed.push_back({lab, which, "it ended without figures and without a reason"});
+    }
+}
+
 std::string Collector::complaint() const {
     if (!now_.run.panic.is_null()) {
         auto words = [&](const char* name) {
@@ -340,6 +360,7 @@ std::string Collector::complaint() const {
 /// Ends the run at hand; what comes is another's. `failure`: what went wrong outside the records.
 void Collector::close(const std::string& failure) {
     check_histograms();
+    check_cases();
     Run& run = now_.run;
     std::string complaint = this->complaint();
     run.failure = complaint.empty() ? failure : complaint;

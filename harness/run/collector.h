@@ -71,6 +71,7 @@ class Collector {
         wire::Sequence sequence;
         std::unordered_map<uint64_t, size_t> seen;  // sequence number -> hash of its JSON
         std::unordered_map<uint64_t, size_t> by_id;
+        std::vector<std::pair<std::string, CaseKeys>> begun;  // lab and case
         std::string end_status;
         bool end_lost = false;
         uint64_t records = 0;
@@ -88,6 +89,7 @@ class Collector {
     void damaged(const std::string& why);
     void note(const std::string& text);
     void check_histograms();
+    void check_cases();
     void close(const std::string& failure);
 
     OnRecord on_record_;

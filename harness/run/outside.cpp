@@ -99,7 +99,7 @@ void Outside::begin(const CaseKeys& which) {
         channel_ = Channel::make(plan_.net, card_ports(plan_.net, plan_.nic, which["model"]),
                                  plan_.address, plan_.prefix);
     } catch (const MachineError& error) {
-        session_.add(Skip{lab_name, which_, error.what()});
+        session_.skip({lab_name, which_, error.what()});
         return;
     }
     thread_ = std::thread(
@@ -117,23 +117,24 @@ void Outside::end() {
 void Outside::keep() {
     const Echoes& echoes = *echoes_;
     if (echoes.sent == 0) {
-        // Where the image said nothing else, this is the reason.
-        if (!echoes.failure.empty()) session_.add(Skip{lab_name, which_, echoes.failure});
+        if (!echoes.failure.empty()) session_.fail({lab_name, which_, echoes.failure});
         return;
     }
     bool closed = plan_.requests.window != 0;
-    auto series = [&](const char* metric, const char* unit) {
+    auto series = [&](const char* metric, const char* unit,
+                      wire::Better better = wire::Better::less) {
         Series one;
         one.lab = lab_name;
         one.which = which_;
         one.metric = metric;
         one.unit = unit;
         one.evidence = plan_.evidence;
+        one.better = better;
         if (!echoes.failure.empty()) one.flags.push_back("unstable: " + echoes.failure);
         return one;
     };
     Series round_trip = series("round-trip", "ns"), slip = series("slip", "ns"),
-           throughput = series("throughput", "packet/s");
+           throughput = series("throughput", "packet/s", wire::Better::more);
     fill(round_trip, echoes.round_trip);
     fill(slip, echoes.slip);
     if (closed)

@@ -4,6 +4,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
@@ -31,10 +32,17 @@ int Finished::exit_status() const {
     if (!run.failure.empty()) return static_cast<int>(Status::machine_failed);
     if (run.wire.any_missing()) return static_cast<int>(Status::records_lost);
     if (!troubles.empty()) return static_cast<int>(Status::machine_failed);
-    if (strict)
-        for (const Claim& claim : run.claims)
-            if (claim.holds == false) return static_cast<int>(Status::refuted);
+    if (!run.failed.empty()) return static_cast<int>(Status::refuted);
+    if (strict &&
+        (nothing_judged() || std::any_of(run.claims.begin(), run.claims.end(),
+                                         [](const Claim& claim) { return claim.holds == false; })))
+        return static_cast<int>(Status::refuted);
     return static_cast<int>(Status::done);
+}
+
+bool Finished::nothing_judged() const {
+    return std::none_of(run.claims.begin(), run.claims.end(),
+                        [](const Claim& claim) { return claim.holds.has_value(); });
 }
 
 Session::Session(RunFolder folder, Json manifest, bool show_progress)
@@ -116,6 +124,13 @@ Finished Session::finish(const std::string& failure, int signal, const fs::path&
     run.series.insert(run.series.end(), added_.series.begin(), added_.series.end());
     run.tallies.insert(run.tallies.end(), added_.tallies.begin(), added_.tallies.end());
     run.skipped.insert(run.skipped.end(), added_.skipped.begin(), added_.skipped.end());
+    run.failed.insert(run.failed.end(), added_.failed.begin(), added_.failed.end());
+    // Two ends may have seen the same case: what is wrong hides what is lacking.
+    std::erase_if(run.skipped, [&](const CaseEnd& skip) {
+        return std::any_of(run.failed.begin(), run.failed.end(), [&](const CaseEnd& fail) {
+            return fail.lab == skip.lab && fail.which == skip.which;
+        });
+    });
     for (const auto& [name, value] : machine_.items()) run.machine[name] = value;
     if (auto clock = run.instrument.find("clock");
         clock != run.instrument.end() && !run.machine.contains("clock"))

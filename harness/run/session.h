@@ -21,7 +21,10 @@ struct Finished {
     std::vector<std::string> panic;     ///< the panic in lines, or nothing
     std::vector<CapturedRun> captured;  ///< what the wire held; one run, where nothing else is said
     size_t chosen = 1;                  ///< which of them this is, from 1
-    bool strict = false;
+    bool strict = false;  ///< a refuted claim, or no claim that could be judged, is a failure
+
+    /// Whether no claim holds or is refuted: then there is nothing to be strict about.
+    bool nothing_judged() const;
 
     /// The exit status of the command, as failure.h lists them.
     int exit_status() const;
@@ -54,7 +57,8 @@ class Session {
     /// What was measured outside of the machine: joins the run at its end.
     void add(Series series) { added_.series.push_back(std::move(series)); }
     void add(Tally tally) { added_.tallies.push_back(std::move(tally)); }
-    void add(Skip skip) { added_.skipped.push_back(std::move(skip)); }
+    void skip(CaseEnd end) { added_.skipped.push_back(std::move(end)); }
+    void fail(CaseEnd end) { added_.failed.push_back(std::move(end)); }
     /// Called with the run, before it is saved.
     std::function<void(Run& run)> on_finish;
 

@@ -8,7 +8,7 @@ namespace doorbell::harness {
 /// The exit statuses of the command; 128 + n where signal n ended it.
 enum class Status : int {
     done = 0,
-    refuted = 1,         ///< a gate, a claim under --strict, or a reproduction failed
+    refuted = 1,         ///< a case, a gate, a claim under --strict, or a reproduction failed
     usage = 2,           ///< wrong usage
     machine_failed = 3,  ///< no QEMU, panic, hang, time-out, nowhere to write
     records_lost = 4,

@@ -70,9 +70,9 @@ class Ports {
     /// A frame whose payload begins with `number`.
     rte_mbuf* frame(uint64_t number) {
         rte_mbuf* m = rte_pktmbuf_alloc(pool_);
-        if (m == nullptr) throw Skip("DPDK ran out of frames");
+        if (m == nullptr) throw Wrong("DPDK ran out of frames");
         char* bytes = rte_pktmbuf_append(m, frame_bytes);
-        if (bytes == nullptr) throw Skip("DPDK's frames are too small");
+        if (bytes == nullptr) throw Wrong("DPDK's frames are too small");
         std::memset(bytes, 0, frame_bytes);
         std::memcpy(bytes, &broadcast, sizeof broadcast);
         bytes[6] = 2;  // a locally administered sender
@@ -101,8 +101,8 @@ class Ports {
             rte_eth_rx_queue_setup(port, 0, ring, SOCKET_ID_ANY, nullptr, pool_) != 0 ||
             rte_eth_tx_queue_setup(port, 0, ring, SOCKET_ID_ANY, nullptr) != 0 ||
             rte_eth_dev_start(port) != 0)
-            throw Skip("DPDK cannot start port " + std::to_string(port) + ": " +
-                       rte_strerror(rte_errno));
+            throw Wrong("DPDK cannot start port " + std::to_string(port) + ": " +
+                        rte_strerror(rte_errno));
         rte_eth_promiscuous_enable(port);
     }
     void wait_for_link() const {
@@ -129,17 +129,17 @@ void send_and_wait(Bench& bench, Ports& ports) {
         uint64_t called = measure::begin();
         uint16_t sent = rte_eth_tx_burst(ports.virtio(), 0, &out, 1);
         uint64_t returned = measure::end();
-        if (sent != 1) throw Skip("net_virtio did not take the frame");
+        if (sent != 1) throw Wrong("net_virtio did not take the frame");
         lose_phase(bench);
         uint16_t got = 0;
         uint64_t polls = 0;
         while ((got = rte_eth_rx_burst(ports.e1000e(), 0, in, burst)) == 0)
-            if (++polls > 10'000'000) throw Skip("the frame did not arrive");
+            if (++polls > 10'000'000) throw Wrong("the frame did not arrive");
         uint64_t known = measure::end();
         read_every_byte(rte_pktmbuf_mtod(in[0], char*), frame_bytes);
         uint64_t read = measure::end();
         if (got != 1 || Ports::number_of(in[0]) != number)
-            throw Skip("another frame arrived than the one that was sent");
+            throw Wrong("another frame arrived than the one that was sent");
         rte_pktmbuf_free_bulk(in, got);
         return series.record(called, returned, known, read);
     });
@@ -152,7 +152,7 @@ void empty_poll(Bench& bench, Ports& ports) {
         uint64_t t = measure::begin();
         uint16_t got = rte_eth_rx_burst(ports.e1000e(), 0, in, burst);
         uint64_t ticks = measure::end() - t;
-        if (got != 0) throw Skip("a frame arrived that nobody sent");
+        if (got != 0) throw Wrong("a frame arrived that nobody sent");
         cost.record(ticks);
         return ticks;
     });
@@ -165,14 +165,14 @@ void receive(Bench& bench, Ports& ports) {
         rte_mbuf *out[burst], *in[burst];
         for (uint16_t i = 0; i < burst; ++i) out[i] = ports.frame(i);
         if (rte_eth_tx_burst(ports.virtio(), 0, out, burst) != burst)
-            throw Skip("net_virtio did not take the burst");
+            throw Wrong("net_virtio did not take the burst");
         spin_until(measure::end() + bench.instrument.tsc_hz / 1000);
         uint64_t t = measure::begin();
         uint16_t got = rte_eth_rx_burst(ports.e1000e(), 0, in, burst);
         uint64_t taken = measure::end();
         rte_pktmbuf_free_bulk(in, got);
         uint64_t end = measure::end();
-        if (got != burst) throw Skip("the burst did not arrive whole: " + std::to_string(got));
+        if (got != burst) throw Wrong("the burst did not arrive whole: " + std::to_string(got));
         uint64_t overhead = bench.instrument.overhead;
         take.record((taken - t - overhead) / burst);
         cost.record((end - t - overhead) / burst);
@@ -188,7 +188,7 @@ void transmit(Bench& bench, Ports& ports) {
         uint64_t t = measure::begin();
         uint16_t sent = rte_eth_tx_burst(ports.e1000e(), 0, out, burst);
         uint64_t ticks = measure::end() - t;
-        if (sent != burst) throw Skip("net_e1000_em did not take the burst");
+        if (sent != burst) throw Wrong("net_e1000_em did not take the burst");
         cost.record((ticks - bench.instrument.overhead) / burst);
         spin_until(measure::end() + bench.instrument.tsc_hz / 2000);
         Ports::drain(ports.virtio());

@@ -60,7 +60,7 @@ void by_write(Bench& bench, size_t size) {
         [&] {
             for (uint64_t i = 0; i < records; i += size)
                 if (write(*file, bag.data(), bag.size()) != static_cast<ssize_t>(bag.size()))
-                    skip_errno("write");
+                    wrong_errno("write");
         });
 }
 
@@ -130,7 +130,7 @@ void by_send(Bench& bench, size_t size, bool one_by_one) {
                                      static_cast<ssize_t>(record.size())
                                : sendmmsg(*pair.from, messages.data(), static_cast<unsigned>(size),
                                           0) != static_cast<int>(size))
-                    skip_errno("sending");
+                    wrong_errno("sending");
             }
             sent += packets;
         });
@@ -167,12 +167,12 @@ void by_io_uring(Bench& bench, unsigned depth) {
                     io_uring_prep_write(io_uring_get_sqe(&ring), *file, record.data(), record_bytes,
                                         (i + k) * record_bytes);
                 if (io_uring_submit_and_wait(&ring, depth) != static_cast<int>(depth))
-                    throw Skip("io_uring took fewer writes than it was given");
+                    throw Wrong("io_uring took fewer writes than it was given");
                 io_uring_cqe* done = nullptr;
                 unsigned head, seen = 0;
                 io_uring_for_each_cqe(&ring, head, done) {
                     if (done->res != static_cast<int>(record_bytes))
-                        throw Skip("io_uring: a write failed");
+                        throw Wrong("io_uring: a write failed");
                     ++seen;
                 }
                 io_uring_cq_advance(&ring, seen);

@@ -75,7 +75,8 @@ void body(Bench& bench, const Case&) {
             ++quiet;
     over = true;
     ear.join();
-    measure::Series& echoes = bench.series("echoes", {.unit = "packet"});
+    measure::Series& echoes =
+        bench.series("echoes", {.unit = "packet", .better = Better::more, .shape = Shape::total});
     bench.warm_up_at_most(1);
     bench.repeat([&] {
         echoes.record(echoed);

@@ -32,7 +32,8 @@ constexpr uint32_t left_address = 0x0A4E0001,
 struct Desk {
     std::atomic<uint64_t> ready{0}, number{0}, known{0};
     std::atomic<bool> failed{false};
-    std::string reason, remark;
+    std::exception_ptr trouble;  ///< where it failed
+    std::string remark;
 };
 
 /// Where the receiver is.
@@ -57,9 +58,9 @@ void receive(Desk& desk, const Place& place, std::string_view wait) {
             desk.known.store(known, std::memory_order_relaxed);
             desk.number.store(number, std::memory_order_release);
         }
-        desk.reason = "no packet came for " + std::to_string(patience_s) + " s";
-    } catch (const std::exception& error) {
-        desk.reason = error.what();
+        throw Wrong("no packet came for " + std::to_string(patience_s) + " s");
+    } catch (...) {
+        desk.trouble = std::current_exception();
     }
     desk.failed = true;
 }
@@ -80,9 +81,9 @@ void measure(Bench& bench, const File& socket, Desk& desk) {
         send_packet(socket, number);
         while (desk.number.load(std::memory_order_acquire) != number) {
             if (!bench.two_cpus()) sched_yield();
-            if (desk.failed) throw Skip(desk.reason);
+            if (desk.failed) std::rethrow_exception(desk.trouble);
             if (measure::end() - t > (patience_s + 1) * hz)
-                throw Skip("a packet was lost on the way");
+                throw Wrong("a packet was lost on the way");
         }
         uint64_t ticks = desk.known - t;
         latency.record(ticks);
@@ -136,7 +137,7 @@ void body(Bench& bench, const Case& which) {
     std::exception_ptr trouble;
     try {
         while (desk.ready == 0 && !desk.failed) sched_yield();
-        if (desk.failed) throw Skip(desk.reason);
+        if (desk.failed) std::rethrow_exception(desk.trouble);
         measure(bench, socket, desk);
     } catch (...) {
         trouble = std::current_exception();

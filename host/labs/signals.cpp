@@ -34,7 +34,7 @@ constexpr Case cases[] = {
 /// How long the other process is waited for: longer than a loaded machine leaves it aside.
 constexpr uint64_t patience_s = 20;
 [[noreturn]] void no_answer(const char* who) {
-    throw Skip(std::string(who) + " within " + std::to_string(patience_s) + " s");
+    throw Wrong(std::string(who) + " within " + std::to_string(patience_s) + " s");
 }
 
 /// What a handler leaves behind; shared, so that the sender reads it too.
@@ -113,7 +113,7 @@ void to_itself(Bench& bench, bool queue, bool handler) {
         if (handler) {
             // Linux delivers to the sender itself before kill() returns (kill(2), "Notes").
             known = shared->known;
-            if (known == 0) throw Skip("the signal was not delivered before kill() returned");
+            if (known == 0) throw Wrong("the signal was not delivered before kill() returned");
         } else {
             read_signalfd(*file);
             known = measure::end();
@@ -220,9 +220,11 @@ void worker(Log& log, std::string_view drain) {
 
 void measure_drain(Bench& bench, int number, std::string_view drain) {
     measure::Series &latency = bench.series("latency"),
-                    &committed = bench.series("committed", {.unit = "batch"}),
-                    &torn = bench.series("torn", {.unit = "batch"}),
-                    &lost = bench.series("lost", {.unit = "record"});
+                    &committed = bench.series(
+                        "committed",
+                        {.unit = "batch", .better = Better::more, .shape = Shape::total}),
+                    &torn = bench.series("torn", {.unit = "batch", .shape = Shape::total}),
+                    &lost = bench.series("lost", {.unit = "record", .shape = Shape::total});
     bench.repeat([&] {
         Shared<Log> log;
         Partner partner(As::process, bench.cpu(1), [&] { worker(*log, drain); });

@@ -48,7 +48,7 @@ void body(Bench& bench, const Case& which) {
     }
     if (which["call"] == "getppid") {
         if (enter(SYS_getppid) != getppid())
-            throw Skip("getppid by the SYSCALL instruction gives another number than the library");
+            throw Wrong("getppid by the SYSCALL instruction gives another number than the library");
         return measure_cost(bench, [] { enter(SYS_getppid); });
     }
     // No table goes that far, and x32's bit is not in it.

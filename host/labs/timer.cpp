@@ -77,7 +77,7 @@ void body(Bench& bench, const Case& which) {
             timerfd_settime(*timer, TFD_TIMER_ABSTIME, &at, nullptr);
             uint64_t expirations;
             if (read(*timer, &expirations, sizeof expirations) != sizeof expirations)
-                skip_errno("reading a timerfd");
+                wrong_errno("reading a timerfd");
             return measure::end();
         });
     } else if (source == "rdtsc") {

@@ -100,7 +100,7 @@ void empty_poll(Bench& bench) {
         uint64_t t = measure::begin();
         ssize_t got = recv(*socket, &byte, 1, MSG_DONTWAIT);
         uint64_t ticks = measure::end() - t;
-        if (got >= 0) throw Skip("a packet arrived that nobody sent");
+        if (got >= 0) throw Wrong("a packet arrived that nobody sent");
         cost.record(ticks);
         return ticks;
     });
@@ -122,12 +122,12 @@ void body(Bench& bench, const Case& which) {
         uint64_t returned = measure::end();
         lose_phase(bench);
         if (!receiver->next(payload))
-            throw Skip("the packet did not arrive within " + std::to_string(patience_s) + " s");
+            throw Wrong("the packet did not arrive within " + std::to_string(patience_s) + " s");
         uint64_t known = measure::end();
         read_every_byte(payload.bytes, sizeof payload.bytes);
         uint64_t read = measure::end();
         if (payload.number() != number)
-            throw Skip("another packet arrived than the one that was sent");
+            throw Wrong("another packet arrived than the one that was sent");
         return series.record(called, returned, known, read);
     });
     if (*receiver->remark() != 0) bench.flag(receiver->remark());

@@ -68,6 +68,7 @@ void emit_case(wire::Sender& sender, uint64_t& id, const Lab& lab, const Case& w
             .member("case", which.text())
             .member("metric", p.metric);
         j.member("unit", p.unit).member("evidence", p.evidence);
+        j.member("better", wire::name_of(p.better)).member("shape", wire::name_of(p.shape));
         j.member("count", p.warm->count())
             .member("min", p.warm->min())
             .member("max", p.warm->max());
@@ -118,8 +119,9 @@ void emit_counts(wire::Sender& sender, uint64_t id, const CaseCounts& counted) {
     sender.send();
 }
 
-void emit_skip(wire::Sender& sender, const Lab& lab, const Case& which, const std::string& reason) {
-    sender.begin(wire::kind::skip)
+void emit_end(wire::Sender& sender, const char* kind, const Lab& lab, const Case& which,
+              const std::string& reason) {
+    sender.begin(kind)
         .member("lab", lab.name)
         .member("case", which.text())
         .member("reason", std::string_view(reason));

@@ -13,6 +13,8 @@ void emit_case(wire::Sender& sender, uint64_t& id, const Lab& lab, const Case& w
                const Bench& bench);
 /// What was counted around that series' case.
 void emit_counts(wire::Sender& sender, uint64_t id, const CaseCounts& counted);
-void emit_skip(wire::Sender& sender, const Lab& lab, const Case& which, const std::string& reason);
+/// How a case ended that is not simply done: kind::skip, or kind::fail.
+void emit_end(wire::Sender& sender, const char* kind, const Lab& lab, const Case& which,
+              const std::string& reason);
 
 }  // namespace doorbell::host

@@ -67,7 +67,8 @@ uint64_t Session::samples_of(const Chosen& chosen) const {
 
 std::string Session::run(const Chosen& chosen, Loop& loop) {
     if (bench_ == nullptr) {
-        skip_.clear();
+        outcome_ = Outcome::done;
+        why_.clear();
         sender_.begin(wire::kind::begin)
             .member("lab", chosen.lab->name)
             .member("case", chosen.which->text());
@@ -82,20 +83,27 @@ std::string Session::run(const Chosen& chosen, Loop& loop) {
         chosen.lab->body(*bench_, *chosen.which);
         bench_->close_repetition();
     } catch (const Skip& skip) {
-        skip_ = skip.what();
+        ended(Outcome::skipped, skip.what());
     } catch (const std::exception& error) {
-        skip_ = error.what();
+        ended(Outcome::failed, error.what());
     }
-    return skip_;
+    return why_;
+}
+
+void Session::ended(Outcome outcome, const std::string& why) {
+    if (outcome <= outcome_) return;
+    outcome_ = outcome;
+    why_ = why;
 }
 
 void Session::close(const Chosen& chosen) {
     if (bench_ == nullptr) return;
     uint64_t first = next_id_;
-    if (skip_.empty())
+    if (outcome_ == Outcome::done)
         emit_case(sender_, next_id_, *chosen.lab, *chosen.which, *bench_);
     else
-        emit_skip(sender_, *chosen.lab, *chosen.which, skip_);
+        emit_end(sender_, outcome_ == Outcome::failed ? wire::kind::fail : wire::kind::skip,
+                 *chosen.lab, *chosen.which, why_);
     bench_.reset();
     drain();
     if (next_id_ != first) count(chosen, first);
@@ -121,6 +129,9 @@ void Session::count(const Chosen& chosen, uint64_t id) {
             CaseCounts counted = take_counts();
             emit_counts(sender_, id, counted);
             if (!counted.trouble.empty()) say("some counters are missing from ", counted.trouble);
+            return true;
+        } catch (const Wrong& wrong) {
+            emit_end(sender_, wire::kind::fail, *chosen.lab, *chosen.which, wrong.what());
             return true;
         } catch (const std::exception& error) {
             say("no counters of ", error.what());

@@ -16,16 +16,20 @@ class Session {
     const Instrument& instrument() const { return instrument_; }
     uint64_t samples_of(const Chosen& chosen) const;
 
-    /// One repetition of a case; the first one begins it. Returns "" or why it is skipped.
+    /// One repetition of a case; the first one begins it. Returns "" or why it was skipped or has
+    /// failed.
     std::string run(const Chosen& chosen, Loop& loop);
-    /// The case's last repetition is over: sends its series, or the skip, then what is counted in
-    /// passes of its own.
+    /// The case's last repetition is over: sends its series, or how else it ended, then what is
+    /// counted in passes of its own.
     void close(const Chosen& chosen);
 
     /// Sends the end record.
     void end();
 
   private:
+    /// How a case ended; a worse one takes the place of a better one.
+    enum class Outcome { done, skipped, failed };
+    void ended(Outcome outcome, const std::string& why);
     void count(const Chosen& chosen, uint64_t id);
 
     const Words& words_;
@@ -33,7 +37,8 @@ class Session {
     Instrument instrument_;
     CounterSources counters_;
     std::unique_ptr<Bench> bench_;
-    std::string skip_;
+    Outcome outcome_ = Outcome::done;
+    std::string why_;
     uint64_t next_id_ = 0;
 };
 

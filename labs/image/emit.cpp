@@ -169,6 +169,7 @@ void emit_series(wire::Sender& sender, uint64_t id, const Lab& lab, const Case& 
         .member("case", which.text())
         .member("metric", p.metric);
     j.member("unit", p.unit).member("evidence", p.evidence);
+    j.member("better", wire::name_of(p.better)).member("shape", wire::name_of(p.shape));
     j.member("count", p.warm->count()).member("min", p.warm->min()).member("max", p.warm->max());
     j.member("sum", p.warm->sum()).member("overhead_removed", p.overhead_removed);
     if (p.pair) j.member("pair", true);
@@ -279,8 +280,10 @@ void emit_alive(wire::Sender& sender, const Lab& lab, const Case& which, uint64_
     sender.send();
 }
 
-void emit_skip(wire::Sender& sender, const Lab& lab, const Case& which, Error reason) {
-    Json& j = sender.begin(wire::kind::skip).member("lab", lab.name).member("case", which.text());
+void emit_end(wire::Sender& sender, const Lab& lab, const Case& which, Error reason) {
+    Json& j = sender.begin(reason.lacking() ? wire::kind::skip : wire::kind::fail)
+                  .member("lab", lab.name)
+                  .member("case", which.text());
     put_error(j, "reason", reason);
     sender.send();
 }

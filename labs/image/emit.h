@@ -45,7 +45,8 @@ Summary summarize(const Lab& lab, const Case& which, const measure::Series& seri
 
 void emit_tally(wire::Sender& sender, const Lab& lab, const Case& which, const Tally& tally);
 void emit_alive(wire::Sender& sender, const Lab& lab, const Case& which, uint64_t frames);
-void emit_skip(wire::Sender& sender, const Lab& lab, const Case& which, Error reason);
+/// How a case ended that is not simply done: skipped, or failed.
+void emit_end(wire::Sender& sender, const Lab& lab, const Case& which, Error reason);
 void emit_claim(wire::Sender& sender, const Lab& lab, const Claim& claim, const Verdict& verdict);
 
 }  // namespace doorbell::labs

@@ -182,14 +182,14 @@ void count_by_pmu(const Lab& lab, const Case& which, measure::Histogram& nowhere
         Request request = command_line.request;
         if (request.samples > most_samples) request.samples = most_samples;
         Bench bench(machine, instrument, lab, request, nowhere, counters);
-        Result<void> outcome = lab.body(bench, which);
+        Result<void> done = lab.body(bench, which);
         cpu::disable_interrupts();
         counters.pmu_pass(nullptr);
         pmu.stop();
         uint64_t id = first_id;
         for (const measure::Series* s : bench.all()) {
             auto rows = machine.arena.array<measure::CountRow>(s->parts().stages.size() + 1);
-            if (outcome && !bench.exhausted() && s->parts().counted && !rows.empty()) {
+            if (bench.sound(done) && s->parts().counted && !rows.empty()) {
                 pmu.attribute(*s, s->parts().checked, rows);
                 Counted counted{rows, pmu.names(),     "measured",
                                 0,    pmu.pair_cost(), pmu.user_pair_cost()};
@@ -199,6 +199,9 @@ void count_by_pmu(const Lab& lab, const Case& which, measure::Histogram& nowhere
             }
             ++id;
         }
+        auto outcome = bench.outcome(done);
+        if (!outcome && !outcome.error().lacking())
+            return emit_end(sender(), lab, which, outcome.error());
         machine.arena.back_to(mark);
     }
 }
@@ -220,15 +223,12 @@ void run_case(const Lab& lab, const Case& which, measure::Histogram& nowhere, ui
         Bench bench(machine, instrument, lab, command_line.request, nowhere, counters);
         if (command_line.fault != Fault::none) fail_on_purpose(command_line.fault);
         if (bench.exact()) measure::hold_until(measure::next_multiple(case_phase));
-        Result<void> outcome = lab.body(bench, which);
+        Result<void> done = lab.body(bench, which);
         cpu::disable_interrupts();
         counters.end();
-        if (bench.exhausted())
-            outcome = Error{"not enough memory for the samples asked for", machine.arena.left()};
-        if (!outcome) {
-            emit_skip(sender(), lab, which, outcome.error());
-            results.add_skip(lab.name, which.text());
-        } else {
+        auto outcome = bench.outcome(done);
+        if (!outcome && outcome.error().lacking()) results.add_skip(lab.name, which.text());
+        if (bench.sound(done)) {
             uint64_t first_id = next_id;
             for (measure::Series* s : bench.all()) {
                 s->finish();
@@ -244,6 +244,7 @@ void run_case(const Lab& lab, const Case& which, measure::Histogram& nowhere, ui
             if (counters.source() == measure::Counters::Source::pmu)
                 count_by_pmu(lab, which, nowhere, first_id);
         }
+        if (!outcome) emit_end(sender(), lab, which, outcome.error());
     }
     machine.arena.back_to(mark);
 }

@@ -40,11 +40,14 @@ Series& Bench::series(const char* metric, const SeriesKind& kind, uint64_t recor
     }
     parts.counted = kind.counted || kind.less_overhead || !kind.stages.empty();
     parts.checked = !kind.counted;
+    parts.better = kind.better;
+    parts.shape = kind.shape;
     if (request_.raw || (counters.in_pmu_pass() && parts.counted)) {
         parts.raw = machine.arena.array<uint64_t>((samples() > records ? samples() : records) + 1);
         if (parts.raw.empty()) exhausted_ = true;
     }
-    if (count_ == most_series) exhausted_ = true;
+    too_many_ = too_many_ || count_ == most_series;
+    exhausted_ = exhausted_ || too_many_;
     Series* made = exhausted_ ? nullptr : machine.arena.make<Series>(parts);
     if (made != nullptr) {
         made->begin_cold();
@@ -55,6 +58,16 @@ Series& Bench::series(const char* metric, const SeriesKind& kind, uint64_t recor
     }
     exhausted_ = true;
     return spare_series(parts.stages.size());
+}
+
+Result<void> Bench::outcome(Result<void> of_body) const {
+    // What is wrong says more than what ran out meanwhile.
+    if (!of_body && !of_body.error().lacking()) return of_body;
+    if (wrong_.what != nullptr) return wrong_;
+    if (too_many_) return Error{"the lab has more series than a case can have", most_series};
+    if (exhausted_)
+        return Lacking{"not enough memory for the samples asked for", machine.arena.left()};
+    return of_body;
 }
 
 uint64_t Bench::enter(unsigned phase) {

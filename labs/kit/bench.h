@@ -21,7 +21,10 @@ struct Chosen {
     uint64_t value;
 };
 
-/// How a series is to be kept.
+using wire::Better;
+using wire::Shape;
+
+/// How a series is to be kept, and how it is read.
 struct SeriesKind {
     std::span<const char* const> stages = {};
     /// null: time, in the instrument's unit and evidence. Anything else ("packet", "ppm") is the
@@ -36,6 +39,10 @@ struct SeriesKind {
     /// with this one line, and by it promises that each record() comes after one begin() ... end()
     /// that its counts are to span ("a packet's share of a burst").
     bool counted = false;
+    /// Which of two values is the better one, and whether the sum of all samples says more than
+    /// their distribution: sent with the series, for comparisons, tables and charts.
+    Better better = Better::less;
+    Shape shape = Shape::distribution;
 };
 
 /// The flag of a wait in HLT or MWAIT where the clock counts instructions. QEMU's main loop warps
@@ -116,12 +123,21 @@ class Bench {
 
     /// Goes to the harness behind the series.
     Tally tally;
+    /// Something is wrong, and the samples are sound all the same ("the kernel's registers
+    /// changed" after an attempt that was counted as such): the case fails and its series are sent.
+    /// The first such word counts.
+    void found_wrong(Error error) {
+        if (wrong_.what == nullptr) wrong_ = error;
+    }
+    /// What ended the case or was found wrong in it, given what its body returned.
+    Result<void> outcome(Result<void> of_body) const;
+    /// Whether its series can be sent.
+    bool sound(const Result<void>& of_body) const { return of_body && !exhausted_; }
     /// Tells the harness that a case which waits for the outside is no hang, and how many frames it
     /// has seen. Takes a while: not for measured stretches.
     void alive(const Case& which, uint64_t frames) const;
 
     std::span<measure::Series* const> all() const { return {series_, count_}; }
-    bool exhausted() const { return exhausted_; }
 
   private:
     const Lab& lab_;
@@ -136,7 +152,8 @@ class Bench {
     measure::Series* series_[most_series] = {};
     unsigned count_ = 0;
     alignas(measure::Series) char spare_[sizeof(measure::Series)];
-    bool exhausted_ = false;
+    bool exhausted_ = false, too_many_ = false;
+    Error wrong_{nullptr};
 };
 
 }  // namespace doorbell::labs

@@ -53,7 +53,8 @@ bool will_do(Place p, Wanted wanted, int cable) {
 }
 
 /// The first card of the model (any where it is empty) that will do. Cards that will not are
-/// stopped again.
+/// stopped again. Without one: what is wrong with a card that was tried; else what the last one
+/// lacks; else `otherwise`.
 Result<Card> find(Bench& bench, std::string_view model, const RingSizes& rings, Error otherwise,
                   bool loopback, Wanted wanted, int cable = -1) {
     for (const platform::PciFunction& f : bench.machine.network) {
@@ -62,7 +63,8 @@ Result<Card> find(Bench& bench, std::string_view model, const RingSizes& rings, 
         uint64_t mark = bench.machine.arena.mark();
         auto card = bring_up(bench, *driver, f, rings, loopback);
         if (!card) {
-            otherwise = card.error();
+            // What a later card lacks must not hide that this one is broken.
+            if (otherwise.lacking()) otherwise = card.error();
         } else if (will_do(place_of((*card)->mac()), wanted, cable)) {
             return card;
         } else {
@@ -73,7 +75,7 @@ Result<Card> find(Bench& bench, std::string_view model, const RingSizes& rings, 
     return otherwise;
 }
 
-constexpr Error no_such_card{"there is no card of this model in the machine (or no PCI)"};
+constexpr Lacking no_such_card{"there is no card of this model in the machine (or no PCI)"};
 
 /// Two ends of a cable.
 struct Ends {
@@ -103,9 +105,11 @@ constexpr int16_t nothing_there = -1;
 constexpr size_t remembered = 64;
 int16_t other_end[remembered];
 
-/// The card of that model and another one, of any model, that it is heard by. Error: there are no
-/// two such cards, or the other end of one that was found before does not come up any more.
-Result<Ends> find_joined(Bench& bench, std::string_view model, const RingSizes& rings) {
+/// The card of that model and another one, of any model, that it is heard by. Error: `otherwise`
+/// where there are no two such cards; or the other end of one that was found before does not come
+/// up any more.
+Result<Ends> find_joined(Bench& bench, std::string_view model, const RingSizes& rings,
+                         Error otherwise) {
     auto& cards = bench.machine.network;
     for (size_t near = 0; near < cards.size(); ++near) {
         const nic::Driver* driver = nic::driver_of(cards[near]);
@@ -140,18 +144,19 @@ Result<Ends> find_joined(Bench& bench, std::string_view model, const RingSizes& 
         ends = {};
         bench.machine.arena.back_to(mark);
     }
-    return no_such_card;
+    return otherwise;
 }
 
-/// Doorbell's own cable, which only an emulator has, or a real one. Error: no_such_card where there
-/// is neither; or a card on a cable that does not come up.
+/// Doorbell's own cable, which only an emulator has, or a real one. Error: what the machine lacks
+/// where there is neither; or what is wrong with a card on a cable.
 Result<Ends> find_cable(Bench& bench, std::string_view model, const RingSizes& rings) {
-    if (!bench.machine.features.hypervisor_present) return find_joined(bench, model, rings);
+    if (!bench.machine.features.hypervisor_present)
+        return find_joined(bench, model, rings, no_such_card);
     auto near = find(bench, model, rings, no_such_card, false, Wanted::under_test);
     if (!near)
-        return near.error().what == no_such_card.what ? find_joined(bench, model, rings)
-                                                      : near.error();
-    auto far = find(bench, {}, rings, Error{"the cable has nobody at its other end"}, false,
+        return near.error().lacking() ? find_joined(bench, model, rings, near.error())
+                                      : near.error();
+    auto far = find(bench, {}, rings, Lacking{"the cable has nobody at its other end"}, false,
                     Wanted::sender, place_of((*near)->mac()).cable);
     if (!far) return far.error();
     Ends ends;
@@ -164,8 +169,9 @@ Result<Ends> find_cable(Bench& bench, std::string_view model, const RingSizes& r
 Result<Card> find_looped(Bench& bench, std::string_view model, const RingSizes& rings,
                          Error otherwise) {
     auto card = find(bench, model, rings, otherwise, true, Wanted::uncabled);
-    // Why the card does not come up at all says more than why it does not loop back.
-    if (!card && otherwise.what != no_such_card.what) return otherwise;
+    // Why the card does not come up at all says more than why it does not loop back; that it is
+    // broken says most.
+    if (!card && card.error().lacking() && otherwise.what != no_such_card.what) return otherwise;
     return card;
 }
 

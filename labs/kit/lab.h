@@ -88,8 +88,9 @@ struct Lab {
     std::span<const Case> cases;
     std::span<const Setting> settings;
     std::span<const Claim> claims;
-    /// Measures one case. An Error means that the case is skipped, with the error's sentence as the
-    /// reason.
+    /// Measures one case. An Error ends it, with the error's sentence as the reason: the case is
+    /// skipped where the machine lacks something, and has failed where something is wrong (see
+    /// ErrorKind).
     Result<void> (*body)(Bench& bench, const Case& which);
     /// Whether `doorbell run` without a lab's name runs it.
     bool by_default = true;

@@ -110,7 +110,7 @@ class HpetTimer {
             input_ = input - io->gsi_base();
             return machine_.hpet->configure(0, input, platform::Trigger::edge);
         }
-        return Error{"the HPET cannot interrupt at any IOAPIC input from 16 to 23"};
+        return Lacking{"the HPET cannot interrupt at any IOAPIC input from 16 to 23"};
     }
     /// The same without the IOAPIC: the comparator sends the message itself (IA-PC HPET 1.0a,
     /// sections 2.3.8 and 2.3.10, "FSB"; the message as in SDM vol. 3A, "Message Signalled
@@ -122,7 +122,7 @@ class HpetTimer {
         constexpr uint32_t message_able = 1 << 15, message_enable = 1 << 14;
         cpu::Mmio registers = machine_.hpet->registers();
         if ((registers.read32(configuration) & message_able) == 0)
-            return Error{
+            return Lacking{
                 "the HPET cannot send messages (Tn_FSB_INT_DEL_CAP); a card's are source=nic"};
         uint32_t able = machine_.hpet->routes(0);
         if (able != 0)

@@ -95,7 +95,7 @@ Result<Traffic> Traffic::open(Bench& bench, std::string_view model, uint32_t fra
     t.pair = std::move(*pair);
     t.patience = nic::Patience(cpu::Tsc{}, bench.machine.tsc.hz);
     t.frames = make_frames(bench, frames, length, t.card().mac(), t.pair.sender().mac());
-    if (t.frames.empty()) return Error{"no memory for the frames"};
+    if (t.frames.empty()) return Lacking{"no memory for the frames"};
     auto arrives = t.prove();
     if (!arrives) return arrives.error();
     return t;
@@ -132,8 +132,8 @@ Result<void> Traffic::catch_up() {
     (void)patience.until(1, [] { return false; });
     if (!came) return missing("a packet that was sent did not arrive within 100 ms");
     if (++disturbed > most_disturbed)
-        return Error{"too many samples were disturbed by frames that are not the lab's own",
-                     tally.strangers()};
+        return Lacking{"too many samples were disturbed by frames that are not the lab's own",
+                       tally.strangers()};
     return {};
 }
 

@@ -33,8 +33,9 @@ std::vector<std::string> settings() {
 std::vector<uint64_t> rates(const Finished& finished, const char* who) {
     std::vector<uint64_t> all;
     if (!finished.run.complete) fmt::print("{}: {}\n", who, finished.run.failure);
-    for (const Skip& skip : finished.run.skipped)
-        fmt::print("{}: {}: {}\n", who, skip.which.text(), skip.reason);
+    for (const auto* ends : {&finished.run.failed, &finished.run.skipped})
+        for (const CaseEnd& end : *ends)
+            fmt::print("{}: {}: {}\n", who, end.which.text(), end.reason);
     for (const Series& series : finished.run.series)
         if (series.metric == "throughput") all.push_back(series.max);
     for (const Tally& tally : finished.run.tallies)

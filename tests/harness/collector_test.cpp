@@ -33,6 +33,41 @@ TEST(Collector, BuildsASeriesFromItsRecords) {
     EXPECT_NE(run.digest, "");
 }
 
+TEST(Collector, KeepsWhatFailedAndWhatWasSkippedApart) {
+    Lines lines;
+    lines.add(R"({"t":"hello"})")
+        .series(0, "wait=irq", 9, R"("better":"neither","shape":"total")")
+        .add(R"({"t":"fail","lab":"timer","case":"wait=irq","reason":"it hangs"})")
+        .add(R"({"t":"skip","lab":"timer","case":"wait=mwait","reason":"no MWAIT"})")
+        .end();
+    harness::Run run = collect(lines.text());
+    EXPECT_TRUE(run.complete) << run.failure;
+    ASSERT_EQ(run.failed.size(), 1u);
+    EXPECT_EQ(run.failed[0].which["wait"], "irq");
+    EXPECT_EQ(run.failed[0].reason, "it hangs");
+    ASSERT_EQ(run.skipped.size(), 1u);
+    EXPECT_EQ(run.skipped[0].reason, "no MWAIT");
+    EXPECT_EQ(run.series[0].better, wire::Better::neither);
+    EXPECT_EQ(run.series[0].shape, wire::Shape::total);
+}
+
+TEST(Collector, ACaseThatEndsAsNothingHasFailed) {
+    Lines lines;
+    lines.add(R"({"t":"hello"})")
+        .add(R"({"t":"begin","lab":"timer","case":"wait=irq"})")
+        .series(0, "wait=irq")
+        .add(R"({"t":"begin","lab":"timer","case":"wait=poll"})")
+        .add(R"({"t":"begin","lab":"timer","case":"wait=mwait"})")
+        .add(R"({"t":"skip","lab":"timer","case":"wait=mwait","reason":"no MWAIT"})")
+        .end();
+    harness::Run run = collect(lines.text());
+    EXPECT_TRUE(run.complete) << run.failure;
+    ASSERT_EQ(run.failed.size(), 1u);
+    EXPECT_EQ(run.failed[0].which["wait"], "poll");
+    // Where records were lost, that is the reason.
+    EXPECT_TRUE(collect(without_line(lines.text(), 2)).failed.empty());
+}
+
 TEST(Collector, TakesBytesCutAnywhere) {
     std::string text = one_series().text();
     harness::Run whole = collect(text);

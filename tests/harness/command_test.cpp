@@ -47,6 +47,30 @@ TEST_F(CommandTest, ARefutedClaimCountsUnderStrictOnly) {
     EXPECT_TRUE(says(err_, "refuted"));
 }
 
+TEST_F(CommandTest, AFailedCaseMakesStatusOneAndTheRunIsComplete) {
+    environment_["FAKE_FAILED"] = "source=lapic wait=irq";
+    EXPECT_EQ(run(fake_run("case-fails")), 1);
+    EXPECT_TRUE(says(err_, "failed: timer source=lapic wait=irq: it hangs")) << err_;
+    EXPECT_TRUE(says(out_, "FAILED: source=lapic wait=irq: it hangs")) << out_;
+    harness::Run stored = read_run(folder_ / "out");
+    EXPECT_TRUE(stored.complete) << stored.failure;
+    ASSERT_EQ(stored.failed.size(), 1u);
+    EXPECT_EQ(stored.skipped.size(), 1u);
+    EXPECT_EQ(Json::parse(content(folder_ / "out/manifest.json"))["exit_status"], 1);
+    // What is wrong hides what another end called lacking.
+    environment_["FAKE_FAILED"] = "source=hpet wait=irq";
+    EXPECT_EQ(run(fake_run("case-fails")), 1);
+    stored = read_run(folder_ / "out");
+    EXPECT_EQ(stored.failed.size(), 1u);
+    EXPECT_TRUE(stored.skipped.empty());
+}
+
+TEST_F(CommandTest, StrictDoesNotPassWhereNoClaimCouldBeJudged) {
+    EXPECT_EQ(run(fake_run("claim-open")), 0) << err_;
+    EXPECT_EQ(run(fake_run("claim-open", {"--strict"})), 1);
+    EXPECT_TRUE(says(err_, "--strict: no claim could be judged")) << err_;
+}
+
 TEST_F(CommandTest, NoQemu) {
     EXPECT_EQ(run({"run", "--qemu", "/nowhere/qemu", "--out", "out"}), 3);
     EXPECT_TRUE(says(err_, "install the package qemu-system-x86")) << err_;

@@ -42,8 +42,10 @@ void print(std::string_view text) {
     }
 }
 
-/// The lines of a whole run, as an image would send them.
-std::vector<std::string> whole_run(bool strict_claim_fails = false) {
+enum class Holds { yes, no, cannot_say };
+
+/// The lines of a whole run, as an image would send them. `failed`: a case that fails, or null.
+std::vector<std::string> whole_run(Holds holds = Holds::yes, const char* failed = nullptr) {
     std::vector<std::string> lines;
     Sender wire(
         [](void* to, std::string_view line) {
@@ -98,11 +100,20 @@ std::vector<std::string> whole_run(bool strict_claim_fails = false) {
         .member("case", "source=hpet wait=irq")
         .member("reason", "there is no HPET");
     wire.send();
-    wire.begin("claim")
-        .member("lab", "timer")
-        .member("text", "polling is sooner than an interrupt")
-        .member("holds", !strict_claim_fails)
-        .member("because", "5 insn against 6 insn");
+    if (failed != nullptr) {
+        wire.begin("fail")
+            .member("lab", "timer")
+            .member("case", failed)
+            .member("reason", "it hangs");
+        wire.send();
+    }
+    Json& claim = wire.begin("claim");
+    claim.member("lab", "timer").member("text", "polling is sooner than an interrupt").key("holds");
+    if (holds == Holds::cannot_say)
+        claim.null();
+    else
+        claim.value(holds == Holds::yes);
+    claim.member("because", "5 insn against 6 insn");
     wire.send();
     wire.begin("end").member("status", "done").member("records", 12u);
     wire.send();
@@ -234,7 +245,19 @@ const std::map<std::string, std::function<int()>> behaviours = {
      }},
     {"claim-fails",
      [] {
-         auto lines = whole_run(true);
+         auto lines = whole_run(Holds::no);
+         print_lines(lines, lines.size());
+         return status_done;
+     }},
+    {"case-fails",
+     [] {
+         auto lines = whole_run(Holds::yes, getenv("FAKE_FAILED"));
+         print_lines(lines, lines.size());
+         return status_done;
+     }},
+    {"claim-open",
+     [] {
+         auto lines = whole_run(Holds::cannot_say);
          print_lines(lines, lines.size());
          return status_done;
      }},

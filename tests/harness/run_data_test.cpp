@@ -107,7 +107,38 @@ TEST(Results, ReadBackWhatTheyWrote) {
     run.claims.push_back({"timer", "other", false, ""});
     run.claims.push_back({"timer", "with an id", true, "so", "an-id"});
     run.skipped.push_back({"timer", CaseKeys::from_text("source=hpet"), "none"});
-    EXPECT_EQ(harness::Run::from(run.json()).json(), run.json());
+    run.failed.push_back({"timer", CaseKeys::from_text("source=pit"), "it hangs"});
+    run.series[0].better = wire::Better::neither;
+    run.series[0].shape = wire::Shape::total;
+    harness::Run again = harness::Run::from(run.json());
+    EXPECT_EQ(again.json(), run.json());
+    ASSERT_EQ(again.failed.size(), 1u);
+    EXPECT_EQ(again.failed[0].name(), "timer source=pit");
+    EXPECT_EQ(again.series[0].better, wire::Better::neither);
+    EXPECT_EQ(again.series[0].shape, wire::Shape::total);
+}
+
+TEST(Results, OfOlderVersionsAreReadAsTheyWereMeant) {
+    struct {
+        const char *metric, *unit;
+        wire::Better better;
+        wire::Shape shape;
+    } const then[] = {{"latency", "insn", wire::Better::less, wire::Shape::distribution},
+                      {"delivered", "ppm", wire::Better::more, wire::Shape::distribution},
+                      {"committed", "batch", wire::Better::more, wire::Shape::total},
+                      {"torn", "batch", wire::Better::less, wire::Shape::total},
+                      {"exception", "vector", wire::Better::neither, wire::Shape::distribution}};
+    for (const auto& one : then) {
+        Json json = two_series(false).json();
+        json.erase("failed");
+        json["series"][0]["metric"] = one.metric;
+        json["series"][0]["unit"] = one.unit;
+        json["series"][0].erase("better");
+        json["series"][0].erase("shape");
+        Series series = harness::Run::from(json).series[0];
+        EXPECT_EQ(series.better, one.better) << one.metric;
+        EXPECT_EQ(series.shape, one.shape) << one.metric;
+    }
 }
 
 TEST(Results, IgnoreUnknownMembersAndRefuseAnotherSchema) {

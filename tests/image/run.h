@@ -75,9 +75,10 @@ inline Json series(const Json& results, const std::string& lab, const Json& whic
     return nullptr;
 }
 
-/// Why that case was skipped; "" where it was not.
-inline std::string reason_of(const Json& results, const std::string& lab, const Json& which) {
-    for (const Json& s : results.at("skipped"))
+/// Why that case was skipped; "" where it was not. `ended`: or "failed".
+inline std::string reason_of(const Json& results, const std::string& lab, const Json& which,
+                             const char* ended = "skipped") {
+    for (const Json& s : results.at(ended))
         if (s.at("lab") == lab && s.at("case") == which) return s.at("reason");
     return "";
 }

@@ -174,6 +174,39 @@ TEST(Commands, JunitNamesAClaimByItsId) {
     EXPECT_NE(outcome.out.find("these words may change"), std::string::npos) << outcome.out;
 }
 
+TEST(Commands, AFailedCaseIsAFailureInEveryForm) {
+    Scratch scratch;
+    StoredRun stored = small_run();
+    stored.run.failed = {{"timer", CaseKeys::from_text("source=pit wait=irq"), "it hangs & hangs"}};
+    scratch.save("run", stored);
+    std::istringstream in(doorbell(scratch, "export run --format junit").out);
+    boost::property_tree::ptree tree;
+    boost::property_tree::read_xml(in, tree);
+    EXPECT_EQ(tree.get<int>("testsuites.<xmlattr>.failures"), 2);
+    std::string message;
+    for (const auto& [name, one] : tree.get_child("testsuites.testsuite"))
+        if (one.get<std::string>("<xmlattr>.name", "") == "case: source=pit wait=irq")
+            message = one.get<std::string>("failure.<xmlattr>.message", "");
+    EXPECT_EQ(message, "it hangs & hangs");
+    Outcome shown = doorbell(scratch, "show run");
+    EXPECT_NE(shown.out.find("FAILED: source=pit wait=irq: it hangs & hangs"), std::string::npos)
+        << shown.out;
+    EXPECT_NE(shown.out.find("FAILED: 1 case"), std::string::npos) << shown.out;
+    ASSERT_EQ(doorbell(scratch, "report run --out page.html").status, 0);
+    EXPECT_NE(content(scratch / "page.html").find("it hangs &amp; hangs: source=pit wait=irq"),
+              std::string::npos);
+    // The other run has neither that case nor a failure.
+    scratch.save("before", small_run());
+    EXPECT_EQ(doorbell(scratch, "compare before run --gate 5").status, 0);
+    stored.run.failed[0].which = stored.run.series[0].which;
+    scratch.save("run", stored);
+    Outcome gated = doorbell(scratch, "compare before run --gate 5");
+    EXPECT_EQ(gated.status, 1);
+    EXPECT_NE(gated.err.find("timer source=lapic wait=poll failed in B: it hangs & hangs"),
+              std::string::npos)
+        << gated.err;
+}
+
 TEST(Commands, CompareOfGoogleBenchmarkReadsTheExport) {
     std::string compare_py;
     for (const auto& place :
@@ -188,7 +221,7 @@ TEST(Commands, CompareOfGoogleBenchmarkReadsTheExport) {
         if (list != nullptr) pclose(list);
     }
     if (compare_py.empty() || std::system("/usr/bin/python3 -c 'import scipy' 2>/dev/null") != 0)
-        GTEST_SKIP() << "compare.py (libbenchmark-tools) or its SciPy is not installed";
+        FAIL() << "compare.py (libbenchmark-tools) or its SciPy (python3-scipy) is not installed";
     Scratch scratch;
     scratch.save("a", small_run(25));
     scratch.save("b", small_run(30));
@@ -281,6 +314,26 @@ TEST(Quiz, CountsAndProvesByTheRun) {
     EXPECT_EQ(Json::parse(doorbell(scratch, "quiz --answers wrong --json").out)["right"], 9);
 }
 
+TEST(Quiz, ShowsTheMissesOfAColdWalkWhereTheClockCannot) {
+    auto walk = [](const char* metric, uint64_t misses) {
+        Series series =
+            series_of("switch", "set=262144 stride=64", metric, std::vector<uint64_t>(10, 8000));
+        series.counters = {{"l1d_misses", misses, "modelled", "", 10},
+                           {"dtlb_misses", 10 * (misses > 100), "modelled", "", 10},
+                           {"loads", 4096, "modelled", "", 10}};
+        return series;
+    };
+    Series refill =
+        series_of("switch", "set=262144 stride=64", "refill", std::vector<uint64_t>(10, 0));
+    auto proof = [](const StoredRun& stored) { return questions()[2].proof(stored.run); };
+    EXPECT_EQ(proof(run_of({refill, walk("walk", 40), walk("walk-after-switch", 40960)})),
+              "switch set=262144 stride=64: 4 cache and TLB misses in a walk, 4,097 in the one "
+              "after a switch (modelled)");
+    std::string counted = proof(run_of({refill}));
+    EXPECT_EQ(counted.find("0 insn"), std::string::npos) << counted;
+    EXPECT_NE(counted.find("--model on"), std::string::npos) << counted;
+}
+
 TEST(Compare, NamesTheFirstOfManySeriesThatOnlyOneRunHas) {
     std::vector<Series> many;
     for (int load = 0; load < 100; ++load)
@@ -293,6 +346,11 @@ TEST(Compare, NamesTheFirstOfManySeriesThatOnlyOneRunHas) {
     EXPECT_EQ(outcome.status, 0) << outcome.err;
     EXPECT_NE(outcome.out.find("only in B: 89 more series"), std::string::npos) << outcome.out;
     EXPECT_LT(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 24);
+    Outcome gated = doorbell(scratch, "compare all few --gate 5 --quiet");
+    EXPECT_EQ(gated.status, 1);
+    EXPECT_NE(gated.err.find("livelock load=10 cost: B does not have it"), std::string::npos);
+    EXPECT_NE(gated.err.find("89 more"), std::string::npos) << gated.err;
+    EXPECT_EQ(std::count(gated.err.begin(), gated.err.end(), '\n'), 11);
 }
 
 TEST(History, KeepsTheYoungestAndLeavesStrangersAlone) {
@@ -345,7 +403,7 @@ TEST(History, NeitherTheRunJustMadeNorTheLatestIsRemoved) {
 }
 
 TEST(Reproduce, ProvesADigitsEqualRunAndNamesADifference) {
-    if (!have("qemu-system-x86_64")) GTEST_SKIP() << "there is no QEMU";
+    ASSERT_TRUE(have("qemu-system-x86_64")) << "qemu-system-x86 is not installed";
     Scratch scratch;
     Outcome run = doorbell(scratch, "run timer:source=lapic --samples 50 --out first --quiet");
     ASSERT_EQ(run.status, 0) << run.err;

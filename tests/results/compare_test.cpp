@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "harness/results/compare/again.h"
 #include "harness/system/failure.h"
 #include "tests/results/synthetic.h"
 
@@ -172,6 +173,129 @@ TEST(Compare, TheLargestShareComesFirst) {
     };
     Comparison comparison = compare(run(1000, 10), run(1010, 12));
     EXPECT_EQ(comparison.series.at(0).which, "n=2") << "20 % of the whole, though only 2 insn";
+}
+
+TEST(Compare, CodesAreEqualOrDifferentAndNeverWorse) {
+    auto counted = [](uint64_t vector) {
+        return run_of({series_of("rings", "try=hlt", "exception",
+                                 std::vector<uint64_t>(100, vector), "vector")});
+    };
+    for (auto [a, b] : {std::pair{13, 6}, std::pair{6, 13}}) {
+        Comparison changed = compare(counted(a), counted(b));
+        EXPECT_EQ(only(changed).summary(), Word::different);
+        EXPECT_STREQ(word(only(changed).summary(), "vector"), "different");
+        EXPECT_TRUE(beyond_gate(changed, 0).empty());
+        EXPECT_NE(comparison_text(changed, false).find("1 series: 1 different"), std::string::npos)
+            << comparison_text(changed, false);
+    }
+    EXPECT_EQ(only(compare(counted(13), counted(13))).summary(), Word::equal);
+    std::mt19937_64 random(11);
+    auto rough = [&](double median) {
+        return run_of({series_of("hostile", "", "ended-by", latencies(random, 5000, median),
+                                 "signal", "measured")},
+                      "live");
+    };
+    EXPECT_EQ(only(compare(rough(1000), rough(2000))).summary(), Word::different);
+}
+
+TEST(Compare, TheSeriesSaysWhatIsBetterWhateverItIsCalled) {
+    auto run = [](uint64_t value) {
+        Series series = series_of("x", "", "a-metric-of-tomorrow", {value, value, value}, "thing");
+        series.better = wire::Better::more;
+        return run_of({series});
+    };
+    Scratch scratch;
+    scratch.save("a", run(100)), scratch.save("b", run(50));
+    EXPECT_EQ(doorbell(scratch, "compare a b --gate 5").status, 1);
+    EXPECT_EQ(doorbell(scratch, "compare b a --gate 5").status, 0);
+}
+
+/// Two cases with a series each; `b` without the second.
+struct Halved {
+    StoredRun a = run_of({series_of("timer", "wait=poll", "latency", std::vector<uint64_t>(9, 5)),
+                          series_of("timer", "wait=irq", "latency", std::vector<uint64_t>(9, 7))});
+    StoredRun b = run_of({series_of("timer", "wait=poll", "latency", std::vector<uint64_t>(9, 5))});
+    CaseEnd end{"timer", CaseKeys::from_text("wait=irq"), "there is no timer"};
+};
+
+TEST(Gate, ASeriesThatIsMissingFailsUnlessTheMachineLacksIt) {
+    Halved halved;
+    auto beyond = beyond_gate(compare(halved.a, halved.b), 1);
+    ASSERT_EQ(beyond.size(), 1u);
+    EXPECT_EQ(beyond[0], "timer wait=irq latency: B does not have it");
+    EXPECT_TRUE(beyond_gate(compare(halved.b, halved.a), 1).empty()) << "more is no failure";
+
+    StoredRun lacks = halved.b;
+    lacks.run.skipped = {halved.end};
+    Comparison comparison = compare(halved.a, lacks);
+    EXPECT_TRUE(beyond_gate(comparison, 0).empty());
+    EXPECT_NE(comparison_text(comparison, false)
+                  .find("only in A: timer wait=irq latency: skipped in B: there is no timer"),
+              std::string::npos)
+        << comparison_text(comparison, false);
+    // Another case's skip excuses nothing.
+    lacks.run.skipped[0].which = CaseKeys::from_text("wait=irq source=hpet");
+    EXPECT_EQ(beyond_gate(compare(halved.a, lacks), 0).size(), 1u);
+}
+
+TEST(Gate, ACaseThatFailsInBFails) {
+    Halved halved;
+    StoredRun failed = halved.b;
+    failed.run.failed = {halved.end};
+    failed.run.skipped = {halved.end};  // what is wrong counts for more than what is lacking
+    auto beyond = beyond_gate(compare(halved.a, failed), 1);
+    ASSERT_EQ(beyond.size(), 1u);
+    EXPECT_EQ(beyond[0], "timer wait=irq failed in B: there is no timer");
+    // Its series may have been sound all the same.
+    failed = halved.a;
+    failed.run.failed = {halved.end};
+    EXPECT_EQ(beyond_gate(compare(halved.a, failed), 1).size(), 1u);
+    EXPECT_TRUE(beyond_gate(compare(failed, failed), 1).empty()) << "it failed in A as well";
+    // A lab that A did not run is none of A's business.
+    failed.run.failed[0].lab = "nic";
+    EXPECT_TRUE(beyond_gate(compare(halved.a, failed), 1).empty());
+}
+
+TEST(Gate, ASeriesThatSaysLessThanBeforeFails) {
+    std::mt19937_64 random(12);
+    StoredRun many = measured(random, 1, 5000, 1000), few = measured(random, 1, 5, 1000);
+    EXPECT_EQ(beyond_gate(compare(many, few), 10).size(), 2u) << "neither a median nor a p99";
+    EXPECT_TRUE(beyond_gate(compare(few, few), 10).empty()) << "A could not say more";
+    StoredRun none = many;
+    none.run.series[0].count = 0;
+    none.run.series[0].bins = {};
+    EXPECT_EQ(beyond_gate(compare(many, none), 10).size(), 1u);
+}
+
+TEST(Reproduce, NamesWhatFailedAndForgivesOnlyWhatTheMachineLacks) {
+    Halved halved;
+    Identity identity = identity_of(halved.a, halved.b);
+    EXPECT_EQ(identity.differences,
+              std::vector<std::string>{"timer wait=irq latency: it was not measured this time"});
+    StoredRun lacks = halved.b;
+    lacks.run.skipped = {halved.end};
+    identity = identity_of(halved.a, lacks);
+    EXPECT_TRUE(identity.differences.empty());
+    EXPECT_EQ(identity.lacking.size(), 1u);
+    EXPECT_EQ(identity.same, 1u);
+    StoredRun failed = halved.a;
+    failed.run.failed = {halved.end};
+    EXPECT_EQ(identity_of(halved.a, failed).differences,
+              std::vector<std::string>{"timer wait=irq: failed: there is no timer"});
+    EXPECT_TRUE(identity_of(failed, failed).differences.empty());
+
+    // Of a run whose machine lacks everything, nothing is reproduced.
+    Scratch scratch;
+    lacks.run.skipped.push_back({"timer", CaseKeys::from_text("wait=poll"), "nor this"});
+    lacks.run.series.clear();
+    lacks.run.digest.clear();
+    scratch.save("a", halved.a), scratch.save("b", lacks);
+    Outcome nothing = doorbell(scratch, "reproduce a --with b");
+    EXPECT_EQ(nothing.status, 1) << nothing.out;
+    EXPECT_NE(
+        nothing.out.find("not reproduced: 0 of 2 series identical, 2 that this machine lacks"),
+        std::string::npos)
+        << nothing.out;
 }
 
 TEST(Compare, RefusesWhatCannotBeCompared) {

@@ -44,6 +44,7 @@ inline Series series_of(const std::string& lab, const std::string& which, const 
     series.metric = metric;
     series.unit = unit;
     series.evidence = evidence;
+    series.read_as("", "");
     fill(series, values);
     return series;
 }

@@ -159,6 +159,8 @@ TEST_F(IntxTest, NoInputReports) {
     EXPECT_STREQ(found.error().what,
                  "no I/O APIC input reports the card's INTx (as many were tried)");
     EXPECT_EQ(found.error().value, 8u + 24u);
+    EXPECT_TRUE(found.error().lacking()) << "firmware routed the pin nowhere";
+    EXPECT_FALSE(find(20).error().lacking()) << "firmware says that it did";
     EXPECT_EQ(taken, 0u);
     everything_is_masked();
 }
@@ -177,6 +179,7 @@ TEST_F(IntxTest, WithoutAnIoApicThereIsNoWay) {
     auto found = find(11);
     ASSERT_FALSE(found);
     EXPECT_STREQ(found.error().what, "INTx needs an I/O APIC, and the machine names none");
+    EXPECT_TRUE(found.error().lacking());
 }
 
 }  // namespace

@@ -66,6 +66,23 @@ std::string extra_words(const std::string& image_words) {
     return extra;
 }
 
+/// What two series of as many samples differ in.
+std::string figures_now(const Series& was, const Series& is) {
+    return fmt::format("median {} {}, now {}; p99 {}, now {}; max {}, now {}",
+                       percentile_figure(was, 50000, 1), was.unit, percentile_figure(is, 50000, 1),
+                       percentile_figure(was, 99000, 1), percentile_figure(is, 99000, 1),
+                       figure(static_cast<double>(was.max)), figure(static_cast<double>(is.max)));
+}
+
+void missing(Identity& identity, const Missing& one) {
+    if (one.why == Missing::Why::lacking)
+        identity.lacking.push_back(one.name + ": this machine lacks it: " + one.reason);
+    else if (one.why == Missing::Why::failed)
+        identity.differences.push_back(one.name + ": failed this time: " + one.reason);
+    else
+        identity.differences.push_back(one.name + ": it was not measured this time");
+}
+
 }  // namespace
 
 QemuRun request_from(const Json& manifest) {
@@ -155,28 +172,27 @@ Identity identity_of(const StoredRun& before, const StoredRun& after) {
                 return &series;
         return nullptr;
     };
+    auto differ = [&](const std::string& name, const std::string& what) {
+        identity.differences.push_back(name + ": " + what);
+    };
     for (const Series& was : before.run.series) {
         if (!counts(was)) continue;
         ++identity.all;
         const Series* is = find(after, was);
-        if (is != nullptr && identical(was, *is)) {
+        if (is != nullptr && identical(was, *is))
             ++identity.same;
-            continue;
-        }
-        std::string what =
-            is == nullptr ? "it was not measured this time"
-            : was.count != is->count
-                ? fmt::format("{} samples, now {}", was.count, is->count)
-                : fmt::format(
-                      "median {} {}, now {}; p99 {}, now {}; max {}, now {}",
-                      percentile_figure(was, 50000, 1), was.unit, percentile_figure(*is, 50000, 1),
-                      percentile_figure(was, 99000, 1), percentile_figure(*is, 99000, 1),
-                      figure(static_cast<double>(was.max)), figure(static_cast<double>(is->max)));
-        identity.differences.push_back(was.name() + ": " + what);
+        else if (is == nullptr)
+            missing(identity, missing_from(after.run, was));
+        else
+            differ(was.name(), is->count != was.count
+                                   ? fmt::format("{} samples, now {}", was.count, is->count)
+                                   : figures_now(was, *is));
     }
     for (const Series& is : after.run.series)
         if (counts(is) && find(before, is) == nullptr)
-            identity.differences.push_back(is.name() + ": it was not measured before");
+            differ(is.name(), "it was not measured before");
+    for (const CaseEnd& fail : failed_only_in(after.run, before.run))
+        differ(fail.name(), "failed: " + fail.reason);
     return identity;
 }
 

@@ -17,10 +17,11 @@ QemuRun request_from(const Json& manifest);
 /// line.
 std::vector<std::string> differences_before(const Json& manifest, const QemuRun& request);
 
-/// Of the counted series, how many are identical; those that are not, in sentences.
+/// Of the counted series, how many are identical; those that are not, in sentences; and those that
+/// the second run's machine lacks, by its own word.
 struct Identity {
     size_t all = 0, same = 0;
-    std::vector<std::string> differences;
+    std::vector<std::string> differences, lacking;
 };
 Identity identity_of(const StoredRun& before, const StoredRun& after);
 

@@ -40,8 +40,25 @@ bool counted(const Series& series) { return series.evidence == "exact" && !serie
 
 using Pair = std::pair<const Series*, const Series*>;
 
+bool is_of(const CaseEnd& end, const std::string& lab, const CaseKeys& which) {
+    auto sorted = [](const CaseKeys& keys) {
+        auto pairs = keys.pairs();
+        std::sort(pairs.begin(), pairs.end());
+        return pairs;
+    };
+    return end.lab == lab && sorted(end.which) == sorted(which);
+}
+
+/// Whether the case is among `ends`; null where it is not.
+const CaseEnd* find(const std::vector<CaseEnd>& ends, const std::string& lab,
+                    const CaseKeys& which) {
+    auto at = std::find_if(ends.begin(), ends.end(),
+                           [&](const CaseEnd& end) { return is_of(end, lab, which); });
+    return at == ends.end() ? nullptr : &*at;
+}
+
 std::vector<Pair> pairs_of(const StoredRun& a, const StoredRun& b,
-                           std::vector<std::string>* only_a = nullptr,
+                           std::vector<Missing>* only_a = nullptr,
                            std::vector<std::string>* only_b = nullptr) {
     std::map<std::string, const Series*> in_b;
     for (const Series& series : b.run.series) in_b.emplace(key_of(series), &series);
@@ -49,7 +66,7 @@ std::vector<Pair> pairs_of(const StoredRun& a, const StoredRun& b,
     for (const Series& series : a.run.series) {
         auto found = in_b.find(key_of(series));
         if (found == in_b.end()) {
-            if (only_a != nullptr) only_a->push_back(series.name());
+            if (only_a != nullptr) only_a->push_back(missing_from(b.run, series));
             continue;
         }
         pairs.emplace_back(&series, found->second);
@@ -61,11 +78,18 @@ std::vector<Pair> pairs_of(const StoredRun& a, const StoredRun& b,
     return pairs;
 }
 
-FigureChange counted_change(const char* what, double a, double b, bool higher_better) {
+/// What is said of a change from a to b.
+void call(FigureChange& figure, wire::Better better) {
+    bool rises = figure.interval.difference > 0;
+    figure.worse = better != wire::Better::neither && rises == (better == wire::Better::less);
+    figure.word = better == wire::Better::neither ? Word::different
+                  : figure.worse                  ? Word::slower
+                                                  : Word::faster;
+}
+
+FigureChange counted_change(const char* what, double a, double b, wire::Better better) {
     FigureChange change{.what = what, .a = a, .b = b, .interval = {b - a, b - a, b - a}};
-    if (a == b) return change;
-    change.worse = higher_better ? b < a : b > a;
-    change.word = change.worse ? Word::slower : Word::faster;
+    if (a != b) call(change, better);
     return change;
 }
 
@@ -122,6 +146,8 @@ class Comparer {
     Comparison run() {
         std::vector<Pair> pairs = pairs_of(a_, b_, &result_.only_in_a, &result_.only_in_b);
         for (const auto& [a, b] : pairs) add(*a, *b);
+        for (const CaseEnd& fail : failed_only_in(b_.run, a_.run))
+            if (known_to_a(fail)) result_.failed_in_b.push_back(fail);
         judge();
         std::stable_sort(result_.series.begin(), result_.series.end(),
                          [](const SeriesChange& x, const SeriesChange& y) {
@@ -132,6 +158,13 @@ class Comparer {
     }
 
   private:
+    bool known_to_a(const CaseEnd& end) const {
+        return find(a_.run.skipped, end.lab, end.which) != nullptr ||
+               std::any_of(a_.run.series.begin(), a_.run.series.end(), [&](const Series& series) {
+                   return is_of(end, series.lab, series.which);
+               });
+    }
+
     void add(const Series& a, const Series& b) {
         SeriesChange change{.lab = a.lab,
                             .which = a.which.text(),
@@ -139,6 +172,7 @@ class Comparer {
                             .unit = a.unit,
                             .evidence = a.evidence};
         change.counted = counted(a) && counted(b);
+        better_.push_back(a.better);
         change.identical = identical(a, b);
         resolutions_.push_back(std::max(resolution_of(a_.run, a), resolution_of(b_.run, b)));
         bool some = a.whole() && b.whole();
@@ -146,15 +180,16 @@ class Comparer {
             FigureChange none{.what = "median", .word = Word::too_few};
             none.note =
                 a.count == 0 || b.count == 0 ? "no samples" : "the histogram did not arrive whole";
+            none.lost = a.whole() && !b.whole();
             change.figures.push_back(none);
         } else if (change.counted) {
-            bool higher = higher_is_better(a.metric);
             auto of = [](const Series& series, uint64_t p) {
                 return static_cast<double>(*series.percentile(p));
             };
-            change.figures.push_back(counted_change("median", of(a, 50000), of(b, 50000), higher));
-            change.figures.push_back(counted_change("p99", of(a, 99000), of(b, 99000), higher));
-            change.figures.push_back(counted_change("mean", a.mean(), b.mean(), higher));
+            change.figures.push_back(
+                counted_change("median", of(a, 50000), of(b, 50000), a.better));
+            change.figures.push_back(counted_change("p99", of(a, 99000), of(b, 99000), a.better));
+            change.figures.push_back(counted_change("mean", a.mean(), b.mean(), a.better));
             change.stages = stage_changes(a, b);
             change.counters = counter_changes(a, b);
         } else {
@@ -172,6 +207,7 @@ class Comparer {
             if (least < enough) {
                 figure.word = Word::too_few;
                 figure.note = fmt::format("{} samples; {} are needed", least, enough);
+                figure.lost = in_a.count() >= enough;
             } else {
                 figure.interval = quantile_difference(in_a, in_b, share, confidence);
                 figure.probability =
@@ -199,8 +235,7 @@ class Comparer {
             bool rough = series.evidence == "rough" && figure.a < rough_factor * figure.b &&
                          figure.b < rough_factor * figure.a;
             if (certain && !rough && difference >= std::max(floor_share * figure.a, step)) {
-                figure.worse = higher_is_better(series.metric) == (figure.interval.difference < 0);
-                figure.word = figure.worse ? Word::slower : Word::faster;
+                call(figure, better_[pending_[i].series]);
                 continue;
             }
             double matters = std::max(options_.margin * figure.a, step);
@@ -217,6 +252,7 @@ class Comparer {
     const CompareOptions& options_;
     Comparison result_;
     std::vector<double> resolutions_;
+    std::vector<wire::Better> better_;
     std::vector<Pending> pending_;
 };
 
@@ -247,10 +283,41 @@ std::vector<std::string> remarks_on(const StoredRun& a, const StoredRun& b) {
 
 }  // namespace
 
+Missing missing_from(const Run& run, const Series& series) {
+    if (const CaseEnd* fail = find(run.failed, series.lab, series.which))
+        return {series.name(), Missing::Why::failed, fail->reason};
+    if (const CaseEnd* skip = find(run.skipped, series.lab, series.which))
+        return {series.name(), Missing::Why::lacking, skip->reason};
+    return {series.name()};
+}
+
+std::vector<CaseEnd> failed_only_in(const Run& run, const Run& other) {
+    std::vector<CaseEnd> all;
+    for (const CaseEnd& fail : run.failed)
+        if (find(other.failed, fail.lab, fail.which) == nullptr) all.push_back(fail);
+    return all;
+}
+
 double FigureChange::share() const {
     if (a == b) return 0;
     return a == 0 ? std::copysign(std::numeric_limits<double>::infinity(), b)
                   : (b - a) / std::abs(a);
+}
+
+bool is_change(Word word) {
+    return word == Word::faster || word == Word::slower || word == Word::different;
+}
+
+std::string Missing::text() const {
+    switch (why) {
+        case Why::lacking:
+            return name + ": skipped in B: " + reason;
+        case Why::failed:
+            return name + ": failed in B: " + reason;
+        case Why::unknown:
+            break;
+    }
+    return name;
 }
 
 std::string SeriesChange::name() const {
@@ -260,22 +327,20 @@ std::string SeriesChange::name() const {
 Word SeriesChange::summary() const {
     if (counted && !changed()) return Word::equal;
     for (const FigureChange& figure : figures)
-        if (figure.word == Word::faster || figure.word == Word::slower) return figure.word;
+        if (is_change(figure.word)) return figure.word;
     return figures.empty() ? Word::too_few : figures.front().word;
 }
 
 bool SeriesChange::changed() const {
     return (counted && !identical) ||
-           std::any_of(figures.begin(), figures.end(), [](const FigureChange& figure) {
-               return figure.word == Word::faster || figure.word == Word::slower;
-           });
+           std::any_of(figures.begin(), figures.end(),
+                       [](const FigureChange& figure) { return is_change(figure.word); });
 }
 
 double SeriesChange::size() const {
     double most = 0;
     for (const FigureChange& figure : figures)
-        if (figure.word == Word::faster || figure.word == Word::slower)
-            most = std::max(most, std::abs(figure.share()));
+        if (is_change(figure.word)) most = std::max(most, std::abs(figure.share()));
     return most;
 }
 

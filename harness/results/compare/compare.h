@@ -9,9 +9,11 @@
 
 namespace doorbell::harness {
 
-/// What is said of a figure.
-enum class Word { equal, no_change, faster, slower, too_noisy, too_few };
-/// In words. Where the unit is no time, "faster" and "slower" read "better" and "worse".
+/// What is said of a figure. `different`: of values of which neither is the better one.
+enum class Word { equal, no_change, faster, slower, different, too_noisy, too_few };
+/// Whether it says that something changed.
+bool is_change(Word word);
+/// In words. Where the unit is not a time, "faster" and "slower" read "better" and "worse".
 const char* word(Word word, const std::string& unit);
 
 /// One figure of a series, in both runs.
@@ -23,6 +25,7 @@ struct FigureChange {
         1;  ///< that chance does this, corrected for the number of tests; 1 for counted series
     Word word = Word::equal;
     bool worse = false;     ///< a change, and not for the better
+    bool lost = false;      ///< B cannot say what A says: it has fewer samples than are needed
     std::string note = {};  ///< why nothing can be said
     /// (b - a) / a; infinite where a is 0 and b is not.
     double share() const;
@@ -56,11 +59,26 @@ struct SeriesChange {
     double size() const;
 };
 
+/// A series that A has and B does not.
+struct Missing {
+    std::string name;
+    enum class Why {
+        lacking,  ///< B says that its machine lacks what the case needs
+        failed,   ///< B says that the case has failed
+        unknown,  ///< B says nothing: it was not asked for, or got lost
+    } why = Why::unknown;
+    std::string reason = {};  ///< B's own
+    /// "name: why it is missing".
+    std::string text() const;
+};
+
 struct Comparison {
     std::vector<std::string> remarks;  ///< what differs between the runs besides the figures
     std::vector<SeriesChange> series;  ///< changed ones first, the largest share of the whole first
-    std::vector<std::string> only_in_a, only_in_b;
-    size_t tests = 0;  ///< for how many the probabilities were corrected
+    std::vector<Missing> only_in_a;
+    std::vector<std::string> only_in_b;
+    std::vector<CaseEnd> failed_in_b;  ///< cases that have failed in B, and not in A
+    size_t tests = 0;                  ///< for how many the probabilities were corrected
     size_t count(Word word) const;
 };
 
@@ -79,12 +97,20 @@ std::string why_not_comparable(const StoredRun& a, const StoredRun& b);
 /// Compares; throws UsageError with why_not_comparable().
 Comparison compare(const StoredRun& a, const StoredRun& b, const CompareOptions& options = {});
 
-/// The figures that got worse by more than `share`, in sentences.
+/// What keeps B from passing, in sentences: figures that got worse by more than `share`; series of
+/// A that B does not have, unless its machine lacks them, or cannot say enough of; cases that have
+/// failed.
 std::vector<std::string> beyond_gate(const Comparison& comparison, double share);
 
 /// For the terminal. `all`: also the series that did not change.
 std::string comparison_text(const Comparison& comparison, bool all);
 Json comparison_json(const Comparison& comparison);
+
+/// Why `run` does not have a series that another run has.
+Missing missing_from(const Run& run, const Series& series);
+
+/// The cases that have failed in `run`, and not in `other`.
+std::vector<CaseEnd> failed_only_in(const Run& run, const Run& other);
 
 /// Whether two series hold the same counts: what the digest looks at.
 bool identical(const Series& a, const Series& b);

@@ -83,6 +83,8 @@ const char* word(Word word, const std::string& unit) {
             return is_time(unit) ? "faster" : "better";
         case Word::slower:
             return is_time(unit) ? "slower" : "worse";
+        case Word::different:
+            return "different";
         case Word::too_noisy:
             return "too noisy to say";
         case Word::too_few:
@@ -98,6 +100,13 @@ std::vector<std::string> beyond_gate(const Comparison& comparison, double share)
             // The last digit of a share must not decide: 5 % is not more than 5 %.
             if (figure.worse && std::abs(figure.share()) > share * (1 + 1e-9))
                 lines.push_back(fmt::format("{}, {}", series.name(), line_of(series, figure)));
+            else if (figure.lost)
+                lines.push_back(fmt::format("{}, {} in B", series.name(), line_of(series, figure)));
+    for (const CaseEnd& fail : comparison.failed_in_b)
+        lines.push_back(fmt::format("{} failed in B: {}", fail.name(), fail.reason));
+    for (const Missing& one : comparison.only_in_a)
+        if (one.why == Missing::Why::unknown)
+            lines.push_back(fmt::format("{}: B does not have it", one.name));
     return lines;
 }
 
@@ -111,9 +120,13 @@ std::string comparison_text(const Comparison& comparison, bool all) {
         add_series(text, series);
         any = true;
     }
-    add_names(text, "only in A: ", comparison.only_in_a);
+    for (const CaseEnd& fail : comparison.failed_in_b)
+        text += wrapped("FAILED in B: ", fail.name() + ": " + fail.reason);
+    std::vector<std::string> missing;
+    for (const Missing& one : comparison.only_in_a) missing.push_back(one.text());
+    add_names(text, "only in A: ", missing);
     add_names(text, "only in B: ", comparison.only_in_b);
-    if (any || !comparison.remarks.empty()) text += "\n";
+    if (any || !comparison.remarks.empty() || !comparison.failed_in_b.empty()) text += "\n";
     size_t total = comparison.series.size();
     std::string summary = fmt::format("{} series:", total);
     auto add = [&](size_t count, const char* what) {
@@ -127,6 +140,7 @@ std::string comparison_text(const Comparison& comparison, bool all) {
     add(comparison.count(Word::no_change), "no change");
     add(comparison.count(Word::faster), "faster or better");
     add(comparison.count(Word::slower), "slower or worse");
+    add(comparison.count(Word::different), "different");
     add(same, "with other counts but the same figures");
     add(comparison.count(Word::too_noisy), "too noisy to say");
     add(comparison.count(Word::too_few), "with too few samples");
@@ -186,9 +200,24 @@ Json comparison_json(const Comparison& comparison) {
                           {"stages", stages},
                           {"counters", counters}});
     }
-    return {{"schema", "doorbell-comparison/1"}, {"differs", comparison.remarks},
-            {"tests", comparison.tests},         {"series", series},
-            {"only_in_a", comparison.only_in_a}, {"only_in_b", comparison.only_in_b}};
+    Json only_in_a = Json::array(), missing = Json::array(), failed = Json::array();
+    for (const Missing& one : comparison.only_in_a) {
+        only_in_a.push_back(one.name);
+        const char* why = one.why == Missing::Why::lacking  ? "skipped"
+                          : one.why == Missing::Why::failed ? "failed"
+                                                            : "unknown";
+        missing.push_back({{"series", one.name}, {"why", why}, {"reason", one.reason}});
+    }
+    for (const CaseEnd& fail : comparison.failed_in_b)
+        failed.push_back({{"lab", fail.lab}, {"case", fail.which.json()}, {"reason", fail.reason}});
+    return {{"schema", "doorbell-comparison/1"},
+            {"differs", comparison.remarks},
+            {"tests", comparison.tests},
+            {"series", series},
+            {"only_in_a", only_in_a},
+            {"only_in_b", comparison.only_in_b},
+            {"missing_in_b", missing},
+            {"failed_in_b", failed}};
 }
 
 }  // namespace doorbell::harness

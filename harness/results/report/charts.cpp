@@ -569,7 +569,7 @@ std::vector<Chart> charts_of(const std::vector<StoredRun>& runs, const std::stri
             std::erase_if(whole, [&](const Line& l) { return !l.series->which[x].empty(); });
             charts.push_back(curves(runs, on_curve, x));
         }
-        if (!whole.empty() && is_thing(whole.front().series->unit))
+        if (!whole.empty() && whole.front().series->shape == wire::Shape::total)
             charts.push_back(totals(runs, whole));
         else if (!whole.empty() && constant(whole))
             charts.push_back(bars(runs, whole, ", all samples equal"));

@@ -37,7 +37,8 @@ std::vector<std::string> labs_of(const std::vector<StoredRun>& runs) {
     for (const StoredRun& stored : runs) {
         for (const Series& series : stored.run.series) see(series.lab);
         for (const Claim& claim : stored.run.claims) see(claim.lab);
-        for (const Skip& skip : stored.run.skipped) see(skip.lab);
+        for (const auto* ends : {&stored.run.failed, &stored.run.skipped})
+            for (const CaseEnd& end : *ends) see(end.lab);
     }
     for (const labs::Lab* lab : labs::catalogue())
         if (std::find(seen.begin(), seen.end(), lab->name) != seen.end())
@@ -143,7 +144,7 @@ class Page {
         html += "<div class=\"charts\">";
         for (const Chart& chart : charts_of(runs_, lab, detail)) html += figure_html(chart);
         html += "</div>" + series_table(runs_, lab) + counter_table(runs_, lab) +
-                tally_table(runs_, lab) + claim_list(runs_, lab) + skip_list(runs_, lab);
+                tally_table(runs_, lab) + claim_list(runs_, lab) + fail_and_skip_lists(runs_, lab);
         return html + "</section>";
     }
 

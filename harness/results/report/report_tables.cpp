@@ -228,10 +228,14 @@ std::string claim_list(const std::vector<StoredRun>& runs, const std::string& la
     return items.empty() ? std::string() : "<h3>Claims</h3><ul class=\"claims\">" + items + "</ul>";
 }
 
-std::string skip_list(const std::vector<StoredRun>& runs, const std::string& lab) {
+namespace {
+
+/// The cases of a lab that did not simply end, by reason, under a heading; "" where there are none.
+std::string end_list(const std::vector<StoredRun>& runs, const std::string& lab,
+                     std::vector<CaseEnd> Run::* ends, const std::string& heading) {
     std::vector<std::pair<std::string, std::string>> reasons;
     for (size_t i = 0; i < runs.size(); ++i)
-        for (const Skip& skip : runs[i].run.skipped) {
+        for (const CaseEnd& skip : runs[i].run.*ends) {
             if (skip.lab != lab) continue;
             std::string reason = (runs.size() > 1 ? letter(runs, i) + ": " : "") + skip.reason;
             auto at = std::find_if(reasons.begin(), reasons.end(),
@@ -243,10 +247,18 @@ std::string skip_list(const std::vector<StoredRun>& runs, const std::string& lab
                 at->second += "; " + which;
         }
     if (reasons.empty()) return {};
-    std::string html = "<h3>Not measured</h3><ul class=\"remarks\">";
+    std::string html = heading + "<ul class=\"remarks\">";
     for (const auto& [reason, cases] : reasons)
         html += "<li>" + escaped(reason) + ": " + escaped(cases) + "</li>";
     return html + "</ul>";
+}
+
+}  // namespace
+
+std::string fail_and_skip_lists(const std::vector<StoredRun>& runs, const std::string& lab) {
+    return end_list(runs, lab, &Run::failed,
+                    "<h3><span class=\"word refuted\">Failed</span></h3>") +
+           end_list(runs, lab, &Run::skipped, "<h3>Skipped</h3>");
 }
 
 std::string machine_section(const std::vector<StoredRun>& runs) {

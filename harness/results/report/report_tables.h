@@ -11,7 +11,7 @@ std::string series_table(const std::vector<StoredRun>& runs, const std::string& 
 std::string counter_table(const std::vector<StoredRun>& runs, const std::string& lab);
 std::string tally_table(const std::vector<StoredRun>& runs, const std::string& lab);
 std::string claim_list(const std::vector<StoredRun>& runs, const std::string& lab);
-std::string skip_list(const std::vector<StoredRun>& runs, const std::string& lab);
+std::string fail_and_skip_lists(const std::vector<StoredRun>& runs, const std::string& lab);
 std::string machine_section(const std::vector<StoredRun>& runs);
 std::string again_section(const std::vector<StoredRun>& runs);
 

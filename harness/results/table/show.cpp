@@ -24,11 +24,15 @@ int show(const Finished& finished, const Showing& showing) {
     for (const std::string& line : finished.panic) complain("{}", line);
     for (const std::string& error : run.errors) complain("doorbell: the image says: {}", error);
     for (const std::string& trouble : finished.troubles) complain("doorbell: {}", trouble);
+    if (finished.strict && finished.nothing_judged())
+        complain("doorbell: --strict: no claim could be judged in this run");
     if (!table_seen) {
         if (!run.failure.empty()) complain("doorbell: {}", run.failure);
         if (run.wire.any_missing())
             complain("doorbell: the run is incomplete: records lost: {}, damaged: {}",
                      run.wire.lost, run.wire.damaged);
+        for (const CaseEnd& fail : run.failed)
+            complain("doorbell: failed: {}: {}", fail.name(), fail.reason);
         if (finished.strict)
             for (const Claim& claim : run.claims)
                 if (claim.holds == false)

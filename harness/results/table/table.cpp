@@ -56,13 +56,15 @@ void add_lab(std::string& text, const Run& run, const std::string& lab) {
     text += "\n" + wrapped(lab + (known == nullptr ? "" : ": "),
                            known == nullptr ? "" : known->question.text());
     std::vector<const Series*> all;
-    Sharing flags, reasons;
+    Sharing flags, failures, reasons;
     for (const Series& series : run.series) {
         if (series.lab != lab) continue;
         all.push_back(&series);
         for (const std::string& flag : series.flags) flags.add(flag, series.which, series.metric);
     }
-    for (const Skip& skip : run.skipped)
+    for (const CaseEnd& fail : run.failed)
+        if (fail.lab == lab) failures.add(fail.reason, fail.which);
+    for (const CaseEnd& skip : run.skipped)
         if (skip.lab == lab) reasons.add(skip.reason, skip.which);
     text += series_table(all) + counters_table(run, lab);
     for (const Tally& tally : run.tallies) {
@@ -83,7 +85,7 @@ void add_lab(std::string& text, const Run& run, const std::string& lab) {
         text += wrapped(
             verdict, claim.because.empty() ? claim.text : claim.text + " (" + claim.because + ")");
     }
-    text += reasons.text("  not measured: ");
+    text += failures.text("  FAILED: ") + reasons.text("  skipped: ");
 }
 
 std::string evidence_words(const Run& run) {
@@ -132,7 +134,8 @@ std::string table(const Run& run) {
     };
     for (const Series& series : run.series) see(series.lab);
     for (const Claim& claim : run.claims) see(claim.lab);
-    for (const Skip& skip : run.skipped) see(skip.lab);
+    for (const auto* ends : {&run.failed, &run.skipped})
+        for (const CaseEnd& end : *ends) see(end.lab);
     for (const std::string& lab : labs) add_lab(text, run, lab);
     if (labs.empty()) text += "\nno series arrived\n";
 
@@ -140,6 +143,9 @@ std::string table(const Run& run) {
     if (std::string answer = verdict(run); !answer.empty())
         text += wrapped("answer: ", answer + " " + verdict_caveat(run));
     text += evidence_words(run);
+    if (!run.failed.empty())
+        text += fmt::format("FAILED: {} case{}, named above\n", run.failed.size(),
+                            run.failed.size() == 1 ? "" : "s");
     if (!run.failure.empty()) text += wrapped("INCOMPLETE: ", run.failure);
     if (run.wire.any_missing()) {
         text += wrapped(
