@@ -14,6 +14,11 @@ uint64_t least_pair(const Observed& o) {
     return o.pair.min + (o.resolution > 1 ? o.resolution - 1 : 0);
 }
 
+/// Where both read 0 the clock is too coarse to tell one from the other.
+bool no_dearer_than_two_calls(const Observed& o) {
+    return o.interrupt_cost != 0 && o.interrupt_cost <= 2 * o.call_cost;
+}
+
 constexpr Rule all_rules[] = {
     {"stopped", [](const Observed& o) { return o.stopped || o.resolution == 0; }, Evidence::rough,
      Verdict::refused, "the TSC stands still"},
@@ -28,12 +33,11 @@ constexpr Rule all_rules[] = {
      Verdict::medians,
      "a timestamp costs more than 1000 ticks: a hypervisor without hardware behind it emulates "
      "this processor"},
+    {"emulated-interrupt", no_dearer_than_two_calls, Evidence::rough, Verdict::medians,
+     "an interrupt costs no more than two calls: an emulator, not hardware"},
     {"coarse", [](const Observed& o) { return o.interrupt_cost < o.resolution; }, Evidence::rough,
      Verdict::medians,
      "the clock is coarser than what it measures: its step is longer than an interrupt"},
-    {"emulated-interrupt", [](const Observed& o) { return o.interrupt_cost <= 2 * o.call_cost; },
-     Evidence::rough, Verdict::medians,
-     "an interrupt costs no more than two calls: an emulator, not hardware"},
     {"emulated-instructions", ticks_are_instructions, Evidence::rough, Verdict::medians,
      "1000 NOPs are 1000 ticks to 1 %, every time: an emulator that counts instructions, not "
      "hardware"},
