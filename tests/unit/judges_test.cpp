@@ -160,7 +160,8 @@ std::vector<Story> stories_of_rings() {
                          *wild = "signal=SIGSEGV handler=none";
     Series refused = each("rings", out_of_ring3, {"refused", "kernel-intact"}, 1);
     Series survived = each("hostile", any, {"kernel-intact"}, 1);
-    std::string first_attempt = "try=read-kernel-page ring=3", first_attack = survived.front().which;
+    std::string first_attempt = "try=read-kernel-page ring=3",
+                first_attack = survived.front().which;
     return {
         {"hostile", "kernel-survives", By::count, survived,
          but(survived, first_attack, "kernel-intact", 1, 0)},
@@ -493,7 +494,8 @@ Story story_of(const std::string& lab, const std::string& id) {
 
 TEST(Judges, AnAttemptThatIsRefusedOnceAndAllowedOnceRefutes) {
     Story story = story_of("rings", "ring3-refused");
-    Memory memory("rings", but(story.holding, "try=read-kernel-page ring=3", "refused", 1, 0), kinds[0]);
+    Memory memory("rings", but(story.holding, "try=read-kernel-page ring=3", "refused", 1, 0),
+                  kinds[0]);
     std::string because;
     EXPECT_EQ(judge(story, memory.results, &because), Holds::no);
     EXPECT_NE(because.find("allowed at least once"), std::string::npos) << because;
