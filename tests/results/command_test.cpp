@@ -12,6 +12,7 @@
 #include "harness/results/compare/history.h"
 #include "harness/results/export.h"
 #include "harness/results/report/quiz.h"
+#include "harness/results/table/table.h"
 #include "harness/run/run_folder.h"
 #include "tests/results/synthetic.h"
 
@@ -188,10 +189,10 @@ TEST(Commands, AFailedCaseIsAFailureInEveryForm) {
         if (one.get<std::string>("<xmlattr>.name", "") == "case: source=pit wait=irq")
             message = one.get<std::string>("failure.<xmlattr>.message", "");
     EXPECT_EQ(message, "it hangs & hangs");
-    Outcome shown = doorbell(scratch, "show run");
-    EXPECT_NE(shown.out.find("FAILED: source=pit wait=irq: it hangs & hangs"), std::string::npos)
-        << shown.out;
-    EXPECT_NE(shown.out.find("FAILED: 1 case"), std::string::npos) << shown.out;
+    std::string shown = table(stored.run);
+    EXPECT_NE(shown.find("FAILED: source=pit wait=irq: it hangs & hangs"), std::string::npos)
+        << shown;
+    EXPECT_NE(shown.find("FAILED: 1 case"), std::string::npos) << shown;
     ASSERT_EQ(doorbell(scratch, "report run --out page.html").status, 0);
     EXPECT_NE(content(scratch / "page.html").find("it hangs &amp; hangs: source=pit wait=irq"),
               std::string::npos);
