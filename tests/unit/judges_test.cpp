@@ -308,7 +308,7 @@ struct Kind {
 constexpr Kind kinds[] = {
     {"exact", "exact", nullptr},       {"modelled counters", "exact", "modelled"},
     {"measured", "measured", nullptr}, {"measured, counters too", "measured", "measured"},
-    {"rough", "rough", nullptr},
+    {"rough", "rough", nullptr},       {"exact, hardware counts", "exact", "measured"},
 };
 
 bool can_say(By by, const Kind& kind) {
