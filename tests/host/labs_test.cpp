@@ -392,7 +392,8 @@ TEST(Doctor, ATimeStampCounterThatTheKernelRejectedIsNotOk) {
         fake.have(sources + "current_clocksource", current);
         fake.have(sources + "available_clocksource", available);
         Outcome doctor = shell(scratch, DOORBELL_COMMAND " doctor --json --root root");
-        for (const Json& one : Json::parse(doctor.out).at("findings"))
+        Json all = Json::parse(doctor.out);
+        for (const Json& one : all.at("findings"))
             if (one.at("what") == "time stamp counter") return one;
         return nullptr;
     };
