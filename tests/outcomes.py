@@ -42,7 +42,8 @@ def main(report, allowed):
     rules = allowed_skips(allowed)
     passed, failed = 0, []
     for test in tests:
-        name = test.get("name", "?")
+        # ctest's name of a test with a parameter goes on with the parameter's bytes.
+        name = re.sub(r"\s+# GetParam\(\) =.*", "", test.get("name", "?"), flags=re.DOTALL)
         if test.get("status") == "run" and test.find("failure") is None and test.find("skipped") is None:
             passed += 1
         elif test.find("failure") is not None or test.get("status") == "fail":

@@ -34,6 +34,47 @@ const Preset presets[] = {
     throw std::invalid_argument("\"" + std::string(part) + "\": " + why);
 }
 
+CpuidLeaf cpuid_of_this_host(uint32_t leaf, uint32_t subleaf) {
+    CpuidLeaf r;
+    __cpuid_count(leaf, subleaf, r.a, r.b, r.c, r.d);
+    return r;
+}
+
+void take_deterministic(const Cpuid& cpuid, uint32_t leaf, Geometry& g) {
+    for (uint32_t i = 0; i < 16; ++i) {
+        const CpuidLeaf r = cpuid(leaf, i);
+        const unsigned type = r.a & 31, level = r.a >> 5 & 7;  // 1 data, 2 instructions, 3 unified
+        if (type == 0) break;
+        CacheShape shape;
+        shape.line = (r.b & 0xFFF) + 1;
+        shape.ways = (r.b >> 22) + 1;
+        shape.bytes =
+            uint64_t{shape.ways} * ((r.b >> 12 & 0x3FF) + 1) * shape.line * (uint64_t{r.c} + 1);
+        if (shape.ways > 256) continue;
+        if (level == 1 && type == 1) g.l1d = shape;
+        if (level == 1 && type == 2) g.l1i = shape;
+        if (level == 2) g.l2 = shape;
+        if (level == 3) g.llc = shape;
+    }
+}
+
+/// A level whose associativity is not told (code 9: "see Fn8000_001D") stays off.
+void take_amd_legacy(const Cpuid& cpuid, Geometry& g) {
+    auto first_level = [](uint32_t r) {
+        return CacheShape{uint64_t{r >> 24} * K, r >> 16 & 0xFF, r & 0xFF};
+    };
+    const CpuidLeaf first = cpuid(0x80000005, 0), outer = cpuid(0x80000006, 0);
+    g.l1d = first_level(first.c);
+    g.l1i = first_level(first.d);
+    constexpr unsigned ways_of[16] = {0, 1, 2, 3, 4, 6, 8, 0, 16, 0, 32, 48, 64, 96, 128, 0};
+    auto outer_level = [&](uint64_t bytes, uint32_t r) {
+        const unsigned ways = ways_of[r >> 12 & 15], line = r & 0xFF;
+        return ways == 0 || line == 0 ? CacheShape{} : CacheShape{bytes, ways, line};
+    };
+    g.l2 = outer_level(uint64_t{outer.c >> 16} * K, outer.c);
+    g.llc = outer_level(uint64_t{outer.d >> 18} * 512 * K, outer.d);
+}
+
 std::string_view next(std::string_view& rest, char separator) {
     size_t end = rest.find(separator);
     std::string_view part = rest.substr(0, end);
@@ -142,7 +183,7 @@ Geometry parse(std::string_view words) {
         if (first && named != nullptr)
             g = named->geometry;
         else if (first && part == "host")
-            g = of_this_host();
+            g = of_processor(cpuid_of_this_host);
         else if (!(first && part == "on"))
             take(g, part);
         first = false;
@@ -160,30 +201,13 @@ std::vector<std::string> preset_names() {
     return names;
 }
 
-Geometry of_this_host() {
+Geometry of_processor(const Cpuid& cpuid) {
     Geometry g = presets[0].geometry;
     g.l1i = g.l1d = g.l2 = g.llc = {};
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    __cpuid(0, a, b, c, d);
-    bool amd = c == 0x444D4163;  // "AuthenticAMD" ends in "cAMD"
-    unsigned leaf = amd ? 0x8000001D : 4;
-    if (__get_cpuid_max(leaf & 0x80000000, nullptr) < leaf)
-        throw std::invalid_argument("\"host\": CPUID does not tell of the caches here");
-    for (unsigned i = 0; i < 16; ++i) {
-        __cpuid_count(leaf, i, a, b, c, d);
-        unsigned type = a & 31, level = a >> 5 & 7;  // 1 data, 2 instructions, 3 unified
-        if (type == 0) break;
-        CacheShape shape;
-        shape.line = (b & 0xFFF) + 1;
-        shape.ways = (b >> 22) + 1;
-        shape.bytes =
-            uint64_t{shape.ways} * ((b >> 12 & 0x3FF) + 1) * shape.line * (uint64_t{c} + 1);
-        if (shape.ways > 256) continue;
-        if (level == 1 && type == 1) g.l1d = shape;
-        if (level == 1 && type == 2) g.l1i = shape;
-        if (level == 2) g.l2 = shape;
-        if (level == 3) g.llc = shape;
-    }
+    const bool amd = cpuid(0, 0).c == 0x444D4163;  // "AuthenticAMD" ends in "cAMD"
+    const uint32_t leaf = amd ? 0x8000001D : 4;
+    if (cpuid(leaf & 0x80000000, 0).a >= leaf) take_deterministic(cpuid, leaf, g);
+    if (g.l1d.bytes == 0 && amd && cpuid(0x80000000, 0).a >= 0x80000006) take_amd_legacy(cpuid, g);
     if (g.l1i.bytes == 0 || g.l1d.bytes == 0)
         throw std::invalid_argument("\"host\": CPUID does not tell of the caches here");
     return g;

@@ -1,6 +1,7 @@
 // What the model models: sizes, in words that --model takes.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,9 +38,16 @@ Geometry parse(std::string_view words);
 /// Names that parse() knows, the default first.
 std::vector<std::string> preset_names();
 
-/// Caches of the processor that this runs on: CPUID leaf 4 (SDM vol. 2A, CPUID, "Deterministic
-/// Cache Parameters") or AMD's Fn8000_001D, which has the same form. TLB and predictor are those of
-/// the default preset. Throws std::invalid_argument where CPUID does not say.
-Geometry of_this_host();
+/// EAX, EBX, ECX, EDX of a leaf of CPUID.
+struct CpuidLeaf {
+    uint32_t a = 0, b = 0, c = 0, d = 0;
+};
+using Cpuid = std::function<CpuidLeaf(uint32_t leaf, uint32_t subleaf)>;
+
+/// Caches of the processor whose CPUID is handed in: leaf 4 (SDM vol. 2A, CPUID, "Deterministic
+/// Cache Parameters"), AMD's Fn8000_001D, which has the same form, or AMD's Fn8000_0005 and
+/// Fn8000_0006 where a hypervisor hides that (APM vol. 3, appendix E.4). TLB and predictor are
+/// those of the default preset. Throws std::invalid_argument where CPUID does not say.
+Geometry of_processor(const Cpuid& cpuid);
 
 }  // namespace doorbell::model

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <stdexcept>
 
 #include "host/model/attribution.h"
@@ -99,6 +100,44 @@ TEST(Geometry, WordsAndTextAreInverse) {
     EXPECT_EQ(parse("on"), parse(preset_names().front()));
     EXPECT_EQ(parse("zen2,l2=off").llc, parse("zen2").llc);
     EXPECT_EQ(parse("l1d=48K:12:64").l1d.sets(), 64u);
+}
+
+/// A processor that answers with these leaves and zeros elsewhere.
+Cpuid processor(std::map<std::pair<uint32_t, uint32_t>, CpuidLeaf> leaves) {
+    return [leaves = std::move(leaves)](uint32_t leaf, uint32_t subleaf) {
+        auto found = leaves.find({leaf, subleaf});
+        return found == leaves.end() ? CpuidLeaf{} : found->second;
+    };
+}
+
+TEST(Geometry, IsReadFromEveryFormOfCpuid) {
+    constexpr uint32_t intel = 0x6C65746E, amd = 0x444D4163;
+    // 48 KiB, 12 ways; 32 KiB, 8 ways; lines of 64 bytes, 64 sets.
+    const CpuidLeaf data{0x21, 11u << 22 | 63, 63, 0}, code{0x22, 7u << 22 | 63, 63, 0};
+    const CacheShape l1d{48 << 10, 12, 64}, l1i{32 << 10, 8, 64};
+    Geometry by_leaf_4 =
+        of_processor(processor({{{0, 0}, {0x1F, 0, intel, 0}}, {{4, 0}, data}, {{4, 1}, code}}));
+    EXPECT_EQ(by_leaf_4.l1d, l1d);
+    EXPECT_EQ(by_leaf_4.l1i, l1i);
+    EXPECT_EQ(by_leaf_4.l2.bytes, 0u);
+    Geometry by_amds = of_processor(processor({{{0, 0}, {0x10, 0, amd, 0}},
+                                               {{0x80000000, 0}, {0x80000021, 0, 0, 0}},
+                                               {{0x8000001D, 0}, data},
+                                               {{0x8000001D, 1}, code}}));
+    EXPECT_EQ(by_amds.l1d, l1d);
+    EXPECT_EQ(by_amds.l1i, l1i);
+    // Fn8000_001D hidden: 1 MiB of L2 in 8 ways; an LLC whose ways Fn8000_0006 does not tell.
+    Geometry by_old = of_processor(processor(
+        {{{0, 0}, {0x10, 0, amd, 0}},
+         {{0x80000000, 0}, {0x80000021, 0, 0, 0}},
+         {{0x80000005, 0}, {0, 0, 48u << 24 | 12 << 16 | 64, 32u << 24 | 8 << 16 | 64}},
+         {{0x80000006, 0}, {0, 0, 1024u << 16 | 6 << 12 | 64, 64u << 18 | 9 << 12 | 64}}}));
+    EXPECT_EQ(by_old.l1d, l1d);
+    EXPECT_EQ(by_old.l1i, l1i);
+    EXPECT_EQ(by_old.l2, (CacheShape{1 << 20, 8, 64}));
+    EXPECT_EQ(by_old.llc.bytes, 0u);
+    EXPECT_THROW(of_processor(processor({{{0, 0}, {0x1F, 0, intel, 0}}})), std::invalid_argument);
+    EXPECT_THROW(of_processor(processor({{{0, 0}, {1, 0, amd, 0}}})), std::invalid_argument);
 }
 
 TEST(Geometry, BadWordsSayWhatWouldBeRight) {

@@ -318,7 +318,13 @@ TEST(Model, APresetIsChosenSaidAndNotComparedWithAnother) {
     };
     run("sapphire-rapids", "a");
     run("zen4", "b");
-    run("host", "c");
+    // Where a hypervisor hides the caches, the command says that; the unit tests read every form.
+    Outcome host = shell(scratch, DOORBELL_COMMAND " run " + what + "host --out c");
+    if (host.status != 0)
+        EXPECT_NE(host.err.find("CPUID does not tell of the caches here"), std::string::npos)
+            << host.err;
+    else
+        run("host", "c");
     Outcome compared = shell(scratch, DOORBELL_COMMAND " compare a b");
     EXPECT_EQ(compared.status, 2);
     EXPECT_NE(compared.err.find("different cache geometries"), std::string::npos) << compared.err;
