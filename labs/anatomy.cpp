@@ -332,8 +332,8 @@ class Ring {
     trial.entry = &bench.series("entry");
     bench.repeat([&](uint64_t count) {
         trial.missing = count;
-        // An event that was not the one that was armed is no sample. There is another try, but not
-        // for ever.
+        // An event that was not the one that was armed is not a sample. There is another try, but
+        // not for ever.
         for (unsigned fruitless = 0; done && trial.missing != 0;) {
             uint64_t before = trial.missing;
             done = ring.run(trial.missing, trial.source);

@@ -7,7 +7,7 @@
 //     first   from the making of the first record until the call that carried it is back
 //
 // The same of a network card (`to=card`): 1000 records, a frame each, and one ring of the card's
-// doorbell for `size` of them; making them is no part of it. `doorbell run burst` asks more of the
+// doorbell for `size` of them; making them is not part of it. `doorbell run burst` asks more of the
 // card.
 #include "firmware/kernel/kernel.h"
 #include "firmware/measure/timestamp.h"

@@ -217,7 +217,7 @@ struct Sampling {
         if (batch.empty()) outcome = Lacking{"no memory for the frames"};
     }
 
-    /// Before each lot of samples; false where there is no going on.
+    /// Before each lot of samples; false where the case cannot go on.
     [[gnu::noinline]] bool start(uint64_t count) {
         cpu::enable_interrupts();
         if (wire == nullptr || !outcome) return static_cast<bool>(outcome);
@@ -438,8 +438,7 @@ Result<void> empty_poll_case(Bench& bench, const Case& which) {
                 for (uint32_t f = 0; f < found; ++f) tally.add(frames[f]);
                 nic.recycle(found);
                 if (++disturbed == most_rounds)
-                    outcome =
-                        Lacking{"packets keep coming: no look was in vain", tally.strangers()};
+                    outcome = Lacking{"packets keep coming: no poll was empty", tally.strangers()};
                 continue;
             }
             cost.record((took + looks - 1) / looks);
@@ -526,7 +525,7 @@ Verdict bursts_pay(const Results& results) {
 constexpr Claim claims[] = {
     {"poll-sooner-than-irq", "polling knows of a packet sooner than an interrupt does",
      polling_is_sooner},
-    {"empty-poll-is-cheap", "looking in vain costs less than a fifth of taking a packet",
+    {"empty-poll-is-cheap", "an empty poll costs less than a fifth of taking a packet",
      looking_is_cheap},
     {"burst-halves-cost",
      "a packet taken in a burst of 32 costs less than half of a packet taken alone", bursts_pay},

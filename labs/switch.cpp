@@ -248,7 +248,7 @@ char because_buffer[300];
 Verdict hidden_passes_direct(const Results& results) {
     return below(results, "switch", {"state=registers space=other", "cost"},
                  {"set=65536 stride=64", "refill"}, 1,
-                 "this clock knows no caches, and misses are no time", because_buffer);
+                 "this clock knows no caches, and misses are not a time", because_buffer);
 }
 Verdict hidden_is_small(const Results& results) {
     return below_by_misses(results, "switch", {"set=4096 stride=64", "refill"},

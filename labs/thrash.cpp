@@ -201,7 +201,7 @@ Verdict pool_keeps_work(const Results& results) {
          << ", 5000 jobs by the pool " << pool->p50 << ", 10 jobs by the pool " << few->p50
          << " ppm (" << tasks->evidence << ")";
     if (std::string_view(tasks->evidence) == "exact") {
-        text << "; this clock knows no caches, and misses are no time";
+        text << "; this clock knows no caches, and misses are not a time";
         return {Verdict::Holds::cannot_say, text.view()};
     }
     bool kept = pool->p50 * 10 >= few->p50 * 9, lost = tasks->p50 * 10 < pool->p50 * 9;

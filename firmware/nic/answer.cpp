@@ -141,7 +141,7 @@ Fate Responder::udp(uint8_t* packet, uint32_t length) const {
     if (length < udp_header) return Fate::truncated;
     uint32_t said = big_16(datagram + udp_length_at);
     if (said < udp_header || said > length) return Fate::truncated;
-    // RFC 768: 0 is no checksum. Otherwise it also covers a pseudo header: both addresses, the
+    // RFC 768: 0 is not a checksum. Otherwise it also covers a pseudo header: both addresses, the
     // protocol, the length.
     if (word(datagram + udp_checksum_at) != 0) {
         uint64_t sum = sum_of(datagram, said) + sum_of(packet + ip_source_at, 8) +
@@ -184,7 +184,7 @@ Answer Responder::ip(uint8_t* frame, uint32_t length) const {
     if (packet[ip_protocol_at] == protocol_icmp) fate = icmp(packet + ip_header, total - ip_header);
     if (packet[ip_protocol_at] == protocol_udp) fate = udp(packet, total);
     if (static_cast<unsigned>(fate) >= answered_fates) return unanswered(fate);
-    // The time to live is ours to set (RFC 1122, 3.2.1.7); one that came as 0 is no reason to be
+    // The time to live is ours to set (RFC 1122, 3.2.1.7); one that came as 0 is not a reason to be
     // silent.
     uint16_t old = word(packet + ip_ttl_at);
     packet[ip_ttl_at] = fresh_ttl;

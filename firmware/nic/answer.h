@@ -30,7 +30,7 @@ enum class Fate : uint8_t {
     bad_source,  ///< from an address or a port that no host may have, or to which an answer would
                  ///< be harmful
     other_protocol,  ///< neither ICMP nor UDP
-    other_message,   ///< ARP that is no request, ICMP that is no echo request
+    other_message,   ///< ARP that is not a request, ICMP that is not an echo request
     other_port,
 };
 inline constexpr unsigned fates = 19;

@@ -70,7 +70,7 @@ struct Used {
 };
 inline constexpr uint16_t no_notify = 1;
 
-/// In front of every frame, 5.1.6: with version 1 all 12 bytes; none is of use here.
+/// In front of every frame, 5.1.6: with version 1 all 12 bytes; this driver uses none of them.
 inline constexpr uint32_t header_bytes = 12;
 
 }  // namespace doorbell::nic::virtio

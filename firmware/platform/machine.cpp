@@ -220,8 +220,7 @@ Result<void> Machine::bring_up(const Handover& handover) {
     if (hpet) references[count++] = hpet->reference();
     if (pm_timer) references[count++] = pm_timer->reference();
     if (pit) references[count++] = pit->reference();
-    // Under emulation every look at a device is slow, and no precision is to be had by looking
-    // longer.
+    // Under emulation every read of a device is slow, and a longer window adds no precision.
     cpu::Calibration how;
     if (features.tcg()) how.window_us = 2000;
     auto clock = cpu::establish(cpu::Cpuid{}, cpu::Tsc{}, {references, count}, how);

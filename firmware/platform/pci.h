@@ -94,8 +94,8 @@ class PciFunction {
   public:
     PciFunction() = default;
     /// Reads ids and sizes the BARs; decoding is off while a BAR holds ones (PCI 3.0,
-    /// section 6.2.5.1). A BAR that cannot be (a size that is no power of two, an address that is
-    /// no multiple of it) is Kind::bad.
+    /// section 6.2.5.1). A BAR that cannot be (a size that is not a power of two, an address that
+    /// is no multiple of it) is Kind::bad.
     static PciFunction read(const PciConfig& config, PciAddress address);
 
     PciAddress address() const { return address_; }

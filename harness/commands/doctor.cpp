@@ -81,7 +81,8 @@ Finding kvm(const fs::path& root) {
 /// clocksource watchdog, firmware or a resync may have rejected it.
 Finding tsc(const fs::path& root) {
     const char* what = "time stamp counter";
-    const char* change = "ticks are no time here: fix the frequency, or use another machine";
+    const char* change =
+        "ticks do not measure time here: fix the frequency, or use another machine";
     std::string flags = cpu_flags(root);
     bool constant = flags.find(" constant_tsc ") != flags.npos,
          nonstop = flags.find(" nonstop_tsc ") != flags.npos;

@@ -140,7 +140,7 @@ int command_peers(const std::vector<std::string>& args) {
         parse_number((*map)["timeout"].as<std::string>(), "--timeout", 1, 1'000'000));
     fs::path qemu = (*map)["qemu"].as<std::string>();
     fs::path out = said(*map, "out") ? fs::path(*said(*map, "out")) : fresh_folder();
-    // First, so that nothing is measured in vain.
+    // First, so that no measurement is wasted.
     (void)check_qemu(qemu);
     Packages packages(beside_command("peers"),
                       [quiet](const std::string& what) { announce(quiet, what); });

@@ -106,10 +106,10 @@ Json Bins::json() const {
 Bins Bins::from(const Json& pairs) {
     Bins bins;
     if (pairs.is_null()) return bins;
-    if (!pairs.is_array()) throw std::runtime_error("a histogram is no list");
+    if (!pairs.is_array()) throw std::runtime_error("a histogram is not a list");
     for (const Json& pair : pairs) {
         if (!pair.is_array() || pair.size() != 2)
-            throw std::runtime_error("a histogram's bin is no pair");
+            throw std::runtime_error("a histogram's bin is not a pair");
         bins.add(whole_number(pair[0], "a bin's value"), whole_number(pair[1], "a bin's count"));
     }
     return bins;
@@ -159,7 +159,7 @@ Json read_json(const std::filesystem::path& file) {
     if (document.is_discarded())
         throw std::runtime_error(fmt::format("{} is not JSON", file.string()));
     if (!document.is_object())
-        throw std::runtime_error(fmt::format("{} is no JSON object", file.string()));
+        throw std::runtime_error(fmt::format("{} is not a JSON object", file.string()));
     return document;
 }
 

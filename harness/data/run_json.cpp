@@ -26,7 +26,7 @@ const Json& member(const Json& object, const char* name) {
 std::string text_of(const Json& object, const char* name) {
     const Json& value = member(object, name);
     if (value.is_null()) return {};
-    if (!value.is_string()) throw std::runtime_error(fmt::format("\"{}\" is no text", name));
+    if (!value.is_string()) throw std::runtime_error(fmt::format("\"{}\" is not text", name));
     return value.get<std::string>();
 }
 
@@ -39,7 +39,7 @@ const Json& list_of(const Json& object, const char* name) {
     static const Json none = Json::array();
     const Json& value = member(object, name);
     if (value.is_null()) return none;
-    if (!value.is_array()) throw std::runtime_error(fmt::format("\"{}\" is no list", name));
+    if (!value.is_array()) throw std::runtime_error(fmt::format("\"{}\" is not a list", name));
     return value;
 }
 
@@ -133,7 +133,7 @@ Series series_from(const Json& json) {
                                  number_of(stage, "sum")});
     for (const Json& counter : list_of(json, "counters")) {
         const Json& value = member(counter, "value");
-        if (!value.is_number()) throw std::runtime_error("a counter's value is no number");
+        if (!value.is_number()) throw std::runtime_error("a counter's value is not a number");
         series.counters.push_back({text_of(counter, "name"), value, text_of(counter, "evidence"),
                                    text_of(counter, "stage"), number_of(counter, "samples")});
     }
@@ -212,7 +212,7 @@ Run Run::from(const Json& json) {
     run.flags = texts_of(json, "flags");
     run.errors = texts_of(json, "errors");
     for (const Json& one : list_of(json, "series")) {
-        if (!one.is_object()) throw std::runtime_error("a series is no object");
+        if (!one.is_object()) throw std::runtime_error("a series is not an object");
         run.series.push_back(series_from(one));
     }
     for (const Json& one : list_of(json, "tallies")) {

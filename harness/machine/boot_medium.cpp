@@ -84,7 +84,7 @@ void verify(const fs::path& iso, const fs::path& image, const fs::path& scratch)
     std::string start(0x8006, '\0');
     if (!in.read(start.data(), static_cast<std::streamsize>(start.size())))
         wrong("it is too short for an ISO");
-    if (start.compare(0x8001, 5, "CD001") != 0) wrong("it is no ISO 9660 file system");
+    if (start.compare(0x8001, 5, "CD001") != 0) wrong("it is not an ISO 9660 file system");
     if (start[510] != '\x55' || static_cast<unsigned char>(start[511]) != 0xAA)
         wrong("it has no boot sector for a USB stick");
     ToolResult report =

@@ -103,7 +103,7 @@ Net parse_net(const std::string& word) {
         for (char c : rest) good = good && c > ' ' && c <= '~' && c != '/' && c != ',' && c != ':';
         if (!good)
             throw UsageError(
-                fmt::format("--net tap: \"{}\" is no interface's name; make one (ip tuntap add "
+                fmt::format("--net tap: \"{}\" is not an interface's name; make one (ip tuntap add "
                             "mode tap dev tap0) and say tap:tap0",
                             rest));
         return {Net::Kind::tap, 0, rest};

@@ -147,7 +147,7 @@ class Sending {
             for (Datagram one : came) {
                 uint64_t head[2] = {};  // mark and number
                 std::memcpy(head, one.data(), std::min(one.size(), sizeof head));
-                // Another case's answer, which was long under way, is no damage of this one's.
+                // Another case's answer, which was long under way, does not damage this one.
                 if (one.size() >= sizeof head && head[0] != requests_.mark) continue;
                 uint64_t n = head[1];
                 bool whole =

@@ -159,7 +159,7 @@ std::string last_words(const fs::path& console) {
     for (std::string line; std::getline(in, line);) {
         while (!line.empty() && line.back() == '\r') line.pop_back();
         if (line.find("Kernel panic") != line.npos) return line;
-        // Records, QEMU's word about the cable's hub, and a good night are no explanation.
+        // Records, QEMU's word about the cable's hub, and a good night do not explain it.
         bool tells = !line.empty() && line[0] != '@' && line.find("warning: hub") == line.npos &&
                      line.find("reboot: ") == line.npos;
         if (tells) last = line;

@@ -27,7 +27,7 @@ std::string benchmark_name(const Series& series) {
 }
 
 /// The time unit of the format that a unit becomes, and what to multiply with; nothing where the
-/// unit is no time.
+/// unit is not time.
 std::optional<std::pair<const char*, double>> time_of(const std::string& unit, double tsc_hz) {
     if (unit == "insn") return std::pair{"ns", 1.0};
     if (unit == "tick" && tsc_hz > 0) return std::pair{"ns", 1e9 / tsc_hz};

@@ -88,7 +88,7 @@ bool is_time(const std::string& unit) {
 const char* meaning_of_evidence(const std::string& evidence) {
     if (evidence == "exact") return "counted instructions, the same in every run; not cycles";
     if (evidence == "measured") return "the processor's own time stamp counter";
-    if (evidence == "modelled") return "events of the cache model, no hardware's";
+    if (evidence == "modelled") return "cache-model events, not hardware events";
     if (evidence == "rough")
         return "host time under emulation: it shows that something works, not what it costs";
     return "";

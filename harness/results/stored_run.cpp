@@ -48,7 +48,7 @@ Json parse_text(const std::string& text, const fs::path& file) {
             fmt::format("{} is damaged: it holds a number that is too large", file.string()));
     }
     if (!document.is_object())
-        throw UsageError(fmt::format("{} is damaged: it is no JSON object", file.string()));
+        throw UsageError(fmt::format("{} is damaged: it is not a JSON object", file.string()));
     return document;
 }
 
@@ -60,7 +60,7 @@ void check_schema(const Json& document, const fs::path& file) {
             fmt::format("{} has the schema {}; this version reads {}. Measure again: doorbell run",
                         file.string(), schema, results_schema));
     throw UsageError(fmt::format(
-        "{} is no run of doorbell: {}", file.string(),
+        "{} is not a run of doorbell: {}", file.string(),
         schema.empty() ? "it names no schema" : "its schema is \"" + schema.substr(0, 60) + "\""));
 }
 
@@ -139,9 +139,9 @@ StoredRun load_run(const fs::path& path) {
         bool has_manifest = fs::exists(path / "manifest.json", error),
              has_results = fs::exists(file, error);
         if (!has_manifest && !has_results)
-            throw UsageError(
-                fmt::format("{} is no run's folder: it has neither manifest.json nor results.json",
-                            path.string()));
+            throw UsageError(fmt::format(
+                "{} is not a run's folder: it has neither manifest.json nor results.json",
+                path.string()));
         if (has_manifest) manifest = text_of_file(path / "manifest.json");
         if (!has_results) {
             Json known = parse_text(*manifest, path / "manifest.json");

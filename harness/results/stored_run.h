@@ -19,8 +19,8 @@ struct StoredRun {
 };
 
 /// Reads a run's folder, or a results.json. Throws UsageError with one sentence: there is nothing;
-/// it is no run; it is half-written; it is damaged (broken JSON, counts that contradict each other,
-/// a digest that does not fit); it is of another schema.
+/// it is not a run; it is half-written; it is damaged (broken JSON, counts that contradict each
+/// other, a digest that does not fit); it is of another schema.
 StoredRun load_run(const std::filesystem::path& path);
 
 /// load_run() of the files' texts: `manifest` is nothing where there is no such file; `results` is

@@ -24,7 +24,7 @@ struct Orphan : std::runtime_error {
 std::string text(const Json& record, const char* name) {
     auto found = record.find(name);
     if (found == record.end() || found->is_null()) return {};
-    if (!found->is_string()) throw std::runtime_error(fmt::format("its \"{}\" is no text", name));
+    if (!found->is_string()) throw std::runtime_error(fmt::format("its \"{}\" is not text", name));
     return found->get<std::string>();
 }
 
@@ -38,7 +38,7 @@ const Json& list(const Json& record, const char* name) {
     static const Json none = Json::array();
     auto found = record.find(name);
     if (found == record.end() || found->is_null()) return none;
-    if (!found->is_array()) throw std::runtime_error(fmt::format("its \"{}\" is no list", name));
+    if (!found->is_array()) throw std::runtime_error(fmt::format("its \"{}\" is not a list", name));
     return *found;
 }
 
@@ -47,7 +47,7 @@ std::vector<std::pair<std::string, uint64_t>> pairs(const Json& record, const ch
     std::vector<std::pair<std::string, uint64_t>> all;
     for (const Json& pair : list(record, name)) {
         if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string())
-            throw std::runtime_error("a counter is no pair of name and number");
+            throw std::runtime_error("a counter is not a pair of name and number");
         all.emplace_back(pair[0].get<std::string>(), whole_number(pair[1], "a counter"));
     }
     return all;
@@ -135,7 +135,7 @@ void Collector::record(const wire::Line& line) {
     now_.seen.emplace(line.sequence, hash);
     ++now_.records;
     if (record.is_discarded() || kind.empty()) {
-        damaged(fmt::format("record {}: its CRC is right, but it is no record", line.sequence));
+        damaged(fmt::format("record {}: its CRC is right, but it is not a record", line.sequence));
         return;
     }
     try {
@@ -225,15 +225,15 @@ void Collector::take_series(const Json& record) {
         series.overhead_removed = whole_number(*removed, "its \"overhead_removed\"");
     if (auto cold = record.find("cold"); cold != record.end()) series.cold = *cold;
     for (const Json& name : list(record, "stages")) {
-        if (!name.is_string()) throw std::runtime_error("a stage's name is no text");
+        if (!name.is_string()) throw std::runtime_error("a stage's name is not text");
         series.stages.push_back({name.get<std::string>(), {}, 0, 0, 0});
     }
     for (const Json& flag : list(record, "flags")) {
-        if (!flag.is_string()) throw std::runtime_error("a flag is no text");
+        if (!flag.is_string()) throw std::runtime_error("a flag is not text");
         series.flags.push_back(flag.get<std::string>());
     }
     for (const Json& counter : list(record, "counters")) {
-        if (!counter.is_object()) throw std::runtime_error("a counter is no object");
+        if (!counter.is_object()) throw std::runtime_error("a counter is not an object");
         auto value = counter.find("value");
         if (value == counter.end() || !value->is_number())
             throw std::runtime_error("a counter has no number");

@@ -33,7 +33,7 @@ struct NoQemu : MachineError {
 std::filesystem::path absolute_program(const std::filesystem::path& program);
 
 /// "7.2.22" of the QEMU at `path`. Throws NoQemu where there is none, MachineError where it cannot
-/// be run, is no QEMU, or is older than 7.2 (the first with what the exact clock needs and was
+/// be run, is not QEMU, or is older than 7.2 (the first with what the exact clock needs and was
 /// tested).
 std::string check_qemu(const std::filesystem::path& path);
 

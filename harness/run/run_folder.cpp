@@ -85,7 +85,7 @@ RunFolder RunFolder::create(const std::optional<fs::path>& out, const std::strin
                         folder.path_.string(), error.message()));
     if (out && belongs_to_someone_else(folder.path_))
         throw UsageError(fmt::format(
-            "--out {}: the folder holds files that are no run; name an empty or a new one",
+            "--out {}: the folder holds files that are not a run's; name an empty or a new one",
             folder.path_.string()));
     fs::path log = folder.path_ / "console.log";
     folder.console_ = open_log(log);
@@ -144,7 +144,7 @@ std::vector<RunPlace> runs_in(const fs::path& results) {
             if (text_in(manifest, "schema").starts_with("doorbell-manifest/"))
                 runs.push_back({at->path(), std::move(manifest)});
         } catch (const std::exception&) {
-            // Whatever it is, it is no run of ours to judge or to remove.
+            // Whatever it is, it is not a run of ours to judge or to remove.
         }
     }
     auto key = [](const RunPlace& run) {

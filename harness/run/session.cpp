@@ -71,7 +71,7 @@ void Session::wire(std::string_view bytes) {
     collector_.feed(bytes);
     if (!console_cut_ && collector_.bytes_of_words() > most_console_words) {
         console_cut_ = true;
-        folder_.console("\n[console.log ends here: too many lines that are no records]\n");
+        folder_.console("\n[console.log ends here: too many lines that are not records]\n");
     }
 }
 

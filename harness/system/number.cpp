@@ -12,7 +12,7 @@ namespace doorbell::harness {
 uint64_t whole_number(const Json& value, std::string_view what) {
     if (value.is_number_unsigned()) return value.get<uint64_t>();
     if (value.is_number_integer() && value.get<int64_t>() >= 0) return value.get<uint64_t>();
-    throw std::runtime_error(fmt::format("{} is no whole number", what));
+    throw std::runtime_error(fmt::format("{} is not a whole number", what));
 }
 
 uint64_t parse_number(std::string_view text, std::string_view what, uint64_t least, uint64_t most) {

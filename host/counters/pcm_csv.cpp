@@ -23,7 +23,7 @@ std::vector<std::string> cells_of(std::string_view line) {
         if (comma == line.npos) break;
         line.remove_prefix(comma + 1);
     }
-    // What follows the last comma is no cell, unless there is something.
+    // What follows the last comma is not a cell, unless there is something.
     if (cells.back().empty()) cells.pop_back();
     return cells;
 }

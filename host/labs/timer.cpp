@@ -49,7 +49,7 @@ void measure_waits(Bench& bench, Wait&& wait) {
     bench.repeat([&] {
         deadline.next();
         uint64_t known = wait(deadline);
-        // The two clocks' rates differ by a few ppm: that much too early is no time travel.
+        // The two clocks' rates differ by a few ppm: that much too early is not an error.
         uint64_t late = known >= deadline.tick ? known - deadline.tick : (++early, 0);
         latency.record(late);
         return late;

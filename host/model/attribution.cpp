@@ -17,7 +17,7 @@ void Attribution::begin(const wire::Mailbox& mailbox) {
         high = std::max(high, series_[i].value_start + series_[i].value_bytes);
     }
     span_ = count_ == 0 ? 0 : high - low_;
-    // What was passed before is no sample's.
+    // What was passed before belongs to no sample.
     std::fill_n(taken_, count_, newest_);
     std::memset(rows_, 0, sizeof rows_);
 }

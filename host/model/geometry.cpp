@@ -92,7 +92,7 @@ uint64_t number(std::string_view part, std::string_view text) {
                      : unit == "M" || unit == "m" ? M
                                                   : 0;
     if (error != std::errc{} || scale == 0 || n == 0 || n > 1024 * M / scale)
-        fail(part, "\"" + std::string(text) + "\" is no size from 1 to 1024M, like 48K");
+        fail(part, "\"" + std::string(text) + "\" is not a size from 1 to 1024M, like 48K");
     return n * scale;
 }
 
@@ -107,7 +107,7 @@ CacheShape cache(std::string_view part, std::string_view value) {
         fail(part, "a line is 16 to 4096 bytes, a power of two");
     if (shape.ways > 256) fail(part, "at most 256 ways");
     if (shape.bytes % (uint64_t{shape.ways} * shape.line) != 0)
-        fail(part, "the size is no multiple of ways times line");
+        fail(part, "the size is not a multiple of ways times line");
     return shape;
 }
 

@@ -250,7 +250,7 @@ struct Insn {
     qemu_plugin_insn* insn;
     uint64_t address;
     size_t size;
-    const uint8_t* host;  ///< where it lies in this process; null where it is no RAM
+    const uint8_t* host;  ///< where it lies in this process; null where it is not RAM
     uint8_t bytes[16];
     Decoded decoded;
 

@@ -14,7 +14,7 @@ uint64_t number(const std::string& option, const std::string& text) {
     uint64_t value = 0;
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size())
-        throw std::invalid_argument(option + ": \"" + text + "\" is no number");
+        throw std::invalid_argument(option + ": \"" + text + "\" is not a number");
     return value;
 }
 
@@ -111,7 +111,7 @@ Words read_words(int argc, char** argv) {
             std::string pair = value();
             size_t equals = pair.find('=');
             if (equals == pair.npos)
-                throw std::invalid_argument("--set: \"" + pair + "\" is no KEY=VALUE");
+                throw std::invalid_argument("--set: \"" + pair + "\" is not KEY=VALUE");
             words.request.settings.emplace_back(pair.substr(0, equals),
                                                 number("--set", pair.substr(equals + 1)));
         } else if (word.starts_with("-"))

@@ -133,8 +133,8 @@ class Bench {
     Result<void> outcome(Result<void> of_body) const;
     /// Whether its series can be sent.
     bool sound(const Result<void>& of_body) const { return of_body && !exhausted_; }
-    /// Tells the harness that a case which waits for the outside is no hang, and how many frames it
-    /// has seen. Takes a while: not for measured stretches.
+    /// Tells the harness that a case which waits for the outside is not a hang, and how many frames
+    /// it has seen. Takes a while: not for measured stretches.
     void alive(const Case& which, uint64_t frames) const;
 
     std::span<measure::Series* const> all() const { return {series_, count_}; }

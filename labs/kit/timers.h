@@ -97,7 +97,7 @@ class HpetTimer {
     }
     Result<void> open(bool interrupts) {
         if (!machine_.hpet) return machine_.hpet.absent;
-        // Inputs from 16 on are no ISA interrupt's; the highest is the least likely to be shared.
+        // Inputs from 16 on are not ISA interrupts; the highest is the least likely to be shared.
         for (unsigned input = 24; input-- > 16;) {
             if ((machine_.hpet->routes(0) >> input & 1) == 0) continue;
             const platform::IoApic* io = machine_.io_apic_for(input);

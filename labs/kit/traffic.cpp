@@ -61,7 +61,7 @@ void flag_strangers(Bench& bench, std::initializer_list<measure::Series*> all,
     wire::Text text(buffer.first(most));
     // The case's memory lasts until its records are sent.
     text << tally.strangers()
-         << " frames that are not the lab's own came in between and are no samples (";
+         << " frames that are not the lab's own came in between and are not samples (";
     constexpr const char* names[] = {"",
                                      "broken ",
                                      ", runt ",
@@ -236,7 +236,7 @@ void PacketSource::flag(std::initializer_list<measure::Series*> all) {
         if (traffic_.pair.flag != nullptr) s->flag(traffic_.pair.flag);
     for (measure::Series* s : all)
         if (without_packet_)
-            s->flag("interrupts without a packet came as well, and are no samples");
+            s->flag("interrupts without a packet came as well, and are not samples");
 }
 
 }  // namespace doorbell::labs

@@ -52,7 +52,7 @@ struct Traffic {
     nic::Nic& card() const { return *pair.under_test; }
     /// `n` frames queued at the sender, not rung for.
     Result<void> load(uint32_t n);
-    /// Whether it is the frame that is waited for. Anything else is counted and is no sample.
+    /// Whether it is the frame that is waited for. Anything else is counted and is not a sample.
     bool expected(const nic::Received& r);
     /// Takes and counts what is there; whether the frame that is waited for was among it.
     bool take_all();

@@ -218,7 +218,7 @@ TEST_F(CommandTest, AFolderThatCannotBeMadeIsToldBeforeTheStart) {
 
 TEST_F(CommandTest, AFolderOfOtherFilesIsLeftAlone) {
     EXPECT_EQ(run({"run", "--qemu", FAKE_QEMU, "--out", "."}), 2);
-    EXPECT_TRUE(says(err_, "holds files that are no run")) << err_;
+    EXPECT_TRUE(says(err_, "holds files that are not a run's")) << err_;
     EXPECT_TRUE(fs::exists(folder_ / "image.elf"));
 }
 

@@ -207,7 +207,7 @@ TEST(Table, SaysUnitEvidenceClaimAndSkip) {
          {"source=lapic", "irq", "insn", "exact", "REFUTED: the sky is up (it fell)",
           "source=hpet: there is no HPET", "sha256:"})
         EXPECT_NE(text.find(words), std::string::npos) << words << "\n" << text;
-    EXPECT_EQ(text.find("cycle"), text.find("cycles")) << "instructions are no cycles";
+    EXPECT_EQ(text.find("cycle"), text.find("cycles")) << "instructions are not cycles";
 }
 
 TEST(Table, GivesARowACaseWhereRowsWouldNotFitAScreen) {

@@ -42,7 +42,7 @@ class PeersErrors : public testing::Test {
                                   " peers --samples 10 --out run " + arguments);
     }
     static std::string qemu() { return std::string("--qemu ") + FAKE_QEMU; }
-    /// Lines that are no progress.
+    /// Lines that are not progress.
     static long lines(const std::string& text) {
         return std::count(text.begin(), text.end(), '\n');
     }

@@ -41,7 +41,7 @@ ROOMS = {
 }
 
 # Phrases that read as translated; style: the documentation of Linux, LLVM or seL4.
-PHRASES = re.compile(r"\b(?:is|are|was|were) no (?!longer\b|more\b)\w+|\bto be had\b|\bis of use\b|\bin vain\b", re.I)
+PHRASES = re.compile(r"(?<!there )\b(?:is|are|was|were) no (?!longer\b|more\b)\w+|\bto be had\b|\bis of use\b|\bin vain\b", re.I)
 PHRASES_ALLOWED = 5
 
 LONGEST_FUNCTION = 60

@@ -247,7 +247,7 @@ Disturbed disturbed_run(const std::string& labs, uint64_t samples, unsigned each
 /// The counts of the sentence that flags such a series, in its order; empty where there is none.
 std::vector<unsigned> strangers_in(const Json& series) {
     static const std::regex sentence(
-        "(\\d+) frames that are not the lab's own came in between and are no samples \\(broken "
+        "(\\d+) frames that are not the lab's own came in between and are not samples \\(broken "
         "(\\d+), runt (\\d+), over-long (\\d+), "
         "VLAN (\\d+), other EtherType (\\d+), wrong checksum (\\d+)\\)(; the card dropped runts "
         "(\\d+), over-long (\\d+), .*)?");

@@ -89,7 +89,7 @@ TEST_F(PmuOfSoftware, StagesHaveTheirOwnCountsInEitherRing) {
         auto counters = counters_of(s);
         for (const Json& stage : s.at("stages")) {
             std::string name = stage.at("name");
-            // These begin or end at something that is no timestamp.
+            // These begin or end at something that is not a timestamp.
             if (name == "jolt" || name == "lookup") continue;
             ASSERT_EQ(counters[name].count("instructions"), 1u) << name << " " << s.at("case");
             // A stage's time holds the timestamp that ends it: LFENCE and RDTSC. Its counts do not.

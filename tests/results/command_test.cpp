@@ -72,7 +72,7 @@ TEST(Commands, DamagedForeignOlderAndHalfWrittenRunsGiveAClearErrorAndStay) {
         {"empty", with_results(""), "it is empty"},
         {"not JSON", with_results("{\"schema\": nonsense}"), "not JSON from byte"},
         {"a list", with_results("[1,2]"), "no JSON object"},
-        {"another program's", with_results("{\"benchmarks\":[]}"), "is no run of doorbell"},
+        {"another program's", with_results("{\"benchmarks\":[]}"), "is not a run of doorbell"},
         {"older", with_results(replaced("doorbell/1", "doorbell/0")),
          "this version reads doorbell/1"},
         {"wrong type", with_results(replaced("\"count\":100", "\"count\":\"many\"")), "is damaged"},
@@ -127,7 +127,7 @@ TEST(Commands, CompareGates) {
     EXPECT_EQ(gated.status, 1);
     EXPECT_NE(gated.err.find("timer source=lapic wait=irq latency"), std::string::npos);
     EXPECT_NE(gated.out.find("+5 insn (+20 %)"), std::string::npos) << gated.out;
-    EXPECT_EQ(doorbell(scratch, "compare b a --gate 5").status, 0) << "faster is no failure";
+    EXPECT_EQ(doorbell(scratch, "compare b a --gate 5").status, 0) << "faster is not a failure";
     EXPECT_EQ(doorbell(scratch, "compare a b --gate 20").status, 0) << "20 % is not more than 20 %";
     EXPECT_EQ(doorbell(scratch, "compare a b --gate much").status, 2);
     Json json = Json::parse(doorbell(scratch, "compare a b --gate 5 --json").out);

@@ -156,7 +156,7 @@ TEST(Compare, CountersThatDifferAreNamed) {
     };
     Comparison changed = compare(run(800, 1), run(51200, 2));
     ASSERT_EQ(changed.series.at(0).counters.size(), 1u)
-        << "what is measured is no fact, and loads are equal";
+        << "what is measured is not a fact, and loads are equal";
     EXPECT_EQ(changed.series[0].counters[0].a, 8);
     EXPECT_EQ(changed.series[0].counters[0].b, 512);
     EXPECT_NE(
@@ -223,7 +223,7 @@ TEST(Gate, ASeriesThatIsMissingFailsUnlessTheMachineLacksIt) {
     auto beyond = beyond_gate(compare(halved.a, halved.b), 1);
     ASSERT_EQ(beyond.size(), 1u);
     EXPECT_EQ(beyond[0], "timer wait=irq latency: B does not have it");
-    EXPECT_TRUE(beyond_gate(compare(halved.b, halved.a), 1).empty()) << "more is no failure";
+    EXPECT_TRUE(beyond_gate(compare(halved.b, halved.a), 1).empty()) << "more is not a failure";
 
     StoredRun lacks = halved.b;
     lacks.run.skipped = {halved.end};

@@ -562,7 +562,7 @@ TEST(Judges, PollingThatLosesAgainAtAHigherRateDoesNotWin) {
                   kinds[2]);
     std::string because;
     EXPECT_EQ(judge(story, memory.results, &because), Holds::no) << because;
-    // In between is no matter: it wins from the last crossing on.
+    // In between does not matter: it wins from the last crossing on.
     Memory again("pizza", but(story.holding, "wait=poll every=256 rate=100000", "work", 1),
                  kinds[2]);
     EXPECT_EQ(judge(story, again.results, &because), Holds::yes) << because;

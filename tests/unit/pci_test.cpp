@@ -135,7 +135,7 @@ TEST_F(PciTest, BarsThatCannotBeAreMarked) {
     FakeFunction& f = fake.add(0, 2, 0, card());
     f.memory_bar(0, 0, 0x1000);  // firmware gave it no address
     f.memory_bar(1, 0xFEB00000, 0x1000);
-    f.bar_mask[1] = 0xFFF0F000;  // a size that is no power of two
+    f.bar_mask[1] = 0xFFF0F000;  // a size that is not a power of two
     f.put32(0x24, 0xFEB00004);   // 64 bits wide, but the last
     f.bar_mask[5] = 0xFFFFF000;
     PciFunction read_back = read(2);

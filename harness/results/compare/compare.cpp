@@ -19,8 +19,8 @@ namespace {
 /// runs.
 constexpr double alpha = 0.005;
 constexpr double confidence = 0.95;
-/// Differences below this share are no change, however certain: two runs of the same program differ
-/// as much by where it came to lie.
+/// Differences below this share do not count as changes, however certain: two runs of the same
+/// program differ as much by where it came to lie.
 constexpr double floor_share = 0.01;
 /// Rough figures move with the host's load: only a factor of two says something.
 constexpr double rough_factor = 2;
