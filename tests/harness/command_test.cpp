@@ -1,4 +1,7 @@
 // The command with a fake QEMU that fails in every way we know of.
+#include <algorithm>
+#include <sstream>
+
 #include "tests/harness/command_fixture.h"
 
 namespace doorbell::harness {

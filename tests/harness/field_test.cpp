@@ -5,6 +5,10 @@
 #include <termios.h>
 #include <zlib.h>
 
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
 #include "harness/system/escape.h"
 #include "tests/harness/command_fixture.h"
 #include "tests/harness/wire_lines.h"

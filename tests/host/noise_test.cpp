@@ -1,6 +1,8 @@
 // A host's settings that make figures noisy are said, those that do not are not.
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "host/instrument.h"
 #include "tests/image/run.h"
 

@@ -2,6 +2,8 @@
 // with other options, serial ports elsewhere.
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "tests/image/run.h"
 
 namespace doorbell::test {

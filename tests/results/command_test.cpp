@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <functional>
 #include <regex>
+#include <sstream>
 
 #include "harness/results/compare/again.h"
 #include "harness/results/compare/history.h"
