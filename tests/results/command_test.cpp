@@ -72,7 +72,7 @@ TEST(Commands, DamagedForeignOlderAndHalfWrittenRunsGiveAClearErrorAndStay) {
         {"cut", with_results(good.substr(0, good.size() / 2)), "ends in the middle"},
         {"empty", with_results(""), "it is empty"},
         {"not JSON", with_results("{\"schema\": nonsense}"), "not JSON from byte"},
-        {"a list", with_results("[1,2]"), "no JSON object"},
+        {"a list", with_results("[1,2]"), "is not a JSON object"},
         {"another program's", with_results("{\"benchmarks\":[]}"), "is not a run of doorbell"},
         {"older", with_results(replaced("doorbell/1", "doorbell/0")),
          "this version reads doorbell/1"},
