@@ -298,7 +298,7 @@ Result<void> try_once(Bench& bench, Source& source, uint64_t spacing, const Erro
     return otherwise;
 }
 
-/// Why an interrupt that was tried once did not arrive. Boards exist whose PIT does not reach the
+/// Why an interrupt that was tried did not arrive. Boards exist whose PIT does not reach the
 /// I/O APIC input that the MADT names: the machine lacks that path then.
 template <class Source>
 Error not_arrived() {
