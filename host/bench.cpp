@@ -13,18 +13,18 @@ using measure::Series;
 void skip_errno(const std::string& what) { throw Skip(what + ": " + std::strerror(errno)); }
 void wrong_errno(const std::string& what) { throw Wrong(what + ": " + std::strerror(errno)); }
 
-int Bench::cpu(unsigned which) const {
+int LinuxBench::cpu(unsigned index) const {
     if (request_.cpus.empty()) return 0;
-    return request_.cpus[which < request_.cpus.size() ? which : request_.cpus.size() - 1];
+    return request_.cpus[index < request_.cpus.size() ? index : request_.cpus.size() - 1];
 }
 
-uint64_t Bench::setting(std::string_view name, uint64_t normal) const {
+uint64_t LinuxBench::setting(std::string_view name, uint64_t normal) const {
     for (const auto& [key, value] : request_.settings)
         if (key == name) return value;
     return normal;
 }
 
-Series& Bench::series(const char* metric, const Kind& kind) {
+Series& LinuxBench::series(const char* metric, const Kind& kind) {
     for (Recording& r : recordings_)
         if (std::string_view(r.series->parts().metric) == metric) return *r.series;
     auto histogram = [] {
@@ -60,7 +60,7 @@ Series& Bench::series(const char* metric, const Kind& kind) {
     return *recordings_.back().series;
 }
 
-void Bench::count(const std::string& name, uint64_t value) {
+void LinuxBench::count(const std::string& name, uint64_t value) {
     for (CounterValue& c : counters_) {
         if (c.name != name) continue;
         c.value += value;
@@ -69,33 +69,33 @@ void Bench::count(const std::string& name, uint64_t value) {
     counters_.push_back({name, value});
 }
 
-void Bench::flag(const std::string& text) {
+void LinuxBench::flag(const std::string& text) {
     for (const std::string& there : flags_)
         if (there == text) return;
     flags_.push_back(text);
 }
 
-void Bench::begin_cold() {
+void LinuxBench::begin_cold() {
     for (Recording& r : recordings_) r.series->begin_cold();
 }
 
-void Bench::keep_first() {
+void LinuxBench::keep_first() {
     if (repeated_) return;  // the very first sample of all is what counts
     for (Recording& r : recordings_) r.series->keep_first();
 }
 
-void Bench::begin_warm() {
+void LinuxBench::begin_warm() {
     for (Recording& r : recordings_) r.series->begin_warm();
     if (before_ == nullptr) before_ = std::make_unique<Histogram>();
     if (!recordings_.empty()) *before_ = *recordings_[0].warm;
     if (window_ != nullptr) window_->open();
 }
 
-void Bench::end_warm() {
+void LinuxBench::end_warm() {
     if (window_ != nullptr) window_->close();
 }
 
-void Bench::close_repetition() {
+void LinuxBench::close_repetition() {
     repeated_ = true;
     if (recordings_.empty() || before_ == nullptr) return;
     // The median of what this repetition added.

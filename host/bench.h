@@ -66,7 +66,7 @@ class Window {
 };
 
 /// What the user asked for, for every case alike.
-struct Request {
+struct LinuxRequest {
     uint64_t samples = 1000;
     uint64_t warm_up = 16;
     uint64_t seed = 1;
@@ -90,11 +90,11 @@ struct CounterValue {
     uint64_t value;
 };
 
-class Bench {
+class LinuxBench {
   public:
     /// `window`: opened and closed around the samples that count; may be null.
-    Bench(const Instrument& i, const Request& request, uint64_t samples, Loop* loop,
-          Window* window = nullptr)
+    LinuxBench(const LinuxInstrument& i, const LinuxRequest& request, uint64_t samples, Loop* loop,
+               Window* window = nullptr)
         : instrument(i),
           random(request.seed),
           request_(request),
@@ -103,7 +103,7 @@ class Bench {
           loop_(loop),
           window_(window) {}
 
-    const Instrument& instrument;
+    const LinuxInstrument& instrument;
     measure::Random random;
 
     uint64_t samples() const { return samples_; }
@@ -111,7 +111,7 @@ class Bench {
     void warm_up_at_most(uint64_t samples) { warm_up_ = samples < warm_up_ ? samples : warm_up_; }
     /// The CPU of the measured task (0) or of its partner (1); the same one where there is only
     /// one.
-    int cpu(unsigned which) const;
+    int cpu(unsigned index) const;
     bool two_cpus() const { return request_.cpus.size() > 1; }
     /// A setting of the user, or `normal`.
     uint64_t setting(std::string_view name, uint64_t normal) const;
@@ -172,7 +172,7 @@ class Bench {
         return static_cast<double>(ticks) / static_cast<double>(instrument.tsc_hz);
     }
 
-    const Request& request_;
+    const LinuxRequest& request_;
     uint64_t samples_;
     uint64_t warm_up_;
     Loop* loop_;

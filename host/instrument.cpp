@@ -67,7 +67,7 @@ uint64_t find_resolution() {
 }
 
 /// What a body costs: its median, less a pair; in a coarse clock, where it is short, its mean.
-uint64_t typical(const Instrument& in, Histogram& body, void (*time)(Histogram&, uint64_t)) {
+uint64_t typical(const LinuxInstrument& in, Histogram& body, void (*time)(Histogram&, uint64_t)) {
     body.clear();
     time(body, 10);
     body.clear();
@@ -115,7 +115,7 @@ bool read_steal(int cpu, uint64_t& steal) {
     return false;
 }
 
-void scan_for_gaps(Instrument& in, uint64_t span) {
+void scan_for_gaps(LinuxInstrument& in, uint64_t span) {
     uint64_t threshold = in.overhead_p50 * 10 + 100;
     uint64_t start = measure::end(), last = start, now = start;
     while (now - start < span) {
@@ -180,7 +180,7 @@ uint64_t counted_hz() {
 }
 
 /// The kernel's clock was checked by the kernel, and is believed where CPUID says something else.
-void find_frequency(Instrument& in, measure::Observed& seen) {
+void find_frequency(LinuxInstrument& in, measure::Observed& seen) {
     uint64_t crystal = crystal_hz(), counted = counted_hz();
     uint64_t apart = crystal > counted ? crystal - counted : counted - crystal;
     bool agree = crystal == 0 || apart <= counted / 1000;
@@ -195,7 +195,7 @@ measure::Spread spread_of(const Histogram& h) {
 }
 
 /// By the image's rules, but for those about interrupts, which a program cannot take.
-void judge(Instrument& in, measure::Observed& seen) {
+void judge(LinuxInstrument& in, measure::Observed& seen) {
     if (in.counts_instructions) {
         in.verdict = "exact";
         in.because = "1000 NOPs are 1000 ticks in an emulator: this clock counts instructions";
@@ -214,7 +214,7 @@ void judge(Instrument& in, measure::Observed& seen) {
     in.because = j.because;
 }
 
-void look_for_noise(Instrument& in, int cpu) {
+void look_for_noise(LinuxInstrument& in, int cpu) {
     if (in.counts_instructions)
         return;  // what the kernel does beside is part of the count, the same in every run
     if (in.gap_share_ppm > 1000)
@@ -254,8 +254,8 @@ std::vector<std::string> noise_of_settings(int cpu, const std::filesystem::path&
     return noise;
 }
 
-Instrument observe(int cpu) {
-    Instrument in;
+LinuxInstrument observe(int cpu) {
+    LinuxInstrument in;
     in.hypervisor = hypervisor_signature();
     unsigned a, b, c, d;
     in.tsc_invariant = __get_cpuid(0x80000007, &a, &b, &c, &d) != 0 && (d >> 8 & 1) != 0;
@@ -307,7 +307,7 @@ Instrument observe(int cpu) {
     return in;
 }
 
-void emit_machine(wire::Sender& sender, const Instrument& in) {
+void emit_machine(wire::Sender& sender, const LinuxInstrument& in) {
     utsname name{};
     uname(&name);
     std::string model;
@@ -332,7 +332,7 @@ void emit_machine(wire::Sender& sender, const Instrument& in) {
     sender.send();
 }
 
-void emit_instrument(wire::Sender& sender, const Instrument& in, const char* counters,
+void emit_instrument(wire::Sender& sender, const LinuxInstrument& in, const char* counters,
                      const std::string& counters_because) {
     wire::Json& j = sender.begin(wire::kind::instrument);
     j.member("clock", in.clock).member("unit", in.unit).member("evidence", in.evidence);

@@ -11,7 +11,7 @@
 
 namespace doorbell::host {
 
-struct Instrument {
+struct LinuxInstrument {
     const char* clock = "live";      ///< "exact" or "live"
     const char* unit = "tick";       ///< "insn" (exact) or "tick" (of the TSC)
     const char* evidence = "rough";  ///< "exact", "measured" or "rough"
@@ -49,11 +49,11 @@ struct Instrument {
 std::vector<std::string> noise_of_settings(int cpu, const std::filesystem::path& root = "/");
 
 /// Looks, on the CPU `cpu` (the caller is already there).
-Instrument observe(int cpu);
+LinuxInstrument observe(int cpu);
 
-void emit_machine(wire::Sender& sender, const Instrument& in);
+void emit_machine(wire::Sender& sender, const LinuxInstrument& in);
 /// `counters`: what counts here ("perf", "none"), and in words what does not, and why.
-void emit_instrument(wire::Sender& sender, const Instrument& in, const char* counters,
+void emit_instrument(wire::Sender& sender, const LinuxInstrument& in, const char* counters,
                      const std::string& counters_because);
 
 }  // namespace doorbell::host

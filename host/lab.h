@@ -11,7 +11,7 @@ namespace doorbell::host {
 
 using labs::Case;
 
-class Bench;  // bench.h
+class LinuxBench;  // bench.h
 
 struct Lab {
     const char* name;
@@ -20,10 +20,10 @@ struct Lab {
     std::span<const Case> cases;
     /// Measures one case; throws Skip where this machine lacks something, Wrong where something is
     /// wrong.
-    void (*body)(Bench& bench, const Case& which);
+    void (*body)(LinuxBench& bench, const Case& test_case);
     /// What the user's number of samples is divided by for this case, because one of its samples is
     /// long.
-    uint64_t (*fewer)(const Case& which) = nullptr;
+    uint64_t (*fewer)(const Case& test_case) = nullptr;
     /// Whether its counters are also those of the threads and processes that it makes.
     bool count_threads = false;
 };

@@ -42,13 +42,13 @@ inline void read_every_byte(const void* memory, uint32_t bytes) {
 
 /// Spins until the next packet may be sent: further from the last than the 128 us for which QEMU's
 /// e1000e holds its interrupt back, at a phase that the seed chooses.
-inline void keep_apart(Bench& bench) {
+inline void keep_apart(LinuxBench& bench) {
     spin_until(measure::end() + bench.instrument.tsc_hz / 2000 + bench.random.below(10'000));
 }
 
 /// Between sending and waiting: as many instructions, up to some 2,000, as the seed chooses, so
 /// that the arrival meets a polling loop at no phase in particular.
-inline void lose_phase(Bench& bench) {
+inline void lose_phase(LinuxBench& bench) {
     for (uint64_t n = bench.random.below(1000); n != 0; --n) asm volatile("");
 }
 
@@ -58,7 +58,7 @@ inline void lose_phase(Bench& bench) {
 /// between the two. The time on the cable is taken off all.
 class CableSeries {
   public:
-    explicit CableSeries(Bench& bench)
+    explicit CableSeries(LinuxBench& bench)
         : bench_(bench),
           cable_(wire::cable_delay_ns * bench.instrument.tsc_hz / 1'000'000'000),
           latency_(bench.series("latency")),
@@ -82,7 +82,7 @@ class CableSeries {
     }
 
   private:
-    Bench& bench_;
+    LinuxBench& bench_;
     uint64_t cable_;
     measure::Series &latency_, &latency_after_send_, &payload_, &payload_after_send_;
 };

@@ -37,8 +37,8 @@ File bound_socket(uint32_t address, uint16_t port) {
     sockaddr_in in = address_of(address, port);
     if (bind(*file, reinterpret_cast<sockaddr*>(&in), sizeof in) != 0)
         skip_errno("binding a UDP socket");
-    timeval patience{patience_s, 0};
-    setsockopt(*file, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    timeval timeout{timeout_s, 0};
+    setsockopt(*file, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
     return file;
 }
 
@@ -82,7 +82,7 @@ class Epoll : public Receiver {
     }
     bool next(Payload& payload) override {
         epoll_event ready;
-        return epoll_wait(*epoll_, &ready, 1, patience_s * 1000) == 1 &&
+        return epoll_wait(*epoll_, &ready, 1, timeout_s * 1000) == 1 &&
                recv(*socket_, &payload, sizeof payload, MSG_DONTWAIT) == sizeof payload;
     }
 
@@ -94,7 +94,7 @@ class Spin : public Receiver {
   public:
     Spin(uint32_t address, uint16_t port) : socket_(bound_socket(address, port)) {}
     bool next(Payload& payload) override {
-        uint64_t give_up = monotonic_ns() + patience_s * 1'000'000'000ull;
+        uint64_t give_up = monotonic_ns() + timeout_s * 1'000'000'000ull;
         while (recv(*socket_, &payload, sizeof payload, MSG_DONTWAIT) != sizeof payload)
             if (errno != EAGAIN || ((++tries_ & 0xFFF) == 0 && monotonic_ns() > give_up))
                 return false;
@@ -136,7 +136,7 @@ class PacketRing : public Receiver {
     }
     ~PacketRing() override { munmap(ring_, frames * frame_bytes); }
     bool next(Payload& payload) override {
-        uint64_t give_up = monotonic_ns() + patience_s * 1'000'000'000ull;
+        uint64_t give_up = monotonic_ns() + timeout_s * 1'000'000'000ull;
         for (;;) {
             auto* frame = reinterpret_cast<tpacket2_hdr*>(ring_ + at_ * frame_bytes);
             std::atomic_ref<uint32_t> status(frame->tp_status);

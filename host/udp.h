@@ -10,7 +10,7 @@
 namespace doorbell::host {
 
 /// How long a packet is waited for: longer than a loaded machine leaves the sender aside.
-inline constexpr int patience_s = 20;
+inline constexpr int timeout_s = 20;
 
 /// Waits for packets on UDP port `port` of `address` (host byte order), in the network namespace in
 /// which it was made.

@@ -397,45 +397,45 @@ Result<void> measure_source(Bench& bench, Ring& ring, std::string_view source) {
     return opened ? record_timer(bench, ring, timer) : opened;
 }
 
-Result<void> body(Bench& bench, const Case& which) {
+Result<void> body(Bench& bench, const Case& test_case) {
     const cpu::LocalApic& apic = *bench.machine.apic.device;
     trial = {.source = Source::interrupt_instruction, .apic = &apic, .bench = &bench};
     anatomy_event = {};
     if (!apic.x2())
         anatomy_event.end_of_interrupt =
             apic.xapic().base() + static_cast<uint64_t>(cpu::ApicRegister::end_of_interrupt);
-    Ring ring(bench, which.number("ring") == 3);
+    Ring ring(bench, test_case.number("ring") == 3);
     auto done = ring.start();
     if (!done) return done;
     cpu::set_gate(event_vector, anatomy_handler_int, 3);
     trial.trying = true;
     done = ring.run(trials, trial.source);
     trial.trying = false;
-    if (done) done = measure_source(bench, ring, which["source"]);
+    if (done) done = measure_source(bench, ring, test_case["source"]);
     cpu::reset_gate(event_vector);
     return done;
 }
 
 char because_buffer[300];
 
-Verdict user_costs_more(const Results& results) {
+ClaimVerdict user_costs_more(const Results& results) {
     return below(results, "anatomy", {"source=lapic ring=0", "latency"},
                  {"source=lapic ring=3", "latency"}, 1,
                  "this clock counts an interrupt as one instruction, whatever ring it comes out of",
                  because_buffer);
 }
 
-Verdict short_entry(const Results& results) {
+ClaimVerdict short_entry(const Results& results) {
     const Summary* s = results.find("anatomy", "source=int ring=3", "entry");
-    if (s == nullptr) return {Verdict::Holds::cannot_say, "the case was not run"};
+    if (s == nullptr) return {ClaimVerdict::Holds::cannot_say, "the case was not run"};
     wire::Text text(because_buffer);
     text << "min " << s->min << ", max " << s->max << " " << s->unit << " over " << s->count
          << " samples (" << s->evidence << ")";
     if (std::string_view(s->evidence) != "exact") {
         text << "; only a clock that counts instructions shows path lengths";
-        return {Verdict::Holds::cannot_say, text.view()};
+        return {ClaimVerdict::Holds::cannot_say, text.view()};
     }
-    return {s->max <= 12 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    return {s->max <= 12 ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no, text.view()};
 }
 
 constexpr Claim claims[] = {

@@ -217,7 +217,7 @@ Result<void> send_to_card(Bench& bench, uint32_t size) {
     measure::Series& cost = bench.series("cost");
     measure::Series& total = bench.series("total", {.less_overhead = true});
     measure::Series& first = bench.series("first", {.less_overhead = true});
-    nic::Patience patience(cpu::Tsc{}, bench.machine.tsc.hz);
+    nic::BoundedWait bounded_wait(cpu::Tsc{}, bench.machine.tsc.hz);
     uint64_t overhead = bench.instrument.overhead;
     Result<void> outcome;
     bench.repeat([&](uint64_t count) {
@@ -229,7 +229,7 @@ Result<void> send_to_card(Bench& bench, uint32_t size) {
                 uint64_t start = measure::begin();
                 uint32_t taken = nic.transmit(frames.data(), size);
                 uint64_t took = measure::end() - start;
-                if (taken != size || !patience.until(100, [&] { return nic.all_sent(); })) {
+                if (taken != size || !bounded_wait.until(100, [&] { return nic.all_sent(); })) {
                     outcome =
                         why_missing(nic, nic, Error{"the card did not send a bag within 100 ms"});
                     return;
@@ -245,9 +245,9 @@ Result<void> send_to_card(Bench& bench, uint32_t size) {
     return outcome;
 }
 
-Result<void> body(Bench& bench, const Case& which) {
-    uint64_t size = which.number("size");
-    if (!which["to"].empty()) return send_to_card(bench, static_cast<uint32_t>(size));
+Result<void> body(Bench& bench, const Case& test_case) {
+    uint64_t size = test_case.number("size");
+    if (!test_case["to"].empty()) return send_to_card(bench, static_cast<uint32_t>(size));
     measure::Series& cost = bench.series("cost");
     measure::Series& total = bench.series("total", {.less_overhead = true});
     measure::Series& first = bench.series("first", {.less_overhead = true});
@@ -298,21 +298,21 @@ Result<void> body(Bench& bench, const Case& which) {
 
 char because_buffer[300];
 
-Verdict bag_saves(const Results& results) {
+ClaimVerdict bag_saves(const Results& results) {
     return below(results, "batch", {"size=1000", "cost"}, {"size=1", "cost"}, 10,
                  "this clock counts a ring crossing as one instruction, and so the notes too cheap",
                  because_buffer);
 }
-Verdict first_waits(const Results& results) {
+ClaimVerdict first_waits(const Results& results) {
     return below(results, "batch", {"size=1", "first"}, {"size=1000", "first"}, 10, nullptr,
                  because_buffer);
 }
-Verdict hundred_is_enough(const Results& results) {
+ClaimVerdict hundred_is_enough(const Results& results) {
     const Summary* one = results.find("batch", "size=1", "cost");
     const Summary* hundred = results.find("batch", "size=100", "cost");
     const Summary* thousand = results.find("batch", "size=1000", "cost");
     if (one == nullptr || hundred == nullptr || thousand == nullptr)
-        return {Verdict::Holds::cannot_say, "one of the three cases was not run"};
+        return {ClaimVerdict::Holds::cannot_say, "one of the three cases was not run"};
     wire::Text text(because_buffer);
     text << "a record costs " << one->p50 << " alone, " << hundred->p50 << " in a bag of 100, "
          << thousand->p50 << " " << one->unit << " in one of 1000 (" << one->evidence << ")";

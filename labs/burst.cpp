@@ -39,13 +39,13 @@ uint64_t drain(nic::Nic& nic, nic::FrameTally& tally) {
     return tally[nic::FrameKind::ours] - before;
 }
 
-Result<void> body(Bench& bench, const Case& which) {
-    auto burst = static_cast<uint32_t>(which.number("burst"));
+Result<void> body(Bench& bench, const Case& test_case) {
+    auto burst = static_cast<uint32_t>(test_case.number("burst"));
     // In loopback every frame would come back to a receiver that does not listen; a card without a
     // cable sends into the void as well, so loopback or not makes no difference there.
     // Room for two bursts at the far end: a cable's sender may wait until all of a burst has found
     // a buffer there.
-    auto pair = open_pair(bench, which["model"], {burst > 128 ? 2 * burst : 256, 2048});
+    auto pair = open_pair(bench, test_case["model"], {burst > 128 ? 2 * burst : 256, 2048});
     if (!pair) return pair.error();
     nic::Nic& nic = *pair->under_test;
     if (nic.transmit_room() < burst)
@@ -57,7 +57,7 @@ Result<void> body(Bench& bench, const Case& which) {
     if (frames.empty()) return Lacking{"no memory for the frames"};
     measure::Series& cost = bench.series("cost");
     measure::Series& first = bench.series("first", {.counted = true});
-    nic::Patience patience(cpu::Tsc{}, bench.machine.tsc.hz);
+    nic::BoundedWait bounded_wait(cpu::Tsc{}, bench.machine.tsc.hz);
     uint64_t overhead = bench.instrument.overhead;
     nic::FrameTally tally;
     Result<void> outcome;
@@ -74,14 +74,14 @@ Result<void> body(Bench& bench, const Case& which) {
             }
             cost.record((took + burst - 1) / burst);
             first.record(took);
-            if (!patience.until(100, [&] { return nic.all_sent(); })) {
+            if (!bounded_wait.until(100, [&] { return nic.all_sent(); })) {
                 outcome =
                     why_missing(nic, nic, Error{"the card did not send a burst within 100 ms"});
                 return;
             }
             // What was sent must arrive, all of it.
             uint64_t arrived = 0;
-            if (pair->far_end && !patience.until(100, [&] {
+            if (pair->far_end && !bounded_wait.until(100, [&] {
                     return (arrived += drain(*pair->far_end, tally)) >= burst;
                 }))
                 outcome = why_missing(*pair->far_end, nic,
@@ -97,16 +97,16 @@ Result<void> body(Bench& bench, const Case& which) {
 
 char because_buffer[300];
 
-Verdict batching_pays(const Results& results) {
+ClaimVerdict batching_pays(const Results& results) {
     return below(results, "burst", {"model=e1000e burst=32", "cost"},
                  {"model=e1000e burst=1", "cost"}, 2, nullptr, because_buffer);
 }
 
-Verdict most_is_won_early(const Results& results) {
+ClaimVerdict most_is_won_early(const Results& results) {
     const Summary* some = results.find("burst", "model=e1000e burst=32", "cost");
     const Summary* many = results.find("burst", "model=e1000e burst=1024", "cost");
     if (some == nullptr || many == nullptr)
-        return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
+        return {ClaimVerdict::Holds::cannot_say, "one of the two cases was not run"};
     wire::Text text(because_buffer);
     text << "in bursts of 32 " << some->p50 << " " << some->unit << " a packet, of 1024 "
          << many->p50 << " (" << some->evidence << ")";

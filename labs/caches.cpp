@@ -63,12 +63,12 @@ struct Plan {
     uint64_t second, third;
 };
 
-Plan plan_of(const Case& which, uint64_t memory) {
-    std::string_view walk = which["walk"];
-    if (walk == "stride") return {walk_stride, which.number("step"), count};
-    if (walk == "chase") return {walk_chase, 0, which.number("bytes") / 64};
-    if (walk == "random") return {walk_random, which.number("bytes"), count};
-    if (walk == "transpose") return {walk_transpose, memory + room / 2, which.number("n")};
+Plan plan_of(const Case& test_case, uint64_t memory) {
+    std::string_view walk = test_case["walk"];
+    if (walk == "stride") return {walk_stride, test_case.number("step"), count};
+    if (walk == "chase") return {walk_chase, 0, test_case.number("bytes") / 64};
+    if (walk == "random") return {walk_random, test_case.number("bytes"), count};
+    if (walk == "transpose") return {walk_transpose, memory + room / 2, test_case.number("n")};
     if (walk == "memory") return {walk_memory, 0, 0};
     if (walk == "branches") return {walk_branches, 0, count};
     return {walk_empty, 0, 0};
@@ -83,21 +83,22 @@ void make_cold(uint64_t memory, uint64_t bytes) {
     asm volatile("mfence" : : : "memory");
 }
 
-Result<void> body(Bench& bench, const Case& which) {
+Result<void> body(Bench& bench, const Case& test_case) {
     uint64_t memory = bench.machine.arena.take(room, room);
     if (memory == 0) return Lacking{"not enough memory for the walks", room};
     for (uint64_t at = memory; at < memory + room; at += 64)
         *reinterpret_cast<volatile uint64_t*>(at) = 0;
-    if (which["walk"] == "chase") link_ring(reinterpret_cast<void*>(memory), which.number("bytes"));
-    Plan plan = plan_of(which, memory);
-    bool events = which["walk"] == "events";
+    if (test_case["walk"] == "chase")
+        link_ring(reinterpret_cast<void*>(memory), test_case.number("bytes"));
+    Plan plan = plan_of(test_case, memory);
+    bool events = test_case["walk"] == "events";
     if (events) {
         if (bench.machine.apic->x2())
             return Lacking{"the local APIC is in x2APIC mode: it has no page to read and write"};
         plan = {walk_events, bench.machine.apic->xapic().base(), 0};
         cpu::set_gate(event_vector, event_handler);
     }
-    bool cold = which["state"] == "cold", warm = which["state"] == "warm";
+    bool cold = test_case["state"] == "cold", warm = test_case["state"] == "warm";
     measure::Series& cost = bench.series("cost", {.less_overhead = true});
     bench.repeat([&](uint64_t samples) {
         for (uint64_t i = 0; i < samples; ++i) {
@@ -116,33 +117,36 @@ char because_buffer[200];
 
 /// Whether each sample of that case counted `want` of `counter`; more than that is allowed where
 /// hardware counts, which has prefetchers, other loads around, and lines that were taken away.
-Verdict counted(const Results& results, const char* which, const char* counter, uint64_t want) {
-    const Summary* s = results.find("caches", which, "cost");
-    if (s == nullptr) return {Verdict::Holds::cannot_say, "the case was not run"};
+ClaimVerdict counted(const Results& results, const char* test_case, const char* counter,
+                     uint64_t want) {
+    const Summary* s = results.find("caches", test_case, "cost");
+    if (s == nullptr) return {ClaimVerdict::Holds::cannot_say, "the case was not run"};
     const Figure* f = s->counter(counter);
-    if (f == nullptr) return {Verdict::Holds::cannot_say, "nothing here counts that"};
+    if (f == nullptr) return {ClaimVerdict::Holds::cannot_say, "nothing here counts that"};
     wire::Text text(because_buffer);
-    text << which << ": " << f->value << " " << counter << " in " << f->samples << " samples, "
+    text << test_case << ": " << f->value << " " << counter << " in " << f->samples << " samples, "
          << want << " each expected (" << f->evidence << ")";
     bool modelled = std::string_view(f->evidence) == "modelled";
     uint64_t expected = want * f->samples;
     bool right = modelled ? f->value == expected
                           : f->value >= expected - expected / 10 &&
                                 f->value <= expected + expected / 10 + 10 * f->samples;
-    return {right ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    return {right ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no, text.view()};
 }
 
-Verdict nothing_is_nothing(const Results& r) { return counted(r, "walk=empty", "instructions", 0); }
-Verdict instructions_are_counted(const Results& r) {
+ClaimVerdict nothing_is_nothing(const Results& r) {
+    return counted(r, "walk=empty", "instructions", 0);
+}
+ClaimVerdict instructions_are_counted(const Results& r) {
     return counted(r, "walk=stride step=64 state=cold", "instructions", 4 * count);
 }
-Verdict each_line_misses(const Results& r) {
+ClaimVerdict each_line_misses(const Results& r) {
     return counted(r, "walk=stride step=64 state=cold", "l1d_misses", count);
 }
-Verdict eight_share_a_line(const Results& r) {
+ClaimVerdict eight_share_a_line(const Results& r) {
     return counted(r, "walk=stride step=8 state=cold", "l1d_misses", count / 8);
 }
-Verdict small_ring_stays(const Results& r) {
+ClaimVerdict small_ring_stays(const Results& r) {
     return counted(r, "walk=chase bytes=16384 state=warm", "l1d_misses", 0);
 }
 

@@ -108,9 +108,9 @@ Result<void> measure_apic(Bench& bench) {
     return done;
 }
 
-Result<void> body(Bench& bench, const Case& which) {
+Result<void> body(Bench& bench, const Case& test_case) {
     platform::Machine& m = bench.machine;
-    std::string_view clock = which["clock"];
+    std::string_view clock = test_case["clock"];
     if (clock == "rdtsc") return measure_clock(bench, sample_rdtsc);
     if (clock == "rdtsc-fenced") return measure_clock(bench, sample_rdtsc_fenced);
     if (clock == "rdtscp") {

@@ -44,8 +44,8 @@ constexpr Setting settings[] = {
 
 enum class Wait { poll, irq, halt, hybrid };
 
-Wait wait_of(const Case& which) {
-    std::string_view word = which["wait"];
+Wait wait_of(const Case& test_case) {
+    std::string_view word = test_case["wait"];
     return word == "poll"     ? Wait::poll
            : word == "irq"    ? Wait::irq
            : word == "hybrid" ? Wait::hybrid
@@ -74,13 +74,13 @@ constexpr unsigned tally_names = nic::fates + 4;
 /// Everything that answers in one case.
 struct Server {
     Bench& bench;
-    const Case& which;
+    const Case& test_case;
     nic::Nic& card;
     nic::Responder responder;
     Wait wait;
     measure::Series &service, &cost, &bursts;
     std::span<uint64_t> counts;  ///< of each Fate
-    nic::Patience patience;
+    nic::BoundedWait bounded_wait;
     uint64_t second, idle, limit, echoes;
     uint64_t started, heard, told;  ///< ticks
     uint32_t held = 0;              ///< buffers that are not given back yet
@@ -105,7 +105,7 @@ bool Server::goes_on() {
     give_back();
     uint64_t now = measure::end();
     if (now - told >= alive_s * second) {
-        bench.alive(which, frames);
+        bench.alive(test_case, frames);
         told = now;
     }
     over = over || now - heard >= idle || now - started >= limit;
@@ -115,7 +115,7 @@ bool Server::goes_on() {
 /// Buffers go back when everything that is sent out of them has left.
 void Server::give_back() {
     if (held == 0) return;
-    if (held >= most_held && !patience.until(1000, [&] { return card.all_sent(); })) {
+    if (held >= most_held && !bounded_wait.until(1000, [&] { return card.all_sent(); })) {
         auto checked = card.check();
         outcome = checked ? Error{"answers did not leave the card within 1 s"} : checked;
         return;
@@ -129,11 +129,11 @@ void Server::give_back() {
 /// over.
 uint64_t Server::await() {
     // The hybrid is told only of what comes after it found nothing.
-    if (wait == Wait::hybrid && card.doorstep().someone()) return measure::end();
+    if (wait == Wait::hybrid && card.receive_status().arrived()) return measure::end();
     if (wait != Wait::poll) return await_interrupt();
     do
         for (unsigned look = 0; look < looks; ++look)
-            if (card.doorstep().someone()) return measure::end();
+            if (card.receive_status().arrived()) return measure::end();
     while (goes_on());
     return 0;
 }
@@ -191,7 +191,7 @@ void Server::serve(uint64_t most) {
     }
 }
 
-[[gnu::cold]] Result<void> serve_case(Bench& bench, const Case& which, nic::Nic& card) {
+[[gnu::cold]] Result<void> serve_case(Bench& bench, const Case& test_case, nic::Nic& card) {
     auto counts = bench.machine.arena.array<uint64_t>(tally_names);
     auto names = bench.machine.arena.array<const char*>(tally_names);
     if (names.empty()) return Lacking{"no memory for the tally"};
@@ -199,12 +199,12 @@ void Server::serve(uint64_t most) {
         names[i] = i < nic::fates ? nic::fate_names[i] : card_names[i - nic::fates];
     uint64_t now = measure::end(), second = bench.machine.tsc.hz;
     auto* server = bench.machine.arena.make<Server>(
-        bench, which, card,
+        bench, test_case, card,
         nic::Responder(card.mac(), static_cast<uint32_t>(bench.setting("address")),
                        static_cast<uint32_t>(bench.setting("prefix"))),
-        wait_of(which), bench.series("service", {.stages = stages}), bench.series("cost"),
+        wait_of(test_case), bench.series("service", {.stages = stages}), bench.series("cost"),
         bench.series("burst", {.unit = "frame", .better = Better::neither}), counts,
-        nic::Patience(cpu::Tsc{}, second), second, bench.setting("idle") * second,
+        nic::BoundedWait(cpu::Tsc{}, second), second, bench.setting("idle") * second,
         bench.setting("limit") * second, bench.setting("echoes"), now, now, now);
     if (server == nullptr) return Lacking{"no memory for the answers"};
     bool sleeps = server->wait == Wait::halt;
@@ -217,7 +217,7 @@ void Server::serve(uint64_t most) {
         bench.machine.apic->set_initial_count(
             static_cast<uint32_t>(bench.machine.apic_rate.hz(second) / ticks_a_second));
     }
-    bench.alive(which, 0);
+    bench.alive(test_case, 0);
     // Without raw samples, every burst there is is recorded; of these there are as many as were
     // asked for.
     bench.repeat([&](uint64_t count) {
@@ -227,7 +227,7 @@ void Server::serve(uint64_t most) {
     server->recording = false;
     server->serve(~0ull);
     // A stop's own answer has to leave before the card is stopped.
-    (void)server->patience.until(100, [&] { return card.all_sent(); });
+    (void)server->bounded_wait.until(100, [&] { return card.all_sent(); });
     if (sleeps) bench.machine.apic->set_timer_mode(cpu::TimerMode::one_shot, tick_vector, true);
     cpu::disable_interrupts();
     nic::CardCounts card_counts = card.counts();
@@ -244,21 +244,21 @@ void Server::serve(uint64_t most) {
     return {};
 }
 
-[[gnu::cold]] Result<void> body(Bench& bench, const Case& which) {
+[[gnu::cold]] Result<void> body(Bench& bench, const Case& test_case) {
     constexpr Lacking no_outside{
         "no packets come from outside here: doorbell run echo --net udp:PORT, or tap:INTERFACE "
         "(live clock)"};
     if (bench.exact()) return no_outside;
     if (bench.counters.in_pmu_pass()) return Lacking{"what comes from outside does not come again"};
-    auto card = open_card(bench, which["model"], {ring, ring});
+    auto card = open_card(bench, test_case["model"], {ring, ring});
     if (!card) return card.error();
     nic::Nic& nic = **card;
     // On the exact clock's cable there is only a sender of the machine's own.
     if (__builtin_memcmp(nic.mac().data(), wire::cable_prefix, sizeof wire::cable_prefix) == 0)
         return no_outside;
-    if (wait_of(which) == Wait::poll) return serve_case(bench, which, nic);
+    if (wait_of(test_case) == Wait::poll) return serve_case(bench, test_case, nic);
     auto ready = open_interrupt(bench, nic, nic::InterruptKind::msix);
-    if (ready) ready = serve_case(bench, which, nic);
+    if (ready) ready = serve_case(bench, test_case, nic);
     close_interrupt(nic);
     return ready;
 }

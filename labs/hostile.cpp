@@ -386,13 +386,13 @@ class Attacker {
 
 char broken_what[100];
 
-Result<void> body(Bench& bench, const Case& which) {
+Result<void> body(Bench& bench, const Case& test_case) {
     measure::Series& intact = bench.series(
         "kernel-intact", {.unit = "attempt", .better = Better::more, .shape = Shape::total});
     measure::Series& ended =
         bench.series("ended-by", {.unit = "signal", .better = Better::neither});
     uint64_t attempts = bench.setting("attempts");
-    if (which["try"] != "calls") attempts = (attempts + 4) / 5;
+    if (test_case["try"] != "calls") attempts = (attempts + 4) / 5;
     Attacker attacker(bench);
     auto up = attacker.start();
     if (!up) return up;
@@ -400,7 +400,7 @@ Result<void> body(Bench& bench, const Case& which) {
     bench.repeat([&](uint64_t count) {
         if (count == bench.samples()) count = attempts;
         for (uint64_t i = 0; i < count; ++i) {
-            attacker.attempt(which["try"]);
+            attacker.attempt(test_case["try"]);
             const char* broken = attacker.broken();
             ended.record(attacker.ended_by());
             if (broken == nullptr && (i % 256 == 255 || i + 1 == count))
@@ -419,22 +419,22 @@ Result<void> body(Bench& bench, const Case& which) {
 
 char because_buffer[300];
 
-Verdict survives(const Results& results) {
+ClaimVerdict survives(const Results& results) {
     uint64_t attempts = 0;
-    for (const Case& which : cases) {
-        const Summary* s = results.find("hostile", which.text(), "kernel-intact");
-        if (s == nullptr) return {Verdict::Holds::cannot_say, "one of the cases was not run"};
+    for (const Case& test_case : cases) {
+        const Summary* s = results.find("hostile", test_case.text(), "kernel-intact");
+        if (s == nullptr) return {ClaimVerdict::Holds::cannot_say, "one of the cases was not run"};
         if (s->min == 0) {
             wire::Text text(because_buffer);
-            text << which.text() << " changed the kernel's registers or tables";
-            return {Verdict::Holds::no, text.view()};
+            text << test_case.text() << " changed the kernel's registers or tables";
+            return {ClaimVerdict::Holds::no, text.view()};
         }
         attempts += s->count;
     }
     wire::Text text(because_buffer);
     text << attempts
          << " attempts, after each of which the kernel's registers and tables were as before";
-    return {Verdict::Holds::yes, text.view()};
+    return {ClaimVerdict::Holds::yes, text.view()};
 }
 
 constexpr Claim claims[] = {

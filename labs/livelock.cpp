@@ -149,7 +149,7 @@ uint32_t round_quota(uint64_t deadline) {
 uint32_t round_hybrid(uint64_t deadline) {
     if (!receiver.called) return 0;
     uint32_t delivered = round_quota(deadline);
-    if (!receiver.nic->doorstep().someone()) {
+    if (!receiver.nic->receive_status().arrived()) {
         receiver.called = false;
         // What came before the interrupt was armed may have none: it is called for here.
         if (!receiver.nic->arm()) receiver.called = true;
@@ -158,12 +158,12 @@ uint32_t round_hybrid(uint64_t deadline) {
 }
 
 /// Everything that is still under way is taken and thrown away.
-Result<void> settle(const nic::Patience& patience, uint64_t expected) {
+Result<void> settle(const nic::BoundedWait& bounded_wait, uint64_t expected) {
     receiver.nic->disarm();
     receiver.input_work = 0;
-    bool all = patience.until(100, [&] {
+    bool all = bounded_wait.until(100, [&] {
         (void)receiver.input(32);
-        return receiver.arrived >= expected && !receiver.nic->doorstep().someone();
+        return receiver.arrived >= expected && !receiver.nic->receive_status().arrived();
     });
     receiver.queued = 0;
     // A card that drops what its ring has no room for loses some under overload: that is no
@@ -174,7 +174,7 @@ Result<void> settle(const nic::Patience& patience, uint64_t expected) {
     return {};
 }
 
-Result<void> body(Bench& bench, const Case& which) {
+Result<void> body(Bench& bench, const Case& test_case) {
     constexpr uint32_t most_packets = window_packets * 10;
     auto pair = open_direct(bench, {256, 1024});
     if (!pair) return pair.error();
@@ -182,9 +182,9 @@ Result<void> body(Bench& bench, const Case& which) {
     nic::Nic& sender = *pair->sender;
     auto frames = make_frames(bench, most_packets, nic::shortest_frame, nic.mac(), sender.mac());
     if (frames.empty()) return Lacking{"no memory for the frames"};
-    nic::Patience patience(cpu::Tsc{}, bench.machine.tsc.hz);
-    std::string_view policy = which["policy"];
-    uint64_t load = tenths(which["load"]);
+    nic::BoundedWait bounded_wait(cpu::Tsc{}, bench.machine.tsc.hz);
+    std::string_view policy = test_case["policy"];
+    uint64_t load = tenths(test_case["load"]);
 
     receiver.nic = &nic;
     receiver.sender = &sender;
@@ -234,23 +234,23 @@ Result<void> body(Bench& bench, const Case& which) {
     uint64_t in_window = window_packets * load / 10;
     auto packets = static_cast<uint32_t>(in_window < fewest_packets ? fewest_packets : in_window);
     {
-        Metronome metronome(bench.machine);
+        PacketPacer pacer(bench.machine);
         bench.repeat([&](uint64_t count) {
             // A sample is many packets: few of them say as much.
             uint64_t samples = (count + 499) / 500;
             for (uint64_t i = 0; i < samples && outcome; ++i) {
                 fresh();
-                if (!patience.until(100, [&] { return sender.all_sent(); }))
+                if (!bounded_wait.until(100, [&] { return sender.all_sent(); }))
                     outcome =
                         why_missing(sender, nic, Error{"the sender did not send within 100 ms"});
-                if (outcome) outcome = metronome.load(sender, frames.first(packets));
+                if (outcome) outcome = pacer.load(sender, frames.first(packets));
                 if (!outcome) return;
                 // A stranger that came before may have had its interrupt already.
                 while (by_interrupt && !nic.arm() && receiver.tally.strangers() < most_rounds)
                     (void)receiver.input(32);
                 receiver.deadline = ~0ull >> 1;
                 cpu::enable_interrupts();
-                uint64_t period = metronome.start(packet_cost * 10 / load);
+                uint64_t period = pacer.start(packet_cost * 10 / load);
                 // From the first arrival, one period from here, to one period after the last.
                 uint64_t window = period * packets, deadline = measure::end() + period + window,
                          done = 0;
@@ -264,13 +264,13 @@ Result<void> body(Bench& bench, const Case& which) {
                         done += n;
                 }
                 cpu::disable_interrupts();
-                metronome.stop();
+                pacer.stop();
                 delivered.record(static_cast<uint64_t>(static_cast<unsigned __int128>(done) *
                                                        packet_cost * 1000000 / window));
                 wasted.record(receiver.wasted);
                 capacity.record(packet_cost);
                 cpu::enable_interrupts();
-                outcome = settle(patience, packets);
+                outcome = settle(bounded_wait, packets);
                 cpu::disable_interrupts();
             }
         });
@@ -298,27 +298,27 @@ bool peak_and_ten(const Results& results, std::string_view policy, uint64_t& pea
     return peak != 0;
 }
 
-Verdict irq_collapses(const Results& results) {
+ClaimVerdict irq_collapses(const Results& results) {
     uint64_t peak, ten;
     if (!peak_and_ten(results, "irq", peak, ten))
-        return {Verdict::Holds::cannot_say,
+        return {ClaimVerdict::Holds::cannot_say,
                 "one of the loads was not run, or nothing was delivered"};
     wire::Text text(because_buffer);
     text << "peak " << peak << " ppm of capacity, at ten times the load " << ten;
-    return {ten * 2 < peak ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    return {ten * 2 < peak ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no, text.view()};
 }
 
 /// A sample counts packets, `window_packets` at full capacity: the claim is about packets.
-Verdict hybrid_holds(const Results& results) {
+ClaimVerdict hybrid_holds(const Results& results) {
     uint64_t peak, ten;
     if (!peak_and_ten(results, "hybrid", peak, ten))
-        return {Verdict::Holds::cannot_say,
+        return {ClaimVerdict::Holds::cannot_say,
                 "one of the loads was not run, or nothing was delivered"};
     auto packets = [](uint64_t ppm) { return (ppm * window_packets + 500000) / 1000000; };
     wire::Text text(because_buffer);
     text << "peak " << packets(peak) << " of " << window_packets << " packets (" << peak
          << " ppm of capacity), at ten times the load " << packets(ten) << " (" << ten << " ppm)";
-    return {packets(ten) + 2 >= packets(peak) ? Verdict::Holds::yes : Verdict::Holds::no,
+    return {packets(ten) + 2 >= packets(peak) ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no,
             text.view()};
 }
 

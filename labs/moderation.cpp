@@ -58,16 +58,16 @@ void interrupt(cpu::Frame&) {
     watcher.apic->eoi();
 }
 
-Result<void> body(Bench& bench, const Case& which) {
+Result<void> body(Bench& bench, const Case& test_case) {
     constexpr uint32_t at_once = 2000;
-    auto pair = open_loopback(bench, which["model"], {256, 2048});
+    auto pair = open_loopback(bench, test_case["model"], {256, 2048});
     if (!pair) return pair.error();
     nic::Nic& nic = pair->receiver();
     auto frames = make_frames(bench, at_once, nic::shortest_frame, nic.mac(), nic.mac());
     auto arrivals = bench.machine.arena.array<uint64_t>(at_once);
     if (frames.empty() || arrivals.empty()) return Lacking{"no memory for the frames"};
     auto opened = open_interrupt(bench, nic, nic::InterruptKind::msix, interrupt);
-    uint64_t interval = which.number("interval");
+    uint64_t interval = test_case.number("interval");
     if (opened) opened = nic.moderate(interval * 1000);
     if (!opened) {
         close_interrupt(nic);
@@ -75,22 +75,22 @@ Result<void> body(Bench& bench, const Case& which) {
     }
     measure::Series& latency = bench.series("latency");
     measure::Series& interrupts = bench.series("interrupts", {.unit = "per 1000 packets"});
-    nic::Patience patience(cpu::Tsc{}, bench.machine.tsc.hz);
+    nic::BoundedWait bounded_wait(cpu::Tsc{}, bench.machine.tsc.hz);
     watcher = {&nic, &*bench.machine.apic.device, arrivals.data(), &latency, 0, 0, 0, {}};
     uint64_t period = bench.machine.tsc.hz / 1000000 * bench.setting("period");
     Result<void> outcome;
     {
-        Metronome metronome(bench.machine);
+        PacketPacer pacer(bench.machine);
         bench.repeat([&](uint64_t count) {
             for (uint64_t left = count; left != 0 && outcome;) {
                 auto now = static_cast<uint32_t>(left < at_once ? left : at_once);
                 watcher.taken = watcher.interrupts = 0;
                 watcher.most = now;
-                outcome = metronome.load(nic, frames.first(now), arrivals);
+                outcome = pacer.load(nic, frames.first(now), arrivals);
                 if (!outcome) return;
                 (void)nic.arm();
                 cpu::enable_interrupts();
-                metronome.start(period);
+                pacer.start(period);
                 // All of them, and ten intervals more.
                 uint64_t start = measure::end(),
                          limit = period * (now + 10) +
@@ -98,14 +98,14 @@ Result<void> body(Bench& bench, const Case& which) {
                 while (watcher.taken < now && measure::end() - start < limit)
                     for (unsigned i = 0; i < 64; ++i) asm volatile("");
                 cpu::disable_interrupts();
-                metronome.stop();
+                pacer.stop();
                 if (watcher.taken < now)
                     outcome = why_missing(
                         nic, nic,
                         Error{
                             "packets did not arrive: their interrupt, or they themselves, got lost",
                             now - watcher.taken});
-                if (!patience.until(100, [&] { return nic.all_sent(); }))
+                if (!bounded_wait.until(100, [&] { return nic.all_sent(); }))
                     outcome = why_missing(nic, nic, Error{"the card did not send within 100 ms"});
                 interrupts.record(watcher.interrupts * 1000 / now);
                 left -= now;
@@ -124,11 +124,11 @@ Result<void> body(Bench& bench, const Case& which) {
 
 char because_buffer[300];
 
-Verdict waiting_saves(const Results& results) {
+ClaimVerdict waiting_saves(const Results& results) {
     return below(results, "moderation", {"model=e1000e interval=1000", "interrupts"},
                  {"model=e1000e interval=130", "interrupts"}, 4, nullptr, because_buffer);
 }
-Verdict waiting_costs(const Results& results) {
+ClaimVerdict waiting_costs(const Results& results) {
     return below(results, "moderation", {"model=e1000e interval=130", "latency"},
                  {"model=e1000e interval=1000", "latency"}, 4, nullptr, because_buffer);
 }

@@ -57,12 +57,12 @@ constexpr Setting settings[] = {
 enum class Wait { poll, irq, halt, mwait, hybrid };
 
 /// Sleeps on the descriptor's line until someone is there. The NOP lets an interrupt in (the
-/// rescue's) where MWAIT returns at once: STI holds it back for one instruction.
-[[gnu::always_inline]] inline uint64_t mwait_doorstep(const nic::Doorstep& step) {
+/// wait timeout's) where MWAIT returns at once: STI holds it back for one instruction.
+[[gnu::always_inline]] inline uint64_t mwait_receive_status(const nic::ReceiveStatus& step) {
     for (;;) {
         cpu::disable_interrupts();
         asm volatile("monitor" : : "a"(step.word), "c"(0), "d"(0) : "memory");
-        if (step.someone()) break;
+        if (step.arrived()) break;
         asm volatile("sti\n\tmwait\n\tnop" : : "a"(0), "c"(0) : "memory");
     }
     uint64_t known = measure::end();
@@ -142,13 +142,13 @@ template <bool halt>
 Result<void> prove_mwait(Bench& bench, Traffic& s) {
     auto loaded = s.load(1);
     if (!loaded) return loaded;
-    Rescue rescue(bench.machine, s.card());
-    s.pair.sender().bell().ring();
-    rescue.wait_from_now();
+    WaitTimeout timeout(bench.machine, s.card());
+    s.pair.sender().tail_write().write();
+    timeout.wait_from_now();
     cpu::enable_interrupts();
-    (void)mwait_doorstep(s.card().doorstep());
+    (void)mwait_receive_status(s.card().receive_status());
     cpu::disable_interrupts();
-    if (rescue.came()) {
+    if (timeout.expired()) {
         Error deaf{
             "the card's write to the monitored line does not end MWAIT here (an emulator's MWAIT "
             "is HLT)"};
@@ -161,17 +161,17 @@ Result<void> prove_mwait(Bench& bench, Traffic& s) {
 
 /// What is unknown of the way from the doorbell to memory, seen by a poll that does nothing else.
 /// Interrupts are enabled.
-[[gnu::noinline]] Result<void> measure_wire(Traffic& s, const Rescue& rescue, measure::Series& wire,
-                                            uint64_t count) {
+[[gnu::noinline]] Result<void> measure_wire(Traffic& s, const WaitTimeout& timeout,
+                                            measure::Series& wire, uint64_t count) {
     for (uint64_t i = 0; i < count;) {
         auto loaded = s.load(1);
         if (!loaded) return loaded;
         (void)s.take_all();
-        rescue.wait_from_now();
-        nic::Bell bell = s.pair.sender().bell();
-        uint64_t start = ring_now(bell);
-        uint64_t seen = poll_doorstep(s.card().doorstep(), 0);
-        if (rescue.came()) return s.missing(lost_in_the_middle);
+        timeout.wait_from_now();
+        nic::TailWrite tail_write = s.pair.sender().tail_write();
+        uint64_t start = write_tail_now(tail_write);
+        uint64_t seen = poll_receive_status(s.card().receive_status(), 0);
+        if (timeout.expired()) return s.missing(lost_in_the_middle);
         nic::Received frame;
         bool good = s.card().receive(&frame, 1) != 0 && s.expected(frame);
         s.card().recycle(1);
@@ -198,7 +198,7 @@ struct Sampling {
     /// since nothing may stand between it and the wait.
     uint64_t beginning;
     std::span<nic::Received> batch;  ///< as large as the hybrid's budget
-    Rescue rescue;
+    WaitTimeout timeout;
     bool spurious = false;
     Result<void> outcome;
 
@@ -213,7 +213,7 @@ struct Sampling {
           wire(traffic.pair.delay == 0 ? &b.series("wire") : nullptr),
           beginning(wire != nullptr ? 0 : ~0ull),
           batch(b.machine.arena.array<nic::Received>(b.setting("budget"))),
-          rescue(b.machine, traffic.card()) {
+          timeout(b.machine, traffic.card()) {
         if (batch.empty()) outcome = Lacking{"no memory for the frames"};
     }
 
@@ -222,7 +222,7 @@ struct Sampling {
         cpu::enable_interrupts();
         if (wire == nullptr || !outcome) return static_cast<bool>(outcome);
         s.card().disarm();
-        outcome = measure_wire(s, rescue, *wire, count);
+        outcome = measure_wire(s, timeout, *wire, count);
         return static_cast<bool>(outcome);
     }
 
@@ -232,9 +232,9 @@ struct Sampling {
         outcome = s.load(1);
         if (by_interrupt) wait_out_throttle(bench, s.card());
         (void)(by_interrupt ? s.arm() : s.take_all());
-        s.card().landing(1, static_cast<uint32_t>(s.frames[0].length),
-                         measure::Counters::device_wrote);
-        rescue.wait_from_now();
+        s.card().expected_writes(1, static_cast<uint32_t>(s.frames[0].length),
+                                 measure::Counters::device_wrote);
+        timeout.wait_from_now();
         return static_cast<bool>(outcome);
     }
 
@@ -242,12 +242,12 @@ struct Sampling {
     [[gnu::noinline]] bool again() {
         spurious = true;
         nic_event.fired = 0;
-        return by_interrupt && !rescue.came() && s.card().arm();
+        return by_interrupt && !timeout.expired() && s.card().arm();
     }
 
     /// Whether the sample is one; whatever it was, the next begins with a clean slate.
     [[gnu::noinline]] bool conclude(bool ours, bool alone) {
-        if (rescue.came())
+        if (timeout.expired())
             outcome = s.missing(lost_in_the_middle);
         else if (!ours)
             outcome = s.catch_up();
@@ -297,12 +297,12 @@ template <Wait wait>
         if (!sampling.start(count)) return;
         for (uint64_t i = 0; i < count;) {
             if (!sampling.prepare()) return;
-            nic::Bell bell = sender.bell();
+            nic::TailWrite tail_write = sender.tail_write();
             // The wait begins at a tick that the seed chooses, so that no phase of a look is
             // favoured, and none is a compiler's.
             uint64_t begin = 1002 + bench.random.below(64);
             uint64_t marks[8];
-            marks[0] = ring_now(bell);
+            marks[0] = write_tail_now(tail_write);
             begin = (begin + marks[0]) & sampling.beginning;
             marks[0] += s.pair.delay;
             unsigned m;
@@ -316,9 +316,9 @@ template <Wait wait>
                     marks[2] = nic_event.handled;
                     m = 4;
                 } else if constexpr (wait == Wait::mwait) {
-                    marks[m++] = mwait_doorstep(card.doorstep());
+                    marks[m++] = mwait_receive_status(card.receive_status());
                 } else {
-                    marks[m++] = poll_doorstep(card.doorstep(), begin);
+                    marks[m++] = poll_receive_status(card.receive_status(), begin);
                 }
                 if constexpr (wait == Wait::hybrid)
                     taken = card.receive(batch, budget), frame = batch[0];
@@ -337,7 +337,8 @@ template <Wait wait>
             if constexpr (wait == Wait::hybrid) {
                 // Until empty, then armed again: arm() tells of what came in between, so that no
                 // wake-up is lost.
-                while (!card.arm() && !sampling.rescue.came()) ours |= s.take_all(), alone = false;
+                while (!card.arm() && !sampling.timeout.expired())
+                    ours |= s.take_all(), alone = false;
                 marks[m++] = measure::end();
                 card.disarm();
             }
@@ -357,12 +358,12 @@ template <Wait wait>
     return sampling.finish(wait == Wait::halt || wait == Wait::mwait);
 }
 
-Result<void> wait_case(Bench& bench, const Case& which) {
+Result<void> wait_case(Bench& bench, const Case& test_case) {
     auto made =
-        Traffic::open(bench, which["model"], 1, static_cast<uint32_t>(bench.setting("length")));
+        Traffic::open(bench, test_case["model"], 1, static_cast<uint32_t>(bench.setting("length")));
     if (!made) return made.error();
     Traffic& s = *made;
-    std::string_view wait = which["wait"];
+    std::string_view wait = test_case["wait"];
     if (wait == "poll") return measure_wait<Wait::poll>(bench, s);
     if (wait == "mwait") {
         if (!bench.machine.features.monitor)
@@ -370,7 +371,7 @@ Result<void> wait_case(Bench& bench, const Case& which) {
         auto wakes = prove_mwait(bench, s);
         return wakes ? measure_wait<Wait::mwait>(bench, s) : wakes;
     }
-    std::string_view kind = which["kind"];
+    std::string_view kind = test_case["kind"];
     auto ready = kind == "intx" ? open_intx(bench, s.card(), s.pair.sender(), s.frames[0])
                                 : open_interrupt(bench, s.card(),
                                                  kind == "msi" ? nic::InterruptKind::msi
@@ -385,13 +386,14 @@ Result<void> wait_case(Bench& bench, const Case& which) {
     return ready;
 }
 
-/// Up to `looks` looks at the doorstep, as receive() takes them, and the ticks from before the
-/// first to after the last, with a begin()/end() pair's cost. Ends early where someone is there.
+/// Up to `looks` looks at the receive status word, as receive() takes them, and the ticks from
+/// before the first to after the last, with a begin()/end() pair's cost. Ends early where someone
+/// is there.
 struct Looks {
-    bool someone;
+    bool arrived;
     uint64_t took;
 };
-[[gnu::always_inline]] inline Looks look_often(const nic::Doorstep& step, uint32_t looks) {
+[[gnu::always_inline]] inline Looks look_often(const nic::ReceiveStatus& step, uint32_t looks) {
     uint64_t start, ended;
     asm volatile(
         "lfence\n\t"
@@ -412,14 +414,15 @@ struct Looks {
         "shlq $32, %%rdx\n\t"
         "orq %%rdx, %%rax"
         : "=&a"(ended), [start] "=&r"(start), [looks] "+r"(looks)
-        : [step] "r"(&step), [word] "i"(offsetof(nic::Doorstep, word)),
-          [quiet] "i"(offsetof(nic::Doorstep, quiet)), [mask] "i"(offsetof(nic::Doorstep, mask))
+        : [step] "r"(&step), [word] "i"(offsetof(nic::ReceiveStatus, word)),
+          [quiet] "i"(offsetof(nic::ReceiveStatus, quiet)),
+          [mask] "i"(offsetof(nic::ReceiveStatus, mask))
         : "rdx", "memory", "cc");
     return {looks != 0, ended - start};
 }
 
-Result<void> empty_poll_case(Bench& bench, const Case& which) {
-    auto card = open_card(bench, which["model"]);
+Result<void> empty_poll_case(Bench& bench, const Case& test_case) {
+    auto card = open_card(bench, test_case["model"]);
     if (!card) return card.error();
     nic::Nic& nic = **card;
     measure::Series& cost = bench.series("cost", {.counted = true});
@@ -431,9 +434,9 @@ Result<void> empty_poll_case(Bench& bench, const Case& which) {
     bench.repeat([&](uint64_t count) {
         uint32_t disturbed = 0;
         for (uint64_t i = 0; i < count && outcome;) {
-            Looks looked = look_often(nic.doorstep(), looks);
+            Looks looked = look_often(nic.receive_status(), looks);
             uint64_t took = looked.took - overhead;
-            if (looked.someone) {
+            if (looked.arrived) {
                 uint32_t found = nic.receive(frames, at_once);
                 for (uint32_t f = 0; f < found; ++f) tally.add(frames[f]);
                 nic.recycle(found);
@@ -449,10 +452,10 @@ Result<void> empty_poll_case(Bench& bench, const Case& which) {
     return outcome;
 }
 
-Result<void> receive_case(Bench& bench, const Case& which) {
-    auto burst = static_cast<uint32_t>(which.number("burst"));
-    auto made =
-        Traffic::open(bench, which["model"], burst, static_cast<uint32_t>(bench.setting("length")));
+Result<void> receive_case(Bench& bench, const Case& test_case) {
+    auto burst = static_cast<uint32_t>(test_case.number("burst"));
+    auto made = Traffic::open(bench, test_case["model"], burst,
+                              static_cast<uint32_t>(bench.setting("length")));
     if (!made) return made.error();
     Traffic& s = *made;
     measure::Series& cost = bench.series("cost", {.counted = true});
@@ -465,7 +468,7 @@ Result<void> receive_case(Bench& bench, const Case& which) {
         for (uint64_t i = 0, tries = 0; i < samples; ++tries) {
             outcome = s.load(burst);
             if (!outcome) return;
-            s.pair.sender().bell().ring();
+            s.pair.sender().tail_write().write();
             if (!someone_within(s.card(), bench.machine.tsc.hz / 10) || tries > 2 * samples + 100) {
                 outcome = s.missing("a burst that was sent did not arrive whole within 100 ms");
                 return;
@@ -473,8 +476,8 @@ Result<void> receive_case(Bench& bench, const Case& which) {
             // The rest of the burst is right behind the first.
             for (uint64_t start = measure::end(); measure::end() - start < settle;) {
             }
-            s.card().landing(burst, static_cast<uint32_t>(s.frames[0].length),
-                             measure::Counters::device_wrote);
+            s.card().expected_writes(burst, static_cast<uint32_t>(s.frames[0].length),
+                                     measure::Counters::device_wrote);
             uint64_t start = measure::begin();
             uint32_t n = s.card().receive(frames, burst);
             s.card().recycle(n);
@@ -495,29 +498,30 @@ Result<void> receive_case(Bench& bench, const Case& which) {
     return outcome;
 }
 
-Result<void> body(Bench& bench, const Case& which) {
-    std::string_view op = which["op"];
-    if (op == "empty-poll") return empty_poll_case(bench, which);
-    if (op == "receive") return receive_case(bench, which);
-    return wait_case(bench, which);
+Result<void> body(Bench& bench, const Case& test_case) {
+    std::string_view op = test_case["op"];
+    if (op == "empty-poll") return empty_poll_case(bench, test_case);
+    if (op == "receive") return receive_case(bench, test_case);
+    return wait_case(bench, test_case);
 }
 
 char because_buffer[300];
 
-Verdict polling_is_sooner(const Results& results) {
+ClaimVerdict polling_is_sooner(const Results& results) {
     constexpr Which poll{"model=e1000e wait=poll", "latency"},
         irq{"model=e1000e wait=irq", "latency"};
     for (const Which& w : {poll, irq})
-        if (const Summary* s = results.find("nic", w.which, w.metric); s != nullptr && s->unstable)
-            return {Verdict::Holds::cannot_say, "the instant of arrival is not exact here"};
+        if (const Summary* s = results.find("nic", w.test_case, w.metric);
+            s != nullptr && s->unstable)
+            return {ClaimVerdict::Holds::cannot_say, "the instant of arrival is not exact here"};
     return below(results, "nic", poll, irq, 1, "this clock counts an interrupt as one instruction",
                  because_buffer);
 }
-Verdict looking_is_cheap(const Results& results) {
+ClaimVerdict looking_is_cheap(const Results& results) {
     return below(results, "nic", {"model=e1000e op=empty-poll", "cost"},
                  {"model=e1000e op=receive burst=1", "cost"}, 5, nullptr, because_buffer);
 }
-Verdict bursts_pay(const Results& results) {
+ClaimVerdict bursts_pay(const Results& results) {
     return below(results, "nic", {"model=e1000e op=receive burst=32", "cost"},
                  {"model=e1000e op=receive burst=1", "cost"}, 2, nullptr, because_buffer);
 }

@@ -77,7 +77,7 @@ struct Door {
     }
 } door;
 
-void bell(cpu::Frame&) {
+void packet_interrupt(cpu::Frame&) {
     uint32_t rounds = 0;
     do {
         door.answer();
@@ -95,14 +95,14 @@ uint64_t run_job(PiJob& job, uint64_t deadline) {
         } else {
             for (uint64_t round = steps_a_look / every; round != 0; --round) {
                 job.run(every);
-                if (door.nic->doorstep().someone()) door.answer();
+                if (door.nic->receive_status().arrived()) door.answer();
             }
         }
     } while (static_cast<int64_t>(measure::end() - deadline) < 0);
     return job.steps() - before;
 }
 
-Result<void> body(Bench& bench, const Case& which) {
+Result<void> body(Bench& bench, const Case& test_case) {
     auto pair = open_direct(bench, {256, 1024});
     if (!pair) return pair.error();
     nic::Nic& nic = pair->receiver();
@@ -116,21 +116,22 @@ Result<void> body(Bench& bench, const Case& which) {
     // One for each packet of each stretch.
     measure::Series& latency =
         bench.series("latency", {}, (bench.samples() / 400 + 1) * most_packets);
-    nic::Patience patience(cpu::Tsc{}, bench.machine.tsc.hz);
+    nic::BoundedWait bounded_wait(cpu::Tsc{}, bench.machine.tsc.hz);
 
-    bool by_interrupt = which["wait"] == "irq";
-    auto opened =
-        by_interrupt ? open_interrupt(bench, nic, nic::InterruptKind::msix, bell) : Result<void>{};
+    bool by_interrupt = test_case["wait"] == "irq";
+    auto opened = by_interrupt
+                      ? open_interrupt(bench, nic, nic::InterruptKind::msix, packet_interrupt)
+                      : Result<void>{};
     if (!opened) {
         close_interrupt(nic);
         return opened;
     }
-    uint64_t every = which.number("every");
+    uint64_t every = test_case.number("every");
     auto run = every == 16     ? run_job<16>
                : every == 256  ? run_job<256>
                : every == 4096 ? run_job<4096>
                                : run_job<0>;
-    uint64_t wanted = bench.machine.tsc.hz / which.number("rate");
+    uint64_t wanted = bench.machine.tsc.hz / test_case.number("rate");
     uint64_t in_window = short_window / wanted;
     auto packets = static_cast<uint32_t>(in_window == 0             ? 1
                                          : in_window > most_packets ? most_packets
@@ -139,7 +140,7 @@ Result<void> body(Bench& bench, const Case& which) {
             {}};
     Result<void> outcome;
     {
-        Metronome metronome(bench.machine);
+        PacketPacer pacer(bench.machine);
         bench.repeat([&](uint64_t count) {
             // A sample is a whole stretch of the job: few of them say as much. A single packet is
             // waited for once only.
@@ -148,39 +149,39 @@ Result<void> body(Bench& bench, const Case& which) {
             uint64_t beat =
                 count < bench.samples() && wanted > short_window ? short_window : wanted;
             for (uint64_t i = 0; i < samples; ++i) {
-                if (!patience.until(100, [&] { return sender.all_sent(); })) {
+                if (!bounded_wait.until(100, [&] { return sender.all_sent(); })) {
                     outcome =
                         why_missing(sender, nic, Error{"the sender did not send within 100 ms"});
                     return;
                 }
                 // What the job does alone, with the same timer beating: the beats stand for the
                 // world outside.
-                metronome.load_nothing(~0u);
+                pacer.load_nothing(~0u);
                 cpu::enable_interrupts();
-                uint64_t period = metronome.start(beat), start = measure::end();
+                uint64_t period = pacer.start(beat), start = measure::end();
                 uint64_t alone = run_job<0>(*job, start + short_window);
                 uint64_t alone_took = measure::end() - start;
                 cpu::disable_interrupts();
-                metronome.stop();
+                pacer.stop();
 
                 door.taken = 0;
-                outcome = metronome.load(sender, frames.first(packets), arrivals);
+                outcome = pacer.load(sender, frames.first(packets), arrivals);
                 if (!outcome) return;
                 // A stranger that came before may have had its interrupt already.
                 for (uint32_t rounds = 0; by_interrupt && !nic.arm() && rounds < most_rounds;
                      ++rounds)
                     door.answer();
                 cpu::enable_interrupts();
-                metronome.start(beat);
+                pacer.start(beat);
                 start = measure::end();
                 uint64_t steps = run(*job, start + period * packets + period / 2);
                 uint64_t took = measure::end() - start;
                 // The last ones, where the job was not to look again.
                 uint64_t rest = measure::end() + bench.machine.tsc.hz / 100;
                 while (door.taken < packets && static_cast<int64_t>(measure::end() - rest) < 0)
-                    if (!by_interrupt && nic.doorstep().someone()) door.answer();
+                    if (!by_interrupt && nic.receive_status().arrived()) door.answer();
                 cpu::disable_interrupts();
-                metronome.stop();
+                pacer.stop();
                 if (door.taken < packets) {
                     outcome = why_missing(
                         nic, sender,
@@ -208,7 +209,7 @@ struct Left {
 /// The rate from which polling every 256th step leaves the job more than interrupts do. What either
 /// takes away grows by the packet, so between two rates that were tried the difference is a
 /// straight line. Cases are in the order of their rates.
-Verdict polling_wins_at_high_rate(const Results& results) {
+ClaimVerdict polling_wins_at_high_rate(const Results& results) {
     wire::Text text(because_buffer);
     bool exact = false;
     Left last{0, 0, 0}, before{0, 0, 0};  // the highest rate so far; the highest where polling lost
@@ -220,7 +221,7 @@ Verdict polling_wins_at_high_rate(const Results& results) {
             const Summary* poll = results.find("pizza", c.text(), "work");
             const Summary* irq = results.find("pizza", other.text(), "work");
             if (poll == nullptr || irq == nullptr)
-                return {Verdict::Holds::cannot_say, "one of the rates was not run"};
+                return {ClaimVerdict::Holds::cannot_say, "one of the rates was not run"};
             exact = std::string_view(irq->evidence) == "exact";
             last = {c.number("rate"), poll->p50, irq->p50};
             if (!last.more_by_polling()) before = last, won = {0, 0, 0};
@@ -234,14 +235,14 @@ Verdict polling_wins_at_high_rate(const Results& results) {
     if (won.rate == 0) {
         text << "at the highest rate, " << last.rate << " packets a second, polling every 256th "
              << "step leaves " << last.poll << " ppm, interrupts " << last.irq << of_exact;
-        return {Verdict::Holds::no, text.view()};
+        return {ClaimVerdict::Holds::no, text.view()};
     }
     uint64_t lost_by = before.irq - before.poll, won_by = won.poll - won.irq;
     uint64_t crossover = before.rate + (won.rate - before.rate) * lost_by / (lost_by + won_by);
     text << "from about " << crossover << " packets a second on (at " << won.rate
          << " polling every 256th step leaves " << won.poll << " ppm, interrupts " << won.irq << ")"
          << of_exact;
-    return {Verdict::Holds::yes, text.view()};
+    return {ClaimVerdict::Holds::yes, text.view()};
 }
 
 constexpr Claim claims[] = {

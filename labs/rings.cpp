@@ -340,11 +340,11 @@ Outcome attempt_once(const Attempt& attempt, uint64_t address, kernel::Kernel& k
     return outcome;
 }
 
-Result<void> body(Bench& bench, const Case& which) {
+Result<void> body(Bench& bench, const Case& test_case) {
     platform::Machine& machine = bench.machine;
-    bool user = which.number("ring") == 3;
+    bool user = test_case.number("ring") == 3;
     local_apic = &*machine.apic.device;
-    if (const char* why = missing(which["try"], machine)) return Lacking{why};
+    if (const char* why = missing(test_case["try"], machine)) return Lacking{why};
     Catcher catcher;
     kernel::Kernel kernel(machine);
     auto up = kernel.start({});
@@ -353,11 +353,11 @@ Result<void> body(Bench& bench, const Case& which) {
     if (!space) return space.error();
     auto task = kernel.make_task(**space, rings_user_nothing, {});
     if (!task) return task.error();
-    if (which["try"] == "5+5") return add_up(bench, kernel, **task, user);
+    if (test_case["try"] == "5+5") return add_up(bench, kernel, **task, user);
 
     const Attempt* attempt = nullptr;
     for (const Attempt& a : attempts)
-        if (a.name == which["try"] && (user ? a.user : a.kernel) != nullptr) attempt = &a;
+        if (a.name == test_case["try"] && (user ? a.user : a.kernel) != nullptr) attempt = &a;
     if (attempt == nullptr) return Error{"no such attempt"};
     uint64_t address = address_of(attempt->where, user, machine);
     // Once beforehand, to know which series there will be.
@@ -412,67 +412,67 @@ bool emulators_defect(const Summary& refused, const Summary& intact, std::string
 
 char because_buffer[300];
 
-Verdict all_refused(const Results& results) {
+ClaimVerdict all_refused(const Results& results) {
     unsigned tried = 0, lacking = 0, not_run = 0, defects = 0;
     wire::Text text(because_buffer);
-    for (const Case& which : cases) {
-        if (which.number("ring") != 3 || which["try"] == "5+5") continue;
-        const Summary* refused = results.find("rings", which.text(), "refused");
-        const Summary* intact = results.find("rings", which.text(), "kernel-intact");
+    for (const Case& test_case : cases) {
+        if (test_case.number("ring") != 3 || test_case["try"] == "5+5") continue;
+        const Summary* refused = results.find("rings", test_case.text(), "refused");
+        const Summary* intact = results.find("rings", test_case.text(), "kernel-intact");
         if (refused == nullptr || intact == nullptr) {
-            ++(results.skipped("rings", which.text()) ? lacking : not_run);
+            ++(results.skipped("rings", test_case.text()) ? lacking : not_run);
             continue;
         }
         ++tried;
         if (refused->min == 1 && intact->min == 1) continue;
-        if (emulators_defect(*refused, *intact, which["try"])) {
-            text << (defects++ == 0 ? "" : ", ") << which["try"];
+        if (emulators_defect(*refused, *intact, test_case["try"])) {
+            text << (defects++ == 0 ? "" : ", ") << test_case["try"];
             continue;
         }
         text.clear();
-        text << which.text()
+        text << test_case.text()
              << (refused->max == 0   ? " was allowed"
                  : refused->min == 0 ? " was allowed at least once"
                                      : " changed the kernel's registers or tables");
-        return {Verdict::Holds::no, text.view()};
+        return {ClaimVerdict::Holds::no, text.view()};
     }
     if (defects != 0) {
         text << " in ring 3 was allowed by "
              << (results.emulator().empty() ? "this emulator" : results.emulator())
              << ", which a processor refuses: a defect of the emulator; the other "
              << tried - defects << " kinds of attempt were refused";
-        return {Verdict::Holds::cannot_say, text.view()};
+        return {ClaimVerdict::Holds::cannot_say, text.view()};
     }
     text << tried
          << " kinds of attempt, each refused and the kernel's registers and tables as before; "
          << lacking << " are about what this processor lacks; " << not_run << " not run";
     bool all = tried != 0 && not_run == 0;
-    return {all ? Verdict::Holds::yes : Verdict::Holds::cannot_say, text.view()};
+    return {all ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::cannot_say, text.view()};
 }
 
-Verdict ring0_is_refused_too(const Results& results) {
+ClaimVerdict ring0_is_refused_too(const Results& results) {
     const Summary* read = results.find("rings", "try=read-user-page ring=0", "refused");
     const Summary* run = results.find("rings", "try=run-user-page ring=0", "refused");
     if (read == nullptr || run == nullptr)
-        return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
+        return {ClaimVerdict::Holds::cannot_say, "one of the two cases was not run"};
     bool holds = read->min == 1 && run->min == 1;
-    return {holds ? Verdict::Holds::yes : Verdict::Holds::no,
+    return {holds ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no,
             holds ? "both were refused" : "one of them was allowed"};
 }
 
-Verdict no_crossing(const Results& results) {
+ClaimVerdict no_crossing(const Results& results) {
     const Summary* user = results.find("rings", "try=5+5 ring=3", "cost");
     const Summary* kernel = results.find("rings", "try=5+5 ring=0", "cost");
     if (user == nullptr || kernel == nullptr)
-        return {Verdict::Holds::cannot_say, "one of the two cases was not run"};
+        return {ClaimVerdict::Holds::cannot_say, "one of the two cases was not run"};
     wire::Text text(because_buffer);
     text << "ring 3: max " << user->max << ", ring 0: max " << kernel->max << " " << user->unit
          << " (" << user->evidence << ")";
     if (std::string_view(user->evidence) != "exact") {
         text << "; only a clock that counts instructions shows that there were no others";
-        return {Verdict::Holds::cannot_say, text.view()};
+        return {ClaimVerdict::Holds::cannot_say, text.view()};
     }
-    return {user->max == 2 && kernel->max == 2 ? Verdict::Holds::yes : Verdict::Holds::no,
+    return {user->max == 2 && kernel->max == 2 ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no,
             text.view()};
 }
 

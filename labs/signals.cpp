@@ -372,9 +372,9 @@ const void* at(Function* function) {
     return reinterpret_cast<const void*>(function);
 }
 
-Result<void> measure_latency(Bench& bench, const Case& which) {
-    uint8_t signal = number_of(which["signal"]);
-    std::string_view target = which["target"];
+Result<void> measure_latency(Bench& bench, const Case& test_case) {
+    uint8_t signal = number_of(test_case["signal"]);
+    std::string_view target = test_case["target"];
     bool timed_by_task = signal == sigsegv || signal == sigpipe;
     measure::Series& latency = bench.series("latency", {.less_overhead = timed_by_task});
     uint64_t most = bench.samples() + bench.warm_up(), delay = bench.setting("delay");
@@ -445,9 +445,9 @@ Found look_at_log(const Board& b, unsigned entries) {
     return found;
 }
 
-Result<void> measure_landings(Bench& bench, const Case& which) {
-    uint8_t signal = number_of(which["signal"]);
-    std::string_view how = which["handler"];
+Result<void> measure_landings(Bench& bench, const Case& test_case) {
+    uint8_t signal = number_of(test_case["signal"]);
+    std::string_view how = test_case["handler"];
     measure::Series& committed =
         bench.series("committed", {.unit = "batch", .better = Better::more, .shape = Shape::total});
     measure::Series& torn = bench.series("torn", {.unit = "batch", .shape = Shape::total});
@@ -550,8 +550,9 @@ Result<void> measure_landings(Bench& bench, const Case& which) {
     return done;
 }
 
-Result<void> body(Bench& bench, const Case& which) {
-    return which["target"].empty() ? measure_landings(bench, which) : measure_latency(bench, which);
+Result<void> body(Bench& bench, const Case& test_case) {
+    return test_case["target"].empty() ? measure_landings(bench, test_case)
+                                       : measure_latency(bench, test_case);
 }
 
 char because_buffer[300];
@@ -561,72 +562,72 @@ constexpr const char* only_some =
 
 /// Judges the torn and lost batches of a case. What was seen at some points proves that it can
 /// happen; that it never does takes every point.
-Verdict judge_losses(const Results& results, const char* which,
-                     bool (*as_claimed)(uint64_t torn, uint64_t lost), bool never) {
-    const Summary* torn = results.find("signals", which, "torn");
-    const Summary* lost = results.find("signals", which, "lost");
-    const Summary* committed = results.find("signals", which, "committed");
+ClaimVerdict judge_losses(const Results& results, const char* test_case,
+                          bool (*as_claimed)(uint64_t torn, uint64_t lost), bool never) {
+    const Summary* torn = results.find("signals", test_case, "torn");
+    const Summary* lost = results.find("signals", test_case, "lost");
+    const Summary* committed = results.find("signals", test_case, "committed");
     if (torn == nullptr || lost == nullptr || committed == nullptr)
-        return {Verdict::Holds::cannot_say, "the case was not run"};
+        return {ClaimVerdict::Holds::cannot_say, "the case was not run"};
     wire::Text text(because_buffer);
-    text << which << ": " << torn->count << " landings, " << torn->sum << " torn, " << lost->sum
+    text << test_case << ": " << torn->count << " landings, " << torn->sum << " torn, " << lost->sum
          << " lost";
     bool as_said = as_claimed(torn->sum, lost->sum);
     if (committed->partial && as_said == never) {
         text << "; " << only_some;
-        return {Verdict::Holds::cannot_say, text.view()};
+        return {ClaimVerdict::Holds::cannot_say, text.view()};
     }
-    return {as_said ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    return {as_said ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no, text.view()};
 }
 
-Verdict handler_saves_all(const Results& results) {
+ClaimVerdict handler_saves_all(const Results& results) {
     return judge_losses(
         results, "signal=SIGTERM handler=stop",
         [](uint64_t torn, uint64_t lost) { return torn + lost == 0; }, true);
 }
 
-Verdict default_can_lose(const Results& results) {
+ClaimVerdict default_can_lose(const Results& results) {
     return judge_losses(
         results, "signal=SIGTERM handler=none",
         [](uint64_t torn, uint64_t lost) { return torn != 0 && lost != 0; }, false);
 }
 
-Verdict kill_can_tear(const Results& results) {
+ClaimVerdict kill_can_tear(const Results& results) {
     return judge_losses(
         results, "signal=SIGKILL handler=refused",
         [](uint64_t torn, uint64_t) { return torn != 0; }, false);
 }
 
-Verdict log_is_taken_over(const Results& results) {
+ClaimVerdict log_is_taken_over(const Results& results) {
     const Summary* held = results.find("signals", "signal=SIGKILL handler=refused", "held");
     const Summary* recovered =
         results.find("signals", "signal=SIGKILL handler=refused", "recovered");
     const Summary* committed =
         results.find("signals", "signal=SIGKILL handler=refused", "committed");
     if (held == nullptr || recovered == nullptr || committed == nullptr)
-        return {Verdict::Holds::cannot_say, "the case was not run"};
+        return {ClaimVerdict::Holds::cannot_say, "the case was not run"};
     wire::Text text(because_buffer);
     text << "the task was killed " << held->sum
          << " times with the log in its hands; a successor could go on after " << recovered->sum
          << " of " << recovered->count << " landings";
-    if (recovered->sum != recovered->count) return {Verdict::Holds::no, text.view()};
+    if (recovered->sum != recovered->count) return {ClaimVerdict::Holds::no, text.view()};
     if (!committed->partial)
-        return {held->sum != 0 ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+        return {held->sum != 0 ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no, text.view()};
     text << "; " << only_some;
-    return {Verdict::Holds::cannot_say, text.view()};
+    return {ClaimVerdict::Holds::cannot_say, text.view()};
 }
 
-Verdict wild_pointer_ends_task(const Results& results) {
+ClaimVerdict wild_pointer_ends_task(const Results& results) {
     const Summary* ended = results.find("signals", "signal=SIGSEGV handler=none", "ended");
     const Summary* intact = results.find("signals", "signal=SIGSEGV handler=none", "kernel-intact");
     if (ended == nullptr || intact == nullptr || ended->count == 0)
-        return {Verdict::Holds::cannot_say, "the case was not run"};
+        return {ClaimVerdict::Holds::cannot_say, "the case was not run"};
     wire::Text text(because_buffer);
     text << "a pointer went wild at " << ended->count << " points; SIGSEGV ended the task at "
          << ended->sum << " of them; the kernel's registers and tables changed at "
          << intact->count - intact->sum;
     bool holds = ended->sum != 0 && intact->min == 1;
-    return {holds ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    return {holds ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no, text.view()};
 }
 
 constexpr Claim claims[] = {

@@ -108,9 +108,9 @@ constexpr Setting settings[] = {
 
 constexpr uint64_t small_stack = 4096;
 
-Result<void> relay(Bench& bench, const Case& which) {
-    std::string_view spaces = which["space"];
-    bool full = which["state"] == "full";
+Result<void> relay(Bench& bench, const Case& test_case) {
+    std::string_view spaces = test_case["space"];
+    bool full = test_case["state"] == "full";
     measure::Series& cost = bench.series("cost", {.less_overhead = true});
     uint64_t most = bench.samples() + bench.warm_up();
     kernel::Kernel kernel(bench.machine);
@@ -189,8 +189,9 @@ void make_chain(char* kernel_address, uint64_t user_address, uint64_t lines, uin
             user_address + ((a * i + c) & (lines - 1)) * stride;
 }
 
-Result<void> refill(Bench& bench, const Case& which) {
-    uint64_t bytes = which.number("set"), stride = which.number("stride"), lines = bytes / stride;
+Result<void> refill(Bench& bench, const Case& test_case) {
+    uint64_t bytes = test_case.number("set"), stride = test_case.number("stride"),
+             lines = bytes / stride;
     measure::Series& hidden = bench.series("refill");
     measure::Series& warm = bench.series("walk", {.less_overhead = true});
     measure::Series& after = bench.series("walk-after-switch", {.less_overhead = true});
@@ -239,32 +240,32 @@ Result<void> refill(Bench& bench, const Case& which) {
     return done;
 }
 
-Result<void> body(Bench& bench, const Case& which) {
-    return which["set"].empty() ? relay(bench, which) : refill(bench, which);
+Result<void> body(Bench& bench, const Case& test_case) {
+    return test_case["set"].empty() ? relay(bench, test_case) : refill(bench, test_case);
 }
 
 char because_buffer[300];
 
-Verdict hidden_passes_direct(const Results& results) {
+ClaimVerdict hidden_passes_direct(const Results& results) {
     return below(results, "switch", {"state=registers space=other", "cost"},
                  {"set=65536 stride=64", "refill"}, 1,
                  "this clock knows no caches, and misses are not a time", because_buffer);
 }
-Verdict hidden_is_small(const Results& results) {
+ClaimVerdict hidden_is_small(const Results& results) {
     return below_by_misses(results, "switch", {"set=4096 stride=64", "refill"},
                            {"set=262144 stride=64", "refill"}, 10, because_buffer,
                            "walk-after-switch", "walk");
 }
-Verdict caches_are_cold(const Results& results) {
+ClaimVerdict caches_are_cold(const Results& results) {
     return below_by_misses(results, "switch", {"set=32768 stride=64", "walk"},
                            {"set=32768 stride=64", "walk-after-switch"}, 2, because_buffer);
 }
-Verdict space_costs(const Results& results) {
+ClaimVerdict space_costs(const Results& results) {
     return below(results, "switch", {"state=registers space=same", "cost"},
                  {"state=registers space=other", "cost"}, 1,
                  "this clock counts a load of CR3 as one instruction", because_buffer);
 }
-Verdict state_costs(const Results& results) {
+ClaimVerdict state_costs(const Results& results) {
     return below(results, "switch", {"state=registers space=same", "cost"},
                  {"state=full space=same", "cost"}, 1,
                  "this clock counts XSAVE and XRSTOR as one instruction each", because_buffer);

@@ -191,7 +191,7 @@ Result<void> run_task(kernel::Kernel& kernel, kernel::Task& task) {
     return {};
 }
 
-Result<void> measure_touch(Bench& bench, const Case& which) {
+Result<void> measure_touch(Bench& bench, const Case& test_case) {
     constexpr uint64_t most_touched = 4096;
     measure::Series& cost = bench.series("cost", {.less_overhead = true});
     measure::Series& before = bench.series("before", {.less_overhead = true});
@@ -217,7 +217,7 @@ Result<void> measure_touch(Bench& bench, const Case& which) {
     Result<void> done;
     bench.repeat([&](uint64_t count) {
         kernel.restart(**task, reinterpret_cast<const void*>(walk_around_call),
-                       {out, count, own, walk | which.number("lines") << 32});
+                       {out, count, own, walk | test_case.number("lines") << 32});
         if (auto ran = run_task(kernel, **task); !ran) done = ran;
         for (uint64_t i = 0; i < count; ++i) {
             before.record(samples[i].before);
@@ -228,8 +228,8 @@ Result<void> measure_touch(Bench& bench, const Case& which) {
     return done;
 }
 
-Result<void> measure_gate(Bench& bench, const Case& which) {
-    std::string_view gate = which["gate"], spaces = which["space"];
+Result<void> measure_gate(Bench& bench, const Case& test_case) {
+    std::string_view gate = test_case["gate"], spaces = test_case["space"];
     measure::Series& cost = bench.series("cost", {.less_overhead = true});
     uint64_t most = bench.samples() + bench.warm_up();
     kernel::Kernel kernel(bench.machine);
@@ -259,27 +259,28 @@ Result<void> measure_gate(Bench& bench, const Case& which) {
     return done;
 }
 
-Result<void> body(Bench& bench, const Case& which) {
-    return which["lines"].empty() ? measure_gate(bench, which) : measure_touch(bench, which);
+Result<void> body(Bench& bench, const Case& test_case) {
+    return test_case["lines"].empty() ? measure_gate(bench, test_case)
+                                      : measure_touch(bench, test_case);
 }
 
 char because_buffer[300];
 constexpr const char* crossing_is_one = "this clock counts a ring crossing as one instruction";
 
-Verdict syscall_below_int(const Results& results) {
+ClaimVerdict syscall_below_int(const Results& results) {
     return below(results, "syscall", {"gate=syscall space=same", "cost"},
                  {"gate=int space=same", "cost"}, 1, crossing_is_one, because_buffer);
 }
-Verdict call_below_syscall(const Results& results) {
+ClaimVerdict call_below_syscall(const Results& results) {
     return below(results, "syscall", {"gate=call space=same", "cost"},
                  {"gate=syscall space=same", "cost"}, 10, crossing_is_one, because_buffer);
 }
-Verdict space_costs(const Results& results) {
+ClaimVerdict space_costs(const Results& results) {
     return below(results, "syscall", {"gate=syscall space=same", "cost"},
                  {"gate=syscall space=other", "cost"}, 1,
                  "this clock counts a load of CR3 as one instruction", because_buffer);
 }
-Verdict caller_pays_later(const Results& results) {
+ClaimVerdict caller_pays_later(const Results& results) {
     return below_by_misses(results, "syscall", {"gate=syscall lines=4096", "before"},
                            {"gate=syscall lines=4096", "after"}, 1, because_buffer);
 }

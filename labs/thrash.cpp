@@ -101,9 +101,9 @@ static_assert(offsetof(Board, next) == 0 && offsetof(Board, jobs) == 8 &&
               offsetof(Board, set_bytes) == 16 && offsetof(Board, rounds) == 24 &&
               offsetof(Board, sets) == 32 && offsetof(Board, times) == 40 && sizeof(Times) == 16);
 
-Result<void> body(Bench& bench, const Case& which) {
-    uint64_t jobs = which.number("tasks"), workers = bench.setting("workers");
-    bool pool = which["policy"] == "pool";
+Result<void> body(Bench& bench, const Case& test_case) {
+    uint64_t jobs = test_case.number("tasks"), workers = bench.setting("workers");
+    bool pool = test_case["policy"] == "pool";
     uint64_t tasks = !pool ? jobs : workers < jobs ? workers : jobs;
     uint64_t set_bytes = (bench.setting("set") + line - 1) / line * line;
     measure::Series& total = bench.series("total", {.counted = true});
@@ -190,35 +190,35 @@ Result<void> body(Bench& bench, const Case& which) {
 
 char because_buffer[400];
 
-Verdict pool_keeps_work(const Results& results) {
+ClaimVerdict pool_keeps_work(const Results& results) {
     const Summary* tasks = results.find("thrash", "tasks=5000 policy=tasks", "work");
     const Summary* pool = results.find("thrash", "tasks=5000 policy=pool", "work");
     const Summary* few = results.find("thrash", "tasks=10 policy=pool", "work");
     if (tasks == nullptr || pool == nullptr || few == nullptr)
-        return {Verdict::Holds::cannot_say, "one of the three cases was not run"};
+        return {ClaimVerdict::Holds::cannot_say, "one of the three cases was not run"};
     wire::Text text(because_buffer);
     text << "work done of what a job alone gets done: 5000 tasks " << tasks->p50
          << ", 5000 jobs by the pool " << pool->p50 << ", 10 jobs by the pool " << few->p50
          << " ppm (" << tasks->evidence << ")";
     if (std::string_view(tasks->evidence) == "exact") {
         text << "; this clock knows no caches, and misses are not a time";
-        return {Verdict::Holds::cannot_say, text.view()};
+        return {ClaimVerdict::Holds::cannot_say, text.view()};
     }
     bool kept = pool->p50 * 10 >= few->p50 * 9, lost = tasks->p50 * 10 < pool->p50 * 9;
-    return {kept && lost ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    return {kept && lost ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no, text.view()};
 }
 
-Verdict pool_misses_less(const Results& results) {
+ClaimVerdict pool_misses_less(const Results& results) {
     return below_by_misses(results, "thrash", {"tasks=5000 policy=pool", "total"},
                            {"tasks=5000 policy=tasks", "total"}, 1, because_buffer);
 }
 
-Verdict half_sooner(const Results& results) {
+ClaimVerdict half_sooner(const Results& results) {
     return below(results, "thrash", {"tasks=5000 policy=pool", "job"},
                  {"tasks=5000 policy=tasks", "job"}, 1, nullptr, because_buffer);
 }
 
-Verdict service_is_short(const Results& results) {
+ClaimVerdict service_is_short(const Results& results) {
     return below(results, "thrash", {"tasks=5000 policy=pool", "service"},
                  {"tasks=5000 policy=tasks", "service"}, 100, nullptr, because_buffer);
 }

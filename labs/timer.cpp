@@ -279,7 +279,7 @@ class Beginning {
 
 /// How long the lab waits for an event that should have come, in ticks. Where time is the host's,
 /// the host may give the emulator's processor away for long.
-uint64_t patience(const Bench& bench) {
+uint64_t longest_wait(const Bench& bench) {
     return bench.exact() ? bench.machine.tsc.hz / 100 : bench.machine.tsc.hz;
 }
 
@@ -291,7 +291,7 @@ template <class Source, class Condition>
 Result<void> try_once(Bench& bench, Source& source, uint64_t spacing, const Error& otherwise,
                       Condition&& known) {
     for (unsigned attempt = 0; attempt < 3; ++attempt) {
-        uint64_t end = source.arm(spacing) + patience(bench);
+        uint64_t end = source.arm(spacing) + longest_wait(bench);
         while (static_cast<int64_t>(measure::end() - end) < 0)
             if (known()) return {};
     }
@@ -342,7 +342,7 @@ class WakeUp {
     void expect(uint64_t count, uint64_t spacing) {
         again_ = 10 * spacing;
         until_ = measure::end() + count * (4 * spacing + bench_.machine.tsc.hz / 10000) +
-                 bench_.machine.tsc.hz + 9 * patience(bench_);
+                 bench_.machine.tsc.hz + 9 * longest_wait(bench_);
         arm(until_ - measure::end());
     }
     bool came() const { return came_; }
@@ -473,8 +473,8 @@ Result<void> measure_source(Bench& bench, std::string_view wait) {
     return done;
 }
 
-Result<void> body(Bench& bench, const Case& which) {
-    std::string_view source = which["source"], wait = which["wait"];
+Result<void> body(Bench& bench, const Case& test_case) {
+    std::string_view source = test_case["source"], wait = test_case["wait"];
     auto done = source == "lapic"          ? measure_source<LapicTimer>(bench, wait)
                 : source == "tsc-deadline" ? measure_source<DeadlineTimer>(bench, wait)
                 : source == "hpet"         ? measure_source<HpetTimer>(bench, wait)
@@ -488,30 +488,30 @@ char because_buffer[300];
 
 /// Where the clock counts instructions, the price of an interrupt is not in the numbers, and
 /// nothing can be said.
-Verdict first_is_sooner(const Results& results, const char* first, const char* second) {
+ClaimVerdict first_is_sooner(const Results& results, const char* first, const char* second) {
     return below(results, "timer", {first, "latency"}, {second, "latency"}, 1,
                  "this clock counts an interrupt as one instruction", because_buffer);
 }
 
-Verdict polling_is_sooner(const Results& results) {
+ClaimVerdict polling_is_sooner(const Results& results) {
     return first_is_sooner(results, "source=lapic wait=poll-tsc", "source=lapic wait=irq");
 }
 
-Verdict busy_is_sooner(const Results& results) {
+ClaimVerdict busy_is_sooner(const Results& results) {
     return first_is_sooner(results, "source=lapic wait=irq", "source=lapic wait=irq-halt");
 }
 
-Verdict interrupt_is_steady(const Results& results) {
+ClaimVerdict interrupt_is_steady(const Results& results) {
     const Summary* irq = results.find("timer", "source=lapic wait=irq", "latency");
-    if (irq == nullptr) return {Verdict::Holds::cannot_say, "the case was not run"};
+    if (irq == nullptr) return {ClaimVerdict::Holds::cannot_say, "the case was not run"};
     wire::Text text(because_buffer);
     text << "min " << irq->min << ", max " << irq->max << " " << irq->unit << " over " << irq->count
          << " samples (" << irq->evidence << ")";
     if (std::string_view(irq->evidence) != "exact") {
         text << "; only a clock that counts instructions shows path lengths";
-        return {Verdict::Holds::cannot_say, text.view()};
+        return {ClaimVerdict::Holds::cannot_say, text.view()};
     }
-    return {irq->min == irq->max ? Verdict::Holds::yes : Verdict::Holds::no, text.view()};
+    return {irq->min == irq->max ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no, text.view()};
 }
 
 constexpr Claim claims[] = {

@@ -181,24 +181,24 @@ void random_branches() {
         : "rax", "cc");
 }
 
-constexpr uint64_t pages = 64, lines = 256, bells = 16;
+constexpr uint64_t pages = 64, lines = 256, tail_writes = 16;
 
 /// Interrupts for certain: by the local APIC to itself, each answered before the next.
-const cpu::LocalApic* bell;
+const cpu::LocalApic* local_apic;
 volatile uint64_t answered;
 void answer(cpu::Frame&) {
     answered = answered + 1;
-    bell->eoi();
+    local_apic->eoi();
 }
 void ring_for_itself() {
     cpu::Handler before = cpu::set_handler(cpu::vector::first_free, answer);
     answered = 0;
     cpu::enable_interrupts();
-    for (uint64_t i = 1; i <= bells; ++i) {
-        (void)bell->send_self(cpu::vector::first_free);
+    for (uint64_t i = 1; i <= tail_writes; ++i) {
+        (void)local_apic->send_self(cpu::vector::first_free);
         // It is there within microseconds; whoever never answers makes the counter one that does
         // not count.
-        for (unsigned patience = 100000; answered < i && patience != 0; --patience)
+        for (unsigned polls_left = 100000; answered < i && polls_left != 0; --polls_left)
             asm volatile("pause");
     }
     cpu::disable_interrupts();
@@ -256,14 +256,14 @@ bool PmuPass::proven(const cpu::PmuCounter& c, uint64_t scratch) const {
         case cpu::Proof::pages:
             return moved >= pages / 2;
         case cpu::Proof::interrupts:
-            return moved >= bells;
+            return moved >= tail_writes;
     }
     return true;
 }
 
 Result<void> PmuPass::open(const cpu::Features& features, uint64_t scratch,
                            const cpu::LocalApic& apic) {
-    bell = &apic;
+    local_apic = &apic;
     auto found = cpu::Pmu::find(cpu::Cpuid{}, cpu::Msrs{}, features);
     if (!found) return found.error();
     pmu_ = *found;

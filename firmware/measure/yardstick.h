@@ -45,11 +45,11 @@ inline uint64_t core_cycles_a_million_ticks(unsigned rounds = 5) {
     constexpr uint64_t many = 100, few = 1;
     uint64_t least[2] = {~0ull, ~0ull};
     for (unsigned i = 0; i < rounds; ++i)
-        for (unsigned which = 0; which < 2; ++which) {
+        for (unsigned chain = 0; chain < 2; ++chain) {
             uint64_t t = begin();
-            imul_chain(which == 0 ? many : few);
+            imul_chain(chain == 0 ? many : few);
             t = end() - t;
-            if (t < least[which]) least[which] = t;
+            if (t < least[chain]) least[chain] = t;
         }
     if (least[0] <= least[1]) return 0;
     return (many - few) * 100 * cycles_an_imul * 1000000 / (least[0] - least[1]);

@@ -51,18 +51,19 @@ Result<void> E1000e::reset() {
     write(Register::imc, cause::all);
     if (read(Register::status) == gone) return Error{vanished};
     write(Register::ctrl, read(Register::ctrl) | ctrl::master_disable);
-    if (!patience_.until(100,
-                         [&] { return (read(Register::status) & status::master_enable) == 0; }))
+    if (!bounded_wait_.until(100,
+                             [&] { return (read(Register::status) & status::master_enable) == 0; }))
         return Error{"e1000e: the card's reads and writes did not end within 100 ms (STATUS)",
                      read(Register::status)};
     write(Register::ctrl, read(Register::ctrl) | ctrl::reset);
     // Section 4.3: the card needs a microsecond before it may be looked at again.
     uint32_t seen = gone;
-    (void)patience_.until(1, [] { return false; });
-    if (!patience_.until(100, [&] { return ((seen = read(Register::ctrl)) & ctrl::reset) == 0; }))
+    (void)bounded_wait_.until(1, [] { return false; });
+    if (!bounded_wait_.until(100,
+                             [&] { return ((seen = read(Register::ctrl)) & ctrl::reset) == 0; }))
         return Error{
             seen == gone ? vanished : "e1000e: reset did not complete within 100 ms (CTRL)", seen};
-    if (!patience_.until(
+    if (!bounded_wait_.until(
             100, [&] { return ((seen = read(Register::eec)) & eec::auto_read_done) != 0; }) ||
         seen == gone)
         return Error{seen == gone
@@ -94,7 +95,7 @@ Result<void> E1000e::link() {
         for (unsigned turn = 0; turn < 20000; ++turn) asm volatile("");
         return ((seen = read(Register::status)) & status::link_up) != 0;
     };
-    if ((read(Register::status) & status::link_up) == 0 && !patience_.until(4000, is_up))
+    if ((read(Register::status) & status::link_up) == 0 && !bounded_wait_.until(4000, is_up))
         return Lacking{"e1000e: no link within 4 s (STATUS)", seen};
     if (read(Register::status) == gone) return Error{vanished};
     return {};
@@ -185,7 +186,7 @@ void E1000e::start(bool promiscuous) {
 
 void E1000e::look_at(uint32_t index) {
     auto* answer = reinterpret_cast<const volatile uint32_t*>(&receive_ring_[index].answer);
-    doorstep_ = {answer + 1, 0, static_cast<uint32_t>(receive_answer::done >> 32)};
+    receive_status_ = {answer + 1, 0, static_cast<uint32_t>(receive_answer::done >> 32)};
 }
 
 /// Reads descriptors from `index` on, not beyond the ring's end.
@@ -249,7 +250,7 @@ void E1000e::recycle(uint32_t count) {
     write(Register::rdt, (receive_held_ - 1) & receive_mask_);
 }
 
-void E1000e::landing(uint32_t count, uint32_t length, Written tell) const {
+void E1000e::expected_writes(uint32_t count, uint32_t length, Written tell) const {
     for (uint32_t i = 0; i < count; ++i) {
         uint32_t index = (receive_next_ + i) & receive_mask_;
         tell(reinterpret_cast<uint64_t>(receive_ring_ + index), sizeof(ReceiveDescriptor));
@@ -318,7 +319,7 @@ bool E1000e::arm() {
     // a packet that comes in between sets it again.
     write(Register::icr, cause_);
     write(Register::ims, cause_);
-    return !doorstep_.someone();
+    return !receive_status_.arrived();
 }
 
 void E1000e::disarm() { write(Register::imc, cause::all); }

@@ -15,12 +15,14 @@ class E1000e final : public Nic {
 
     std::string_view model() const override { return "e1000e"; }
     void recycle(uint32_t count) override;
-    void landing(uint32_t count, uint32_t length, Written tell) const override;
+    void expected_writes(uint32_t count, uint32_t length, Written tell) const override;
     uint32_t queue(const ToSend* frames, uint32_t count) override;
-    Bell bell() const override { return {at(e1000e::Register::tdt), transmit_next_, false}; }
-    Result<BellRope> bells(uint32_t count) const override {
-        return BellRope{at(e1000e::Register::tdt), (transmit_next_ - count + 1) & transmit_mask_,
-                        transmit_mask_};
+    TailWrite tail_write() const override {
+        return {at(e1000e::Register::tdt), transmit_next_, false};
+    }
+    Result<TailWrites> tail_writes(uint32_t count) const override {
+        return TailWrites{at(e1000e::Register::tdt), (transmit_next_ - count + 1) & transmit_mask_,
+                          transmit_mask_};
     }
     bool all_sent() override;
     uint32_t transmit_room() const override { return transmit_mask_; }
@@ -35,7 +37,7 @@ class E1000e final : public Nic {
     E1000e(const platform::PciFunction& function, cpu::Mmio registers, const Resources& resources)
         : Nic(function),
           registers_(registers),
-          patience_(resources.tsc, resources.tsc_hz),
+          bounded_wait_(resources.tsc, resources.tsc_hz),
           loopback_(resources.loopback) {}
 
   private:
@@ -58,7 +60,7 @@ class E1000e final : public Nic {
     }
 
     cpu::Mmio registers_;
-    Patience patience_;
+    BoundedWait bounded_wait_;
     bool loopback_;
 
     // Receive: [receive_held_, receive_next_) are the caller's, the one in front of receive_held_

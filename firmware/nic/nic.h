@@ -39,18 +39,18 @@ inline constexpr uint32_t shortest_frame = 60,
 
 /// The word in memory by which the next packet announces itself: one is there when a bit of `mask`
 /// differs from `quiet`. A line to poll, or to MONITOR.
-struct Doorstep {
+struct ReceiveStatus {
     const volatile uint32_t* word;
     uint32_t quiet, mask;
-    bool someone() const { return ((*word ^ quiet) & mask) != 0; }
+    bool arrived() const { return ((*word ^ quiet) & mask) != 0; }
 };
 
 /// The store that tells the card of queued packets.
-struct Bell {
+struct TailWrite {
     cpu::Mmio at;  ///< the register itself
     uint32_t value;
     bool narrow;  ///< 16 bits, not 32
-    void ring() const {
+    void write() const {
         if (narrow)
             at.write16(0, static_cast<uint16_t>(value));
         else
@@ -59,7 +59,7 @@ struct Bell {
 };
 
 /// Stores that send queued frames one at a time: the k-th, from 0, writes (first + k) & mask.
-struct BellRope {
+struct TailWrites {
     cpu::Mmio at;
     uint32_t first, mask;
 };
@@ -87,9 +87,9 @@ struct Resources {
 };
 
 /// A wait with an end.
-class Patience {
+class BoundedWait {
   public:
-    Patience(cpu::Tsc tsc, uint64_t hz) : tsc_(tsc), hz_(hz) {}
+    BoundedWait(cpu::Tsc tsc, uint64_t hz) : tsc_(tsc), hz_(hz) {}
     /// Whether `condition` came true within `ms` milliseconds.
     template <class Condition>
     bool until(uint64_t ms, Condition&& condition) const {
@@ -115,32 +115,32 @@ class Nic {
     const platform::PciFunction& function() const { return function_; }
 
     // Receive.
-    const Doorstep& doorstep() const { return doorstep_; }
+    const ReceiveStatus& receive_status() const { return receive_status_; }
     /// Up to `most` frames that have arrived, oldest first; 0 without a call where there is none.
     /// Frames with a descriptor's error bit are among them, marked.
     [[gnu::always_inline]] uint32_t receive(Received* out, uint32_t most) {
-        return doorstep_.someone() ? take(out, most) : 0;
+        return receive_status_.arrived() ? take(out, most) : 0;
     }
     /// Gives the oldest `count` buffers that receive() handed out back to the card, with one tail
     /// write.
     virtual void recycle(uint32_t count) = 0;
     /// Names the memory that the card writes when the next `count` frames of `length` bytes come:
     /// descriptors and payload. For a model of the caches, which sees no device write.
-    virtual void landing(uint32_t count, uint32_t length, Written tell) const = 0;
+    virtual void expected_writes(uint32_t count, uint32_t length, Written tell) const = 0;
 
     // Transmit.
     /// Writes descriptors for up to `count` frames and says how many found room. The card is not
     /// told yet.
     virtual uint32_t queue(const ToSend* frames, uint32_t count) = 0;
     /// The store that sends everything queued.
-    virtual Bell bell() const = 0;
+    virtual TailWrite tail_write() const = 0;
     /// The stores that send the last `count` frames, queued and not rung for, one by one. Error:
     /// this card is told of all at once.
-    virtual Result<BellRope> bells(uint32_t count) const = 0;
+    virtual Result<TailWrites> tail_writes(uint32_t count) const = 0;
     /// queue(), and one ring of the doorbell.
     uint32_t transmit(const ToSend* frames, uint32_t count) {
         uint32_t queued = queue(frames, count);
-        if (queued != 0) bell().ring();
+        if (queued != 0) tail_write().write();
         return queued;
     }
     /// Whether the card has read every frame that was queued and rung for.
@@ -180,7 +180,7 @@ class Nic {
     virtual uint32_t take(Received* out, uint32_t most) = 0;
 
     const platform::PciFunction& function_;
-    Doorstep doorstep_{&nothing_, 0, 0};
+    ReceiveStatus receive_status_{&nothing_, 0, 0};
     MacAddress mac_{};
     uint64_t acknowledge_ = 0;
     bool acknowledge_is_byte_ = false;

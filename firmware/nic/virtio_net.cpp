@@ -54,7 +54,7 @@ Result<Nic*> VirtioNet::bring_up(const platform::PciFunction& function,
         card->stop();
         return up.error();
     }
-    card->receive_.bell.write16(0, receive_queue);
+    card->receive_.notify.write16(0, receive_queue);
     return static_cast<Nic*>(card);
 }
 
@@ -111,7 +111,7 @@ Result<void> VirtioNet::find_structures() {
 Result<void> VirtioNet::negotiate() {
     set_device_status(0);
     uint8_t seen = 0;
-    if (!patience_.until(100, [&] { return (seen = device_status()) == 0; }))
+    if (!bounded_wait_.until(100, [&] { return (seen = device_status()) == 0; }))
         return Error{seen == device_gone
                          ? vanished
                          : "virtio-net: reset did not complete within 100 ms (device_status)",
@@ -193,7 +193,7 @@ Result<void> VirtioNet::make_ring(Ring& ring, uint16_t number, uint32_t wanted,
     write64(Common::queue_desc, descriptors);
     write64(Common::queue_driver, available);
     write64(Common::queue_device, used);
-    ring.bell =
+    ring.notify =
         notify_.at(static_cast<uint64_t>(read16(Common::queue_notify_off)) * notify_multiplier_);
     write16(Common::queue_enable, 1);
     return {};
@@ -221,10 +221,11 @@ Result<void> VirtioNet::make_buffers(platform::Arena& memory) {
     return {};
 }
 
-/// The doorstep is used.flags and used.index as one word; the index counts on with every packet.
+/// The receive status word is used.flags and used.index as one word; the index counts on with every
+/// packet.
 void VirtioNet::look_at_next() {
-    doorstep_ = {reinterpret_cast<const volatile uint32_t*>(receive_.used),
-                 static_cast<uint32_t>(receive_.seen) << 16, 0xFFFF0000};
+    receive_status_ = {reinterpret_cast<const volatile uint32_t*>(receive_.used),
+                       static_cast<uint32_t>(receive_.seen) << 16, 0xFFFF0000};
 }
 
 uint32_t VirtioNet::take(Received* out, uint32_t most) {
@@ -261,12 +262,12 @@ void VirtioNet::recycle(uint32_t count) {
         has_event_index_
             ? static_cast<uint16_t>(receive_.offered - *receive_.avail_event - 1) < offered
             : (receive_.used->flags & no_notify) == 0;
-    if (wanted) receive_.bell.write16(0, receive_queue);
+    if (wanted) receive_.notify.write16(0, receive_queue);
 }
 
 /// A device may use buffers out of order; that it takes them as they were offered is near enough
 /// for a model.
-void VirtioNet::landing(uint32_t count, uint32_t length, Written tell) const {
+void VirtioNet::expected_writes(uint32_t count, uint32_t length, Written tell) const {
     tell(reinterpret_cast<uint64_t>(receive_.used), sizeof(Used));
     for (uint32_t i = 0; i < count; ++i) {
         uint32_t at = (receive_.seen + i) & receive_.mask();
@@ -332,7 +333,7 @@ bool VirtioNet::arm() {
     receive_.used_event() = receive_.seen;
     receive_.available->flags = 0;
     store_before_load();
-    return !doorstep_.someone();
+    return !receive_status_.arrived();
 }
 
 void VirtioNet::disarm() {
@@ -366,7 +367,7 @@ Result<void> VirtioNet::check() {
 
 void VirtioNet::stop() {
     set_device_status(0);
-    (void)patience_.until(100, [&] { return device_status() == 0; });
+    (void)bounded_wait_.until(100, [&] { return device_status() == 0; });
     function_.disable();
 }
 

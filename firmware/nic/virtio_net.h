@@ -16,10 +16,12 @@ class VirtioNet final : public Nic {
 
     std::string_view model() const override { return "virtio-net"; }
     void recycle(uint32_t count) override;
-    void landing(uint32_t count, uint32_t length, Written tell) const override;
+    void expected_writes(uint32_t count, uint32_t length, Written tell) const override;
     uint32_t queue(const ToSend* frames, uint32_t count) override;
-    Bell bell() const override { return {transmit_.bell, virtio::transmit_queue, true}; }
-    Result<BellRope> bells(uint32_t) const override {
+    TailWrite tail_write() const override {
+        return {transmit_.notify, virtio::transmit_queue, true};
+    }
+    Result<TailWrites> tail_writes(uint32_t) const override {
         return Lacking{
             "virtio-net: the device sees every queued frame at once, and cannot be sent them one "
             "by one"};
@@ -35,7 +37,7 @@ class VirtioNet final : public Nic {
     void stop() override;
 
     VirtioNet(const platform::PciFunction& function, const Resources& resources)
-        : Nic(function), patience_(resources.tsc, resources.tsc_hz) {}
+        : Nic(function), bounded_wait_(resources.tsc, resources.tsc_hz) {}
 
   private:
     struct Ring {
@@ -44,7 +46,7 @@ class VirtioNet final : public Nic {
         virtio::Available* available = nullptr;
         virtio::Used* used = nullptr;
         const volatile uint16_t* avail_event = nullptr;  ///< behind used.ring
-        cpu::Mmio bell;
+        cpu::Mmio notify;
         uint16_t offered = 0;  ///< available.index, our copy
         uint16_t seen = 0;     ///< how far used.ring has been read
         uint32_t mask() const { return size - 1; }
@@ -77,7 +79,7 @@ class VirtioNet final : public Nic {
     }
     void write64(virtio::Common r, uint64_t v) const;
 
-    Patience patience_;
+    BoundedWait bounded_wait_;
     cpu::Mmio common_, device_, notify_, isr_;
     uint32_t notify_multiplier_ = 0;
     bool link_is_down() const;

@@ -8,10 +8,10 @@ constexpr uint16_t sci_enable = 1 << 0, sleep_type_field = 7 << 10, sleep_enable
 
 /// How long to wait for what ends the machine: reads of port 0x80, which nobody answers, about 1 us
 /// each.
-constexpr unsigned patience = 1000000;
+constexpr unsigned most_polls = 1000000;
 
 void linger(cpu::Ports ports) {
-    for (unsigned i = 0; i < patience / 10; ++i) (void)ports.in8(0x80);
+    for (unsigned i = 0; i < most_polls / 10; ++i) (void)ports.in8(0x80);
 }
 
 /// A register of 8 or 16 bits, wherever it lies.
@@ -54,7 +54,7 @@ Error power_off(cpu::Ports ports, cpu::Mmio physical, const AcpiFixed& fixed) {
     // The firmware owns the sleep bits until it was asked to hand them over (section 4.8.2.5).
     if ((a.read16() & sci_enable) == 0 && fixed.smi_command != 0 && fixed.acpi_enable != 0) {
         ports.out8(fixed.smi_command, fixed.acpi_enable);
-        unsigned left = patience;
+        unsigned left = most_polls;
         while ((a.read16() & sci_enable) == 0 && --left != 0) {
         }
         if (left == 0) return {"waited for SCI_EN after asking for ACPI mode", fixed.smi_command};
@@ -83,7 +83,7 @@ Error reset(cpu::Ports ports, cpu::Mmio physical, const AcpiFixed& fixed) {
     ports.out8(0xCF9, 0x06);
     linger(ports);
     // Keyboard controller: pulse output bit 0, once its input buffer is empty.
-    for (unsigned i = 0; i < patience / 10 && (ports.in8(0x64) & 0x02) != 0; ++i) {
+    for (unsigned i = 0; i < most_polls / 10 && (ports.in8(0x64) & 0x02) != 0; ++i) {
     }
     ports.out8(0x64, 0xFE);
     linger(ports);

@@ -270,8 +270,9 @@ int command_attach(const std::vector<std::string>& args) {
     auto timeout = static_cast<unsigned>(
         parse_number((*map)["timeout"].as<std::string>(), "--timeout", 1, 1'000'000));
     Showing showing{(*map)["json"].as<bool>(), (*map)["quiet"].as<bool>()};
-    size_t which = 0;
-    if (auto number = said(*map, "which")) which = parse_number(*number, "--which", 1, 1'000'000);
+    size_t run_number = 0;
+    if (auto number = said(*map, "which"))
+        run_number = parse_number(*number, "--which", 1, 1'000'000);
     int line = open_line(devices[0], speed);
 
     Json manifest = {{"schema", "doorbell-manifest/1"},
@@ -286,7 +287,7 @@ int command_attach(const std::vector<std::string>& args) {
     if (auto folder = said(*map, "out")) out = *folder;
     Session session(RunFolder::create(out, "live", "serial"), manifest, !showing.quiet);
     session.machine_is({{"type", "serial"}});
-    session.collector().expect_several(which);
+    session.collector().expect_several(run_number);
     session.progress().say("waiting for the first record ...");
     Listener listener(session, line, timeout);
     listener.run();
@@ -295,9 +296,9 @@ int command_attach(const std::vector<std::string>& args) {
     finished.strict = (*map)["strict"].as<bool>();
     if (!showing.quiet) tell_captured(finished);
     int status = show_with_report(finished, showing);
-    if (which <= finished.captured.size()) return status;
+    if (run_number <= finished.captured.size()) return status;
     complain("doorbell attach: --which {}: the line held {} run{}; what was saved is number {}",
-             which, finished.captured.size(), finished.captured.size() == 1 ? "" : "s",
+             run_number, finished.captured.size(), finished.captured.size() == 1 ? "" : "s",
              finished.chosen);
     return static_cast<int>(Status::usage);
 }

@@ -58,8 +58,8 @@ void check_lab_word(const Json& labs, const std::string& word) {
         size_t comma = std::min(rest.find(',', at), rest.size());
         std::string pair = rest.substr(at, comma - at);
         std::vector<std::string> known;
-        for (const Json& which : (*lab)["cases"])
-            for (const auto& [key, value] : CaseKeys::from(which).pairs())
+        for (const Json& test_case : (*lab)["cases"])
+            for (const auto& [key, value] : CaseKeys::from(test_case).pairs())
                 if (std::string text = key + "=" + value;
                     std::find(known.begin(), known.end(), text) == known.end())
                     known.push_back(text);
@@ -78,8 +78,8 @@ void print_labs(const Json& labs, bool json) {
         say("{}", wrapped(lab["lab"].get<std::string>() + ": ", lab["question"]));
         say("{}", wrapped("  needs: ", lab["needs"]));
         std::string cases;
-        for (const Json& which : lab["cases"])
-            cases += (cases.empty() ? "" : "; ") + which.get<std::string>();
+        for (const Json& test_case : lab["cases"])
+            cases += (cases.empty() ? "" : "; ") + test_case.get<std::string>();
         say("{}\n", wrapped("  cases: ", cases));
     }
 }

@@ -14,7 +14,7 @@ constexpr const char* form_name = "doorbell-digest/1\n";
 std::string line_of(const Series& series) {
     // Sorted, unlike Json's members.
     nlohmann::json keys = nlohmann::json::object();
-    for (const auto& [key, value] : series.which.pairs()) keys[key] = value;
+    for (const auto& [key, value] : series.test_case.pairs()) keys[key] = value;
     bool some = series.count != 0;
     nlohmann::json stages = nlohmann::json::array();
     for (const Stage& stage : series.stages)

@@ -141,12 +141,12 @@ bool Series::unstable() const {
 }
 
 std::string Series::name() const {
-    std::string keys = which.text();
+    std::string keys = test_case.text();
     return lab + (keys.empty() ? "" : " " + keys) + " " + metric;
 }
 
 std::string CaseEnd::name() const {
-    std::string keys = which.text();
+    std::string keys = test_case.text();
     return keys.empty() ? lab : lab + " " + keys;
 }
 

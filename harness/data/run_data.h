@@ -78,7 +78,7 @@ struct Counter {
 /// The samples of one metric of one case.
 struct Series {
     std::string lab;
-    CaseKeys which;
+    CaseKeys test_case;
     std::string metric;
     std::string unit;
     std::string evidence;
@@ -115,7 +115,7 @@ struct Series {
 /// What was counted in a case beside its samples.
 struct Tally {
     std::string lab;
-    CaseKeys which;
+    CaseKeys test_case;
     std::string name;  ///< what was counted: "frames", "requests"
     std::vector<std::pair<std::string, uint64_t>> values;
 };
@@ -135,7 +135,7 @@ struct Claim {
 /// failed, because something is wrong.
 struct CaseEnd {
     std::string lab;
-    CaseKeys which;
+    CaseKeys test_case;
     std::string reason;
     /// For people: lab and case.
     std::string name() const;

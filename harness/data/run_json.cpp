@@ -70,7 +70,7 @@ Json stage_json(const Stage& stage) {
 /// have none.
 Json series_json(const Series& series, double tsc_hz) {
     Json json = {{"lab", series.lab},
-                 {"case", series.which.json()},
+                 {"case", series.test_case.json()},
                  {"metric", series.metric},
                  {"unit", series.unit},
                  {"evidence", series.evidence},
@@ -115,7 +115,7 @@ Json series_json(const Series& series, double tsc_hz) {
 Series series_from(const Json& json) {
     Series series;
     series.lab = text_of(json, "lab");
-    series.which = CaseKeys::from(member(json, "case"));
+    series.test_case = CaseKeys::from(member(json, "case"));
     series.metric = text_of(json, "metric");
     series.unit = text_of(json, "unit");
     series.evidence = text_of(json, "evidence");
@@ -146,7 +146,7 @@ Series series_from(const Json& json) {
 Json ends_json(const std::vector<CaseEnd>& ends) {
     Json list = Json::array();
     for (const CaseEnd& end : ends)
-        list.push_back({{"lab", end.lab}, {"case", end.which.json()}, {"reason", end.reason}});
+        list.push_back({{"lab", end.lab}, {"case", end.test_case.json()}, {"reason", end.reason}});
     return list;
 }
 
@@ -176,7 +176,7 @@ Json Run::json() const {
         Json values = Json::object();
         for (const auto& [name, count] : tally.values) values[name] = count;
         json["tallies"].push_back({{"lab", tally.lab},
-                                   {"case", tally.which.json()},
+                                   {"case", tally.test_case.json()},
                                    {"name", tally.name},
                                    {"values", values}});
     }

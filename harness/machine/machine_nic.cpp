@@ -12,7 +12,7 @@
 namespace doorbell::harness {
 namespace {
 
-struct Card {
+struct NicDevice {
     const char* name;
     const char* device;  // QEMU's -device, without netdev=
 };
@@ -21,13 +21,13 @@ struct Card {
 // ioeventfd=off and tx=timer: with QEMU's own defaults two runs differ.
 constexpr const char* virtio_net =
     "virtio-net-pci,disable-legacy=on,ioeventfd=off,tx=timer,romfile=";
-constexpr Card cards[] = {
+constexpr NicDevice cards[] = {
     {"e1000e", "e1000e,romfile="},
     {"virtio-net", virtio_net},
 };
 /// Among packets from outside nothing is repeatable anyway: then QEMU's own way, which answers
 /// sooner.
-constexpr Card outside_cards[] = {
+constexpr NicDevice outside_cards[] = {
     {"e1000e", "e1000e,romfile="},
     {"virtio-net", "virtio-net-pci,disable-legacy=on,romfile="},
 };
@@ -42,7 +42,7 @@ std::string address(unsigned cable, unsigned end) {
 
 /// A cable: a hub with the card at one end, and at the other a sender whose transmitter has a
 /// timer, so that packets come from outside and still at the same instruction in every run.
-void add_cable(std::vector<std::string>& words, unsigned cable, const Card& card) {
+void add_cable(std::vector<std::string>& words, unsigned cable, const NicDevice& card) {
     std::string sender = fmt::format("wire{}", cable), under_test = fmt::format("card{}", cable);
     for (const std::string& end : {sender, under_test})
         words.insert(words.end(), {"-netdev", fmt::format("hubport,id={},hubid={}", end, cable)});
@@ -55,7 +55,7 @@ void add_cable(std::vector<std::string>& words, unsigned cable, const Card& card
 }
 
 /// The host's end of a card's cable.
-std::string outside_netdev(const Net& net, const std::string& nic, const Card& card) {
+std::string outside_netdev(const Net& net, const std::string& nic, const NicDevice& card) {
     if (net.kind == Net::Kind::tap)
         return fmt::format("tap,id=outside-{},ifname={},script=no,downscript=no", card.name,
                            net.interface);
@@ -71,7 +71,7 @@ std::string outside_netdev(const Net& net, const std::string& nic, const Card& c
 const std::vector<std::string>& nic_choices() {
     static const std::vector<std::string> choices = [] {
         std::vector<std::string> names{"auto", "none", "all"};
-        for (const Card& card : cards) names.emplace_back(card.name);
+        for (const NicDevice& card : cards) names.emplace_back(card.name);
         return names;
     }();
     return choices;
@@ -114,7 +114,7 @@ Net parse_net(const std::string& word) {
 
 CardPorts card_ports(const Net& net, const std::string& nic, std::string_view model) {
     uint16_t port = net.port;
-    for (const Card& card : cards) {
+    for (const NicDevice& card : cards) {
         if (card.name == model) break;
         if (nic == "all" || nic == card.name) port = static_cast<uint16_t>(port + 2);
     }
@@ -130,7 +130,7 @@ std::vector<std::string> nic_arguments(const MachineOptions& options) {
     std::vector<std::string> words;
     unsigned cable = 0;
     Net net = parse_net(options.net);
-    for (const Card& card : net.outside() ? outside_cards : cards) {
+    for (const NicDevice& card : net.outside() ? outside_cards : cards) {
         if (options.nic != "all" && options.nic != card.name) continue;
         if (net.outside()) {
             words.insert(words.end(),

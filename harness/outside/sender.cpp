@@ -19,7 +19,7 @@ namespace {
 constexpr uint64_t second = 1'000'000'000, never = ~0ull;
 constexpr uint64_t late_after = second;
 /// How long after the last request its answer may come, and how long a closed loop waits for one.
-constexpr uint64_t patience = 4 * second;
+constexpr uint64_t timeout = 4 * second;
 constexpr uint64_t knock_every = second / 10;
 constexpr uint64_t knock_number = ~0ull;
 
@@ -73,8 +73,8 @@ class Sending {
             if (echoes_.answered != answered) heard = t;
             bool all = echoes_.sent == requests_.count;
             if (all && echoes_.answered == echoes_.sent) break;
-            if (all && t > std::max(heard, intended_.back()) + patience) break;
-            if (requests_.window != 0 && in_flight() >= requests_.window && t > heard + patience) {
+            if (all && t > std::max(heard, intended_.back()) + timeout) break;
+            if (requests_.window != 0 && in_flight() >= requests_.window && t > heard + timeout) {
                 // Whatever is missing now is lost; a closed loop goes on without it.
                 given_up_ = echoes_.sent - echoes_.answered;
                 heard = t;
@@ -82,7 +82,7 @@ class Sending {
             bool window_open =
                 requests_.window != 0 && !all && !blocked && in_flight() < requests_.window;
             if (window_open) continue;
-            uint64_t next = all || requests_.window != 0 ? heard + patience : due(echoes_.sent);
+            uint64_t next = all || requests_.window != 0 ? heard + timeout : due(echoes_.sent);
             wait(blocked ? t + second / 1000 : next, blocked);
         }
         echoes_.took = heard - start_;

@@ -19,8 +19,9 @@ Figure median(const Run* run, const char* lab, const char* keys, const char* met
         if (series.lab != lab || series.metric != metric) continue;
         CaseKeys wanted = CaseKeys::from_text(keys);
         bool all = true;
-        for (const auto& [key, value] : wanted.pairs()) all &= series.which[key] == value;
-        if (all && (best == nullptr || series.which.pairs().size() < best->which.pairs().size()))
+        for (const auto& [key, value] : wanted.pairs()) all &= series.test_case[key] == value;
+        if (all &&
+            (best == nullptr || series.test_case.pairs().size() < best->test_case.pairs().size()))
             best = &series;
     }
     return best == nullptr ? Figure{} : best->percentile(50000);

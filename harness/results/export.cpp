@@ -22,7 +22,7 @@ uint64_t highest_in_bin(uint64_t lowest, uint64_t max) {
 
 std::string benchmark_name(const Series& series) {
     std::string name = series.lab;
-    for (const auto& [key, value] : series.which.pairs()) name += "/" + key + ":" + value;
+    for (const auto& [key, value] : series.test_case.pairs()) name += "/" + key + ":" + value;
     return name + "/" + series.metric + "/" + series.unit;
 }
 
@@ -160,7 +160,7 @@ std::string export_csv(const StoredRun& stored, const std::vector<const Series*>
     std::string text = "run,lab,case,metric,unit,evidence,part,bin_low,bin_high,count\n";
     for (const Series* one : series) {
         std::string head = fmt::format("{},{},{},{},{},{},", quoted(stored.name), quoted(one->lab),
-                                       quoted(one->which.text()), quoted(one->metric),
+                                       quoted(one->test_case.text()), quoted(one->metric),
                                        quoted(one->unit), quoted(one->evidence));
         auto add = [&](const std::string& part, const Bins& bins, uint64_t max) {
             for (const auto& [lowest, count] : bins.pairs())
@@ -193,7 +193,7 @@ std::string export_junit(const StoredRun& stored) {
                               ? fmt::format("median {} {} ({})", *series.percentile(50000),
                                             series.unit, series.evidence)
                               : "no percentiles arrived";
-        add(series.lab, "case: " + series.which.text() + " " + series.metric,
+        add(series.lab, "case: " + series.test_case.text() + " " + series.metric,
             fmt::format("<system-out>{}, {} samples</system-out>", escaped(p50), series.count));
     }
     for (const Claim& claim : stored.run.claims) {
@@ -213,12 +213,12 @@ std::string export_junit(const StoredRun& stored) {
     }
     for (const CaseEnd& fail : stored.run.failed) {
         ++suite(fail.lab).failures;
-        add(fail.lab, "case: " + fail.which.text(),
+        add(fail.lab, "case: " + fail.test_case.text(),
             fmt::format("<failure message=\"{}\"/>", escaped(fail.reason)));
     }
     for (const CaseEnd& skip : stored.run.skipped) {
         ++suite(skip.lab).skipped;
-        add(skip.lab, "case: " + skip.which.text(),
+        add(skip.lab, "case: " + skip.test_case.text(),
             fmt::format("<skipped message=\"{}\"/>", escaped(skip.reason)));
     }
     if (!stored.run.complete) {

@@ -13,25 +13,26 @@ Contest contest_of(const Run& run) {
     // The card's packets answer the question best, then the local APIC's timer, then whatever has
     // both.
     auto rank = [](const Series& series) {
-        return series.lab == "nic"                                          ? 0
-               : series.lab == "timer" && series.which["source"] == "lapic" ? 1
-               : series.lab == "timer"                                      ? 2
-                                                                            : 3;
+        return series.lab == "nic"                                              ? 0
+               : series.lab == "timer" && series.test_case["source"] == "lapic" ? 1
+               : series.lab == "timer"                                          ? 2
+                                                                                : 3;
     };
     auto rest = [](const Series& series) {
         std::string text = series.lab + series.metric + series.unit;
-        for (const auto& [key, value] : series.which.pairs())
+        for (const auto& [key, value] : series.test_case.pairs())
             if (key != "wait") text += " " + key + "=" + value;
         return text;
     };
     Contest best;
     for (const Series& irq : run.series) {
-        if (irq.which["wait"] != "irq" || irq.metric != "latency" || !irq.whole()) continue;
+        if (irq.test_case["wait"] != "irq" || irq.metric != "latency" || !irq.whole()) continue;
         for (const Series& poll : run.series) {
-            if (!poll.which["wait"].starts_with("poll") || !poll.whole() || rest(poll) != rest(irq))
+            if (!poll.test_case["wait"].starts_with("poll") || !poll.whole() ||
+                rest(poll) != rest(irq))
                 continue;
             bool finer =
-                best.poll != nullptr && best.irq == &irq && poll.which["wait"] == "poll-tsc";
+                best.poll != nullptr && best.irq == &irq && poll.test_case["wait"] == "poll-tsc";
             if (best.irq == nullptr || rank(irq) < rank(*best.irq) || finer) best = {&poll, &irq};
         }
     }
@@ -54,7 +55,7 @@ std::string verdict(const Run& run) {
             ? fmt::format("asking knows {} {} sooner", figure(told - asked, step), irq.unit)
             : fmt::format("being told knows {} {} sooner", figure(asked - told, step), irq.unit);
     std::string keys;
-    for (const auto& [key, value] : irq.which.pairs())
+    for (const auto& [key, value] : irq.test_case.pairs())
         if (key != "wait") keys += " " + key + "=" + value;
     std::string samples =
         poll.count == irq.count
@@ -64,7 +65,7 @@ std::string verdict(const Run& run) {
     return fmt::format(
         "Asking ({}), a program knew of {} after {} {}; told by an interrupt, after {} {}: {} "
         "(medians, {}, {}; lab {}{}).",
-        poll.which["wait"], event, figure(asked, step), irq.unit, figure(told, step), irq.unit,
+        poll.test_case["wait"], event, figure(asked, step), irq.unit, figure(told, step), irq.unit,
         conclusion, irq.evidence, samples, irq.lab, keys);
 }
 

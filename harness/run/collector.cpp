@@ -77,9 +77,9 @@ Collector::Collector(OnRecord on_record, OnWords on_words)
                            fmt::format("after record {}: {}", now_.sequence.expected() - 1, fault));
                }}) {}
 
-void Collector::expect_several(size_t which) {
+void Collector::expect_several(size_t run_number) {
     several_ = true;
-    which_ = which;
+    run_number_ = run_number;
 }
 
 void Collector::end_is_lost() {
@@ -209,7 +209,7 @@ void Collector::take_series(const Json& record) {
     Series series;
     uint64_t id = number(record, "id");
     series.lab = text(record, "lab");
-    series.which = keys(record);
+    series.test_case = keys(record);
     series.metric = text(record, "metric");
     series.unit = text(record, "unit");
     series.evidence = text(record, "evidence");
@@ -323,12 +323,12 @@ void Collector::check_histograms() {
 void Collector::check_cases() {
     Run& run = now_.run;
     if (!ended() || run.wire.any_missing()) return;
-    for (const auto& [lab, which] : now_.begun) {
-        auto is_it = [&](const auto& one) { return one.lab == lab && one.which == which; };
+    for (const auto& [lab, test_case] : now_.begun) {
+        auto is_it = [&](const auto& one) { return one.lab == lab && one.test_case == test_case; };
         if (std::none_of(run.series.begin(), run.series.end(), is_it) &&
             std::none_of(run.skipped.begin(), run.skipped.end(), is_it) &&
             std::none_of(run.failed.begin(), run.failed.end(), is_it))
-            run.failed.push_back({lab, which, "it ended without figures and without a reason"});
+            run.failed.push_back({lab, test_case, "it ended without figures and without a reason"});
     }
 }
 
@@ -345,7 +345,7 @@ std::string Collector::complaint() const {
         if (std::string rip = words("rip"); !rip.empty()) complaint += " at " + rip;
         if (std::string phase = words("phase"); !phase.empty()) complaint += ", phase " + phase;
         if (std::string lab = words("lab"); !lab.empty()) complaint += ", lab " + lab;
-        if (std::string which = words("case"); !which.empty()) complaint += " " + which;
+        if (std::string test_case = words("case"); !test_case.empty()) complaint += " " + test_case;
         return complaint;
     }
     if (started_again_) return started_again;
@@ -378,8 +378,8 @@ Run Collector::finish(const std::string& failure) {
     std::string why = failure, lookalikes = reader_.lookalikes();
     if (!lookalikes.empty()) why += (why.empty() ? "" : "; ") + lookalikes;
     if (now_.records != 0 || closed_.empty()) close(why);
-    chosen_ = which_;
-    if (which_ == 0 || which_ > closed_.size()) {
+    chosen_ = run_number_;
+    if (run_number_ == 0 || run_number_ > closed_.size()) {
         chosen_ = closed_.size();
         for (size_t i = 0; i < closed_.size(); ++i)
             if (closed_[i].complete) chosen_ = i + 1;

@@ -33,9 +33,9 @@ class Collector {
     Collector(const Collector&) = delete;
 
     /// What follows an end record, or begins with a second hello, is another run: a recorded line
-    /// may hold several. `which` of them finish() hands over, from 1; 0: the last complete one, or
-    /// the last where none is. Without this a second start is a fault of the one run.
-    void expect_several(size_t which);
+    /// may hold several. Run `run_number` of them finish() hands over, from 1; 0: the last complete
+    /// one, or the last where none is. Without this a second start is a fault of the one run.
+    void expect_several(size_t run_number);
 
     /// The next bytes, cut anywhere.
     void feed(std::string_view bytes) { reader_.feed(bytes); }
@@ -96,7 +96,7 @@ class Collector {
     WireReader reader_;
     Book now_;
     bool several_ = false;
-    size_t which_ = 0, chosen_ = 0;
+    size_t run_number_ = 0, chosen_ = 0;
     std::vector<Run> closed_;
     std::vector<CapturedRun> captured_;
     bool started_again_ = false;

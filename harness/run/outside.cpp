@@ -89,17 +89,17 @@ void Outside::record(const std::string& kind, const Json& record) {
     if (kind == wire::kind::begin && ours) begin(CaseKeys::from(record.value("case", Json())));
 }
 
-void Outside::begin(const CaseKeys& which) {
-    which_ = which;
+void Outside::begin(const CaseKeys& test_case) {
+    case_ = test_case;
     // A mark of this case's own: an answer to an earlier one must not be taken for one to this.
     plan_.requests.mark = plan_.requests.mark * 6364136223846793005ull + 1442695040888963407ull;
     cancel_ = std::make_unique<Cancel>();
     echoes_ = std::make_unique<Echoes>();
     try {
-        channel_ = Channel::make(plan_.net, card_ports(plan_.net, plan_.nic, which["model"]),
+        channel_ = Channel::make(plan_.net, card_ports(plan_.net, plan_.nic, test_case["model"]),
                                  plan_.address, plan_.prefix);
     } catch (const MachineError& error) {
-        session_.skip({lab_name, which_, error.what()});
+        session_.skip({lab_name, case_, error.what()});
         return;
     }
     thread_ = std::thread(
@@ -117,7 +117,7 @@ void Outside::end() {
 void Outside::keep() {
     const Echoes& echoes = *echoes_;
     if (echoes.sent == 0) {
-        if (!echoes.failure.empty()) session_.fail({lab_name, which_, echoes.failure});
+        if (!echoes.failure.empty()) session_.fail({lab_name, case_, echoes.failure});
         return;
     }
     bool closed = plan_.requests.window != 0;
@@ -125,7 +125,7 @@ void Outside::keep() {
                       wire::Better better = wire::Better::less) {
         Series one;
         one.lab = lab_name;
-        one.which = which_;
+        one.test_case = case_;
         one.metric = metric;
         one.unit = unit;
         one.evidence = plan_.evidence;
@@ -160,7 +160,7 @@ void Outside::keep() {
         session_.add(std::move(throughput));
     }
     session_.add(Tally{lab_name,
-                       which_,
+                       case_,
                        "requests",
                        {{"sent", echoes.sent},
                         {"answered", echoes.answered},

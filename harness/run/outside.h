@@ -42,12 +42,12 @@ class Outside {
 
   private:
     void record(const std::string& kind, const Json& record);
-    void begin(const CaseKeys& which);
+    void begin(const CaseKeys& test_case);
     void keep();
 
     Session& session_;
     OutsidePlan plan_;
-    CaseKeys which_;
+    CaseKeys case_;
     std::unique_ptr<Channel> channel_;
     std::unique_ptr<Cancel> cancel_;
     std::unique_ptr<Echoes> echoes_;

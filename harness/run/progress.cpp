@@ -62,9 +62,9 @@ void Progress::record(const std::string& kind, const Json& record) {
     } else if (kind == wire::kind::begin) {
         auto now = std::chrono::steady_clock::now();
         if (begun_++ == 0) first_case_ = now;
-        auto which = record.find("case");
+        auto test_case = record.find("case");
         std::string what = text_or_empty(record, "lab");
-        if (which != record.end()) what += " " + CaseKeys::from(*which).text();
+        if (test_case != record.end()) what += " " + CaseKeys::from(*test_case).text();
         line_ = progress_line(begun_, cases_, what, samples_,
                               std::chrono::duration<double>(now - first_case_).count());
         say(line_);

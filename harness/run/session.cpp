@@ -51,9 +51,9 @@ Session::Session(RunFolder folder, Json manifest, bool show_progress)
       progress_(show_progress),
       collector_([this](const std::string& kind, const Json& record) {
           if (kind == wire::kind::begin) {
-              auto lab = record.find("lab"), which = record.find("case");
+              auto lab = record.find("lab"), test_case = record.find("case");
               last_begun_ = lab != record.end() && lab->is_string() ? lab->get<std::string>() : "";
-              if (which != record.end()) last_begun_ += " " + CaseKeys::from(*which).text();
+              if (test_case != record.end()) last_begun_ += " " + CaseKeys::from(*test_case).text();
           }
           progress_.record(kind, record);
           for (const auto& listener : listeners) listener(kind, record);
@@ -128,7 +128,7 @@ Finished Session::finish(const std::string& failure, int signal, const fs::path&
     // Two ends may have seen the same case: what is wrong hides what is lacking.
     std::erase_if(run.skipped, [&](const CaseEnd& skip) {
         return std::any_of(run.failed.begin(), run.failed.end(), [&](const CaseEnd& fail) {
-            return fail.lab == skip.lab && fail.which == skip.which;
+            return fail.lab == skip.lab && fail.test_case == skip.test_case;
         });
     });
     for (const auto& [name, value] : machine_.items()) run.machine[name] = value;

@@ -77,7 +77,7 @@ std::vector<std::string> describe_panic(Json& panic, const std::filesystem::path
         head += ", error code " + code;
     lines.push_back(head);
     std::string where = words(panic, "lab");
-    if (std::string which = words(panic, "case"); !which.empty()) where += " " + which;
+    if (std::string test_case = words(panic, "case"); !test_case.empty()) where += " " + test_case;
     if (std::string phase = words(panic, "phase"); !phase.empty())
         where += (where.empty() ? "" : ", ") + ("phase " + phase);
     if (!where.empty()) lines.push_back("  in " + where);

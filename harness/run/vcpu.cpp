@@ -41,9 +41,9 @@ void VcpuCounters::record(const std::string& kind, const Json& record) {
         }
         group_ = std::make_unique<host::PerfGroup>(*thread);
     }
-    auto lab = record.find("lab"), which = record.find("case");
-    if (lab == record.end() || !lab->is_string() || which == record.end()) return;
-    cases_.push_back({lab->get<std::string>(), CaseKeys::from(*which), {}});
+    auto lab = record.find("lab"), test_case = record.find("case");
+    if (lab == record.end() || !lab->is_string() || test_case == record.end()) return;
+    cases_.push_back({lab->get<std::string>(), CaseKeys::from(*test_case), {}});
     open_ = true;
     group_->start();
 }
@@ -52,7 +52,7 @@ void VcpuCounters::add_to(Run& run) {
     close();
     for (const Counted& one : cases_)
         for (Series& series : run.series) {
-            if (series.lab != one.lab || !(series.which == one.which)) continue;
+            if (series.lab != one.lab || !(series.test_case == one.test_case)) continue;
             for (const host::PerfCount& count : one.counts) {
                 if (count.value)
                     series.counters.push_back({"vcpu_" + count.name, *count.value, "measured"});

@@ -32,7 +32,7 @@ class VcpuCounters {
   private:
     struct Counted {
         std::string lab;
-        CaseKeys which;
+        CaseKeys test_case;
         std::vector<host::PerfCount> counts;
     };
     void close();

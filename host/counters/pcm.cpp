@@ -92,9 +92,9 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 
 }  // namespace
 
-PcmWindow::PcmWindow(const PcmJob& job, unsigned seconds, unsigned patience)
-    : seconds_(seconds), patience_(patience) {
-    unsigned wait = patience + (job.header_comes_with_a_row ? seconds : 0);
+PcmWindow::PcmWindow(const PcmJob& job, unsigned seconds, unsigned timeout)
+    : seconds_(seconds), timeout_(timeout) {
+    unsigned wait = timeout + (job.header_comes_with_a_row ? seconds : 0);
     std::optional<size_t> rows;
     auto header = [&] { return (rows = rows_begun(output())).has_value(); };
     bool ready = false;
@@ -107,7 +107,7 @@ PcmWindow::PcmWindow(const PcmJob& job, unsigned seconds, unsigned patience)
             kill_it();
             start(job, 1);
             rows = 0;
-            ready = follow(std::chrono::seconds(patience),
+            ready = follow(std::chrono::seconds(timeout),
                            [&] { return said_.find("Update every") != said_.npos; });
         }
     } catch (...) {
@@ -163,8 +163,8 @@ void PcmWindow::start(const PcmJob& job, unsigned rows) {
 }
 
 template <class Done>
-bool PcmWindow::follow(std::chrono::milliseconds patience, Done&& done) {
-    auto until = std::chrono::steady_clock::now() + patience;
+bool PcmWindow::follow(std::chrono::milliseconds timeout, Done&& done) {
+    auto until = std::chrono::steady_clock::now() + timeout;
     while (!done()) {
         if (ended_ || std::chrono::steady_clock::now() >= until) return false;
         // What it writes to its output wakes nobody: it is looked at again and again.
@@ -225,7 +225,7 @@ void PcmWindow::kill_it() {
 PcmWindow::~PcmWindow() { kill_it(); }
 
 PcmCsv PcmWindow::result() {
-    follow(std::chrono::seconds(2 * seconds_ + patience_), [&] { return ended_; });
+    follow(std::chrono::seconds(2 * seconds_ + timeout_), [&] { return ended_; });
     bool in_time = ended_;
     std::string text = output(), why = reason();
     kill_it();

@@ -47,8 +47,8 @@ class PcmWindow {
     /// Returns when PCM counts, which its CSV's two header rows show: `pcm` writes them (with -f)
     /// when it has read the counters for the first time, `pcm-raw` with its first row, when it has
     /// read them for the second time. Throws std::runtime_error with PCM's own reason where it ends
-    /// early, or writes no header for `patience` seconds.
-    PcmWindow(const PcmJob& job, unsigned seconds, unsigned patience = 20);
+    /// early, or writes no header for `timeout` seconds.
+    PcmWindow(const PcmJob& job, unsigned seconds, unsigned timeout = 20);
     ~PcmWindow();
     PcmWindow(const PcmWindow&) = delete;
     PcmWindow& operator=(const PcmWindow&) = delete;
@@ -62,13 +62,13 @@ class PcmWindow {
     /// Reads its standard error and its output until `done` says so; false: time is over, or the
     /// program has ended.
     template <class Done>
-    bool follow(std::chrono::milliseconds patience, Done&& done);
+    bool follow(std::chrono::milliseconds timeout, Done&& done);
     std::string output() const;
     std::string reason() const;
     void kill_it();
     pid_t child_ = -1;
     int errors_ = -1, output_ = -1;
-    unsigned seconds_, patience_;
+    unsigned seconds_, timeout_;
     size_t rows_before_ = 0;  ///< rows that had begun when the window was opened
     bool ended_ = false;      ///< its standard error is closed
     std::string said_;        ///< its standard error so far

@@ -15,8 +15,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr uint64_t cache(uint64_t which, uint64_t result) {
-    return which | PERF_COUNT_HW_CACHE_OP_READ << 8 | result << 16;
+constexpr uint64_t cache(uint64_t index, uint64_t result) {
+    return index | PERF_COUNT_HW_CACHE_OP_READ << 8 | result << 16;
 }
 
 std::string first_word(const fs::path& file) {

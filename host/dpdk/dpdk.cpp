@@ -120,7 +120,7 @@ class Ports {
     uint16_t virtio_ = none, e1000e_ = none;
 };
 
-void send_and_wait(Bench& bench, Ports& ports) {
+void send_and_wait(LinuxBench& bench, Ports& ports) {
     CableSeries series(bench);
     uint64_t number = 0;
     bench.repeat([&] {
@@ -145,7 +145,7 @@ void send_and_wait(Bench& bench, Ports& ports) {
     });
 }
 
-void empty_poll(Bench& bench, Ports& ports) {
+void empty_poll(LinuxBench& bench, Ports& ports) {
     measure::Series& cost = bench.series("cost", {.less_overhead = true});
     bench.repeat([&] {
         rte_mbuf* in[burst];
@@ -159,7 +159,7 @@ void empty_poll(Bench& bench, Ports& ports) {
 }
 
 /// `cost` of a packet: taking it and giving its buffer back; `take`: taking it alone.
-void receive(Bench& bench, Ports& ports) {
+void receive(LinuxBench& bench, Ports& ports) {
     measure::Series &cost = bench.series("cost"), &take = bench.series("take");
     bench.repeat([&] {
         rte_mbuf *out[burst], *in[burst];
@@ -180,7 +180,7 @@ void receive(Bench& bench, Ports& ports) {
     });
 }
 
-void transmit(Bench& bench, Ports& ports) {
+void transmit(LinuxBench& bench, Ports& ports) {
     measure::Series& cost = bench.series("cost");
     bench.repeat([&] {
         rte_mbuf* out[burst];
@@ -196,15 +196,15 @@ void transmit(Bench& bench, Ports& ports) {
     });
 }
 
-void body(Bench& bench, const Case& which) {
+void body(LinuxBench& bench, const Case& test_case) {
     static Ports ports;
     Ports::drain(ports.e1000e());
     Ports::drain(ports.virtio());
-    if (which["op"] == "empty-poll")
+    if (test_case["op"] == "empty-poll")
         empty_poll(bench, ports);
-    else if (which["op"] == "receive")
+    else if (test_case["op"] == "receive")
         receive(bench, ports);
-    else if (which["op"] == "transmit")
+    else if (test_case["op"] == "transmit")
         transmit(bench, ports);
     else
         send_and_wait(bench, ports);

@@ -31,7 +31,7 @@ constexpr Case cases[] = {
 
 /// `work` deposits `records`; the sample is the whole time over their number.
 template <class Before, class Work>
-void measure_cost(Bench& bench, uint64_t records, Before&& before, Work&& work) {
+void measure_cost(LinuxBench& bench, uint64_t records, Before&& before, Work&& work) {
     measure::Series &cost = bench.series("cost"),
                     &total = bench.series("total", {.less_overhead = true});
     bench.repeat([&] {
@@ -51,7 +51,7 @@ File memory_file() {
     return file;
 }
 
-void by_write(Bench& bench, size_t size) {
+void by_write(LinuxBench& bench, size_t size) {
     constexpr uint64_t records = 1000;
     File file = memory_file();
     std::vector<char> bag(size * record_bytes, 'd');
@@ -65,7 +65,7 @@ void by_write(Bench& bench, size_t size) {
 }
 
 /// Each record goes into the library's buffer; the buffer holds them all and is written once.
-void by_fwrite(Bench& bench) {
+void by_fwrite(LinuxBench& bench) {
     constexpr uint64_t records = 1000;
     File file = memory_file();
     std::FILE* stream = fdopen(dup(*file), "w");
@@ -110,7 +110,7 @@ struct Pair {
     }
 };
 
-void by_send(Bench& bench, size_t size, bool one_by_one) {
+void by_send(LinuxBench& bench, size_t size, bool one_by_one) {
     constexpr uint64_t packets = 256;
     Pair pair;
     std::array<char, record_bytes> record{};
@@ -154,7 +154,7 @@ class Ring {
     io_uring ring_;
 };
 
-void by_io_uring(Bench& bench, unsigned depth) {
+void by_io_uring(LinuxBench& bench, unsigned depth) {
     constexpr uint64_t records = 256;
     File file = memory_file();
     Ring ring(depth);
@@ -180,15 +180,15 @@ void by_io_uring(Bench& bench, unsigned depth) {
         });
 }
 
-void body(Bench& bench, const Case& which) {
-    std::string_view by = which["by"];
-    auto size = static_cast<size_t>(which.number("size"));
+void body(LinuxBench& bench, const Case& test_case) {
+    std::string_view by = test_case["by"];
+    auto size = static_cast<size_t>(test_case.number("size"));
     if (by == "write")
         by_write(bench, size);
     else if (by == "fwrite")
         by_fwrite(bench);
     else if (by == "io_uring")
-        by_io_uring(bench, static_cast<unsigned>(which.number("depth")));
+        by_io_uring(bench, static_cast<unsigned>(test_case.number("depth")));
     else
         by_send(bench, size, by == "send");
 }

@@ -37,8 +37,8 @@ File listening(uint16_t port) {
     in.sin_port = htons(port);
     if (bind(*file, reinterpret_cast<sockaddr*>(&in), sizeof in) != 0)
         skip_errno("binding a UDP socket");
-    timeval patience{0, look_up_ms * 1000};
-    setsockopt(*file, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    timeval timeout{0, look_up_ms * 1000};
+    setsockopt(*file, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
     return file;
 }
 
@@ -55,7 +55,7 @@ ssize_t echo_one(int socket) {
     return got;
 }
 
-void body(Bench& bench, const Case&) {
+void body(LinuxBench& bench, const Case&) {
     std::string link = link_of_driver("virtio_net");
     if (link.empty()) throw Skip("there is no virtio_net card");
     add_address(link, wire::outside_address, wire::outside_prefix);

@@ -58,14 +58,14 @@ void receive(Desk& desk, const Place& place, std::string_view wait) {
             desk.known.store(known, std::memory_order_relaxed);
             desk.number.store(number, std::memory_order_release);
         }
-        throw Wrong("no packet came for " + std::to_string(patience_s) + " s");
+        throw Wrong("no packet came for " + std::to_string(timeout_s) + " s");
     } catch (...) {
         desk.trouble = std::current_exception();
     }
     desk.failed = true;
 }
 
-void measure(Bench& bench, const File& socket, Desk& desk) {
+void measure(LinuxBench& bench, const File& socket, Desk& desk) {
     measure::Series& latency = bench.series("latency");
     uint64_t number = 0, hz = bench.instrument.tsc_hz;
     bench.repeat([&] {
@@ -82,7 +82,7 @@ void measure(Bench& bench, const File& socket, Desk& desk) {
         while (desk.number.load(std::memory_order_acquire) != number) {
             if (!bench.two_cpus()) sched_yield();
             if (desk.failed) std::rethrow_exception(desk.trouble);
-            if (measure::end() - t > (patience_s + 1) * hz)
+            if (measure::end() - t > (timeout_s + 1) * hz)
                 throw Wrong("a packet was lost on the way");
         }
         uint64_t ticks = desk.known - t;
@@ -110,8 +110,8 @@ void join(const NetworkNamespace& left, const NetworkNamespace& right) {
     add_neighbour("doorbell0", right_address, right_mac);
 }
 
-void body(Bench& bench, const Case& which) {
-    bool veth = which["path"] == "veth";
+void body(LinuxBench& bench, const Case& test_case) {
+    bool veth = test_case["path"] == "veth";
     std::optional<NetworkNamespace> left, right;
     try {
         left.emplace();
@@ -132,7 +132,7 @@ void body(Bench& bench, const Case& which) {
     if (veth) left->enter();
     File socket = sender_to(place.address, place.port);
     Desk desk;
-    std::string_view wait = which["wait"];
+    std::string_view wait = test_case["wait"];
     Partner partner(As::thread, bench.cpu(1), [&] { receive(desk, place, wait); });
     std::exception_ptr trouble;
     try {

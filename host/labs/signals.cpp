@@ -32,9 +32,9 @@ constexpr Case cases[] = {
 };
 
 /// How long the other process is waited for: longer than a loaded machine leaves it aside.
-constexpr uint64_t patience_s = 20;
+constexpr uint64_t timeout_s = 20;
 [[noreturn]] void no_answer(const char* who) {
-    throw Wrong(std::string(who) + " within " + std::to_string(patience_s) + " s");
+    throw Wrong(std::string(who) + " within " + std::to_string(timeout_s) + " s");
 }
 
 /// What a handler leaves behind; shared, so that the sender reads it too.
@@ -97,7 +97,7 @@ void send(pid_t to, bool queue) {
         kill(to, SIGUSR1);
 }
 
-void to_itself(Bench& bench, bool queue, bool handler) {
+void to_itself(LinuxBench& bench, bool queue, bool handler) {
     Shared<Event> shared;
     event = &*shared;
     Reception reception(SIGUSR1, handler, queue);
@@ -125,7 +125,7 @@ void to_itself(Bench& bench, bool queue, bool handler) {
     event = nullptr;
 }
 
-void to_sleeper(Bench& bench, bool queue, bool handler) {
+void to_sleeper(LinuxBench& bench, bool queue, bool handler) {
     Shared<Event> shared;
     event = &*shared;
     Partner partner(As::process, bench.cpu(0), [&] {
@@ -149,10 +149,10 @@ void to_sleeper(Bench& bench, bool queue, bool handler) {
         shared->stop = 1;
         kill(partner.pid(), SIGUSR1);
     };
-    uint64_t patience = patience_s * bench.instrument.tsc_hz;
+    uint64_t timeout = timeout_s * bench.instrument.tsc_hz;
     try {
         for (uint64_t t = measure::end(); shared->ready == 0;) {
-            if (measure::end() - t > patience) no_answer("the sleeper did not start");
+            if (measure::end() - t > timeout) no_answer("the sleeper did not start");
             sched_yield();
         }
         bench.repeat([&] {
@@ -163,7 +163,7 @@ void to_sleeper(Bench& bench, bool queue, bool handler) {
             uint64_t t = measure::begin(), known;
             send(partner.pid(), queue);
             while ((known = shared->known.load(std::memory_order_relaxed)) == 0) {
-                if (measure::end() - t > patience) no_answer("the sleeper did not answer");
+                if (measure::end() - t > timeout) no_answer("the sleeper did not answer");
                 sched_yield();
             }
             uint64_t ticks = known - t;
@@ -218,7 +218,7 @@ void worker(Log& log, std::string_view drain) {
     }
 }
 
-void measure_drain(Bench& bench, int number, std::string_view drain) {
+void measure_drain(LinuxBench& bench, int number, std::string_view drain) {
     measure::Series &latency = bench.series("latency"),
                     &committed = bench.series(
                         "committed",
@@ -230,7 +230,7 @@ void measure_drain(Bench& bench, int number, std::string_view drain) {
         Partner partner(As::process, bench.cpu(1), [&] { worker(*log, drain); });
         uint64_t t = measure::end();
         while (log->ready == 0) {
-            if (measure::end() - t > patience_s * bench.instrument.tsc_hz)
+            if (measure::end() - t > timeout_s * bench.instrument.tsc_hz)
                 no_answer("the worker did not start");
             sched_yield();
         }
@@ -252,18 +252,18 @@ void measure_drain(Bench& bench, int number, std::string_view drain) {
     });
 }
 
-void body(Bench& bench, const Case& which) {
-    if (!which["drain"].empty())
-        return measure_drain(bench, which["signal"] == "SIGKILL" ? SIGKILL : SIGTERM,
-                             which["drain"]);
-    bool queue = which["by"] == "sigqueue", handler = which["to"] == "handler";
-    if (which["target"] == "running")
+void body(LinuxBench& bench, const Case& test_case) {
+    if (!test_case["drain"].empty())
+        return measure_drain(bench, test_case["signal"] == "SIGKILL" ? SIGKILL : SIGTERM,
+                             test_case["drain"]);
+    bool queue = test_case["by"] == "sigqueue", handler = test_case["to"] == "handler";
+    if (test_case["target"] == "running")
         to_itself(bench, queue, handler);
     else
         to_sleeper(bench, queue, handler);
 }
 
-uint64_t fewer(const Case& which) { return which["drain"].empty() ? 1 : 10; }
+uint64_t fewer(const Case& test_case) { return test_case["drain"].empty() ? 1 : 10; }
 
 }  // namespace
 

@@ -152,7 +152,7 @@ class WorkingSet {
 
 /// sched_yield only promises to think about it: a round trip counts if the partner had exactly one
 /// turn.
-void measure_yield(Bench& bench, As who) {
+void measure_yield(LinuxBench& bench, As who) {
     Shared<Control> control;
     Partner partner(who, bench.cpu(0), [&] {
         control->ready = 1;
@@ -194,7 +194,7 @@ void measure_yield(Bench& bench, As who) {
         bench.count("yields without exactly one turn of the other task (not counted)", idle_yields);
 }
 
-void measure_baton(Bench& bench, std::string_view by, As who, size_t set) {
+void measure_baton(LinuxBench& bench, std::string_view by, As who, size_t set) {
     std::unique_ptr<Baton> baton = baton_of(by);
     Shared<Control> control;
     measure::Random order(bench.random.next());
@@ -256,16 +256,16 @@ void measure_baton(Bench& bench, std::string_view by, As who, size_t set) {
     stop();
 }
 
-void body(Bench& bench, const Case& which) {
-    As who = as_of(which["who"]);
+void body(LinuxBench& bench, const Case& test_case) {
+    As who = as_of(test_case["who"]);
     std::optional<RealTime> real_time;  // a partner inherits it
-    if (which["policy"] == "fifo") real_time.emplace();
-    if (which["by"] == "sched_yield") return measure_yield(bench, who);
-    measure_baton(bench, which["by"], who, which.number("set"));
+    if (test_case["policy"] == "fifo") real_time.emplace();
+    if (test_case["by"] == "sched_yield") return measure_yield(bench, who);
+    measure_baton(bench, test_case["by"], who, test_case.number("set"));
 }
 
-uint64_t fewer(const Case& which) {
-    return which.number("set") >= 1048576 ? 20 : which.number("set") >= 65536 ? 5 : 1;
+uint64_t fewer(const Case& test_case) {
+    return test_case.number("set") >= 1048576 ? 20 : test_case.number("set") >= 65536 ? 5 : 1;
 }
 
 }  // namespace

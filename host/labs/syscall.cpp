@@ -29,7 +29,7 @@ constexpr Case cases[] = {
 
 /// `work` between two timestamps, whose own cost is taken off.
 template <class Work>
-void measure_cost(Bench& bench, Work&& work) {
+void measure_cost(LinuxBench& bench, Work&& work) {
     measure::Series& cost = bench.series("cost", {.less_overhead = true});
     bench.repeat([&] {
         uint64_t t = measure::begin();
@@ -40,13 +40,13 @@ void measure_cost(Bench& bench, Work&& work) {
     });
 }
 
-void body(Bench& bench, const Case& which) {
-    if (which["gate"] == "call") return measure_cost(bench, empty);
-    if (which["gate"] == "vdso") {
+void body(LinuxBench& bench, const Case& test_case) {
+    if (test_case["gate"] == "call") return measure_cost(bench, empty);
+    if (test_case["gate"] == "vdso") {
         timespec t;
         return measure_cost(bench, [&] { clock_gettime(CLOCK_MONOTONIC, &t); });
     }
-    if (which["call"] == "getppid") {
+    if (test_case["call"] == "getppid") {
         if (enter(SYS_getppid) != getppid())
             throw Wrong("getppid by the SYSCALL instruction gives another number than the library");
         return measure_cost(bench, [] { enter(SYS_getppid); });

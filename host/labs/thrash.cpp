@@ -113,14 +113,14 @@ uint64_t switches() {
     return static_cast<uint64_t>(usage.ru_nvcsw + usage.ru_nivcsw);
 }
 
-void body(Bench& bench, const Case& which) {
+void body(LinuxBench& bench, const Case& test_case) {
     bench.warm_up_at_most(1);
     measure::Series &cost = bench.series("cost"), &job = bench.series("job");
     uint64_t switched = 0, rounds = 0;
     bench.repeat([&] {
         Round round;
-        round.tasks = which.number("tasks");
-        round.pool = which["workers"] == "pool";
+        round.tasks = test_case.number("tasks");
+        round.pool = test_case["workers"] == "pool";
         round.took.assign(jobs, 0);
         round.sets.assign(round.tasks, std::vector<char>(working_set, 1));
         Threads threads(round, round.pool ? pool_size : static_cast<size_t>(round.tasks));

@@ -25,7 +25,7 @@ constexpr uint64_t spacing_ns = 200'000;
 
 class Deadlines {
   public:
-    explicit Deadlines(Bench& bench)
+    explicit Deadlines(LinuxBench& bench)
         : bench_(bench), spacing_(bench.setting("spacing", spacing_ns)) {}
     /// Sets the next one.
     void next() {
@@ -36,13 +36,13 @@ class Deadlines {
     uint64_t ns = 0, tick = 0;
 
   private:
-    Bench& bench_;
+    LinuxBench& bench_;
     uint64_t spacing_;
 };
 
 /// `wait(deadline)` returns the timestamp after it knew.
 template <class Wait>
-void measure_waits(Bench& bench, Wait&& wait) {
+void measure_waits(LinuxBench& bench, Wait&& wait) {
     measure::Series& latency = bench.series("latency");
     Deadlines deadline(bench);
     uint64_t early = 0;
@@ -58,10 +58,10 @@ void measure_waits(Bench& bench, Wait&& wait) {
         bench.count("known before the deadline (the clocks' difference), taken as 0", early);
 }
 
-void body(Bench& bench, const Case& which) {
+void body(LinuxBench& bench, const Case& test_case) {
     std::optional<RealTime> real_time;
-    if (which["policy"] == "fifo") real_time.emplace();
-    std::string_view source = which["source"];
+    if (test_case["policy"] == "fifo") real_time.emplace();
+    std::string_view source = test_case["source"];
     if (source == "nanosleep") {
         measure_waits(bench, [](const Deadlines& deadline) {
             timespec at = timespec_of(deadline.ns);

@@ -92,7 +92,7 @@ class Wire {
     } right_;
 };
 
-void empty_poll(Bench& bench) {
+void empty_poll(LinuxBench& bench) {
     File socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     measure::Series& cost = bench.series("cost", {.less_overhead = true});
     bench.repeat([&] {
@@ -106,10 +106,10 @@ void empty_poll(Bench& bench) {
     });
 }
 
-void body(Bench& bench, const Case& which) {
-    if (which["op"] == "empty-poll") return empty_poll(bench);
+void body(LinuxBench& bench, const Case& test_case) {
+    if (test_case["op"] == "empty-poll") return empty_poll(bench);
     Wire wire;
-    auto receiver = Receiver::make(which["wait"], right_address, port, wire.receiving_link());
+    auto receiver = Receiver::make(test_case["wait"], right_address, port, wire.receiving_link());
     Background background(bench.cpu(0));
     CableSeries series(bench);
     uint64_t number = 0;
@@ -122,7 +122,7 @@ void body(Bench& bench, const Case& which) {
         uint64_t returned = measure::end();
         lose_phase(bench);
         if (!receiver->next(payload))
-            throw Wrong("the packet did not arrive within " + std::to_string(patience_s) + " s");
+            throw Wrong("the packet did not arrive within " + std::to_string(timeout_s) + " s");
         uint64_t known = measure::end();
         read_every_byte(payload.bytes, sizeof payload.bytes);
         uint64_t read = measure::end();

@@ -30,7 +30,7 @@ class Guest {
 class Attribution {
   public:
     /// A timestamp was passed. `begins`: it may begin a sample.
-    void edge(const Tally& tally, bool begins) {
+    void edge(const ModelCounts& tally, bool begins) {
         Edge& e = ring_[++newest_ % edges];
         e.number = newest_;
         e.ticks = tally.ticks();

@@ -10,7 +10,7 @@ namespace doorbell::model {
 
 /// What QEMU adds to while it runs, and the model in its callbacks. Plain numbers: the address of
 /// each is handed to QEMU.
-struct Tally {
+struct ModelCounts {
     uint64_t counts[wire::model_counts] = {};
     uint64_t silent = 0;  ///< instructions of timestamps and markers
     uint64_t& operator[](wire::ModelCount c) { return counts[static_cast<unsigned>(c)]; }
@@ -23,7 +23,7 @@ class Hierarchy {
     explicit Hierarchy(const Geometry& geometry);
 
     /// The tally that is added to; QEMU decides where it lies.
-    void count_into(Tally* tally) { tally_ = tally; }
+    void count_into(ModelCounts* tally) { tally_ = tally; }
 
     /// Instructions of one line are executed; `two`: an instruction that reaches into the next
     /// line.
@@ -64,7 +64,7 @@ class Hierarchy {
     void below(uint64_t line);
 
     static constexpr unsigned page_shift = 12;
-    Tally* tally_ = nullptr;
+    ModelCounts* tally_ = nullptr;
     unsigned line_shift_;
     bool device_to_llc_;
     uint64_t last_fetch_ = ~0ull, last_data_ = ~0ull, last_page_ = ~0ull;

@@ -98,8 +98,8 @@ struct Model {
     Geometry geometry;
     Hierarchy hierarchy;
     Attribution attribution;
-    Tally own_tally;
-    Tally* tally = &own_tally;  ///< from version 2 on in QEMU's scoreboard
+    ModelCounts own_tally;
+    ModelCounts* tally = &own_tally;  ///< from version 2 on in QEMU's scoreboard
     qemu_plugin_scoreboard* board = nullptr;
 
     Translations translations;
@@ -136,7 +136,7 @@ void count_inline(qemu_plugin_insn* insn, size_t offset) {
                                                             {model->board, offset}, 1);
 }
 void count_inline(qemu_plugin_insn* insn, ModelCount what) {
-    count_inline(insn, offsetof(Tally, counts) + 8 * static_cast<size_t>(what));
+    count_inline(insn, offsetof(ModelCounts, counts) + 8 * static_cast<size_t>(what));
 }
 void on_execution(qemu_plugin_insn* insn, qemu_plugin_exec_t callback, void* data) {
     qemu_plugin_register_vcpu_insn_exec_cb(insn, callback, QEMU_PLUGIN_CB_NO_REGS, data);
@@ -317,7 +317,7 @@ bool take_timestamp(const Insn& i) {
     }
     bool before = i.decoded.kind == Kind::fence && std::memcmp(i.host + 3, "\x0F\x31", 2) == 0;
     if (!before && model->silent.count(i.address) == 0) return false;
-    count_inline(i.insn, offsetof(Tally, silent));
+    count_inline(i.insn, offsetof(ModelCounts, silent));
     return true;
 }
 
@@ -402,7 +402,7 @@ void on_translation(qemu_plugin_id_t, qemu_plugin_tb* tb) {
 
 void on_vcpu(qemu_plugin_id_t, unsigned vcpu) {
     if (model->board == nullptr || vcpu != 0) return;
-    model->tally = static_cast<Tally*>(qemu_plugin_scoreboard_find(model->board, 0));
+    model->tally = static_cast<ModelCounts*>(qemu_plugin_scoreboard_find(model->board, 0));
     model->hierarchy.count_into(model->tally);
 }
 
@@ -432,7 +432,7 @@ int install(qemu_plugin_id_t id, const qemu_info_t* info, int argc, char** argv)
     }
     model = std::make_unique<Model>(parse(words));
     model->hierarchy.count_into(model->tally);
-    if (api >= 2) model->board = qemu_plugin_scoreboard_new(sizeof(Tally));
+    if (api >= 2) model->board = qemu_plugin_scoreboard_new(sizeof(ModelCounts));
     qemu_plugin_register_vcpu_init_cb(id, on_vcpu);
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
     return 0;

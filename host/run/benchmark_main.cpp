@@ -24,22 +24,23 @@ class StateLoop : public Loop {
 /// Google Benchmark's reporter that ends each case, after its last repetition, and prints nothing.
 class CaseEnds : public benchmark::BenchmarkReporter {
   public:
-    CaseEnds(Session& session, const Words& words) : session_(session), words_(words) {}
+    CaseEnds(LinuxRun& session, const Words& words) : session_(session), words_(words) {}
     bool ReportContext(const Context&) override { return true; }
     void ReportRuns(const std::vector<Run>&) override {
         if (next_ < words_.cases.size()) session_.close(words_.cases[next_++]);
     }
 
   private:
-    Session& session_;
+    LinuxRun& session_;
     const Words& words_;
     size_t next_ = 0;
 };
 
 int run(const Words& words) {
-    Session session(words, "doorbell-linux");
+    LinuxRun session(words, "doorbell-linux");
     for (const Chosen& chosen : words.cases) {
-        std::string name = std::string(chosen.lab->name) + "/" + std::string(chosen.which->text());
+        std::string name =
+            std::string(chosen.lab->name) + "/" + std::string(chosen.test_case->text());
         benchmark::RegisterBenchmark(name.c_str(),
                                      [&session, &chosen](benchmark::State& state) {
                                          StateLoop loop(state);

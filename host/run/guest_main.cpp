@@ -9,7 +9,7 @@ int main(int argc, char** argv) {
     using namespace doorbell::host;
     try {
         Words words = read_words(argc, argv);
-        Session session(words, "doorbell-guest");
+        LinuxRun session(words, "doorbell-guest");
         for (const Chosen& chosen : words.cases) {
             for (uint64_t i = 0; i < words.repetitions; ++i) {
                 CountingLoop loop(session.samples_of(chosen));

@@ -55,8 +55,8 @@ std::string disagreement(std::span<const uint64_t> medians) {
 
 }  // namespace
 
-void emit_case(wire::Sender& sender, uint64_t& id, const Lab& lab, const Case& which,
-               const Bench& bench) {
+void emit_case(wire::Sender& sender, uint64_t& id, const Lab& lab, const Case& test_case,
+               const LinuxBench& bench) {
     std::string disagree = disagreement(bench.medians());
     for (const Recording& recording : bench.recordings()) {
         Series& s = *recording.series;
@@ -65,7 +65,7 @@ void emit_case(wire::Sender& sender, uint64_t& id, const Lab& lab, const Case& w
         Json& j = sender.begin(wire::kind::series);
         j.member("id", id)
             .member("lab", lab.name)
-            .member("case", which.text())
+            .member("case", test_case.text())
             .member("metric", p.metric);
         j.member("unit", p.unit).member("evidence", p.evidence);
         j.member("better", wire::name_of(p.better)).member("shape", wire::name_of(p.shape));
@@ -119,11 +119,11 @@ void emit_counts(wire::Sender& sender, uint64_t id, const CaseCounts& counted) {
     sender.send();
 }
 
-void emit_end(wire::Sender& sender, const char* kind, const Lab& lab, const Case& which,
+void emit_end(wire::Sender& sender, const char* kind, const Lab& lab, const Case& test_case,
               const std::string& reason) {
     sender.begin(kind)
         .member("lab", lab.name)
-        .member("case", which.text())
+        .member("case", test_case.text())
         .member("reason", std::string_view(reason));
     sender.send();
 }

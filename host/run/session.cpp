@@ -39,7 +39,7 @@ void forget_scheduling(int cpu) {
 
 }  // namespace
 
-Session::Session(const Words& words, const char* program)
+LinuxRun::LinuxRun(const Words& words, const char* program)
     : words_(words), sender_(write_line, nullptr) {
     // Page faults belong to the warm-up; without the right to lock memory they may come later too.
     (void)mlockall(MCL_CURRENT);
@@ -60,27 +60,28 @@ Session::Session(const Words& words, const char* program)
     sender_.send();
 }
 
-uint64_t Session::samples_of(const Chosen& chosen) const {
-    uint64_t fewer = chosen.lab->fewer != nullptr ? chosen.lab->fewer(*chosen.which) : 1;
+uint64_t LinuxRun::samples_of(const Chosen& chosen) const {
+    uint64_t fewer = chosen.lab->fewer != nullptr ? chosen.lab->fewer(*chosen.test_case) : 1;
     return std::max<uint64_t>(words_.request.samples / fewer, 1);
 }
 
-std::string Session::run(const Chosen& chosen, Loop& loop) {
+std::string LinuxRun::run(const Chosen& chosen, Loop& loop) {
     if (bench_ == nullptr) {
         outcome_ = Outcome::done;
         why_.clear();
         sender_.begin(wire::kind::begin)
             .member("lab", chosen.lab->name)
-            .member("case", chosen.which->text());
+            .member("case", chosen.test_case->text());
         sender_.send();
         drain();
-        bench_ = std::make_unique<Bench>(instrument_, words_.request, samples_of(chosen), &loop);
+        bench_ =
+            std::make_unique<LinuxBench>(instrument_, words_.request, samples_of(chosen), &loop);
     } else {
         bench_->next(loop);
     }
     try {
         forget_scheduling(words_.request.cpus[0]);
-        chosen.lab->body(*bench_, *chosen.which);
+        chosen.lab->body(*bench_, *chosen.test_case);
         bench_->close_repetition();
     } catch (const Skip& skip) {
         ended(Outcome::skipped, skip.what());
@@ -90,37 +91,37 @@ std::string Session::run(const Chosen& chosen, Loop& loop) {
     return why_;
 }
 
-void Session::ended(Outcome outcome, const std::string& why) {
+void LinuxRun::ended(Outcome outcome, const std::string& why) {
     if (outcome <= outcome_) return;
     outcome_ = outcome;
     why_ = why;
 }
 
-void Session::close(const Chosen& chosen) {
+void LinuxRun::close(const Chosen& chosen) {
     if (bench_ == nullptr) return;
     uint64_t first = next_id_;
     if (outcome_ == Outcome::done)
-        emit_case(sender_, next_id_, *chosen.lab, *chosen.which, *bench_);
+        emit_case(sender_, next_id_, *chosen.lab, *chosen.test_case, *bench_);
     else
         emit_end(sender_, outcome_ == Outcome::failed ? wire::kind::fail : wire::kind::skip,
-                 *chosen.lab, *chosen.which, why_);
+                 *chosen.lab, *chosen.test_case, why_);
     bench_.reset();
     drain();
     if (next_id_ != first) count(chosen, first);
 }
 
 /// The counts belong to the case; they are sent with its first series.
-void Session::count(const Chosen& chosen, uint64_t id) {
+void LinuxRun::count(const Chosen& chosen, uint64_t id) {
     Pass pass = [&](uint64_t samples, Loop& loop, Window& window) {
-        Request request = words_.request;
+        LinuxRequest request = words_.request;
         request.raw = false;
-        Bench bench(instrument_, request, samples, &loop, &window);
+        LinuxBench bench(instrument_, request, samples, &loop, &window);
         forget_scheduling(request.cpus[0]);
-        chosen.lab->body(bench, *chosen.which);
+        chosen.lab->body(bench, *chosen.test_case);
     };
     auto say = [&](const char* what, const std::string& why) {
         std::string flag = what + std::string(chosen.lab->name) + " " +
-                           std::string(chosen.which->text()) + ": " + why;
+                           std::string(chosen.test_case->text()) + ": " + why;
         sender_.begin(wire::kind::flag).member("text", std::string_view(flag));
         sender_.send();
     };
@@ -131,7 +132,7 @@ void Session::count(const Chosen& chosen, uint64_t id) {
             if (!counted.trouble.empty()) say("some counters are missing from ", counted.trouble);
             return true;
         } catch (const Wrong& wrong) {
-            emit_end(sender_, wire::kind::fail, *chosen.lab, *chosen.which, wrong.what());
+            emit_end(sender_, wire::kind::fail, *chosen.lab, *chosen.test_case, wrong.what());
             return true;
         } catch (const std::exception& error) {
             say("no counters of ", error.what());
@@ -152,7 +153,7 @@ void Session::count(const Chosen& chosen, uint64_t id) {
     drain();
 }
 
-void Session::end() {
+void LinuxRun::end() {
     uint64_t records = sender_.sent() + 1;
     sender_.begin(wire::kind::end).member("status", "done").member("records", records);
     sender_.send();

@@ -8,12 +8,12 @@
 
 namespace doorbell::host {
 
-class Session {
+class LinuxRun {
   public:
     /// Sends the first records. `program` names this program in the hello record.
-    Session(const Words& words, const char* program);
+    LinuxRun(const Words& words, const char* program);
 
-    const Instrument& instrument() const { return instrument_; }
+    const LinuxInstrument& instrument() const { return instrument_; }
     uint64_t samples_of(const Chosen& chosen) const;
 
     /// One repetition of a case; the first one begins it. Returns "" or why it was skipped or has
@@ -34,9 +34,9 @@ class Session {
 
     const Words& words_;
     wire::Sender sender_;
-    Instrument instrument_;
+    LinuxInstrument instrument_;
     CounterSources counters_;
-    std::unique_ptr<Bench> bench_;
+    std::unique_ptr<LinuxBench> bench_;
     Outcome outcome_ = Outcome::done;
     std::string why_;
     uint64_t next_id_ = 0;

@@ -47,13 +47,13 @@ Counting counting(const std::string& text) {
     throw std::invalid_argument("--counters: \"" + text + "\" is none of off, perf, all");
 }
 
-/// Whether `which` has each key=value of the comma-separated `keys`.
-bool matches(const Case& which, std::string_view keys) {
+/// Whether `test_case` has each key=value of the comma-separated `keys`.
+bool matches(const Case& test_case, std::string_view keys) {
     while (!keys.empty()) {
         size_t comma = keys.find(',');
         std::string_view word = keys.substr(0, comma);
         size_t equals = word.find('=');
-        if (equals == word.npos || which[word.substr(0, equals)] != word.substr(equals + 1))
+        if (equals == word.npos || test_case[word.substr(0, equals)] != word.substr(equals + 1))
             return false;
         keys = comma == keys.npos ? std::string_view{} : keys.substr(comma + 1);
     }
@@ -67,8 +67,8 @@ void choose(Words& words, const std::string& word) {
     for (const Lab* lab : catalogue()) {
         if (lab->name != name) continue;
         size_t before = words.cases.size();
-        for (const Case& which : lab->cases)
-            if (matches(which, keys)) words.cases.push_back({lab, &which});
+        for (const Case& test_case : lab->cases)
+            if (matches(test_case, keys)) words.cases.push_back({lab, &test_case});
         if (words.cases.size() == before)
             throw std::invalid_argument("no case of lab " + name + " has " + keys);
         return;
@@ -123,7 +123,7 @@ Words read_words(int argc, char** argv) {
     }
     if (!any)
         for (const Lab* lab : catalogue())
-            for (const Case& which : lab->cases) words.cases.push_back({lab, &which});
+            for (const Case& test_case : lab->cases) words.cases.push_back({lab, &test_case});
     if (words.request.cpus.empty()) words.request.cpus = allowed_cpus();
     if (words.request.samples == 0 || words.repetitions == 0)
         throw std::invalid_argument("at least one sample and one repetition");
@@ -138,8 +138,8 @@ void print_catalogue() {
         std::printf("%s{\"lab\":\"%s\",\"question\":\"%s\",\"needs\":\"%s\",\"cases\":[", comma,
                     lab->name, lab->question, lab->needs);
         comma = "";
-        for (const Case& which : lab->cases) {
-            std::printf("%s\"%s\"", comma, std::string(which.text()).c_str());
+        for (const Case& test_case : lab->cases) {
+            std::printf("%s\"%s\"", comma, std::string(test_case.text()).c_str());
             comma = ",";
         }
         std::printf("]}");

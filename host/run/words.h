@@ -13,11 +13,11 @@ namespace doorbell::host {
 /// One case of one lab that was asked for.
 struct Chosen {
     const Lab* lab;
-    const Case* which;
+    const Case* test_case;
 };
 
 struct Words {
-    Request request;
+    LinuxRequest request;
     uint64_t repetitions = 1;
     std::string benchmark_out;  ///< Google Benchmark's own JSON; "" for none
     Counting counting = Counting::off;

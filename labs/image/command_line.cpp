@@ -53,20 +53,20 @@ const Name* named(const Name (&names)[n], std::string_view text) {
 
 }  // namespace
 
-bool Wanted::takes(const Case& which) const {
+bool Wanted::takes(const Case& test_case) const {
     std::string_view rest = keys;
     while (!rest.empty()) {
         std::string_view pair = next_part(rest, ',');
         size_t equals = pair.find('=');
-        if (which[pair.substr(0, equals)] != pair.substr(equals + 1)) return false;
+        if (test_case[pair.substr(0, equals)] != pair.substr(equals + 1)) return false;
     }
     return true;
 }
 
-bool CommandLine::runs(unsigned i, const Case& which) const {
+bool CommandLine::runs(unsigned i, const Case& test_case) const {
     for (unsigned earlier = 0; earlier < i; ++earlier)
-        if (wanted[earlier].lab == wanted[i].lab && wanted[earlier].takes(which)) return false;
-    return wanted[i].takes(which);
+        if (wanted[earlier].lab == wanted[i].lab && wanted[earlier].takes(test_case)) return false;
+    return wanted[i].takes(test_case);
 }
 
 bool CommandLine::comes_again(unsigned i) const {

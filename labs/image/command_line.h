@@ -30,7 +30,7 @@ enum class Fault : uint8_t {
 struct Wanted {
     const Lab* lab = nullptr;
     std::string_view keys;
-    bool takes(const Case& which) const;
+    bool takes(const Case& test_case) const;
 };
 
 struct CommandLine {
@@ -54,7 +54,7 @@ struct CommandLine {
 
     /// Whether the i-th wanted lab is to run this case: it takes it, and no earlier word for the
     /// same lab does.
-    bool runs(unsigned i, const Case& which) const;
+    bool runs(unsigned i, const Case& test_case) const;
     /// Whether a later word asks for the i-th wanted lab again.
     bool comes_again(unsigned i) const;
 

@@ -160,13 +160,13 @@ void emit_instrument(wire::Sender& sender, const measure::Instrument& in,
     sender.send();
 }
 
-void emit_series(wire::Sender& sender, uint64_t id, const Lab& lab, const Case& which,
+void emit_series(wire::Sender& sender, uint64_t id, const Lab& lab, const Case& test_case,
                  const Series& s) {
     const Series::Parts& p = s.parts();
     Json& j = sender.begin(wire::kind::series);
     j.member("id", id)
         .member("lab", lab.name)
-        .member("case", which.text())
+        .member("case", test_case.text())
         .member("metric", p.metric);
     j.member("unit", p.unit).member("evidence", p.evidence);
     j.member("better", wire::name_of(p.better)).member("shape", wire::name_of(p.shape));
@@ -235,13 +235,13 @@ std::span<const Figure> figures_of(const Series& s, const Counted& counted, Resu
     return figures.first(next);
 }
 
-Summary summarize(const Lab& lab, const Case& which, const Series& s,
+Summary summarize(const Lab& lab, const Case& test_case, const Series& s,
                   const measure::Instrument& instrument) {
     const Series::Parts& p = s.parts();
     const Histogram& h = *p.warm;
     Summary sum;
     sum.lab = lab.name;
-    sum.which = which.text();
+    sum.test_case = test_case.text();
     sum.metric = p.metric;
     sum.unit = p.unit;
     sum.evidence = p.evidence;
@@ -260,10 +260,10 @@ Summary summarize(const Lab& lab, const Case& which, const Series& s,
     return sum;
 }
 
-void emit_tally(wire::Sender& sender, const Lab& lab, const Case& which, const Tally& tally) {
+void emit_tally(wire::Sender& sender, const Lab& lab, const Case& test_case, const Tally& tally) {
     Json& j = sender.begin(wire::kind::tally)
                   .member("lab", lab.name)
-                  .member("case", which.text())
+                  .member("case", test_case.text())
                   .member("name", tally.name);
     j.key("values").array();
     for (size_t i = 0; i < tally.names.size(); ++i)
@@ -272,30 +272,31 @@ void emit_tally(wire::Sender& sender, const Lab& lab, const Case& which, const T
     sender.send();
 }
 
-void emit_alive(wire::Sender& sender, const Lab& lab, const Case& which, uint64_t frames) {
+void emit_alive(wire::Sender& sender, const Lab& lab, const Case& test_case, uint64_t frames) {
     sender.begin(wire::kind::alive)
         .member("lab", lab.name)
-        .member("case", which.text())
+        .member("case", test_case.text())
         .member("frames", frames);
     sender.send();
 }
 
-void emit_end(wire::Sender& sender, const Lab& lab, const Case& which, Error reason) {
+void emit_end(wire::Sender& sender, const Lab& lab, const Case& test_case, Error reason) {
     Json& j = sender.begin(reason.lacking() ? wire::kind::skip : wire::kind::fail)
                   .member("lab", lab.name)
-                  .member("case", which.text());
+                  .member("case", test_case.text());
     put_error(j, "reason", reason);
     sender.send();
 }
 
-void emit_claim(wire::Sender& sender, const Lab& lab, const Claim& claim, const Verdict& verdict) {
+void emit_claim(wire::Sender& sender, const Lab& lab, const Claim& claim,
+                const ClaimVerdict& verdict) {
     Json& j = sender.begin(wire::kind::claim).member("lab", lab.name);
     j.member("id", claim.id).member("text", claim.text);
     j.key("holds");
-    if (verdict.holds == Verdict::Holds::cannot_say)
+    if (verdict.holds == ClaimVerdict::Holds::cannot_say)
         j.null();
     else
-        j.value(verdict.holds == Verdict::Holds::yes);
+        j.value(verdict.holds == ClaimVerdict::Holds::yes);
     j.member("because", verdict.because);
     sender.send();
 }

@@ -17,7 +17,7 @@ void emit_instrument(wire::Sender& sender, const measure::Instrument& instrument
                      const measure::Counters& counters);
 
 /// Sends a series with its histograms and raw samples; `id` ties the records together.
-void emit_series(wire::Sender& sender, uint64_t id, const Lab& lab, const Case& which,
+void emit_series(wire::Sender& sender, uint64_t id, const Lab& lab, const Case& test_case,
                  const measure::Series& series);
 
 /// What was counted for a series: the whole, then each stage.
@@ -40,13 +40,14 @@ std::span<const Figure> figures_of(const measure::Series& series, const Counted&
                                    Results& results);
 
 /// What is kept of it for the claims.
-Summary summarize(const Lab& lab, const Case& which, const measure::Series& series,
+Summary summarize(const Lab& lab, const Case& test_case, const measure::Series& series,
                   const measure::Instrument& instrument);
 
-void emit_tally(wire::Sender& sender, const Lab& lab, const Case& which, const Tally& tally);
-void emit_alive(wire::Sender& sender, const Lab& lab, const Case& which, uint64_t frames);
+void emit_tally(wire::Sender& sender, const Lab& lab, const Case& test_case, const Tally& tally);
+void emit_alive(wire::Sender& sender, const Lab& lab, const Case& test_case, uint64_t frames);
 /// How a case ended that is not simply done: skipped, or failed.
-void emit_end(wire::Sender& sender, const Lab& lab, const Case& which, Error reason);
-void emit_claim(wire::Sender& sender, const Lab& lab, const Claim& claim, const Verdict& verdict);
+void emit_end(wire::Sender& sender, const Lab& lab, const Case& test_case, Error reason);
+void emit_claim(wire::Sender& sender, const Lab& lab, const Claim& claim,
+                const ClaimVerdict& verdict);
 
 }  // namespace doorbell::labs

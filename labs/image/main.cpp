@@ -170,7 +170,7 @@ void look_for_counters() {
 
 /// Counts by the PMU: the case once more for each turn of its events. What it measures is thrown
 /// away.
-void count_by_pmu(const Lab& lab, const Case& which, measure::Histogram& nowhere,
+void count_by_pmu(const Lab& lab, const Case& test_case, measure::Histogram& nowhere,
                   uint64_t first_id) {
     constexpr uint64_t most_samples = 256, edges = 32768;
     for (unsigned turn = 0; turn < pmu.turns(); ++turn) {
@@ -182,7 +182,7 @@ void count_by_pmu(const Lab& lab, const Case& which, measure::Histogram& nowhere
         Request request = command_line.request;
         if (request.samples > most_samples) request.samples = most_samples;
         Bench bench(machine, instrument, lab, request, nowhere, counters);
-        Result<void> done = lab.body(bench, which);
+        Result<void> done = lab.body(bench, test_case);
         cpu::disable_interrupts();
         counters.pmu_pass(nullptr);
         pmu.stop();
@@ -194,14 +194,14 @@ void count_by_pmu(const Lab& lab, const Case& which, measure::Histogram& nowhere
                 Counted counted{rows, pmu.names(),     "measured",
                                 0,    pmu.pair_cost(), pmu.user_pair_cost()};
                 emit_counters(sender(), id, *s, counted);
-                results.add_figures(lab.name, which.text(), s->parts().metric,
+                results.add_figures(lab.name, test_case.text(), s->parts().metric,
                                     figures_of(*s, counted, results));
             }
             ++id;
         }
         auto outcome = bench.outcome(done);
         if (!outcome && !outcome.error().lacking())
-            return emit_end(sender(), lab, which, outcome.error());
+            return emit_end(sender(), lab, test_case, outcome.error());
         machine.arena.back_to(mark);
     }
 }
@@ -213,9 +213,10 @@ constexpr uint64_t case_phase = 1000000;
 
 /// One case: its own seed (so that it does not depend on which others ran), its own memory, given
 /// back after.
-void run_case(const Lab& lab, const Case& which, measure::Histogram& nowhere, uint64_t& next_id) {
-    whereabouts() = {"lab", lab.name, which.text()};
-    sender().begin(wire::kind::begin).member("lab", lab.name).member("case", which.text());
+void run_case(const Lab& lab, const Case& test_case, measure::Histogram& nowhere,
+              uint64_t& next_id) {
+    whereabouts() = {"lab", lab.name, test_case.text()};
+    sender().begin(wire::kind::begin).member("lab", lab.name).member("case", test_case.text());
     sender().send();
     uint64_t mark = machine.arena.mark();
     {
@@ -223,28 +224,28 @@ void run_case(const Lab& lab, const Case& which, measure::Histogram& nowhere, ui
         Bench bench(machine, instrument, lab, command_line.request, nowhere, counters);
         if (command_line.fault != Fault::none) fail_on_purpose(command_line.fault);
         if (bench.exact()) measure::hold_until(measure::next_multiple(case_phase));
-        Result<void> done = lab.body(bench, which);
+        Result<void> done = lab.body(bench, test_case);
         cpu::disable_interrupts();
         counters.end();
         auto outcome = bench.outcome(done);
-        if (!outcome && outcome.error().lacking()) results.add_skip(lab.name, which.text());
+        if (!outcome && outcome.error().lacking()) results.add_skip(lab.name, test_case.text());
         if (bench.sound(done)) {
             uint64_t first_id = next_id;
             for (measure::Series* s : bench.all()) {
                 s->finish();
-                emit_series(sender(), next_id, lab, which, *s);
+                emit_series(sender(), next_id, lab, test_case, *s);
                 Counted counted{counters.rows_of(*s), counters.names(), "modelled",
                                 counters.absent()};
                 emit_counters(sender(), next_id++, *s, counted);
-                Summary summary = summarize(lab, which, *s, instrument);
+                Summary summary = summarize(lab, test_case, *s, instrument);
                 summary.figures = figures_of(*s, counted, results);
                 results.add(summary);
             }
-            if (bench.tally.name != nullptr) emit_tally(sender(), lab, which, bench.tally);
+            if (bench.tally.name != nullptr) emit_tally(sender(), lab, test_case, bench.tally);
             if (counters.source() == measure::Counters::Source::pmu)
-                count_by_pmu(lab, which, nowhere, first_id);
+                count_by_pmu(lab, test_case, nowhere, first_id);
         }
-        if (!outcome) emit_end(sender(), lab, which, outcome.error());
+        if (!outcome) emit_end(sender(), lab, test_case, outcome.error());
     }
     machine.arena.back_to(mark);
 }
@@ -253,8 +254,8 @@ void run_labs(measure::Histogram& nowhere) {
     uint64_t next_id = 0;
     for (unsigned i = 0; i < command_line.wanted_count; ++i) {
         const Wanted& wanted = command_line.wanted[i];
-        for (const Case& which : wanted.lab->cases)
-            if (command_line.runs(i, which)) run_case(*wanted.lab, which, nowhere, next_id);
+        for (const Case& test_case : wanted.lab->cases)
+            if (command_line.runs(i, test_case)) run_case(*wanted.lab, test_case, nowhere, next_id);
         // A lab that is asked for in several words (nic:wait=poll nic:wait=irq) is judged once,
         // from all its cases.
         if (command_line.comes_again(i)) continue;
@@ -267,8 +268,8 @@ void run_labs(measure::Histogram& nowhere) {
 
 void run() {
     command_line.read(boot_info.words());
-    command_line.request.alive = [](const Lab& lab, const Case& which, uint64_t frames) {
-        emit_alive(sender(), lab, which, frames);
+    command_line.request.alive = [](const Lab& lab, const Case& test_case, uint64_t frames) {
+        emit_alive(sender(), lab, test_case, frames);
     };
     if (command_line.fault == Fault::early) fail_on_purpose(Fault::early);
     for (unsigned i = 0; i < command_line.problem_count; ++i)

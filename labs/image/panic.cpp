@@ -122,7 +122,7 @@ void panic(const cpu::Frame& f) {
     line << "PANIC: " << name_of(f.vector) << " (vector " << f.vector << ", error code ";
     line.hex(f.error_code) << ") at ";
     line.hex(f.rip) << " in phase " << here.phase;
-    if (!here.lab.empty()) line << ", lab " << here.lab << ", case " << here.which;
+    if (!here.lab.empty()) line << ", lab " << here.lab << ", case " << here.test_case;
     say(line.view());
     say_registers(registers);
     say_registers(control);
@@ -140,7 +140,7 @@ void panic(const cpu::Frame& f) {
         .hex(f.rip)
         .member("phase", here.phase)
         .member("lab", here.lab)
-        .member("case", here.which);
+        .member("case", here.test_case);
     put(json, "registers", registers);
     put(json, "control", control);
     json.key("backtrace").array().hex(f.rip);

@@ -9,7 +9,7 @@ namespace doorbell::labs {
 /// Where the image is, for the panic to say. Set before each step.
 struct Whereabouts {
     const char* phase = "boot";
-    std::string_view lab, which;
+    std::string_view lab, test_case;
 };
 Whereabouts& whereabouts();
 

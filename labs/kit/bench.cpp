@@ -80,8 +80,8 @@ uint64_t Bench::enter(unsigned phase) {
     return phase == 0 ? 1 : phase == 1 ? warm_up() - 1 : samples();
 }
 
-void Bench::alive(const Case& which, uint64_t frames) const {
-    if (request_.alive != nullptr) request_.alive(lab_, which, frames);
+void Bench::alive(const Case& test_case, uint64_t frames) const {
+    if (request_.alive != nullptr) request_.alive(lab_, test_case, frames);
 }
 
 void Bench::watch(const Series& series, bool check) {

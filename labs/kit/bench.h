@@ -60,7 +60,7 @@ struct Request {
     std::span<const Chosen> chosen;
     /// Tells the harness that a case which waits for the outside makes progress; null: tells
     /// nobody.
-    void (*alive)(const Lab& lab, const Case& which, uint64_t frames) = nullptr;
+    void (*alive)(const Lab& lab, const Case& test_case, uint64_t frames) = nullptr;
 };
 
 /// What was counted in a case beside its samples: each name's count. Both outlive the case's body
@@ -135,7 +135,7 @@ class Bench {
     bool sound(const Result<void>& of_body) const { return of_body && !exhausted_; }
     /// Tells the harness that a case which waits for the outside is not a hang, and how many frames
     /// it has seen. Takes a while: not for measured stretches.
-    void alive(const Case& which, uint64_t frames) const;
+    void alive(const Case& test_case, uint64_t frames) const;
 
     std::span<measure::Series* const> all() const { return {series_, count_}; }
 

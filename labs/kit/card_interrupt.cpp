@@ -80,7 +80,7 @@ class PacketPulls final : public platform::IntxWire {
             (void)*reinterpret_cast<const volatile uint32_t*>(cause);
         nic::Received r;
         for (unsigned i = 0; i < most_rounds && card_.receive(&r, 1) != 0; ++i) card_.recycle(1);
-        (void)nic::Patience(cpu::Tsc{}, bench_.machine.tsc.hz).until(100, [&] {
+        (void)nic::BoundedWait(cpu::Tsc{}, bench_.machine.tsc.hz).until(100, [&] {
             return sender_.all_sent();
         });
     }

@@ -88,7 +88,7 @@ bool arrives(Bench& bench, nic::Nic& from, nic::Nic& to) {
     if (frames.empty() || from.transmit(frames.data(), 1) != 1) return false;
     bool came = false;
     nic::Received r;
-    return nic::Patience(cpu::Tsc{}, bench.machine.tsc.hz).until(100, [&] {
+    return nic::BoundedWait(cpu::Tsc{}, bench.machine.tsc.hz).until(100, [&] {
         if (to.receive(&r, 1) == 0) return came;
         // Others may be on the cable, too: only its own frame shows where it leads.
         came = came || (nic::classify(r) == nic::FrameKind::ours &&
@@ -234,8 +234,8 @@ Result<DirectPair> open_direct(Bench& bench, const RingSizes& rings) {
 
 namespace {
 
-/// What the metronome's interrupt works on.
-struct Beats {
+/// What the pacer's interrupt works on.
+struct Pacing {
     cpu::Mmio at;
     uint32_t value = 0, mask = 0;
     uint32_t step = 1;
@@ -244,58 +244,58 @@ struct Beats {
     uint32_t arrival_step = 0;
     uint64_t nowhere = 0;  ///< takes arrivals that nobody wants, and doorbells that nobody hears
     const cpu::LocalApic* apic = nullptr;
-} beats;
+} pacing;
 
-void beat(cpu::Frame&) {
-    if (beats.left != 0) {
-        *beats.arrival = measure::end();
-        beats.at.write32(0, beats.value);
-        beats.arrival += beats.arrival_step;
-        beats.value = (beats.value + beats.step) & beats.mask;
-        beats.left = beats.left - 1;
-        if (beats.left == 0) beats.apic->set_initial_count(0);
+void send_next(cpu::Frame&) {
+    if (pacing.left != 0) {
+        *pacing.arrival = measure::end();
+        pacing.at.write32(0, pacing.value);
+        pacing.arrival += pacing.arrival_step;
+        pacing.value = (pacing.value + pacing.step) & pacing.mask;
+        pacing.left = pacing.left - 1;
+        if (pacing.left == 0) pacing.apic->set_initial_count(0);
     }
-    beats.apic->eoi();
+    pacing.apic->eoi();
 }
 
 }  // namespace
 
-Metronome::Metronome(platform::Machine& machine) : machine_(machine) {
-    beats = {};
-    beats.apic = &*machine.apic.device;
+PacketPacer::PacketPacer(platform::Machine& machine) : machine_(machine) {
+    pacing = {};
+    pacing.apic = &*machine.apic.device;
     machine.apic->set_divide_1();
-    cpu::set_handler(vector, beat);
+    cpu::set_handler(vector, send_next);
 }
 
-Metronome::~Metronome() { stop(); }
+PacketPacer::~PacketPacer() { stop(); }
 
-Result<void> Metronome::load(nic::Nic& sender, std::span<const nic::ToSend> frames,
-                             std::span<uint64_t> arrivals) {
+Result<void> PacketPacer::load(nic::Nic& sender, std::span<const nic::ToSend> frames,
+                               std::span<uint64_t> arrivals) {
     auto count = static_cast<uint32_t>(frames.size());
     if (sender.queue(frames.data(), count) != count)
         return Error{"the sender took fewer frames than its ring has room for"};
-    auto rope = sender.bells(count);
-    if (!rope) return rope.error();
-    beats.at = rope->at;
-    beats.value = rope->first;
-    beats.mask = rope->mask;
-    beats.arrival = arrivals.size() >= count ? arrivals.data() : &beats.nowhere;
-    beats.arrival_step = arrivals.size() >= count;
-    beats.left = count;
+    auto writes = sender.tail_writes(count);
+    if (!writes) return writes.error();
+    pacing.at = writes->at;
+    pacing.value = writes->first;
+    pacing.mask = writes->mask;
+    pacing.arrival = arrivals.size() >= count ? arrivals.data() : &pacing.nowhere;
+    pacing.arrival_step = arrivals.size() >= count;
+    pacing.left = count;
     return {};
 }
 
-void Metronome::load_nothing(uint32_t count) {
+void PacketPacer::load_nothing(uint32_t count) {
     static uint32_t unheard;
-    beats.at = cpu::Mmio(reinterpret_cast<uint64_t>(&unheard));
-    beats.value = 0;
-    beats.mask = 0;
-    beats.arrival = &beats.nowhere;
-    beats.arrival_step = 0;
-    beats.left = count;
+    pacing.at = cpu::Mmio(reinterpret_cast<uint64_t>(&unheard));
+    pacing.value = 0;
+    pacing.mask = 0;
+    pacing.arrival = &pacing.nowhere;
+    pacing.arrival_step = 0;
+    pacing.left = count;
 }
 
-uint64_t Metronome::start(uint64_t period) {
+uint64_t PacketPacer::start(uint64_t period) {
     uint64_t rate = machine_.apic_rate.tsc_per_count_32_32;
     uint64_t count = static_cast<uint64_t>((static_cast<unsigned __int128>(period) << 32) / rate);
     if (count == 0) count = 1;
@@ -305,14 +305,14 @@ uint64_t Metronome::start(uint64_t period) {
     return static_cast<uint64_t>(static_cast<unsigned __int128>(count) * rate >> 32);
 }
 
-void Metronome::stop() {
+void PacketPacer::stop() {
     machine_.apic->set_timer_mode(cpu::TimerMode::one_shot, vector, true);
-    if (beats.left != 0)
-        beats.at.write32(0, (beats.value + (beats.left - 1) * beats.step) & beats.mask);
-    beats.left = 0;
+    if (pacing.left != 0)
+        pacing.at.write32(0, (pacing.value + (pacing.left - 1) * pacing.step) & pacing.mask);
+    pacing.left = 0;
 }
 
-uint32_t Metronome::left() const { return beats.left; }
+uint32_t PacketPacer::left() const { return pacing.left; }
 
 std::span<nic::ToSend> make_frames(Bench& bench, uint32_t count, uint32_t length,
                                    const nic::MacAddress& to, const nic::MacAddress& from) {

@@ -88,21 +88,21 @@ Result<DirectPair> open_loopback(Bench& bench, std::string_view model, const Rin
 
 /// Sends frames one at a time at an exact period, from a timer interrupt that goes before all
 /// others.
-class Metronome {
+class PacketPacer {
   public:
     /// Uses the local APIC's timer. `arrivals` (may be empty) takes the tick of each frame's store.
-    explicit Metronome(platform::Machine& machine);
-    ~Metronome();
-    Metronome(const Metronome&) = delete;
+    explicit PacketPacer(platform::Machine& machine);
+    ~PacketPacer();
+    PacketPacer(const PacketPacer&) = delete;
 
     /// Queues frames at the sender. Error: no room, or a card that cannot send one by one.
     Result<void> load(nic::Nic& sender, std::span<const nic::ToSend> frames,
                       std::span<uint64_t> arrivals = {});
-    /// The same beats with nothing sent: for what the beats themselves cost.
-    void load_nothing(uint32_t beats);
-    /// Starts beating; the real period in ticks, as near to `period` as the timer allows.
+    /// The same interrupts with nothing sent: for what the interrupts themselves cost.
+    void load_nothing(uint32_t packets);
+    /// Starts; the real period in ticks, as near to `period` as the timer allows.
     uint64_t start(uint64_t period);
-    /// Ends the beat and sends what is left at once.
+    /// Stops and sends what is left at once.
     void stop();
     uint32_t left() const;
     static constexpr uint8_t vector = 0xE1;
@@ -142,25 +142,26 @@ void flag_strangers(Bench& bench, std::initializer_list<measure::Series*> all,
 inline constexpr uint32_t most_rounds = 10000;
 
 /// Rings and gives the tick of the store.
-[[gnu::always_inline]] inline uint64_t ring_now(const nic::Bell& bell) {
+[[gnu::always_inline]] inline uint64_t write_tail_now(const nic::TailWrite& tail_write) {
     uint32_t low, high;
-    if (bell.narrow)
+    if (tail_write.narrow)
         asm volatile("lfence\n\trdtsc\n\tmovw %w2, (%3)"
                      : "=&a"(low), "=&d"(high)
-                     : "r"(bell.value), "r"(bell.at.base())
+                     : "r"(tail_write.value), "r"(tail_write.at.base())
                      : "memory");
     else
         asm volatile("lfence\n\trdtsc\n\tmovl %2, (%3)"
                      : "=&a"(low), "=&d"(high)
-                     : "r"(bell.value), "r"(bell.at.base())
+                     : "r"(tail_write.value), "r"(tail_write.at.base())
                      : "memory");
     // The timestamp in front of the store is one instruction older than it.
     return (uint64_t{high} << 32 | low) + 1;
 }
 
-/// Polls the doorstep from the tick `begin` on (0: at once) until someone is there; the first
-/// timestamp after that.
-[[gnu::always_inline]] inline uint64_t poll_doorstep(const nic::Doorstep& step, uint64_t begin) {
+/// Polls the receive status word from the tick `begin` on (0: at once) until someone is there; the
+/// first timestamp after that.
+[[gnu::always_inline]] inline uint64_t poll_receive_status(const nic::ReceiveStatus& step,
+                                                           uint64_t begin) {
     uint32_t low, high;
     asm volatile(DOORBELL_HOLD
                  "1:\tmovl %4, %%eax\n\t"

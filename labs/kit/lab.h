@@ -64,7 +64,7 @@ struct Setting {
 };
 
 /// What the samples say of a claim.
-struct Verdict {
+struct ClaimVerdict {
     enum class Holds : uint8_t { yes, no, cannot_say };
     Holds holds = Holds::cannot_say;
     /// The figures, in words ("45 insn against 12,010 insn"); points to memory that lives until the
@@ -77,7 +77,7 @@ struct Verdict {
 struct Claim {
     const char* id;  ///< kebab-case, one of its kind in the lab; it stays when the text changes
     const char* text;
-    Verdict (*judge)(const Results& results);
+    ClaimVerdict (*judge)(const Results& results);
 };
 
 /// One lab.
@@ -91,7 +91,7 @@ struct Lab {
     /// Measures one case. An Error ends it, with the error's sentence as the reason: the case is
     /// skipped where the machine lacks something, and has failed where something is wrong (see
     /// ErrorKind).
-    Result<void> (*body)(Bench& bench, const Case& which);
+    Result<void> (*body)(Bench& bench, const Case& test_case);
     /// Whether `doorbell run` without a lab's name runs it.
     bool by_default = true;
     /// Whether it can do more with network cards in the machine: `doorbell run` then puts them in.

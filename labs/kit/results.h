@@ -17,7 +17,7 @@ struct Figure {
 /// One finished series. Values in `unit`.
 struct Summary {
     const char* lab = "";
-    std::string_view which;  ///< the case's text
+    std::string_view test_case;  ///< the case's text
     const char* metric = "";
     const char* unit = "";
     const char* evidence = "";
@@ -45,26 +45,26 @@ class Results {
         : all_(memory), figures_(figures) {}
     /// The series of that lab, case and metric, or null (skipped, not selected, or not run yet).
     /// The case's text must be complete, as in the lab's table.
-    const Summary* find(std::string_view lab, std::string_view which,
+    const Summary* find(std::string_view lab, std::string_view test_case,
                         std::string_view metric) const;
     void add(const Summary& s) {
         if (count_ < all_.size()) all_[count_++] = s;
     }
     /// Notes that the machine lacks what this case needs.
-    void add_skip(const char* lab, std::string_view which) {
+    void add_skip(const char* lab, std::string_view test_case) {
         Summary s;
         s.lab = lab;
-        s.which = which;
+        s.test_case = test_case;
         s.metric = skip_metric;
         add(s);
     }
     /// Whether the case was tried and the machine lacks what it needs; false where it was not
     /// selected or has not run yet.
-    bool skipped(std::string_view lab, std::string_view which) const {
-        return find(lab, which, skip_metric) != nullptr;
+    bool skipped(std::string_view lab, std::string_view test_case) const {
+        return find(lab, test_case, skip_metric) != nullptr;
     }
     /// Gives a series that was added before more counters, of another pass.
-    void add_figures(std::string_view lab, std::string_view which, std::string_view metric,
+    void add_figures(std::string_view lab, std::string_view test_case, std::string_view metric,
                      std::span<const Figure> figures);
     /// Room for `count` counters of the summary that is added next; fewer, or none, where it is
     /// used up.

@@ -9,39 +9,41 @@
 namespace doorbell::labs {
 namespace {
 
-/// What the rescue works on.
-struct Rescued {
-    const nic::Doorstep* step;
+/// What the interrupt of a wait timeout works on.
+struct TimedWait {
+    const nic::ReceiveStatus* step;
     volatile uint32_t* fired;
     const cpu::LocalApic* apic;
     volatile bool came;
-} rescued;
+} timed_wait;
 
-void rescue(cpu::Frame&) {
-    rescued.came = true;
-    *rescued.fired = *rescued.fired + 1;
-    const nic::Doorstep& step = *rescued.step;
-    if (!step.someone()) *const_cast<volatile uint32_t*>(step.word) = step.quiet ^ step.mask;
-    rescued.apic->eoi();
+void timeout(cpu::Frame&) {
+    timed_wait.came = true;
+    *timed_wait.fired = *timed_wait.fired + 1;
+    const nic::ReceiveStatus& step = *timed_wait.step;
+    if (!step.arrived()) *const_cast<volatile uint32_t*>(step.word) = step.quiet ^ step.mask;
+    timed_wait.apic->eoi();
 }
 
 }  // namespace
 
-Rescue::Rescue(platform::Machine& machine, const nic::Nic& nic, volatile uint32_t* fired)
+WaitTimeout::WaitTimeout(platform::Machine& machine, const nic::Nic& nic, volatile uint32_t* fired)
     : machine_(machine) {
-    rescued = {&nic.doorstep(), fired, &*machine.apic.device, false};
+    timed_wait = {&nic.receive_status(), fired, &*machine.apic.device, false};
     // A second, or half the counter's range, whichever is shorter.
     uint64_t counts = (static_cast<unsigned __int128>(machine.tsc.hz) << 32) /
                       machine.apic_rate.tsc_per_count_32_32;
     count_ = static_cast<uint32_t>(counts < 1u << 31 ? counts : 1u << 31);
-    cpu::set_handler(vector, rescue);
+    cpu::set_handler(vector, timeout);
     machine.apic->set_divide_1();
     machine.apic->set_timer_mode(cpu::TimerMode::one_shot, vector, false);
 }
 
-Rescue::~Rescue() { machine_.apic->set_timer_mode(cpu::TimerMode::one_shot, vector, true); }
+WaitTimeout::~WaitTimeout() {
+    machine_.apic->set_timer_mode(cpu::TimerMode::one_shot, vector, true);
+}
 
-bool Rescue::came() { return rescued.came; }
+bool WaitTimeout::expired() { return timed_wait.came; }
 
 Error why_missing(nic::Nic& card, nic::Nic& sender, Error otherwise) {
     // What the sender's own receiver heard in the meantime is of no interest, however much it was.
@@ -78,7 +80,7 @@ void flag_strangers(Bench& bench, std::initializer_list<measure::Series*> all,
 }
 
 bool someone_within(const nic::Nic& nic, uint64_t ticks) {
-    for (uint64_t start = measure::end(); !nic.doorstep().someone();)
+    for (uint64_t start = measure::end(); !nic.receive_status().arrived();)
         if (measure::end() - start > ticks) return false;
     return true;
 }
@@ -93,7 +95,7 @@ Result<Traffic> Traffic::open(Bench& bench, std::string_view model, uint32_t fra
     if (!pair) return pair.error();
     Traffic t;
     t.pair = std::move(*pair);
-    t.patience = nic::Patience(cpu::Tsc{}, bench.machine.tsc.hz);
+    t.bounded_wait = nic::BoundedWait(cpu::Tsc{}, bench.machine.tsc.hz);
     t.frames = make_frames(bench, frames, length, t.card().mac(), t.pair.sender().mac());
     if (t.frames.empty()) return Lacking{"no memory for the frames"};
     auto arrives = t.prove();
@@ -103,7 +105,7 @@ Result<Traffic> Traffic::open(Bench& bench, std::string_view model, uint32_t fra
 
 Result<void> Traffic::load(uint32_t n) {
     for (uint32_t i = 0; i < n; ++i) nic::set_sequence(frames[i].data, sequence + i);
-    if (!patience.until(patience_ms, [&] { return pair.sender().all_sent(); }))
+    if (!bounded_wait.until(patience_ms, [&] { return pair.sender().all_sent(); }))
         return why_missing(pair.sender(), card(), Error{"the sender did not send within 100 ms"});
     if (pair.sender().queue(frames.data(), n) != n)
         return Error{"the sender took fewer frames than its ring has room for"};
@@ -125,11 +127,11 @@ bool Traffic::take_all() {
 }
 
 Result<void> Traffic::catch_up() {
-    bool came = patience.until(patience_ms, [&] { return take_all(); });
+    bool came = bounded_wait.until(patience_ms, [&] { return take_all(); });
     ++sequence;
     // An interrupt that the card still holds back must not be the next sample's.
     card().disarm();
-    (void)patience.until(1, [] { return false; });
+    (void)bounded_wait.until(1, [] { return false; });
     if (!came) return missing("a packet that was sent did not arrive within 100 ms");
     if (++disturbed > most_disturbed)
         return Lacking{"too many samples were disturbed by frames that are not the lab's own",
@@ -152,7 +154,7 @@ bool Traffic::arm() {
 Result<void> Traffic::prove() {
     auto loaded = load(1);
     if (!loaded) return loaded;
-    pair.sender().bell().ring();
+    pair.sender().tail_write().write();
     return catch_up_undisturbed();
 }
 
@@ -160,7 +162,7 @@ Result<void> Traffic::prove_interrupt(const Bench& bench) {
     auto loaded = load(1);
     if (!loaded) return loaded;
     (void)arm();
-    pair.sender().bell().ring();
+    pair.sender().tail_write().write();
     if (!fires_within(bench.machine.tsc.hz / 1000 * patience_ms))
         return Error{"the packet's interrupt did not arrive: tried once, waited 100 ms"};
     return catch_up_undisturbed();
@@ -186,7 +188,7 @@ Result<void> PacketSource::open(std::string_view model) {
     auto traffic = Traffic::open(bench_, model, 1, nic::shortest_frame);
     if (!traffic) return traffic.error();
     traffic_ = std::move(*traffic);
-    rescue_.emplace(bench_.machine, traffic_.card(), fired_);
+    timeout_.emplace(bench_.machine, traffic_.card(), fired_);
     return traffic_.card().route(nic::InterruptKind::msix, vector_, bench_.machine.apic->id());
 }
 
@@ -198,8 +200,8 @@ uint64_t PacketSource::arm(uint64_t) {
     }
     wait_for_repeats();
     (void)traffic_.arm();
-    rescue_->wait_from_now();
-    return ring_now(traffic_.pair.sender().bell()) + traffic_.pair.delay;
+    timeout_->wait_from_now();
+    return write_tail_now(traffic_.pair.sender().tail_write()) + traffic_.pair.delay;
 }
 
 /// The fast calls of a task in ring 3 come here with interrupts disabled, so that an interrupt
@@ -215,7 +217,7 @@ void PacketSource::wait_for_repeats() {
 bool PacketSource::came() {
     if (!lost_) return false;
     uint64_t strangers = traffic_.tally.strangers();
-    if (Rescue::came()) {
+    if (WaitTimeout::expired()) {
         lost_ = traffic_.missing(lost_in_the_middle);
     } else if (traffic_.take_all()) {
         ++traffic_.sequence;

@@ -10,19 +10,19 @@ namespace doorbell::labs {
 /// Ends a measured wait, which has no end of its own and no branch to spare: if nothing came within
 /// a second, the local APIC's timer interrupts and does what the wait waits for. Interrupts must be
 /// enabled meanwhile.
-class Rescue {
+class WaitTimeout {
   public:
-    /// Uses the local APIC's timer; rings `nic`'s doorstep and counts in `fired`, as its interrupt
-    /// would.
-    Rescue(platform::Machine& machine, const nic::Nic& nic,
-           volatile uint32_t* fired = &nic_event.fired);
-    ~Rescue();
-    Rescue(const Rescue&) = delete;
+    /// Uses the local APIC's timer; rings `nic`'s receive status word and counts in `fired`, as its
+    /// interrupt would.
+    WaitTimeout(platform::Machine& machine, const nic::Nic& nic,
+                volatile uint32_t* fired = &nic_event.fired);
+    ~WaitTimeout();
+    WaitTimeout(const WaitTimeout&) = delete;
     /// The second begins anew.
     void wait_from_now() const { machine_.apic->set_initial_count(count_); }
     /// Whether it was needed. Then what seems to have come is nothing, and the rings are not in
     /// order any more.
-    static bool came();
+    static bool expired();
     static constexpr uint8_t vector = 0x62;
 
   private:
@@ -39,7 +39,7 @@ inline constexpr const char* lost_in_the_middle =
 struct Traffic {
     Pair pair;
     std::span<nic::ToSend> frames;
-    nic::Patience patience{cpu::Tsc{}, 1};
+    nic::BoundedWait bounded_wait{cpu::Tsc{}, 1};
     nic::FrameTally tally;
     uint64_t sequence = 0;   ///< of the frame that is loaded, or under way
     uint32_t disturbed = 0;  ///< how often a stranger got in between
@@ -104,7 +104,7 @@ class PacketSource {
     volatile uint32_t* fired_;
     uint8_t vector_;
     Traffic traffic_;
-    std::optional<Rescue> rescue_;
+    std::optional<WaitTimeout> timeout_;
     Result<void> lost_;
     bool without_packet_ = false;
 };

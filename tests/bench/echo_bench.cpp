@@ -35,13 +35,13 @@ std::vector<uint64_t> rates(const Finished& finished, const char* who) {
     if (!finished.run.complete) fmt::print("{}: {}\n", who, finished.run.failure);
     for (const auto* ends : {&finished.run.failed, &finished.run.skipped})
         for (const CaseEnd& end : *ends)
-            fmt::print("{}: {}: {}\n", who, end.which.text(), end.reason);
+            fmt::print("{}: {}: {}\n", who, end.test_case.text(), end.reason);
     for (const Series& series : finished.run.series)
         if (series.metric == "throughput") all.push_back(series.max);
     for (const Tally& tally : finished.run.tallies)
         for (const auto& [name, count] : tally.values)
             if (name == "lost" && count != 0)
-                fmt::print("{}: {}: {} lost\n", who, tally.which.text(), count);
+                fmt::print("{}: {}: {} lost\n", who, tally.test_case.text(), count);
     return all;
 }
 

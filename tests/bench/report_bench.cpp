@@ -34,8 +34,8 @@ fs::path million() {
         << R"({"schema":"doorbell/1","complete":true,"machine":{"clock":"live","type":"serial"},"instrument":{"unit":"tick","resolution":1},"series":[)";
     std::mt19937_64 random(1);
     std::lognormal_distribution<double> latency(8, 0.7);
-    for (int which = 0; which < 10; ++which) {
-        std::string name = "samples/" + std::to_string(which) + ".txt";
+    for (int i = 0; i < 10; ++i) {
+        std::string name = "samples/" + std::to_string(i) + ".txt";
         std::ofstream samples(folder / name);
         std::map<uint64_t, uint64_t> bins;
         uint64_t sum = 0, least = ~0ull, most = 0;
@@ -48,10 +48,10 @@ fs::path million() {
             most = std::max(most, value);
         }
         results
-            << (which == 0 ? "" : ",") << R"({"lab":"timer","case":{"source":"lapic","wait":")"
-            << (which == 0   ? "poll"
-                : which == 1 ? "irq"
-                             : "w" + std::to_string(which))
+            << (i == 0 ? "" : ",") << R"({"lab":"timer","case":{"source":"lapic","wait":")"
+            << (i == 0   ? "poll"
+                : i == 1 ? "irq"
+                         : "w" + std::to_string(i))
             << R"("},"metric":"latency","unit":"tick","evidence":"measured","count":100000,"min":)"
             << least << ",\"max\":" << most << ",\"sum\":" << sum << ",\"histogram\":[";
         bool first = true;

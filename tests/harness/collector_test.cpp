@@ -26,7 +26,7 @@ TEST(Collector, BuildsASeriesFromItsRecords) {
     EXPECT_TRUE(run.complete) << run.failure;
     ASSERT_EQ(run.series.size(), 1u);
     const Series& series = run.series[0];
-    EXPECT_EQ(series.which["wait"], "irq");
+    EXPECT_EQ(series.test_case["wait"], "irq");
     EXPECT_EQ(series.count, 3u);
     EXPECT_EQ(series.percentile(50000), 5u);
     EXPECT_EQ(series.percentile(99000), 9u);
@@ -43,7 +43,7 @@ TEST(Collector, KeepsWhatFailedAndWhatWasSkippedApart) {
     harness::Run run = collect(lines.text());
     EXPECT_TRUE(run.complete) << run.failure;
     ASSERT_EQ(run.failed.size(), 1u);
-    EXPECT_EQ(run.failed[0].which["wait"], "irq");
+    EXPECT_EQ(run.failed[0].test_case["wait"], "irq");
     EXPECT_EQ(run.failed[0].reason, "it hangs");
     ASSERT_EQ(run.skipped.size(), 1u);
     EXPECT_EQ(run.skipped[0].reason, "no MWAIT");
@@ -63,7 +63,7 @@ TEST(Collector, ACaseThatEndsAsNothingHasFailed) {
     harness::Run run = collect(lines.text());
     EXPECT_TRUE(run.complete) << run.failure;
     ASSERT_EQ(run.failed.size(), 1u);
-    EXPECT_EQ(run.failed[0].which["wait"], "poll");
+    EXPECT_EQ(run.failed[0].test_case["wait"], "poll");
     // Where records were lost, that is the reason.
     EXPECT_TRUE(collect(without_line(lines.text(), 2)).failed.empty());
 }
@@ -139,7 +139,7 @@ TEST(Collector, SeesThatTheMachineStartedAgain) {
     harness::Run run = collect(first.text() + second.text());
     EXPECT_NE(run.failure.find("started again"), std::string::npos) << run.failure;
     ASSERT_EQ(run.series.size(), 1u) << "two runs must not be mixed";
-    EXPECT_EQ(run.series[0].which["wait"], "poll");
+    EXPECT_EQ(run.series[0].test_case["wait"], "poll");
 }
 
 TEST(Collector, RightCrcWithoutARecordIsDamage) {
@@ -327,7 +327,7 @@ TEST(Collector, AnotherRunBeginsWhereOneEnds) {
     std::string headless = second.text().substr(second.text().find('\n') + 1);
     struct Capture {
         std::string text;
-        size_t which, runs, chosen;
+        size_t run_number, runs, chosen;
         unsigned max;
         bool complete;
     };
@@ -345,7 +345,7 @@ TEST(Collector, AnotherRunBeginsWhereOneEnds) {
     for (const Capture& capture : all)
         for (size_t piece : {capture.text.size(), size_t(1), size_t(100)}) {
             Collector collector;
-            collector.expect_several(capture.which);
+            collector.expect_several(capture.run_number);
             for (size_t at = 0; at < capture.text.size(); at += piece)
                 collector.feed(std::string_view(capture.text).substr(at, piece));
             harness::Run run = collector.finish("");

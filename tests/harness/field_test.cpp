@@ -99,7 +99,7 @@ TEST_F(FieldTest, OfSeveralRunsEachCanBeHad) {
     EXPECT_TRUE(says(err_, "the line held 3 runs, 2 complete")) << err_;
     EXPECT_EQ(attached(all, 0, {"--which", "2"}).series.at(0).max, 11u);
     harness::Run first = attached(all, 3, {"--which", "1"});
-    EXPECT_EQ(first.series.at(0).which["wait"], "poll");
+    EXPECT_EQ(first.series.at(0).test_case["wait"], "poll");
     EXPECT_TRUE(says(first.failure, "started again")) << first.failure;
     EXPECT_EQ(attached(all, 2, {"--which", "4"}).series.at(0).max, 12u) << "nothing is lost";
     EXPECT_TRUE(says(err_, "--which 4: the line held 3 runs")) << err_;

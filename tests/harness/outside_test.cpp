@@ -145,12 +145,12 @@ TEST(Sender, CountsWhatIsLostDoubledAndDamaged) {
     unsigned n = 0;
     Peer peer([&](auto answer, const auto& send) {
         // The first is the knock, which must be answered.
-        unsigned which = n++ % 10;
+        unsigned kind = n++ % 10;
         if (n == 1) return send(answer);
-        if (which == 3) return;
-        if (which == 5) send(answer);
-        if (which == 6) answer[50] ^= 1;  // in the payload, and no longer what the checksum says
-        if (which == 7) {
+        if (kind == 3) return;
+        if (kind == 5) send(answer);
+        if (kind == 6) answer[50] ^= 1;  // in the payload, and no longer what the checksum says
+        if (kind == 7) {
             answer[50] ^= 1;  // the same, with the checksum taken away
             answer[40] = answer[41] = 0;
         }

@@ -34,7 +34,7 @@ TEST(Tallies, ComeFromTheWireAreKeptShownAndChangeNoDigest) {
     EXPECT_TRUE(run.complete) << run.failure;
     harness::Run again = Run::from(run.json());
     ASSERT_EQ(again.tallies.size(), 1u);
-    EXPECT_EQ(again.tallies[0].which["wait"], "irq");
+    EXPECT_EQ(again.tallies[0].test_case["wait"], "irq");
     EXPECT_EQ(again.tallies[0].values, (std::vector<std::pair<std::string, uint64_t>>{
                                            {"arp", 2}, {"runt", 0}, {"vlan", 12345}}));
     EXPECT_EQ(again.json(), run.json());
@@ -78,7 +78,8 @@ TEST(Digest, ChangesWithEachCountedThing) {
     EXPECT_TRUE(differs([](Series& s) { s.bins.add(5, 1); }));
     EXPECT_TRUE(differs([](Series& s) { ++s.count; }));
     EXPECT_TRUE(differs([](Series& s) { ++s.max; }));
-    EXPECT_TRUE(differs([](Series& s) { s.which = CaseKeys::from_text("source=hpet wait=irq"); }));
+    EXPECT_TRUE(
+        differs([](Series& s) { s.test_case = CaseKeys::from_text("source=hpet wait=irq"); }));
     EXPECT_TRUE(differs([](Series& s) { s.stages.push_back({"entry", {}, 0, 0, 0}); }));
     EXPECT_TRUE(differs([](Series& s) { s.counters.push_back({"l1d_misses", 3, "modelled"}); }));
     EXPECT_FALSE(differs([](Series& s) { s.counters.push_back({"cycles", 3, "measured"}); }));
@@ -179,7 +180,7 @@ TEST(Bins, HaveTheImagesPercentiles) {
 
 TEST(Table, FitsAHundredColumns) {
     harness::Run run = two_series(false);
-    run.series[0].which = CaseKeys::from_text(
+    run.series[0].test_case = CaseKeys::from_text(
         "model=e1000e op=receive burst=32 policy=hybrid threshold=1000000 wait=irq-halt");
     run.series[0].max = 123456789012345;
     run.series[0].flags.push_back(
@@ -216,7 +217,7 @@ TEST(Table, GivesARowACaseWhereRowsWouldNotFitAScreen) {
     run.series.clear();
     for (int load = 1; load <= 10; ++load)
         for (const char* metric : {"delivered", "wasted", "cost"}) {
-            one.which = CaseKeys::from_text("load=" + std::to_string(load));
+            one.test_case = CaseKeys::from_text("load=" + std::to_string(load));
             one.metric = metric;
             one.flags.clear();
             if (load == 3) one.flags = {"noisy: somebody knocked"};

@@ -24,11 +24,11 @@ class Lines {
         return *this;
     }
     /// A series of three samples (5, 5, `last`) with its histogram.
-    Lines& series(unsigned id, std::string_view which, unsigned last = 9,
+    Lines& series(unsigned id, std::string_view test_case, unsigned last = 9,
                   std::string_view extra = R"("flags":[])") {
         add(fmt::format(
             R"({{"t":"series","id":{},"lab":"timer","case":"{}","metric":"latency","unit":"insn","evidence":"exact","count":3,"min":5,"max":{},"sum":{},{}}})",
-            id, which, last, 10 + last, extra));
+            id, test_case, last, 10 + last, extra));
         return add(fmt::format(R"({{"t":"histogram","of":{},"part":"all","bins":[[5,2],[{},1]]}})",
                                id, last));
     }

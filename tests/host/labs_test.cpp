@@ -31,10 +31,10 @@ std::set<std::string> words_of(const std::string& text) {
     return words;
 }
 
-uint64_t least(const Json& results, const std::string& lab, const Json& which,
+uint64_t least(const Json& results, const std::string& lab, const Json& test_case,
                const std::string& metric) {
-    Json found = series(results, lab, which, metric);
-    EXPECT_FALSE(found.is_null()) << lab << " " << which.dump() << " " << metric;
+    Json found = series(results, lab, test_case, metric);
+    EXPECT_FALSE(found.is_null()) << lab << " " << test_case.dump() << " " << metric;
     return found.is_null() ? 0 : found.at("min").get<uint64_t>();
 }
 
@@ -47,8 +47,8 @@ TEST_P(LinuxLab, EachCaseIsMeasuredOrSkippedWithItsReason) {
     std::set<std::set<std::string>> wanted;
     for (const Json& lab : Json::parse(list.out))
         if (lab.at("lab") == GetParam())
-            for (const Json& which : lab.at("cases"))
-                wanted.insert(words_of(which.get<std::string>()));
+            for (const Json& test_case : lab.at("cases"))
+                wanted.insert(words_of(test_case.get<std::string>()));
     ASSERT_FALSE(wanted.empty());
 
     Outcome run = host(scratch, std::string(GetParam()) + " --samples 20 --warm-up 2");
@@ -150,10 +150,10 @@ TEST(LinuxLabs, ACallIsCheaperThanASystemCall) {
 }
 
 /// The counter of a case's first series, or nothing.
-Json counter(const Json& results, const std::string& lab, const Json& which,
+Json counter(const Json& results, const std::string& lab, const Json& test_case,
              const std::string& name) {
     for (const Json& s : results.at("series"))
-        if (s.at("lab") == lab && s.at("case") == which)
+        if (s.at("lab") == lab && s.at("case") == test_case)
             for (const Json& c : s.at("counters"))
                 if (c.at("name") == name) return c;
     return nullptr;
@@ -286,12 +286,12 @@ TEST(LinuxCounters, WhatOneOfPcmsProgramsCountedIsKeptWhereTheOtherFails) {
                                fake.root.string());
         ASSERT_EQ(run.status, 0) << run.err;
         Json got = results(scratch);
-        for (const Json& which :
+        for (const Json& test_case :
              {Json{{"gate", "call"}}, Json{{"gate", "vdso"}, {"call", "clock_gettime"}}}) {
-            Json core = counter(got, "syscall", which, "core_llc_misses"),
-                 system = counter(got, "syscall", which, "system_llc_misses");
-            EXPECT_EQ(core.is_null(), raw_fails) << which << core;
-            EXPECT_EQ(system.is_null(), !raw_fails) << which << system;
+            Json core = counter(got, "syscall", test_case, "core_llc_misses"),
+                 system = counter(got, "syscall", test_case, "system_llc_misses");
+            EXPECT_EQ(core.is_null(), raw_fails) << test_case << core;
+            EXPECT_EQ(system.is_null(), !raw_fails) << test_case << system;
         }
         EXPECT_NE(got.at("flags").dump().find("Access to PCICFG space denied"), std::string::npos)
             << got.at("flags");
@@ -421,9 +421,9 @@ TEST(LinuxLabs, AWrongWordIsAnsweredWithTheNearest) {
     Outcome lab = host(scratch, "syscal");
     EXPECT_EQ(lab.status, 2);
     EXPECT_NE(lab.err.find("\"syscall\""), std::string::npos) << lab.err;
-    Outcome which = host(scratch, "timer:source=timerfx");
-    EXPECT_EQ(which.status, 2);
-    EXPECT_NE(which.err.find("source=timerfd"), std::string::npos) << which.err;
+    Outcome test_case = host(scratch, "timer:source=timerfx");
+    EXPECT_EQ(test_case.status, 2);
+    EXPECT_NE(test_case.err.find("source=timerfd"), std::string::npos) << test_case.err;
     EXPECT_FALSE(fs::exists(scratch / "run"));
 }
 
@@ -483,10 +483,10 @@ TEST(LinuxLabs, WithoutRootWhatNeedsItIsSkippedAndTheRestIsMeasured) {
             << wait;
     EXPECT_FALSE(
         series(got, "timer", {{"source", "nanosleep"}, {"policy", "other"}}, "latency").is_null());
-    auto reason = [&](const Json& which) {
+    auto reason = [&](const Json& test_case) {
         for (const Json& skip : got.at("skipped"))
-            if (skip.at("case") == which) return skip.at("reason").get<std::string>();
-        return "(measured) " + which.dump();
+            if (skip.at("case") == test_case) return skip.at("reason").get<std::string>();
+        return "(measured) " + test_case.dump();
     };
     EXPECT_NE(reason({{"source", "timerfd"}, {"policy", "fifo"}}).find("CAP_SYS_NICE"),
               std::string::npos);

@@ -45,10 +45,10 @@ TEST(Peers, LinuxBootsAndCountsTheSameThreeTimes) {
     EXPECT_NE(image.err.find("doorbell peers"), std::string::npos) << image.err;
 }
 
-harness::Series exact(const char* lab, const char* which, const char* metric, uint64_t value) {
+harness::Series exact(const char* lab, const char* test_case, const char* metric, uint64_t value) {
     harness::Series s;
     s.lab = lab;
-    s.which = harness::CaseKeys::from_text(which);
+    s.test_case = harness::CaseKeys::from_text(test_case);
     s.metric = metric;
     s.unit = "insn";
     s.evidence = "exact";

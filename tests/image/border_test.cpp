@@ -6,14 +6,15 @@
 namespace doorbell::test {
 namespace {
 
-uint64_t median(const Json& results, const std::string& lab, const Json& which,
+uint64_t median(const Json& results, const std::string& lab, const Json& test_case,
                 const std::string& metric) {
-    Json s = series(results, lab, which, metric);
+    Json s = series(results, lab, test_case, metric);
     if (!s.is_object()) {
-        ADD_FAILURE() << lab << " " << which << " " << metric << " is missing";
+        ADD_FAILURE() << lab << " " << test_case << " " << metric << " is missing";
         return 0;
     }
-    EXPECT_EQ(s["min"], s["max"]) << lab << " " << which << ": every sample takes the same path";
+    EXPECT_EQ(s["min"], s["max"]) << lab << " " << test_case
+                                  << ": every sample takes the same path";
     EXPECT_EQ(s["unit"], "insn");
     return s["p50"].get<uint64_t>();
 }

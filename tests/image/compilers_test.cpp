@@ -34,13 +34,13 @@ TEST(Compilers, AnotherOneIsHere) {
 /// way of a signal that comes of a fault, of a system call, or that ends the task.
 bool may_differ(const Json& series) {
     const Json& lab = series["lab"];
-    const Json& which = series["case"];
-    if (lab == "batch") return which.contains("to");
+    const Json& test_case = series["case"];
+    if (lab == "batch") return test_case.contains("to");
     if (lab == "signals")
-        return which.contains("target") && which["signal"] != "SIGTERM" &&
-               which["signal"] != "SIGINT";
+        return test_case.contains("target") && test_case["signal"] != "SIGTERM" &&
+               test_case["signal"] != "SIGINT";
     if (lab != "nic") return false;
-    return which.value("op", "") == "receive" || series["metric"] == "path" ||
+    return test_case.value("op", "") == "receive" || series["metric"] == "path" ||
            series["metric"] == "payload";
 }
 

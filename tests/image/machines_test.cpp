@@ -44,9 +44,9 @@ Json latency_of(const std::string& model, const std::string& machine, const std:
     EXPECT_EQ(run.status, 0) << devices << run.err;
     Json r = results(scratch);
     if (!r.is_object()) return nullptr;
-    const Json which{{"model", model}, {"wait", "poll"}};
-    Json s = series(r, "nic", which, "latency");
-    EXPECT_TRUE(s.is_object()) << devices << "\n" << reason_of(r, "nic", which);
+    const Json test_case{{"model", model}, {"wait", "poll"}};
+    Json s = series(r, "nic", test_case, "latency");
+    EXPECT_TRUE(s.is_object()) << devices << "\n" << reason_of(r, "nic", test_case);
     return s;
 }
 

@@ -105,12 +105,12 @@ struct Cut {
 class NicIsCutOff : public testing::TestWithParam<Cut> {};
 
 TEST_P(NicIsCutOff, InTheMiddleOfACaseWhichFailsWithAReason) {
-    for (const Json& which : {Json{{"model", "e1000e"}, {"wait", "poll"}},
-                              Json{{"model", "e1000e"}, {"wait", "irq"}, {"kind", "msi"}},
-                              Json{{"model", "e1000e"}, {"wait", "irq-halt"}},
-                              Json{{"model", "e1000e"}, {"wait", "hybrid"}}}) {
+    for (const Json& test_case : {Json{{"model", "e1000e"}, {"wait", "poll"}},
+                                  Json{{"model", "e1000e"}, {"wait", "irq"}, {"kind", "msi"}},
+                                  Json{{"model", "e1000e"}, {"wait", "irq-halt"}},
+                                  Json{{"model", "e1000e"}, {"wait", "hybrid"}}}) {
         std::string keys;
-        for (const auto& [key, value] : which.items())
+        for (const auto& [key, value] : test_case.items())
             keys += (keys.empty() ? "" : ",") + key + "=" + value.get<std::string>();
         WatchedRun run("nic:" + keys + " --samples 1000000", "");
         ASSERT_TRUE(run.flows(20000));
@@ -118,8 +118,9 @@ TEST_P(NicIsCutOff, InTheMiddleOfACaseWhichFailsWithAReason) {
         Json r = run.end(1);
         EXPECT_TRUE(r["series"].empty()) << "a case that was cut off gives no figures";
         EXPECT_TRUE(r["skipped"].empty()) << r["skipped"].dump();
-        EXPECT_EQ(reason_of(r, "nic", which, "failed").substr(0, std::strlen(GetParam().reason)),
-                  GetParam().reason)
+        EXPECT_EQ(
+            reason_of(r, "nic", test_case, "failed").substr(0, std::strlen(GetParam().reason)),
+            GetParam().reason)
             << keys;
     }
 }
@@ -339,19 +340,21 @@ void check_waits(const std::string& devices, const char* machine, const char* wo
             machine + qemu_with(scratch, devices));
     ASSERT_EQ(outcome.status, 0) << outcome.err;
     Json r = results(scratch);
-    for (const Json& which :
+    for (const Json& test_case :
          {Json{{"model", "e1000e"}, {"wait", "poll"}}, Json{{"model", "e1000e"}, {"wait", "irq"}},
           Json{{"model", "e1000e"}, {"wait", "irq"}, {"kind", "intx"}},
           Json{{"model", "e1000e"}, {"wait", "hybrid"}}}) {
-        Json latency = series(r, "nic", which, "latency"), wire = series(r, "nic", which, "wire");
-        ASSERT_TRUE(latency.is_object() && wire.is_object()) << which << reason_of(r, "nic", which);
+        Json latency = series(r, "nic", test_case, "latency"),
+             wire = series(r, "nic", test_case, "wire");
+        ASSERT_TRUE(latency.is_object() && wire.is_object())
+            << test_case << reason_of(r, "nic", test_case);
         EXPECT_TRUE(flagged(latency, words)) << latency["flags"].dump();
         EXPECT_EQ(wire["count"], 50);
-        EXPECT_GE(wire["p50"], wire_least) << which;
-        EXPECT_LE(wire["p50"], wire_most) << which;
+        EXPECT_GE(wire["p50"], wire_least) << test_case;
+        EXPECT_LE(wire["p50"], wire_most) << test_case;
         EXPECT_GE(latency["p50"].get<double>(), wire_least)
-            << which << ": nothing is taken off the latency";
-        EXPECT_LE(latency["p50"].get<double>(), wire_most + 50) << which;
+            << test_case << ": nothing is taken off the latency";
+        EXPECT_LE(latency["p50"].get<double>(), wire_most + 50) << test_case;
     }
     EXPECT_GT(series(r, "livelock", {{"policy", "hybrid"}, {"load", "1"}}, "delivered")["p50"],
               900000);

@@ -27,10 +27,10 @@ TEST_P(NicOnEveryMachine, BothCardsKnowOfAPacketByEveryWait) {
     Json r = run("nic --samples 100");
     for (const char* model : {"e1000e", "virtio-net"}) {
         for (const char* wait : {"poll", "irq", "hybrid", "irq-halt"}) {
-            Json which = {{"model", model}, {"wait", wait}};
-            Json latency = series(r, "nic", which, "latency");
+            Json test_case = {{"model", model}, {"wait", wait}};
+            Json latency = series(r, "nic", test_case, "latency");
             ASSERT_TRUE(latency.is_object())
-                << model << " " << wait << ": " << reason_of(r, "nic", which);
+                << model << " " << wait << ": " << reason_of(r, "nic", test_case);
             EXPECT_EQ(latency["count"], 100);
             EXPECT_GE(latency["min"], 3) << "known before it came";
             bool halts = wait == std::string("irq-halt");
@@ -50,7 +50,7 @@ TEST_P(NicOnEveryMachine, BothCardsKnowOfAPacketByEveryWait) {
                           late)
                     << latency["flags"];
             }
-            Json path = series(r, "nic", which, "path");
+            Json path = series(r, "nic", test_case, "path");
             ASSERT_TRUE(path.is_object());
             EXPECT_EQ(path["stages"].size(), wait == std::string("poll")     ? 4u
                                              : wait == std::string("hybrid") ? 7u
@@ -65,10 +65,10 @@ TEST_P(NicOnEveryMachine, BothCardsKnowOfAPacketByEveryWait) {
         30);
     for (auto [model, kind] :
          {std::pair{"e1000e", "msi"}, {"e1000e", "intx"}, {"virtio-net", "intx"}}) {
-        Json which = {{"model", model}, {"wait", "irq"}, {"kind", kind}};
-        Json latency = series(r, "nic", which, "latency");
+        Json test_case = {{"model", model}, {"wait", "irq"}, {"kind", kind}};
+        Json latency = series(r, "nic", test_case, "latency");
         ASSERT_TRUE(latency.is_object())
-            << model << " " << kind << ": " << reason_of(r, "nic", which);
+            << model << " " << kind << ": " << reason_of(r, "nic", test_case);
         EXPECT_EQ(latency["count"], 100);
         EXPECT_LE(latency["max"].get<double>(), 20) << model << " " << kind;
     }
@@ -103,8 +103,9 @@ TEST_P(NicOnEveryMachine, ABagForTheCardCostsLessThanNotes) {
 /// What a card wrote is in no cache: the model must know, or a packet would cost no miss.
 TEST_P(NicOnEveryMachine, TheModelMissesWhereTheCardWrote) {
     Json r = run("nic:wait=irq nic:op=receive,burst=32 --samples 50 --model on");
-    auto counter = [&](const Json& which, const char* metric, const char* stage, const char* name) {
-        Json s = series(r, "nic", which, metric);
+    auto counter = [&](const Json& test_case, const char* metric, const char* stage,
+                       const char* name) {
+        Json s = series(r, "nic", test_case, metric);
         EXPECT_TRUE(s.is_object()) << r["skipped"].dump();
         if (!s.is_object()) return -1.0;
         for (const Json& c : s["counters"])
@@ -114,13 +115,13 @@ TEST_P(NicOnEveryMachine, TheModelMissesWhereTheCardWrote) {
         return -1.0;
     };
     for (const char* model : {"e1000e", "virtio-net"}) {
-        Json which = {{"model", model}, {"wait", "irq"}};
-        EXPECT_GE(counter(which, "path", "descriptor", "llc_misses"), 1) << model;
-        EXPECT_GE(counter(which, "path", "payload", "llc_misses"), 1) << model;
-        EXPECT_EQ(counter(which, "path", "end-of-interrupt", "mmio_reads"), 0)
+        Json test_case = {{"model", model}, {"wait", "irq"}};
+        EXPECT_GE(counter(test_case, "path", "descriptor", "llc_misses"), 1) << model;
+        EXPECT_GE(counter(test_case, "path", "payload", "llc_misses"), 1) << model;
+        EXPECT_EQ(counter(test_case, "path", "end-of-interrupt", "mmio_reads"), 0)
             << model << ": MSI-X asks the card nothing";
-        which["kind"] = "intx";
-        EXPECT_EQ(counter(which, "path", "end-of-interrupt", "mmio_reads"), 1)
+        test_case["kind"] = "intx";
+        EXPECT_EQ(counter(test_case, "path", "end-of-interrupt", "mmio_reads"), 1)
             << model << ": INTx is acknowledged at the card";
         Json burst = {{"model", model}, {"op", "receive"}, {"burst", "32"}};
         EXPECT_GE(counter(burst, "cost", "", "llc_misses"), 4) << model;
@@ -138,11 +139,11 @@ TEST_P(NicOnEveryMachine, BurstsArriveWholeAndCostLessAPacket) {
     EXPECT_LE(series(r, "burst", {{"model", "e1000e"}, {"burst", "32"}}, "cost")["p50"], 25);
     EXPECT_TRUE(series(r, "burst", {{"model", "e1000e"}, {"burst", "1024"}}, "cost").is_object());
     for (unsigned burst : {512u, 1024u}) {
-        Json which = {{"model", "virtio-net"}, {"burst", std::to_string(burst)}};
+        Json test_case = {{"model", "virtio-net"}, {"burst", std::to_string(burst)}};
         bool room = emulator().virtio_transmit_room >= burst;
-        EXPECT_EQ(series(r, "burst", which, "cost").is_object(), room)
-            << reason_of(r, "burst", which);
-        EXPECT_EQ(reason_of(r, "burst", which).empty(), room) << which;
+        EXPECT_EQ(series(r, "burst", test_case, "cost").is_object(), room)
+            << reason_of(r, "burst", test_case);
+        EXPECT_EQ(reason_of(r, "burst", test_case).empty(), room) << test_case;
     }
 }
 

@@ -302,10 +302,11 @@ TEST_P(FromOutside, TenThousandEchoesAtARateItCanHoldLoseNothing) {
     for (const char* none : {"lost", "duplicated", "damaged"})
         EXPECT_EQ(requests[none], 0u) << none;
     EXPECT_EQ(frames["udp-echo"], requests["sent"] + requests["knocks"]);
-    Json which = {{"model", GetParam()}, {"wait", "hybrid"}};
-    EXPECT_EQ(series(r, "echo", which, "round-trip")["count"], 10000);
-    EXPECT_EQ(series(r, "echo", which, "throughput")["unit"], "packet/s");
-    Json service = series(r, "echo", which, "service"), bursts = series(r, "echo", which, "burst");
+    Json test_case = {{"model", GetParam()}, {"wait", "hybrid"}};
+    EXPECT_EQ(series(r, "echo", test_case, "round-trip")["count"], 10000);
+    EXPECT_EQ(series(r, "echo", test_case, "throughput")["unit"], "packet/s");
+    Json service = series(r, "echo", test_case, "service"),
+         bursts = series(r, "echo", test_case, "burst");
     ASSERT_TRUE(service.is_object() && bursts.is_object());
     EXPECT_EQ(service["count"], bursts["count"]);
     uint64_t stages = 0;
@@ -325,14 +326,14 @@ TEST_P(FromOutside, EveryWaitAnswersAndTheOpenLoopIsSaid) {
     EXPECT_EQ(r["complete"], true);
     EXPECT_EQ(r["machine"]["clock"], "live") << "nobody said --clock";
     for (const char* wait : {"poll", "irq", "irq-halt", "hybrid"}) {
-        Json which = {{"model", GetParam()}, {"wait", wait}};
-        Json round_trip = series(r, "echo", which, "round-trip");
+        Json test_case = {{"model", GetParam()}, {"wait", wait}};
+        Json round_trip = series(r, "echo", test_case, "round-trip");
         ASSERT_TRUE(round_trip.is_object()) << wait << r["skipped"].dump();
         EXPECT_EQ(round_trip["unit"], "ns");
         EXPECT_EQ(round_trip["evidence"], "rough");
         EXPECT_EQ(round_trip["count"], 200) << wait;
-        EXPECT_TRUE(series(r, "echo", which, "slip").is_object());
-        EXPECT_TRUE(series(r, "echo", which, "service").is_object());
+        EXPECT_TRUE(series(r, "echo", test_case, "slip").is_object());
+        EXPECT_TRUE(series(r, "echo", test_case, "service").is_object());
     }
     EXPECT_TRUE(r.value("digest", "").empty()) << "nothing from outside is exact";
 }

@@ -68,18 +68,18 @@ inline Json results(const Scratch& scratch) {
 }
 
 /// The series of that lab, case and metric; null where there is none.
-inline Json series(const Json& results, const std::string& lab, const Json& which,
+inline Json series(const Json& results, const std::string& lab, const Json& test_case,
                    const std::string& metric) {
     for (const Json& s : results.at("series"))
-        if (s.at("lab") == lab && s.at("case") == which && s.at("metric") == metric) return s;
+        if (s.at("lab") == lab && s.at("case") == test_case && s.at("metric") == metric) return s;
     return nullptr;
 }
 
 /// Why that case was skipped; "" where it was not. `ended`: or "failed".
-inline std::string reason_of(const Json& results, const std::string& lab, const Json& which,
+inline std::string reason_of(const Json& results, const std::string& lab, const Json& test_case,
                              const char* ended = "skipped") {
     for (const Json& s : results.at(ended))
-        if (s.at("lab") == lab && s.at("case") == which) return s.at("reason");
+        if (s.at("lab") == lab && s.at("case") == test_case) return s.at("reason");
     return "";
 }
 

@@ -42,7 +42,7 @@ struct Small {
     Small() { hierarchy.count_into(&tally); }
     Geometry geometry = parse("l1i=1K:2:64,l1d=1K:2:64,l2=4K:4:64,llc=16K:4:64,dtlb=4:4");
     Hierarchy hierarchy{geometry};
-    Tally tally;
+    ModelCounts tally;
     uint64_t operator[](ModelCount c) { return tally[c]; }
 };
 
@@ -72,7 +72,7 @@ TEST(Hierarchy, WhatADeviceWroteIsGoneOrInTheLastLevel) {
     for (bool to_llc : {false, true}) {
         Geometry g = parse(to_llc ? "on,device=llc" : "on,device=invalidate");
         Hierarchy h(g);
-        Tally t;
+        ModelCounts t;
         h.count_into(&t);
         h.data(0x1000, 0x1000, 8);
         h.device(0x1000, 64);
@@ -198,7 +198,7 @@ struct Samples {
     wire::Mailbox box;
     wire::MailboxRow rows[4] = {};
     uint64_t value = 0, marks[4] = {};
-    Tally tally;
+    ModelCounts tally;
     Attribution attribution;
     Guest guest{0};
 

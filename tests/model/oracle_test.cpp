@@ -69,8 +69,8 @@ Counts minus(Counts a, const Counts& b) {
 }
 
 /// What the model counted, a sample.
-Counts modelled(const Json& results, const Json& which, const char* lab = "caches") {
-    Json s = series(results, lab, which, "cost");
+Counts modelled(const Json& results, const Json& test_case, const char* lab = "caches") {
+    Json s = series(results, lab, test_case, "cost");
     Counts counts;
     if (s.is_null()) return counts;
     for (const Json& c : s.at("counters"))
@@ -80,7 +80,7 @@ Counts modelled(const Json& results, const Json& which, const char* lab = "cache
 
 struct Walk {
     const char *name, *arguments;
-    Json which;
+    Json test_case;
     bool warm = false;
 };
 
@@ -128,7 +128,7 @@ TEST_P(Oracle, EveryCountIsEqual) {
             theirs = minus(
                 cachegrind(scratch, GetParam(), walk.name, std::string(walk.arguments) + " twice"),
                 theirs);
-        Counts ours = modelled(results, walk.which);
+        Counts ours = modelled(results, walk.test_case);
         ASSERT_FALSE(ours.empty());
         EXPECT_EQ(ours["instructions"], theirs["Ir"]);
         EXPECT_EQ(ours["loads"], theirs["Dr"]);
@@ -152,11 +152,11 @@ TEST(Model, EveryEventIsCountedExactly) {
                   .status,
               0);
     Json run = results(scratch);
-    auto expect = [&](const char* lab, const Json& which, const Counts& want) {
-        SCOPED_TRACE(which.dump());
-        Json s = series(run, lab, which, "cost");
+    auto expect = [&](const char* lab, const Json& test_case, const Counts& want) {
+        SCOPED_TRACE(test_case.dump());
+        Json s = series(run, lab, test_case, "cost");
         ASSERT_FALSE(s.is_null());
-        Counts counts = modelled(run, which, lab);
+        Counts counts = modelled(run, test_case, lab);
         for (const Json& c : s["counters"]) EXPECT_EQ(c["samples"], samples);
         EXPECT_EQ(counts["instructions"], s["p50"]);
         for (const auto& [name, value] : want) EXPECT_EQ(counts.at(name), value) << name;

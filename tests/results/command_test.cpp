@@ -200,7 +200,7 @@ TEST(Commands, AFailedCaseIsAFailureInEveryForm) {
     // The other run has neither that case nor a failure.
     scratch.save("before", small_run());
     EXPECT_EQ(doorbell(scratch, "compare before run --gate 5").status, 0);
-    stored.run.failed[0].which = stored.run.series[0].which;
+    stored.run.failed[0].test_case = stored.run.series[0].test_case;
     scratch.save("run", stored);
     Outcome gated = doorbell(scratch, "compare before run --gate 5");
     EXPECT_EQ(gated.status, 1);

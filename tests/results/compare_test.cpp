@@ -172,7 +172,7 @@ TEST(Compare, TheLargestShareComesFirst) {
                        series_of("x", "n=2", "cost", std::vector<uint64_t>(100, b))});
     };
     Comparison comparison = compare(run(1000, 10), run(1010, 12));
-    EXPECT_EQ(comparison.series.at(0).which, "n=2") << "20 % of the whole, though only 2 insn";
+    EXPECT_EQ(comparison.series.at(0).test_case, "n=2") << "20 % of the whole, though only 2 insn";
 }
 
 TEST(Compare, CodesAreEqualOrDifferentAndNeverWorse) {
@@ -234,7 +234,7 @@ TEST(Gate, ASeriesThatIsMissingFailsUnlessTheMachineLacksIt) {
               std::string::npos)
         << comparison_text(comparison, false);
     // Another case's skip excuses nothing.
-    lacks.run.skipped[0].which = CaseKeys::from_text("wait=irq source=hpet");
+    lacks.run.skipped[0].test_case = CaseKeys::from_text("wait=irq source=hpet");
     EXPECT_EQ(beyond_gate(compare(halved.a, lacks), 0).size(), 1u);
 }
 

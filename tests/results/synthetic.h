@@ -35,12 +35,12 @@ inline void fill(Series& series, const std::vector<uint64_t>& values) {
     for (const auto& [value, count] : bins) series.bins.add(value, count);
 }
 
-inline Series series_of(const std::string& lab, const std::string& which, const std::string& metric,
-                        const std::vector<uint64_t>& values, const std::string& unit = "insn",
-                        const std::string& evidence = "exact") {
+inline Series series_of(const std::string& lab, const std::string& test_case,
+                        const std::string& metric, const std::vector<uint64_t>& values,
+                        const std::string& unit = "insn", const std::string& evidence = "exact") {
     Series series;
     series.lab = lab;
-    series.which = CaseKeys::from_text(which);
+    series.test_case = CaseKeys::from_text(test_case);
     series.metric = metric;
     series.unit = unit;
     series.evidence = evidence;

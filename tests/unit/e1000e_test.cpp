@@ -342,10 +342,10 @@ TEST_F(E1000eTest, QueuedFramesCanBeRungForOneByOne) {
         fake.sent.clear();
         ASSERT_EQ(nic.queue(out.frames.data(), 6), 6u);
         EXPECT_TRUE(fake.sent.empty());
-        auto rope = nic.bells(6);
-        ASSERT_TRUE(rope);
+        auto writes = nic.tail_writes(6);
+        ASSERT_TRUE(writes);
         for (uint32_t k = 0; k < 6; ++k) {
-            rope->at.write32(0, (rope->first + k) & rope->mask);
+            writes->at.write32(0, (writes->first + k) & writes->mask);
             EXPECT_EQ(fake.sent.size(), k + 1);
         }
         EXPECT_TRUE(nic.all_sent());
@@ -432,7 +432,8 @@ TEST_F(E1000eTest, SaysWhereTheNextFramesLand) {
     ASSERT_EQ(nic.receive(frames, 6), 6u);
     nic.recycle(6);
     told.clear();
-    nic.landing(4, 60, [](uint64_t address, uint64_t bytes) { told.emplace_back(address, bytes); });
+    nic.expected_writes(
+        4, 60, [](uint64_t address, uint64_t bytes) { told.emplace_back(address, bytes); });
     ASSERT_EQ(told.size(), 8u);
     for (uint8_t i = 0; i < 4; ++i) ASSERT_TRUE(fake.deliver(std::vector<uint8_t>(60, i)));
     ASSERT_EQ(nic.receive(frames, 4), 4u);
@@ -472,7 +473,7 @@ TEST_F(E1000eTest, ReArmingLosesNoWakeUpWhereverAPacketComes) {
             ASSERT_TRUE(armed);
             bool passed = fake.countdown == 0;
             fake.countdown = 0;
-            if (nic.doorstep().someone()) {
+            if (nic.receive_status().arrived()) {
                 ++seen_by_interrupt;
                 EXPECT_NE(fake.at(R::icr) & fake.at(R::ims), 0u)
                     << "asleep with a packet at the door; it came at access " << point;

@@ -17,14 +17,14 @@ namespace {
 using labs::Figure;
 using labs::Results;
 using labs::Summary;
-using Holds = labs::Verdict::Holds;
+using Holds = labs::ClaimVerdict::Holds;
 
 constexpr uint64_t samples = 100;
 constexpr uint64_t same = ~0ull;
 
 /// One series: every sample is `value`, but for one that is `least`.
 struct Given {
-    std::string which;
+    std::string test_case;
     const char* metric;
     uint64_t value;
     uint64_t misses = 0;              ///< of L1D, in each sample
@@ -62,13 +62,13 @@ Series each(const char* lab, Fits fits, std::vector<const char*> metrics, uint64
             if (fits(c)) all.push_back({std::string(c.text()), metric, value});
     return all;
 }
-Series but(Series all, const std::string& which, const char* metric, uint64_t value,
+Series but(Series all, const std::string& test_case, const char* metric, uint64_t value,
            uint64_t least = same) {
     bool found = false;
     for (Given& g : all)
-        if (g.which == which && g.metric == std::string(metric))
+        if (g.test_case == test_case && g.metric == std::string(metric))
             g.value = value, g.least = least, found = true;
-    EXPECT_TRUE(found) << which << " " << metric;
+    EXPECT_TRUE(found) << test_case << " " << metric;
     return all;
 }
 bool any(const labs::Case&) { return true; }
@@ -94,12 +94,12 @@ Series pair(const char* a, const char* b, const char* metric, uint64_t of_a, uin
     return {{a, metric, of_a}, {b, metric, of_b}};
 }
 
-Given counted(const char* which, const char* counter, uint64_t each_sample) {
-    return {which, "cost", 1000, each_sample, same, counter};
+Given counted(const char* test_case, const char* counter, uint64_t each_sample) {
+    return {test_case, "cost", 1000, each_sample, same, counter};
 }
 
-Series losses(const char* which, uint64_t torn, uint64_t lost) {
-    return {{which, "torn", torn}, {which, "lost", lost}, {which, "committed", 3}};
+Series losses(const char* test_case, uint64_t torn, uint64_t lost) {
+    return {{test_case, "torn", torn}, {test_case, "lost", lost}, {test_case, "committed", 3}};
 }
 
 /// The hidden cost of two working sets, by time and by the misses of a walk with and without a
@@ -161,7 +161,7 @@ std::vector<Story> stories_of_rings() {
     Series refused = each("rings", out_of_ring3, {"refused", "kernel-intact"}, 1);
     Series survived = each("hostile", any, {"kernel-intact"}, 1);
     std::string first_attempt = "try=read-kernel-page ring=3",
-                first_attack = survived.front().which;
+                first_attack = survived.front().test_case;
     return {
         {"hostile", "kernel-survives", By::count, survived,
          but(survived, first_attack, "kernel-intact", 1, 0)},
@@ -245,13 +245,13 @@ std::vector<Story> stories_of_clocks() {
     constexpr const char* cold64 = "walk=stride step=64 state=cold";
     constexpr const char *irq = "source=lapic wait=irq", *halted = "source=lapic wait=irq-halt",
                          *spin = "source=lapic wait=poll-tsc";
-    auto claim = [](const char* id, const char* which, const char* counter, uint64_t want,
+    auto claim = [](const char* id, const char* test_case, const char* counter, uint64_t want,
                     uint64_t wrong) {
         return Story{"caches",
                      id,
                      By::counter,
-                     {counted(which, counter, want)},
-                     {counted(which, counter, wrong)}};
+                     {counted(test_case, counter, want)},
+                     {counted(test_case, counter, wrong)}};
     };
     auto bags = [](uint64_t one, uint64_t hundred, uint64_t thousand) {
         return Series{{"size=1", "cost", one},
@@ -342,7 +342,7 @@ class Memory {
             const Given& g = series_[i];
             Summary s;
             s.lab = lab;
-            s.which = g.which;
+            s.test_case = g.test_case;
             s.metric = g.metric;
             s.unit = std::string(kind.clock) == "exact" ? "insn" : "tick";
             s.evidence = kind.clock;
@@ -386,7 +386,7 @@ Holds judge(const Story& story, const Results& results, std::string* because = n
         ADD_FAILURE() << "there is no claim " << story.lab << " " << story.id;
         return Holds::cannot_say;
     }
-    labs::Verdict verdict = claim->judge(results);
+    labs::ClaimVerdict verdict = claim->judge(results);
     EXPECT_FALSE(verdict.because.empty()) << story.lab << " " << story.id;
     if (because != nullptr) *because = verdict.because;
     given[std::string(story.lab) + " " + story.id].insert(verdict.holds);
@@ -447,7 +447,7 @@ TEST(Judges, NothingIsSaidWithACaseMissing) {
                     bool refuted = all == &story.refuting && holds == Holds::no;
                     EXPECT_TRUE(holds == Holds::cannot_say || refuted)
                         << story.lab << " " << story.id << ", " << kind.name << ", without "
-                        << (*all)[i].which << " " << (*all)[i].metric;
+                        << (*all)[i].test_case << " " << (*all)[i].metric;
                 }
         }
 }
@@ -516,7 +516,7 @@ TEST(Judges, AnAttemptThatTheProcessorLacksIsNotOneThatWasNotRun) {
     Series rest(story.holding.begin() + 2, story.holding.end());
     Memory memory("rings", rest, kinds[0]);
     EXPECT_EQ(judge(story, memory.results), Holds::cannot_say) << "not run";
-    std::string lacking = story.holding.front().which;
+    std::string lacking = story.holding.front().test_case;
     memory.results.add_skip("rings", lacking);
     std::string because;
     EXPECT_EQ(judge(story, memory.results, &because), Holds::yes) << because;
@@ -544,7 +544,8 @@ TEST(Judges, ASignalThatLandedAtSomePointsOnlyProvesWhatItDidAndNotWhatItDidNot)
 
 TEST(Judges, AWildPointerThatEndsNoTaskRefutes) {
     Story story = story_of("signals", "wild-pointer-ends-task");
-    Memory memory("signals", but(story.holding, story.holding.front().which, "ended", 0), kinds[0]);
+    Memory memory("signals", but(story.holding, story.holding.front().test_case, "ended", 0),
+                  kinds[0]);
     EXPECT_EQ(judge(story, memory.results), Holds::no);
 }
 

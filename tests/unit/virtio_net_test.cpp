@@ -276,7 +276,7 @@ TEST_F(VirtioNetTest, AStructureInAnIoBarIsPassedOver) {
     EXPECT_EQ(pci.capability(0x09), 0x90) << "the port's capability is the first";
     auto up = bring_up();
     ASSERT_TRUE(up) << up.error().what;
-    EXPECT_EQ(fake.queues[0].rings, 1u) << "the bell is the second one's";
+    EXPECT_EQ(fake.queues[0].rings, 1u) << "the notification is the second queue's";
     // The port's alone: that is the reason.
     (*up)->stop();
     function->put8(0x7C + 3, 9);
@@ -453,7 +453,8 @@ TEST_F(VirtioNetTest, SaysWhereTheNextFramesLand) {
     for (uint8_t i = 0; i < 6; ++i) ASSERT_TRUE(fake.deliver(std::vector<uint8_t>(60, i)));
     nic.recycle(nic.receive(frames, 6));
     told.clear();
-    nic.landing(4, 60, [](uint64_t address, uint64_t bytes) { told.emplace_back(address, bytes); });
+    nic.expected_writes(
+        4, 60, [](uint64_t address, uint64_t bytes) { told.emplace_back(address, bytes); });
     ASSERT_EQ(told.size(), 9u);
     EXPECT_EQ(told[0].first, fake.queues[0].used);
     for (uint8_t i = 0; i < 4; ++i) ASSERT_TRUE(fake.deliver(std::vector<uint8_t>(60, i)));
@@ -512,7 +513,7 @@ TEST_F(VirtioNetTest, WhatItCannotDoIsAnError) {
     Nic& nic = **bring_up();
     EXPECT_FALSE(nic.moderate(1000));
     EXPECT_TRUE(nic.moderate(0));
-    EXPECT_FALSE(nic.bells(1));
+    EXPECT_FALSE(nic.tail_writes(1));
     EXPECT_FALSE(nic.route(InterruptKind::msi, 0x61, 0));
     EXPECT_FALSE(nic.route(InterruptKind::msix, 0x61, 0)) << "this one has no table";
     EXPECT_FALSE(nic.route(InterruptKind::intx, 0x61, 0)) << "and no pin";

@@ -168,7 +168,7 @@ Identity identity_of(const StoredRun& before, const StoredRun& after) {
     auto find = [](const StoredRun& in, const Series& wanted) -> const Series* {
         for (const Series& series : in.run.series)
             if (series.lab == wanted.lab && series.metric == wanted.metric &&
-                series.which == wanted.which)
+                series.test_case == wanted.test_case)
                 return &series;
         return nullptr;
     };

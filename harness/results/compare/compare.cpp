@@ -29,7 +29,7 @@ constexpr uint64_t least_for_p99 = 1000;
 
 std::string key_of(const Series& series) {
     std::vector<std::string> words;
-    for (const auto& [key, value] : series.which.pairs()) words.push_back(key + "=" + value);
+    for (const auto& [key, value] : series.test_case.pairs()) words.push_back(key + "=" + value);
     std::sort(words.begin(), words.end());
     std::string text = series.lab + "|" + series.metric;
     for (const std::string& one : words) text += "|" + one;
@@ -40,20 +40,20 @@ bool counted(const Series& series) { return series.evidence == "exact" && !serie
 
 using Pair = std::pair<const Series*, const Series*>;
 
-bool is_of(const CaseEnd& end, const std::string& lab, const CaseKeys& which) {
+bool is_of(const CaseEnd& end, const std::string& lab, const CaseKeys& test_case) {
     auto sorted = [](const CaseKeys& keys) {
         auto pairs = keys.pairs();
         std::sort(pairs.begin(), pairs.end());
         return pairs;
     };
-    return end.lab == lab && sorted(end.which) == sorted(which);
+    return end.lab == lab && sorted(end.test_case) == sorted(test_case);
 }
 
 /// Whether the case is among `ends`; null where it is not.
 const CaseEnd* find(const std::vector<CaseEnd>& ends, const std::string& lab,
-                    const CaseKeys& which) {
+                    const CaseKeys& test_case) {
     auto at = std::find_if(ends.begin(), ends.end(),
-                           [&](const CaseEnd& end) { return is_of(end, lab, which); });
+                           [&](const CaseEnd& end) { return is_of(end, lab, test_case); });
     return at == ends.end() ? nullptr : &*at;
 }
 
@@ -159,15 +159,15 @@ class Comparer {
 
   private:
     bool known_to_a(const CaseEnd& end) const {
-        return find(a_.run.skipped, end.lab, end.which) != nullptr ||
+        return find(a_.run.skipped, end.lab, end.test_case) != nullptr ||
                std::any_of(a_.run.series.begin(), a_.run.series.end(), [&](const Series& series) {
-                   return is_of(end, series.lab, series.which);
+                   return is_of(end, series.lab, series.test_case);
                });
     }
 
     void add(const Series& a, const Series& b) {
         SeriesChange change{.lab = a.lab,
-                            .which = a.which.text(),
+                            .test_case = a.test_case.text(),
                             .metric = a.metric,
                             .unit = a.unit,
                             .evidence = a.evidence};
@@ -284,9 +284,9 @@ std::vector<std::string> remarks_on(const StoredRun& a, const StoredRun& b) {
 }  // namespace
 
 Missing missing_from(const Run& run, const Series& series) {
-    if (const CaseEnd* fail = find(run.failed, series.lab, series.which))
+    if (const CaseEnd* fail = find(run.failed, series.lab, series.test_case))
         return {series.name(), Missing::Why::failed, fail->reason};
-    if (const CaseEnd* skip = find(run.skipped, series.lab, series.which))
+    if (const CaseEnd* skip = find(run.skipped, series.lab, series.test_case))
         return {series.name(), Missing::Why::lacking, skip->reason};
     return {series.name()};
 }
@@ -294,7 +294,7 @@ Missing missing_from(const Run& run, const Series& series) {
 std::vector<CaseEnd> failed_only_in(const Run& run, const Run& other) {
     std::vector<CaseEnd> all;
     for (const CaseEnd& fail : run.failed)
-        if (find(other.failed, fail.lab, fail.which) == nullptr) all.push_back(fail);
+        if (find(other.failed, fail.lab, fail.test_case) == nullptr) all.push_back(fail);
     return all;
 }
 
@@ -321,7 +321,7 @@ std::string Missing::text() const {
 }
 
 std::string SeriesChange::name() const {
-    return lab + (which.empty() ? "" : " " + which) + " " + metric;
+    return lab + (test_case.empty() ? "" : " " + test_case) + " " + metric;
 }
 
 Word SeriesChange::summary() const {

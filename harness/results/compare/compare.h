@@ -44,7 +44,7 @@ struct CounterChange {
 };
 
 struct SeriesChange {
-    std::string lab, which, metric, unit, evidence;
+    std::string lab, test_case, metric, unit, evidence;
     bool counted =
         false;  ///< evidence exact and not unstable: differences are facts, not statistics
     bool identical = false;  ///< each bin, stage and counted counter

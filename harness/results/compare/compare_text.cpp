@@ -190,7 +190,7 @@ Json comparison_json(const Comparison& comparison) {
             counters.push_back(std::move(json));
         }
         series.push_back({{"lab", one.lab},
-                          {"case", one.which},
+                          {"case", one.test_case},
                           {"metric", one.metric},
                           {"unit", one.unit},
                           {"evidence", one.evidence},
@@ -209,7 +209,8 @@ Json comparison_json(const Comparison& comparison) {
         missing.push_back({{"series", one.name}, {"why", why}, {"reason", one.reason}});
     }
     for (const CaseEnd& fail : comparison.failed_in_b)
-        failed.push_back({{"lab", fail.lab}, {"case", fail.which.json()}, {"reason", fail.reason}});
+        failed.push_back(
+            {{"lab", fail.lab}, {"case", fail.test_case.json()}, {"reason", fail.reason}});
     return {{"schema", "doorbell-comparison/1"},
             {"differs", comparison.remarks},
             {"tests", comparison.tests},

@@ -28,7 +28,7 @@ using Lines = std::vector<Line>;
 std::vector<std::string> values_of(const Lines& lines, const std::string& key) {
     std::vector<std::string> values;
     for (const Line& line : lines) {
-        std::string value(line.series->which[key]);
+        std::string value(line.series->test_case[key]);
         if (std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
     }
     return values;
@@ -37,7 +37,7 @@ std::vector<std::string> values_of(const Lines& lines, const std::string& key) {
 std::vector<std::string> keys_of(const Lines& lines) {
     std::vector<std::string> keys;
     for (const Line& line : lines)
-        for (const auto& [key, value] : line.series->which.pairs())
+        for (const auto& [key, value] : line.series->test_case.pairs())
             if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
     return keys;
 }
@@ -47,7 +47,7 @@ std::vector<std::string> keys_of(const Lines& lines) {
 std::string label(const Series& series, const std::vector<std::string>& varying) {
     std::string text;
     for (const std::string& key : varying) {
-        std::string value(series.which[key]);
+        std::string value(series.test_case[key]);
         if (value.empty()) continue;
         text +=
             (text.empty() ? "" : ", ") +
@@ -79,7 +79,7 @@ int colour_of(const Series& series, size_t order) {
         {"poll", 0},   {"irq", 1},   {"irq-halt", 4}, {"mwait", 2},
         {"hybrid", 3}, {"quota", 6}, {"poll-tsc", 5}};
     for (const char* key : {"wait", "policy"})
-        if (auto found = of_wait.find(series.which[key]); found != of_wait.end())
+        if (auto found = of_wait.find(series.test_case[key]); found != of_wait.end())
             return found->second;
     return static_cast<int>(order % most_lines);
 }
@@ -256,7 +256,7 @@ std::vector<Lines> in_readable_charts(const Lines& lines) {
         for (const std::string& value : values)
             most = std::max(most, static_cast<size_t>(
                                       std::count_if(lines.begin(), lines.end(), [&](const Line& l) {
-                                          return l.series->which[key] == value;
+                                          return l.series->test_case[key] == value;
                                       })));
         size_t cost = values.size() + (most > most_lines ? 1000 + most : 0) +
                       (key == "wait" || key == "policy" ? 100 : 0);
@@ -276,7 +276,7 @@ std::vector<Lines> in_readable_charts(const Lines& lines) {
     for (const std::string& value : values_of(lines, best)) {
         Lines part;
         std::copy_if(lines.begin(), lines.end(), std::back_inserter(part),
-                     [&](const Line& l) { return l.series->which[best] == value; });
+                     [&](const Line& l) { return l.series->test_case[best] == value; });
         for (Lines& one : in_readable_charts(part)) parts.push_back(std::move(one));
     }
     return parts;
@@ -293,7 +293,8 @@ std::vector<std::string> leave_out_dwarfing(Lines& lines) {
         bool dwarfs = line.series->unstable() && most > 0 && line.series->mean() > 10 * most;
         if (dwarfs)
             sentences.push_back(fmt::format("{} is not in the picture: {}",
-                                            line.series->which.text(), line.series->flags.front()));
+                                            line.series->test_case.text(),
+                                            line.series->flags.front()));
         return dwarfs;
     });
     return sentences;
@@ -419,7 +420,7 @@ Chart curves(const std::vector<StoredRun>& runs, const Lines& lines, const std::
     std::vector<Curve> all;
     double least = HUGE_VAL, most = 0;
     for (const Line& line : lines) {
-        auto x = number_of_word(line.series->which[key]);
+        auto x = number_of_word(line.series->test_case[key]);
         if (!x) continue;
         Json json = line_json(runs, lines, line, varying);
         auto at = std::find_if(all.begin(), all.end(),
@@ -565,8 +566,8 @@ std::vector<Chart> charts_of(const std::vector<StoredRun>& runs, const std::stri
         if (std::string x = curve_key(lines); !x.empty()) {
             Lines on_curve;
             std::copy_if(lines.begin(), lines.end(), std::back_inserter(on_curve),
-                         [&](const Line& l) { return !l.series->which[x].empty(); });
-            std::erase_if(whole, [&](const Line& l) { return !l.series->which[x].empty(); });
+                         [&](const Line& l) { return !l.series->test_case[x].empty(); });
+            std::erase_if(whole, [&](const Line& l) { return !l.series->test_case[x].empty(); });
             charts.push_back(curves(runs, on_curve, x));
         }
         if (!whole.empty() && whole.front().series->shape == wire::Shape::total)
@@ -602,11 +603,11 @@ std::vector<Chart> first_pictures(const std::vector<StoredRun>& runs) {
         // All ways of waiting for the same event.
         for (const Series& series : runs[run].run.series) {
             bool same = series.lab == contest.irq->lab && series.metric == contest.irq->metric &&
-                        series.unit == contest.irq->unit && !series.which["wait"].empty() &&
+                        series.unit == contest.irq->unit && !series.test_case["wait"].empty() &&
                         series.whole() &&
-                        series.which.pairs().size() == contest.irq->which.pairs().size();
-            for (const auto& [key, value] : contest.irq->which.pairs())
-                same = same && (key == "wait" || series.which[key] == value);
+                        series.test_case.pairs().size() == contest.irq->test_case.pairs().size();
+            for (const auto& [key, value] : contest.irq->test_case.pairs())
+                same = same && (key == "wait" || series.test_case[key] == value);
             if (same) at->push_back({run, &series});
         }
     }

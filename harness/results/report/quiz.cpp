@@ -20,7 +20,8 @@ const Series* find(const Run& run, std::string_view lab, std::string_view words,
     CaseKeys wanted = CaseKeys::from_text(words);
     for (const Series& series : run.series) {
         bool fits = series.lab == lab && series.metric == metric && series.count != 0;
-        for (const auto& [key, value] : wanted.pairs()) fits = fits && series.which[key] == value;
+        for (const auto& [key, value] : wanted.pairs())
+            fits = fits && series.test_case[key] == value;
         if (fits) return &series;
     }
     return nullptr;
@@ -31,14 +32,15 @@ std::string said(const Run& run, const Series& series) {
     double resolution = resolution_of(run, series);
     // Of things that are counted once a sample, how many in all.
     if (series.shape == wire::Shape::total)
-        return fmt::format("{} {}: {} in {} trials ({})", series.lab, series.which.text(),
+        return fmt::format("{} {}: {} in {} trials ({})", series.lab, series.test_case.text(),
                            figure(static_cast<double>(series.sum)) + " " + series.metric,
                            figure(static_cast<double>(series.count)), series.evidence);
     std::string value = series.whole() ? percentile_figure(series, 50000, resolution)
                                        : figure(series.mean(), resolution);
-    return fmt::format("{} {} {} {} ({})",
-                       series.lab + (series.which.text().empty() ? "" : " " + series.which.text()),
-                       series.metric, value, series.unit, series.evidence);
+    return fmt::format(
+        "{} {} {} {} ({})",
+        series.lab + (series.test_case.text().empty() ? "" : " " + series.test_case.text()),
+        series.metric, value, series.unit, series.evidence);
 }
 
 std::string said(const Run& run, std::initializer_list<const Series*> some) {
@@ -57,8 +59,9 @@ std::string ends(const Run& run, std::string_view lab, std::string_view metric,
     for (const Series& series : run.series) {
         if (series.lab != lab || series.metric != metric || series.count == 0) continue;
         bool fits = true;
-        for (const auto& [key, value] : wanted.pairs()) fits = fits && series.which[key] == value;
-        for (const auto& [key, value] : series.which.pairs()) {
+        for (const auto& [key, value] : wanted.pairs())
+            fits = fits && series.test_case[key] == value;
+        for (const auto& [key, value] : series.test_case.pairs()) {
             auto number = number_of_word(value);
             if (!fits || !number) continue;
             if (least == nullptr || *number < low) least = &series, low = *number;
@@ -126,7 +129,7 @@ std::string refilled(const Run& run) {
     double before = 0, after = 0;
     for (const Series& series : run.series) {
         if (series.lab != "switch" || series.metric != "walk-after-switch") continue;
-        auto warm = misses_of(find(run, "switch", series.which.text(), "walk")),
+        auto warm = misses_of(find(run, "switch", series.test_case.text(), "walk")),
              cold = misses_of(&series);
         if (!warm || !cold || *cold - *warm <= after - before) continue;
         most = &series;
@@ -140,7 +143,7 @@ std::string refilled(const Run& run) {
     return fmt::format(
         "switch {}: {} cache and TLB misses in a walk, {} in the one after a switch "
         "({})",
-        most->which.text(), figure(before), figure(after), evidence);
+        most->test_case.text(), figure(before), figure(after), evidence);
 }
 
 std::string of_refill(const Run& run) {

@@ -128,7 +128,7 @@ std::string series_table(const std::vector<StoredRun>& runs, const std::string& 
             bool has_cold = series.cold.is_object() && series.cold.contains("first") &&
                             series.cold["first"].is_number();
             std::vector<std::string> cells{
-                series.which.text(),
+                series.test_case.text(),
                 series.metric,
                 figure(static_cast<double>(series.count)),
                 end(series.min),
@@ -172,7 +172,7 @@ std::string counter_table(const std::vector<StoredRun>& runs, const std::string&
     table.column("evidence");
     for (size_t i = 0; i < runs.size(); ++i)
         for (const Stretch& s : stretches_of(runs[i].run, lab)) {
-            std::vector<std::string> cells{s.series->which.text(), s.series->metric,
+            std::vector<std::string> cells{s.series->test_case.text(), s.series->metric,
                                            s.stage.empty() ? "whole" : s.stage, "-"};
             std::string evidence;
             for (const Counter& c : s.series->counters) {
@@ -203,7 +203,7 @@ std::string tally_table(const std::vector<StoredRun>& runs, const std::string& l
         for (const Tally& tally : runs[i].run.tallies)
             for (const auto& [name, count] : tally.values) {
                 if (tally.lab != lab || count == 0) continue;
-                std::vector<std::string> cells{tally.which.text(), tally.name, name,
+                std::vector<std::string> cells{tally.test_case.text(), tally.name, name,
                                                figure(static_cast<double>(count))};
                 if (many) cells.insert(cells.begin(), letter(runs, i));
                 table.row(cells);
@@ -240,11 +240,12 @@ std::string end_list(const std::vector<StoredRun>& runs, const std::string& lab,
             std::string reason = (runs.size() > 1 ? letter(runs, i) + ": " : "") + skip.reason;
             auto at = std::find_if(reasons.begin(), reasons.end(),
                                    [&](const auto& r) { return r.first == reason; });
-            std::string which = skip.which.pairs().empty() ? "the whole lab" : skip.which.text();
+            std::string test_case =
+                skip.test_case.pairs().empty() ? "the whole lab" : skip.test_case.text();
             if (at == reasons.end())
-                reasons.emplace_back(reason, which);
+                reasons.emplace_back(reason, test_case);
             else
-                at->second += "; " + which;
+                at->second += "; " + test_case;
         }
     if (reasons.empty()) return {};
     std::string html = heading + "<ul class=\"remarks\">";

@@ -22,11 +22,12 @@ std::string text_of(const Json& object, const char* name) {
 /// Cases that share a sentence share a line.
 class Sharing {
   public:
-    void add(const std::string& sentence, const CaseKeys& which, const std::string& metric = {}) {
+    void add(const std::string& sentence, const CaseKeys& test_case,
+             const std::string& metric = {}) {
         auto at = std::find_if(all_.begin(), all_.end(),
                                [&](const One& one) { return one.sentence == sentence; });
         if (at == all_.end()) at = all_.insert(all_.end(), {sentence, {}, {}});
-        at->cases.push_back(which);
+        at->cases.push_back(test_case);
         if (!metric.empty() &&
             std::find(at->metrics.begin(), at->metrics.end(), metric) == at->metrics.end())
             at->metrics.push_back(metric);
@@ -60,12 +61,13 @@ void add_lab(std::string& text, const Run& run, const std::string& lab) {
     for (const Series& series : run.series) {
         if (series.lab != lab) continue;
         all.push_back(&series);
-        for (const std::string& flag : series.flags) flags.add(flag, series.which, series.metric);
+        for (const std::string& flag : series.flags)
+            flags.add(flag, series.test_case, series.metric);
     }
     for (const CaseEnd& fail : run.failed)
-        if (fail.lab == lab) failures.add(fail.reason, fail.which);
+        if (fail.lab == lab) failures.add(fail.reason, fail.test_case);
     for (const CaseEnd& skip : run.skipped)
-        if (skip.lab == lab) reasons.add(skip.reason, skip.which);
+        if (skip.lab == lab) reasons.add(skip.reason, skip.test_case);
     text += series_table(all) + counters_table(run, lab);
     for (const Tally& tally : run.tallies) {
         if (tally.lab != lab) continue;
@@ -74,7 +76,7 @@ void add_lab(std::string& text, const Run& run, const std::string& lab) {
             if (count != 0)
                 counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", name, grouped(count));
         text += wrapped("  " + tally.name + ": ",
-                        tally.which.text() + ": " + (counts.empty() ? "none" : counts));
+                        tally.test_case.text() + ": " + (counts.empty() ? "none" : counts));
     }
     text += flags.text("  * ");
     for (const Claim& claim : run.claims) {

@@ -44,7 +44,7 @@ std::vector<std::string> columns_of(const std::string& lab, const std::vector<St
 }  // namespace
 
 std::string Stretch::name() const {
-    std::string text = series->which.text();
+    std::string text = series->test_case.text();
     text += (text.empty() ? "" : ", ") + series->metric;
     return stage.empty() ? text : text + ", " + stage;
 }

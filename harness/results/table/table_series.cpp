@@ -53,7 +53,7 @@ std::string number(std::optional<uint64_t> value) {
 /// The case without the key that has a column of its own.
 std::string rest_of(const Series& series, bool wait_apart) {
     std::string text;
-    for (const auto& [key, value] : series.which.pairs()) {
+    for (const auto& [key, value] : series.test_case.pairs()) {
         if (wait_apart && key == "wait") continue;
         text += (text.empty() ? "" : " ") + (value.empty() ? key : key + "=" + value);
     }
@@ -62,13 +62,14 @@ std::string rest_of(const Series& series, bool wait_apart) {
 
 std::string by_series(const std::vector<const Series*>& all) {
     bool waits = std::any_of(all.begin(), all.end(),
-                             [](const Series* s) { return !s->which["wait"].empty(); });
+                             [](const Series* s) { return !s->test_case["wait"].empty(); });
     std::vector<Cells> rows{waits ? Cells{"case", "wait", "unit", "p50", "p99", "max", "evidence"}
                                   : Cells{"case", "unit", "p50", "p99", "max", "evidence"}};
     for (const Series* series : all) {
         Cells row{rest_of(*series, waits)};
         if (series->metric != "latency") row[0] += (row[0].empty() ? "" : ", ") + series->metric;
-        if (waits) row.emplace_back(series->which["wait"].empty() ? "-" : series->which["wait"]);
+        if (waits)
+            row.emplace_back(series->test_case["wait"].empty() ? "-" : series->test_case["wait"]);
         row.push_back(series->unit);
         if (series->count == 0)
             row.insert(row.end(), 3, "none");
@@ -103,19 +104,20 @@ std::string by_case(const std::vector<const Series*>& all) {
                 return c.metric == s->metric && c.unit == s->unit;
             }))
             columns.push_back({s->metric, s->unit});
-        if (std::find(cases.begin(), cases.end(), s->which) == cases.end())
-            cases.push_back(s->which);
+        if (std::find(cases.begin(), cases.end(), s->test_case) == cases.end())
+            cases.push_back(s->test_case);
     }
     std::vector<Cells> rows{{"case"}, {""}};
     for (const Column& column : columns) {
         rows[0].push_back(column.metric);
         rows[1].push_back(column.unit);
     }
-    for (const CaseKeys& which : cases) {
-        Cells row{which.text()};
+    for (const CaseKeys& test_case : cases) {
+        Cells row{test_case.text()};
         for (const Column& column : columns) {
             auto at = std::find_if(all.begin(), all.end(), [&](const Series* s) {
-                return s->which == which && s->metric == column.metric && s->unit == column.unit;
+                return s->test_case == test_case && s->metric == column.metric &&
+                       s->unit == column.unit;
             });
             row.push_back(at == all.end() ? "-" : median_cell(**at));
         }
