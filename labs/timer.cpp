@@ -2,7 +2,6 @@
 // arming store plus the count; `latency` runs from there to the first timestamp of the code that
 // now knows. For interrupts `round-trip` goes on to the interrupted code's next timestamp, in
 // stages.
-#include <optional>
 #include <type_traits>
 
 #include "firmware/cpu/descriptors.h"
@@ -11,6 +10,8 @@
 #include "firmware/measure/timestamp.h"
 #include "firmware/wire/text.h"
 #include "labs/kit/bench.h"
+#include "labs/kit/case_timeout.h"
+#include "labs/kit/choice.h"
 #include "labs/kit/compare.h"
 #include "labs/kit/handler.h"
 #include "labs/kit/lab.h"
@@ -104,6 +105,7 @@ class DeadlineTimer {
     }
     /// SDM vol. 3A, "TSC-Deadline Mode": the MSR reads 0 once the deadline has passed.
     bool passed() const { return cpu::Msrs{}.read(cpu::msr_tsc_deadline) == 0; }
+    void expire() const { apic_.arm_deadline(0); }
     uint64_t wait_by_poll(uint64_t begin) const {
         uint32_t low, high;
         asm volatile(DOORBELL_HOLD
@@ -117,69 +119,6 @@ class DeadlineTimer {
 
   private:
     const cpu::LocalApic& apic_;
-};
-
-class PitTimer {
-  public:
-    PitTimer(Bench& bench, uint8_t vector) : machine_(bench.machine), vector_(vector) {
-        auto scaled =
-            static_cast<unsigned __int128>(machine_.tsc.hz) * platform::Pit::hz_denominator;
-        rate_ = static_cast<uint64_t>((scaled << 32) / platform::Pit::hz_numerator);
-    }
-    Result<void> open(bool interrupts) {
-        if (!machine_.pit) return machine_.pit.absent;
-        return machine_.route_isa(0, vector_, !interrupts);
-    }
-    void close() {
-        (void)machine_.route_isa(0, vector_, true);
-        machine_.pit->stop();
-    }
-    /// The counter takes the count at its first input clock after the second byte, which is up to
-    /// one clock (838 ns) away and counted as latency: the chip does not tell where in its period
-    /// it is.
-    uint64_t arm(uint64_t delay) const {
-        uint64_t count = counts_in(delay, rate_);
-        if (count > 0xFFFF) count = 0xFFFF;
-        uint32_t low, high;
-        asm volatile(
-            "movb $0x30, %%al\n\t"
-            "outb %%al, %[command]\n\t"
-            "movl %[count], %%eax\n\t"
-            "outb %%al, %[port]\n\t"
-            "lfence\n\t"
-            "rdtsc\n\t"
-            "movl %%eax, %[low]\n\t"
-            "movl %[count], %%eax\n\t"
-            "movb %%ah, %%al\n\t"
-            "outb %%al, %[port]"
-            : [low] "=&r"(low), "=&d"(high)
-            : [count] "r"(static_cast<uint32_t>(count)), [command] "N"(platform::Pit::command_port),
-              [port] "N"(platform::Pit::channel0_port)
-            : "rax", "memory");
-        return (uint64_t{high} << 32 | low) + scale(count, rate_);
-    }
-    bool passed() const { return machine_.pit->expired(); }
-    uint64_t wait_by_poll(uint64_t begin) const {
-        uint32_t low, high;
-        asm volatile(
-            DOORBELL_HOLD
-            "1:\tmovb $0xE2, %%al\n\t"
-            "outb %%al, %[command]\n\t"
-            "inb %[port], %%al\n\t"
-            "testb $0x80, %%al\n\t"
-            "jz 1b\n\t"
-            "lfence\n\t"
-            "rdtsc"
-            : "=&a"(low), "=&d"(high), "+c"(begin)
-            : [command] "N"(platform::Pit::command_port), [port] "N"(platform::Pit::channel0_port)
-            : "memory", "cc");
-        return uint64_t{high} << 32 | low;
-    }
-
-  private:
-    platform::Machine& machine_;
-    uint64_t rate_ = 1;
-    uint8_t vector_;
 };
 
 /// Waits for the deadline with the TSC alone. Compares the low halves, which is right for deadlines
@@ -307,74 +246,12 @@ Error not_arrived() {
     return Error{"the timer's interrupt did not arrive: tried three times"};
 }
 
-/// Ends a halted wait whose wake-up is lost, by another timer than the one that is measured: the
-/// LAPIC's where that is the HPET or the PIT, else the HPET, else the PIT.
-class WakeUp {
-  public:
-    static constexpr uint8_t vector = timer_vector + 1;
-    WakeUp(Bench& bench, bool by_lapic)
-        : bench_(bench), lapic_(bench, vector), hpet_(bench, vector), pit_(bench, vector) {
-        active = this;
-        apic = &*bench.machine.apic.device;
-        cpu::set_handler(vector, [](cpu::Frame&) {
-            if (active != nullptr) active->tick();
-            apic->eoi();
-        });
-        kind_ = by_lapic             ? Kind::lapic
-                : bench.machine.hpet ? Kind::hpet
-                : bench.machine.pit  ? Kind::pit
-                                     : Kind::none;
-        Result<void> opened = kind_ == Kind::lapic  ? lapic_.open(true)
-                              : kind_ == Kind::hpet ? hpet_.open(true)
-                              : kind_ == Kind::pit  ? pit_.open(true)
-                                                    : Result<void>();
-        if (!opened) kind_ = Kind::none;
-    }
-    ~WakeUp() {
-        if (kind_ == Kind::lapic) lapic_.close();
-        if (kind_ == Kind::hpet) hpet_.close();
-        if (kind_ == Kind::pit) pit_.close();
-        active = nullptr;  // one that is still on its way finds nobody
-    }
-    WakeUp(const WakeUp&) = delete;
-
-    /// So many samples should be over in less than this from now on.
-    void expect(uint64_t count, uint64_t spacing) {
-        again_ = 10 * spacing;
-        until_ = measure::end() + count * (4 * spacing + bench_.machine.tsc.hz / 10000) +
-                 bench_.machine.tsc.hz + 9 * longest_wait(bench_);
-        arm(until_ - measure::end());
-    }
-    bool came() const { return came_; }
-
-  private:
-    enum class Kind { none, lapic, hpet, pit };
-    void arm(uint64_t ticks) {
-        // Each of the timers reaches as far as half a second.
-        uint64_t most = bench_.machine.tsc.hz / 2;
-        if (ticks > most) ticks = most;
-        if (kind_ == Kind::lapic) (void)lapic_.arm(ticks);
-        if (kind_ == Kind::hpet) (void)hpet_.arm(ticks);
-        if (kind_ == Kind::pit) (void)pit_.arm(ticks);
-    }
-    /// Once it came, the samples that are left are hurried through: each may hang.
-    void tick() {
-        uint64_t now = measure::end();
-        came_ = came_ || static_cast<int64_t>(now - until_) >= 0;
-        if (came_) timer_event.fired = 1;
-        arm(came_ ? again_ : until_ - now);
-    }
-
-    static inline WakeUp* active = nullptr;
-    static inline const cpu::LocalApic* apic = nullptr;
-    Bench& bench_;
-    LapicTimer lapic_;
-    HpetTimer hpet_;
-    PitTimer pit_;
-    Kind kind_ = Kind::none;
-    uint64_t until_ = 0, again_ = 0;
-    volatile bool came_ = false;
-};
+/// Which timer may end a wait for this source.
+template <class Source>
+constexpr CaseTimeout::Lapic lapic_beside =
+    std::is_same_v<Source, HpetTimer> || std::is_same_v<Source, PitTimer>
+        ? CaseTimeout::Lapic::free
+        : CaseTimeout::Lapic::measured;
 
 template <class Source, Idle idle>
 Result<void> by_interrupt(Bench& bench, Source& source) {
@@ -392,13 +269,14 @@ Result<void> by_interrupt(Bench& bench, Source& source) {
     timer_event.fired = 0;
     auto arrives = try_once(bench, source, spacing, not_arrived<Source>(),
                             [] { return timer_event.fired != 0; });
-    std::optional<WakeUp> wake_up;
-    if constexpr (idle != Idle::busy)
-        wake_up.emplace(bench,
-                        std::is_same_v<Source, HpetTimer> || std::is_same_v<Source, PitTimer>);
+    CaseTimeout timeout(bench, lapic_beside<Source>, [](cpu::Frame&) { timer_event.fired = 1; });
+    // HLT returns by any interrupt; MWAIT by what an emulator or a hypervisor makes of it.
+    if (idle == Idle::mwait && arrives && !timeout.armed())
+        arrives =
+            Lacking{"this machine has no second timer to end MWAIT where its wake-up is lost"};
     if (arrives)
         bench.repeat([&](uint64_t count) {
-            if constexpr (idle != Idle::busy) wake_up->expect(count, spacing);
+            timeout.expect(count, spacing);
             for (uint64_t i = 0; i < count; ++i) {
                 uint64_t delay = spacing + bench.random.below(spacing / 4);
                 uint64_t early = beginning.early();
@@ -414,11 +292,9 @@ Result<void> by_interrupt(Bench& bench, Source& source) {
         });
     cpu::disable_interrupts();
     cpu::reset_gate(timer_vector);
-    if (wake_up && wake_up->came())
-        return Error{
-            "the timer's interrupt does not always end this wait: a wake-up was lost, and "
-            "another timer had to end the wait"};
-    return arrives;
+    return timeout.outcome(arrives,
+                           "the timer's interrupt, or the wake-up by it, did not come within a "
+                           "second, in the middle of the case: another timer ended the wait");
 }
 
 template <class Source>
@@ -430,17 +306,26 @@ Result<void> by_poll(Bench& bench, Source& source) {
         try_once(bench, source, spacing,
                  Error{"the timer does not say that its deadline has passed: tried three times"},
                  [&] { return source.passed(); });
+    static Source* polled;
+    polled = &source;
+    CaseTimeout timeout(bench, lapic_beside<Source>, [](cpu::Frame&) { polled->expire(); });
+    cpu::enable_interrupts();
     if (tells)
         bench.repeat([&](uint64_t count) {
+            timeout.expect(count, spacing);
             for (uint64_t i = 0; i < count; ++i) {
                 uint64_t delay = spacing + bench.random.below(spacing / 4);
                 uint64_t early = beginning.early(), deadline = source.arm(delay);
                 latency.record(source.wait_by_poll(beginning.at(deadline, early)) - deadline);
             }
         });
-    return tells;
+    cpu::disable_interrupts();
+    return timeout.outcome(tells,
+                           "the timer did not say within a second that its deadline has passed, in "
+                           "the middle of the case: another timer ended the wait");
 }
 
+/// Needs no timeout: the TSC itself ends the wait.
 template <class Source>
 Result<void> by_tsc(Bench& bench, Source& source) {
     measure::Series& latency = bench.series("latency");
@@ -456,32 +341,47 @@ Result<void> by_tsc(Bench& bench, Source& source) {
     return {};
 }
 
+/// One way to wait.
+template <class Source>
+struct Waiting {
+    Result<void> (*measure)(Bench&, Source&);
+    bool interrupts, halts;
+};
+template <class Source>
+constexpr Choice<Waiting<Source>> waits[] = {
+    {"poll", {by_poll<Source>, false, false}},
+    {"poll-tsc", {by_tsc<Source>, false, false}},
+    {"irq", {by_interrupt<Source, Idle::busy>, true, false}},
+    {"irq-halt", {by_interrupt<Source, Idle::halt>, true, true}},
+    {"mwait", {by_interrupt<Source, Idle::mwait>, true, true}}};
+static_assert(all_chosen(cases, "wait", waits<LapicTimer>));
+
 template <class Source>
 Result<void> measure_source(Bench& bench, std::string_view wait) {
     if (wait == "mwait" && !bench.machine.features.monitor)
         return Lacking{"this processor has no MONITOR/MWAIT (CPUID.01H:ECX[3])"};
+    auto* waiting = chosen(waits<Source>, wait);
+    if (waiting == nullptr) return no_such_choice;
     Source source(bench, timer_vector);
-    bool interrupts = wait != "poll" && wait != "poll-tsc";
-    auto opened = source.open(interrupts);
+    auto opened = source.open(waiting->interrupts);
     if (!opened) return opened;
-    Result<void> done = wait == "poll"       ? by_poll(bench, source)
-                        : wait == "poll-tsc" ? by_tsc(bench, source)
-                        : wait == "irq"      ? by_interrupt<Source, Idle::busy>(bench, source)
-                        : wait == "irq-halt" ? by_interrupt<Source, Idle::halt>(bench, source)
-                                             : by_interrupt<Source, Idle::mwait>(bench, source);
+    Result<void> done = waiting->measure(bench, source);
     source.close();
+    if (waiting->halts && bench.exact())
+        for (measure::Series* s : bench.all()) s->flag(halted_flag);
     return done;
 }
 
+constexpr Choice<Result<void> (*)(Bench&, std::string_view wait)> sources[] = {
+    {"lapic", measure_source<LapicTimer>},
+    {"tsc-deadline", measure_source<DeadlineTimer>},
+    {"hpet", measure_source<HpetTimer>},
+    {"pit", measure_source<PitTimer>}};
+static_assert(all_chosen(cases, "source", sources));
+
 Result<void> body(Bench& bench, const Case& test_case) {
-    std::string_view source = test_case["source"], wait = test_case["wait"];
-    auto done = source == "lapic"          ? measure_source<LapicTimer>(bench, wait)
-                : source == "tsc-deadline" ? measure_source<DeadlineTimer>(bench, wait)
-                : source == "hpet"         ? measure_source<HpetTimer>(bench, wait)
-                                           : measure_source<PitTimer>(bench, wait);
-    if ((wait == "irq-halt" || wait == "mwait") && bench.exact())
-        for (measure::Series* s : bench.all()) s->flag(halted_flag);
-    return done;
+    auto* measure = chosen(sources, test_case["source"]);
+    return measure == nullptr ? no_such_choice : (*measure)(bench, test_case["wait"]);
 }
 
 char because_buffer[300];

@@ -29,7 +29,8 @@ constexpr uint64_t counts_in(uint64_t ticks, uint64_t rate_32_32) {
 
 // A source: arm(delay in ticks) starts it and gives the deadline; passed() asks the device once
 // whether that has passed; wait_by_poll(begin) asks from the tick `begin` on until it says so, and
-// gives the first timestamp after that; open()/close() let its interrupt through or not.
+// gives the first timestamp after that; expire() makes the device say so at once; open()/close()
+// let its interrupt through or not.
 
 class LapicTimer {
   public:
@@ -61,6 +62,7 @@ class LapicTimer {
         return (uint64_t{high} << 32 | low) + to_the_store + ticks;
     }
     bool passed() const { return apic_.current_count() == 0; }
+    void expire() const { apic_.set_initial_count(0); }
     uint64_t wait_by_poll(uint64_t begin) const {
         uint32_t low, high;
         if (apic_.x2())
@@ -167,6 +169,17 @@ class HpetTimer {
         return (uint64_t{high} << 32 | low) + scale(count, rate_);
     }
     bool passed() const { return static_cast<int32_t>(machine_.hpet->counter32() - due_) >= 0; }
+    /// Sets the counter to the deadline.
+    void expire() const {
+        machine_.hpet->stop();
+        machine_.hpet->registers().write32(platform::Hpet::main_counter, due_);
+        machine_.hpet->start();
+    }
+    /// Interrupts after about `ticks`, for what is not measured.
+    void start(uint64_t ticks) const {
+        machine_.hpet->arm_one_shot(
+            0, machine_.hpet->counter32() + static_cast<uint32_t>(counts_in(ticks, rate_)));
+    }
     uint64_t wait_by_poll(uint64_t begin) const {
         uint32_t low, high;
         asm volatile(DOORBELL_HOLD
@@ -189,6 +202,70 @@ class HpetTimer {
     uint32_t due_ = 0;
     const platform::IoApic* io_ = nullptr;
     unsigned input_ = 0;
+    uint8_t vector_;
+};
+
+class PitTimer {
+  public:
+    PitTimer(Bench& bench, uint8_t vector) : machine_(bench.machine), vector_(vector) {
+        auto scaled =
+            static_cast<unsigned __int128>(machine_.tsc.hz) * platform::Pit::hz_denominator;
+        rate_ = static_cast<uint64_t>((scaled << 32) / platform::Pit::hz_numerator);
+    }
+    Result<void> open(bool interrupts) {
+        if (!machine_.pit) return machine_.pit.absent;
+        return machine_.route_isa(0, vector_, !interrupts);
+    }
+    void close() {
+        (void)machine_.route_isa(0, vector_, true);
+        machine_.pit->stop();
+    }
+    /// The counter takes the count at its first input clock after the second byte, which is up to
+    /// one clock (838 ns) away and counted as latency: the chip does not tell where in its period
+    /// it is.
+    uint64_t arm(uint64_t delay) const {
+        uint64_t count = counts_in(delay, rate_);
+        if (count > 0xFFFF) count = 0xFFFF;
+        uint32_t low, high;
+        asm volatile(
+            "movb $0x30, %%al\n\t"
+            "outb %%al, %[command]\n\t"
+            "movl %[count], %%eax\n\t"
+            "outb %%al, %[port]\n\t"
+            "lfence\n\t"
+            "rdtsc\n\t"
+            "movl %%eax, %[low]\n\t"
+            "movl %[count], %%eax\n\t"
+            "movb %%ah, %%al\n\t"
+            "outb %%al, %[port]"
+            : [low] "=&r"(low), "=&d"(high)
+            : [count] "r"(static_cast<uint32_t>(count)), [command] "N"(platform::Pit::command_port),
+              [port] "N"(platform::Pit::channel0_port)
+            : "rax", "memory");
+        return (uint64_t{high} << 32 | low) + scale(count, rate_);
+    }
+    bool passed() const { return machine_.pit->expired(); }
+    void expire() const { machine_.pit->arm_one_shot(1); }
+    uint64_t wait_by_poll(uint64_t begin) const {
+        uint32_t low, high;
+        asm volatile(
+            DOORBELL_HOLD
+            "1:\tmovb $0xE2, %%al\n\t"
+            "outb %%al, %[command]\n\t"
+            "inb %[port], %%al\n\t"
+            "testb $0x80, %%al\n\t"
+            "jz 1b\n\t"
+            "lfence\n\t"
+            "rdtsc"
+            : "=&a"(low), "=&d"(high), "+c"(begin)
+            : [command] "N"(platform::Pit::command_port), [port] "N"(platform::Pit::channel0_port)
+            : "memory", "cc");
+        return uint64_t{high} << 32 | low;
+    }
+
+  private:
+    platform::Machine& machine_;
+    uint64_t rate_ = 1;
     uint8_t vector_;
 };
 
