@@ -1,12 +1,15 @@
 // What happens between the doorbell and the resumed instruction? One interrupt, cut into stages by
 // timestamps in its handler, out of ring 0 and out of ring 3:
 //
-//     jolt              from the raise to the processor's answer: what the way of the event adds to
-//     INT n lookup            gate, stack, the first two pushes: the share that INT n pays too,
-//     measured beforehand save              the other registers that a C++ handler may use action
-//     the handler's work: a count and a flag end-of-interrupt  the local APIC is told (for INT n
-//     there is nobody to tell) restore           the registers again resume            two pops,
-//     IRETQ and the interrupted code's next timestamp
+//     jolt              from the raise to the processor's answer: what the way of the event adds
+//                       to INT n
+//     lookup            gate, stack, the first two pushes: the share that INT n pays too, measured
+//                       beforehand
+//     save              the other registers that a C++ handler may use
+//     action            the handler's work: a count and a flag
+//     end-of-interrupt  the local APIC is told (for INT n there is nobody to tell)
+//     restore           the registers again
+//     resume            two pops, IRETQ and the interrupted code's next timestamp
 //
 // Each stage holds the timestamp that ends it (four instructions: LFENCE, RDTSC, two stores).
 #include "firmware/cpu/descriptors.h"
@@ -16,6 +19,8 @@
 #include "firmware/measure/timestamp.h"
 #include "firmware/wire/text.h"
 #include "labs/kit/bench.h"
+#include "labs/kit/case_timeout.h"
+#include "labs/kit/choice.h"
 #include "labs/kit/compare.h"
 #include "labs/kit/handler.h"
 #include "labs/kit/lab.h"
@@ -103,6 +108,7 @@ struct Trial {
     Bench* bench = nullptr;
     measure::Series* latency = nullptr;
     measure::Series* entry = nullptr;
+    CaseTimeout* timeout = nullptr;  ///< null: nothing is waited for, or the source has its own
     uint64_t raised = 0;
     uint64_t lookup = ~0ull;
     uint64_t missing = 0;  ///< samples that are still to be recorded
@@ -332,6 +338,7 @@ class Ring {
     trial.entry = &bench.series("entry");
     bench.repeat([&](uint64_t count) {
         trial.missing = count;
+        if (trial.timeout != nullptr) trial.timeout->expect(count, spacing);
         // An event that was not the one that was armed is not a sample. There is another try, but
         // not for ever.
         for (unsigned fruitless = 0; done && trial.missing != 0;) {
@@ -347,55 +354,93 @@ class Ring {
     return done;
 }
 
+/// With an end to the waits by another timer than the one that is measured.
+Result<void> record_in_time(Bench& bench, Ring& ring, CaseTimeout::Lapic lapic) {
+    CaseTimeout timeout(bench, lapic, [](cpu::Frame&) { *anatomy_event.fired = 1; });
+    trial.timeout = &timeout;
+    auto done = record(bench, ring);
+    trial.timeout = nullptr;
+    return timeout.outcome(done,
+                           "the interrupt did not come within a second, in the middle of the case: "
+                           "another timer ended the wait");
+}
+
+/// `trial.arm` starts `armed`.
 template <class Timer>
-Result<void> record_timer(Bench& bench, Ring& ring, Timer& timer, uint64_t late = timer_is_late) {
+void arm_by(Timer& timer) {
     static Timer* armed;
     armed = &timer;
     trial.arm = [](uint64_t delay) { return armed->arm(delay); };
-    auto done = try_once(trial.arm, late);
-    if (done) done = record(bench, ring);
+}
+
+template <class Timer>
+Result<void> record_timer(Bench& bench, Ring& ring, Timer& timer, CaseTimeout::Lapic lapic) {
+    arm_by(timer);
+    auto done = try_once(trial.arm, timer_is_late);
+    if (done) done = record_in_time(bench, ring, lapic);
     timer.close();
     return done;
 }
 
+/// INT n comes with the instruction: there is no wait.
+Result<void> measure_instruction(Bench& bench, Ring& ring) {
+    trial.source = Source::interrupt_instruction;
+    return record(bench, ring);
+}
+
+Result<void> measure_self_ipi(Bench& bench, Ring& ring) {
+    trial.source = trial.apic->x2() ? Source::self_ipi_by_kernel : Source::self_ipi;
+    auto arrives = try_once(
+        [](uint64_t) {
+            (void)trial.apic->send_self(event_vector);
+            return measure::end();
+        },
+        timer_is_late);
+    return arrives ? record_in_time(bench, ring, CaseTimeout::Lapic::free) : arrives;
+}
+
+Result<void> measure_lapic(Bench& bench, Ring& ring) {
+    LapicTimer timer(bench, event_vector);
+    auto opened = timer.open(true);
+    return opened ? record_timer(bench, ring, timer, CaseTimeout::Lapic::measured) : opened;
+}
+
 /// A card's packets as if they were a timer's deadlines; by MSI-X, straight to the lab's handler.
-Result<void> record_packets(Bench& bench, Ring& ring) {
+Result<void> measure_packets(Bench& bench, Ring& ring) {
     static PacketSource* packets;
     PacketSource source(bench, event_vector, anatomy_event.fired);
     packets = &source;
     auto done = source.open({});
     trial.valid = [] { return packets->came(); };
-    if (done) done = record_timer(bench, ring, source, bench.machine.tsc.hz / 10);
+    if (done) {
+        arm_by(source);
+        done = try_once(trial.arm, bench.machine.tsc.hz / 10);
+        if (done) done = record(bench, ring);  // a packet's wait has a timeout of its own
+        source.close();
+    }
     if (auto lost = source.lost(); !lost) done = lost;
     if (done) source.flag({trial.latency, trial.entry});
     return done;
 }
 
-Result<void> measure_source(Bench& bench, Ring& ring, std::string_view source) {
-    const cpu::LocalApic& apic = *bench.machine.apic.device;
-    if (source == "int") return record(bench, ring);
-    cpu::set_gate(event_vector, apic.x2() ? anatomy_handler_x2apic : anatomy_handler_xapic);
-    if (source == "ipi") {
-        trial.source = apic.x2() ? Source::self_ipi_by_kernel : Source::self_ipi;
-        auto arrives = try_once(
-            [](uint64_t) {
-                (void)trial.apic->send_self(event_vector);
-                return measure::end();
-            },
-            timer_is_late);
-        return arrives ? record(bench, ring) : arrives;
-    }
-    trial.source = Source::armed;
-    if (source == "lapic") {
-        LapicTimer timer(bench, event_vector);
-        auto opened = timer.open(true);
-        return opened ? record_timer(bench, ring, timer) : opened;
-    }
-    if (source == "nic") return record_packets(bench, ring);
+Result<void> measure_message(Bench& bench, Ring& ring) {
     HpetTimer timer(bench, event_vector);
-    auto opened = source == "msi" ? timer.open_by_message() : timer.open(true);
-    return opened ? record_timer(bench, ring, timer) : opened;
+    auto opened = timer.open_by_message();
+    return opened ? record_timer(bench, ring, timer, CaseTimeout::Lapic::free) : opened;
 }
+
+Result<void> measure_hpet(Bench& bench, Ring& ring) {
+    HpetTimer timer(bench, event_vector);
+    auto opened = timer.open(true);
+    return opened ? record_timer(bench, ring, timer, CaseTimeout::Lapic::free) : opened;
+}
+
+constexpr Choice<Result<void> (*)(Bench&, Ring&)> sources[] = {
+    {"int", measure_instruction}, {"lapic", measure_lapic}, {"ipi", measure_self_ipi},
+    {"nic", measure_packets},     {"msi", measure_message}, {"hpet", measure_hpet}};
+static_assert(all_chosen(cases, "source", sources));
+constexpr Choice<bool> rings[] = {{"0", false}, {"3", true}};
+static_assert(all_chosen(cases, "ring", rings));
 
 Result<void> body(Bench& bench, const Case& test_case) {
     const cpu::LocalApic& apic = *bench.machine.apic.device;
@@ -404,14 +449,22 @@ Result<void> body(Bench& bench, const Case& test_case) {
     if (!apic.x2())
         anatomy_event.end_of_interrupt =
             apic.xapic().base() + static_cast<uint64_t>(cpu::ApicRegister::end_of_interrupt);
-    Ring ring(bench, test_case.number("ring") == 3);
+    auto* user = chosen(rings, test_case["ring"]);
+    auto* measure = chosen(sources, test_case["source"]);
+    if (user == nullptr || measure == nullptr) return no_such_choice;
+    Ring ring(bench, *user);
     auto done = ring.start();
     if (!done) return done;
     cpu::set_gate(event_vector, anatomy_handler_int, 3);
     trial.trying = true;
     done = ring.run(trials, trial.source);
     trial.trying = false;
-    if (done) done = measure_source(bench, ring, test_case["source"]);
+    if (done) {
+        trial.source = Source::armed;
+        if (test_case["source"] != "int")
+            cpu::set_gate(event_vector, apic.x2() ? anatomy_handler_x2apic : anatomy_handler_xapic);
+        done = (*measure)(bench, ring);
+    }
     cpu::reset_gate(event_vector);
     return done;
 }
@@ -455,8 +508,7 @@ extern const Lab anatomy_lab{
     .question = "What happens between the doorbell and the resumed instruction?",
     .needs =
         "a local APIC; a network card with MSI-X for source=nic; an HPET for source=hpet, one that "
-        "can send "
-        "messages for source=msi",
+        "can send messages for source=msi",
     .cases = cases,
     .settings = {},
     .claims = claims,

@@ -6,6 +6,8 @@
 #include "firmware/kernel/kernel.h"
 #include "firmware/measure/timestamp.h"
 #include "labs/kit/bench.h"
+#include "labs/kit/case_timeout.h"
+#include "labs/kit/choice.h"
 #include "labs/kit/compare.h"
 #include "labs/kit/lab.h"
 
@@ -332,13 +334,12 @@ Task* spoil_pointer(Task* running) {
     return running;
 }
 
-constexpr uint8_t number_of(std::string_view name) {
-    return name == "SIGTERM"   ? sigterm
-           : name == "SIGINT"  ? sigint
-           : name == "SIGSEGV" ? sigsegv
-           : name == "SIGPIPE" ? sigpipe
-                               : sigkill;
-}
+constexpr Choice<uint8_t> signal_numbers[] = {{"SIGTERM", sigterm},
+                                              {"SIGINT", sigint},
+                                              {"SIGSEGV", sigsegv},
+                                              {"SIGPIPE", sigpipe},
+                                              {"SIGKILL", sigkill}};
+static_assert(all_chosen(cases, "signal", signal_numbers));
 
 /// One address space with the board in it, and this lab's calls.
 struct Stage {
@@ -372,9 +373,65 @@ const void* at(Function* function) {
     return reinterpret_cast<const void*>(function);
 }
 
+/// Where a task goes on whose signal does not come.
+DOORBELL_USER void give_up() {
+    for (;;) user::call(call::leave);
+}
+
+/// Two tasks, one of which gets the signal, and where their latencies are stored.
+struct Latencies {
+    Kernel& kernel;
+    Task &first, &second;
+    uint64_t out;       ///< the samples' address in ring 3
+    uint64_t* samples;  ///< and here
+    uint64_t delay;
+    uint8_t signal;
+
+    /// The task is ended by its signal, time and again.
+    Result<void> by_kill(uint64_t count) {
+        Result<void> done;
+        for (uint64_t i = 0; i < count; ++i) {
+            kernel.restart(first, at(target_victim), {delay + (i & 15)});
+            (void)kernel.run();
+            samples[i] = measure::end() - scene.board->deadline;
+            if (first.ended_by != sigkill)
+                done = Error{"the task was not ended by SIGKILL", first.ended_by};
+        }
+        return done;
+    }
+    Result<void> check() const {
+        if (first.ended_by != 0 || second.ended_by != 0)
+            return Error{"a task was ended by a signal", first.ended_by};
+        return {};
+    }
+    Result<void> alone(uint64_t count) {
+        if (signal == sigkill) return by_kill(count);
+        kernel.restart(first,
+                       signal == sigsegv   ? at(touch_wild)
+                       : signal == sigpipe ? at(write_broken_pipe)
+                                           : at(target_self),
+                       {out, count, delay, signal});
+        (void)kernel.run();
+        return check();
+    }
+    Result<void> beside(const void* target, uint64_t count) {
+        kernel.restart(first, target, {signal});
+        kernel.restart(second, at(spin_until_fired), {out, count, delay});
+        (void)kernel.run();
+        return check();
+    }
+    Result<void> ready(uint64_t count) { return beside(at(target_ready), count); }
+    Result<void> blocked(uint64_t count) { return beside(at(target_blocked), count); }
+};
+
+constexpr Choice<Result<void> (Latencies::*)(uint64_t count)> targets[] = {
+    {"running", &Latencies::alone}, {"ready", &Latencies::ready}, {"blocked", &Latencies::blocked}};
+
 Result<void> measure_latency(Bench& bench, const Case& test_case) {
-    uint8_t signal = number_of(test_case["signal"]);
-    std::string_view target = test_case["target"];
+    auto* number = chosen(signal_numbers, test_case["signal"]);
+    auto* target = chosen(targets, test_case["target"]);
+    if (number == nullptr || target == nullptr) return no_such_choice;
+    uint8_t signal = *number;
     bool timed_by_task = signal == sigsegv || signal == sigpipe;
     measure::Series& latency = bench.series("latency", {.less_overhead = timed_by_task});
     uint64_t most = bench.samples() + bench.warm_up(), delay = bench.setting("delay");
@@ -390,39 +447,21 @@ Result<void> measure_latency(Bench& bench, const Case& test_case) {
     signals_alarm.signal = signal;
     signals_alarm.target = *first;
     scene.pipe_broken = signal == sigpipe;
-    bool alone = target == "running";
-    if (alone) kernel.retire(**second);
+    if (*target == &Latencies::alone) kernel.retire(**second);
     uint64_t* samples = stage.space->kernel<uint64_t>(out);
     bench.stored_at(latency, samples, most);
+    Latencies latencies{kernel, **first, **second, out, samples, delay, signal};
+    CaseTimeout timeout(bench, CaseTimeout::Lapic::measured,
+                        [](cpu::Frame& task) { task.rip = reinterpret_cast<uint64_t>(give_up); });
     Result<void> done;
     bench.repeat([&](uint64_t count) {
-        if (signal == sigkill) {
-            for (uint64_t i = 0; i < count; ++i) {
-                kernel.restart(**first, at(target_victim), {delay + (i & 15)});
-                (void)kernel.run();
-                samples[i] = measure::end() - scene.board->deadline;
-                if ((*first)->ended_by != sigkill)
-                    done = Error{"the task was not ended by SIGKILL", (*first)->ended_by};
-            }
-        } else {
-            if (alone) {
-                kernel.restart(**first,
-                               signal == sigsegv   ? at(touch_wild)
-                               : signal == sigpipe ? at(write_broken_pipe)
-                                                   : at(target_self),
-                               {out, count, delay, signal});
-            } else {
-                kernel.restart(**first, target == "ready" ? at(target_ready) : at(target_blocked),
-                               {signal});
-                kernel.restart(**second, at(spin_until_fired), {out, count, delay});
-            }
-            (void)kernel.run();
-            if ((*first)->ended_by != 0 || (*second)->ended_by != 0)
-                done = Error{"a task was ended by a signal", (*first)->ended_by};
-        }
+        timeout.expect(count, delay);
+        if (auto measured = (latencies.*(*target))(count); !measured) done = measured;
         for (uint64_t i = 0; i < count; ++i) latency.record(samples[i]);
     });
-    return done;
+    return timeout.outcome(done,
+                           "the signal did not come within a second, in the middle of the case: "
+                           "another timer ended the wait");
 }
 
 /// What the log holds after a landing.
@@ -445,107 +484,148 @@ Found look_at_log(const Board& b, unsigned entries) {
     return found;
 }
 
+/// What the task asks for before the signal comes.
+struct Handling {
+    void (*handler)();  ///< null: the signal's default
+    void (*inner)();    ///< SIGINT's; null: none is set
+    bool caught;        ///< the task ends by itself
+};
+constexpr Choice<Handling> handlings[] = {{"stop", {stop_handler, nullptr, true}},
+                                          {"nested", {nesting_handler, stop_handler, true}},
+                                          {"none", {nullptr, nullptr, false}},
+                                          {"refused", {stop_handler, nullptr, false}}};
+// A case measures latencies or landings, and does not get into the one by a typo in the other.
+static_assert([] {
+    for (const Case& c : cases)
+        if ((chosen(targets, c["target"]) != nullptr) ==
+            (chosen(handlings, c["handler"]) != nullptr))
+            return false;
+    return true;
+}());
+
+SeriesKind total_of(const char* unit, Better better = Better::less) {
+    return {.unit = unit, .better = better, .shape = Shape::total};
+}
+
+struct LandingSeries {
+    measure::Series &committed, &torn, &lost, &held;
+    measure::Series* recovered;       ///< SIGKILL: a successor takes the log over
+    measure::Series *ended, *intact;  ///< SIGSEGV: of the task, and of the machine
+
+    LandingSeries(Bench& bench, uint8_t signal)
+        : committed(bench.series("committed", total_of("batch", Better::more))),
+          torn(bench.series("torn", total_of("batch"))),
+          lost(bench.series("lost", total_of("batch"))),
+          held(bench.series("held", total_of("lock"))),
+          recovered(signal == sigkill ? &bench.series("recovered", total_of("log", Better::more))
+                                      : nullptr),
+          ended(signal == sigsegv ? &bench.series("ended", total_of("task", Better::more))
+                                  : nullptr),
+          intact(signal == sigsegv
+                     ? &bench.series("kernel-intact", total_of("landing", Better::more))
+                     : nullptr) {}
+};
+
+/// The committer, whom signals land in, and a successor.
+struct Landings {
+    Kernel& kernel;
+    Task &task, &heir;
+    Board& b;
+    uint8_t signal;
+    const Handling& how;
+    kernel::Integrity untouched = kernel::Integrity::take();
+
+    /// One run of the committer, whose signal comes after `delay` ticks.
+    void land(uint64_t delay) {
+        auto* words = reinterpret_cast<volatile uint64_t*>(&b);
+        for (unsigned i = 0; i < sizeof b / 8; ++i) words[i] = 0;
+        for (unsigned k = 0; k < records_in_batch; ++k) b.records[k] = 100 + k;
+        b.source =
+            reinterpret_cast<const volatile uint64_t*>(shared_start + offsetof(Board, records));
+        signals_alarm.target = &task;
+        signals_alarm.signal = signal;
+        scene.pipe_broken = false;
+        scene.taken = signals_alarm.landed_at = 0;
+        kernel.restart(task, at(signals_commit),
+                       {delay, signal, reinterpret_cast<uint64_t>(how.handler),
+                        reinterpret_cast<uint64_t>(how.inner)});
+        (void)kernel.run();
+        kernel.disarm_alarm();
+    }
+
+    /// How long is the path? A run with an alarm that comes too late tells: the ticks from the
+    /// arming to the last timestamp.
+    Result<uint64_t> path(uint64_t far) {
+        land(far);
+        if (task.ended_by != 0 || task.exit_value != 0 ||
+            look_at_log(b, batches).committed != batches)
+            return Error{"the committer does not get through undisturbed: signal", task.ended_by};
+        untouched = kernel::Integrity::take();
+        return b.last - (scene.deadline - far);
+    }
+
+    bool successor_goes_on(const Found& found) {
+        kernel.restart(heir, at(succeed), {});
+        (void)kernel.run();
+        Found after = look_at_log(b, batches + 1);
+        return heir.exit_value == 0 && heir.ended_by == 0 && after.torn == 0 && after.held == 0 &&
+               after.committed == found.committed + 1;
+    }
+
+    /// Records what the signal left behind. Error: the task did not end as it should.
+    Result<void> record(const LandingSeries& series) {
+        Found found = look_at_log(b, batches);
+        series.committed.record(found.committed);
+        series.torn.record(found.torn);
+        series.lost.record(found.lost);
+        series.held.record(found.held);
+        uint8_t by = task.ended_by;
+        Result<void> done;
+        if (!task.ended() || (by != 0 && (how.caught || by != signal)))
+            done = Error{"the task did not end as it should: signal", by};
+        if (series.ended != nullptr) series.ended->record(by == signal);
+        if (series.intact != nullptr) series.intact->record(untouched.differs() == nullptr);
+        if (series.recovered != nullptr) series.recovered->record(successor_goes_on(found));
+        return done;
+    }
+};
+
 Result<void> measure_landings(Bench& bench, const Case& test_case) {
-    uint8_t signal = number_of(test_case["signal"]);
-    std::string_view how = test_case["handler"];
-    measure::Series& committed =
-        bench.series("committed", {.unit = "batch", .better = Better::more, .shape = Shape::total});
-    measure::Series& torn = bench.series("torn", {.unit = "batch", .shape = Shape::total});
-    measure::Series& lost = bench.series("lost", {.unit = "batch", .shape = Shape::total});
-    measure::Series& held = bench.series("held", {.unit = "lock", .shape = Shape::total});
-    measure::Series* recovered =
-        signal == sigkill
-            ? &bench.series("recovered",
-                            {.unit = "log", .better = Better::more, .shape = Shape::total})
-            : nullptr;
-    // What a fault does to the task, and what it leaves of the machine.
-    measure::Series* ended =
-        signal == sigsegv
-            ? &bench.series("ended",
-                            {.unit = "task", .better = Better::more, .shape = Shape::total})
-            : nullptr;
-    measure::Series* intact =
-        signal == sigsegv
-            ? &bench.series("kernel-intact",
-                            {.unit = "landing", .better = Better::more, .shape = Shape::total})
-            : nullptr;
+    auto* number = chosen(signal_numbers, test_case["signal"]);
+    auto* how = chosen(handlings, test_case["handler"]);
+    if (number == nullptr || how == nullptr) return no_such_choice;
+    uint8_t signal = *number;
+    LandingSeries series(bench, signal);
     Stage stage(bench);
     auto set = stage.set(bench, 65536,
                          signal == sigpipe   ? break_pipe
                          : signal == sigsegv ? spoil_pointer
                                              : signals_raise);
     if (!set) return set;
-    Kernel& kernel = stage.kernel;
-    auto task = kernel.make_task(*stage.space, signals_commit, {});
-    auto heir = kernel.make_task(*stage.space, succeed, {});
+    auto task = stage.kernel.make_task(*stage.space, signals_commit, {});
+    auto heir = stage.kernel.make_task(*stage.space, succeed, {});
     if (!task || !heir) return first_error(Lacking{"not enough memory for two tasks"}, task, heir);
-    kernel.retire(**heir);
-    uint64_t handler = how == "none" ? 0
-                                     : reinterpret_cast<uint64_t>(how == "nested" ? nesting_handler
-                                                                                  : stop_handler);
-    uint64_t inner = how == "nested" ? reinterpret_cast<uint64_t>(stop_handler) : 0;
-    Board& b = *scene.board;
-
-    auto land = [&](uint64_t delay) {
-        auto* words = reinterpret_cast<volatile uint64_t*>(&b);
-        for (unsigned i = 0; i < sizeof b / 8; ++i) words[i] = 0;
-        for (unsigned k = 0; k < records_in_batch; ++k) b.records[k] = 100 + k;
-        b.source =
-            reinterpret_cast<const volatile uint64_t*>(shared_start + offsetof(Board, records));
-        signals_alarm.target = *task;
-        signals_alarm.signal = signal;
-        scene.pipe_broken = false;
-        scene.taken = signals_alarm.landed_at = 0;
-        kernel.restart(**task, at(signals_commit), {delay, signal, handler, inner});
-        return kernel.run();
-    };
-
-    // How long is the path? A run with an alarm that comes too late tells: from the arming to the
-    // last timestamp.
-    uint64_t far = bench.machine.tsc.hz / 10;
-    (void)land(far);
-    kernel.disarm_alarm();
-    if ((*task)->ended_by != 0 || (*task)->exit_value != 0 ||
-        look_at_log(b, batches).committed != batches)
-        return Error{"the committer does not get through undisturbed: signal", (*task)->ended_by};
-    uint64_t path = b.last - (scene.deadline - far);
-    kernel::Integrity untouched = kernel::Integrity::take();
-
+    stage.kernel.retire(**heir);
+    Landings landings{stage.kernel, **task, **heir, *scene.board, signal, *how};
+    auto undisturbed = landings.path(bench.machine.tsc.hz / 10);
+    if (!undisturbed) return undisturbed.error();
+    uint64_t path = *undisturbed;
     Result<void> done;
     bench.repeat([&](uint64_t count) {
-        uint64_t landings = count < path ? count : path, before = 0;
-        for (uint64_t i = 0; i < landings; ++i) {
+        uint64_t runs = count < path ? count : path, before = 0;
+        for (uint64_t i = 0; i < runs; ++i) {
             // Every tick where there are samples enough, otherwise spread over the path; the first
             // ones to warm up.
-            (void)land(1 + (count < bench.samples() ? i : i * path / landings));
-            kernel.disarm_alarm();
+            landings.land(1 + (count < bench.samples() ? i : i * path / runs));
             // A timer that fires while the kernel runs interrupts ring 3 at the same instruction as
             // the one before: that instruction had its landing.
             if (signals_alarm.landed_at == before) continue;
             before = signals_alarm.landed_at;
-            Found found = look_at_log(b, batches);
-            committed.record(found.committed);
-            torn.record(found.torn);
-            lost.record(found.lost);
-            held.record(found.held);
-            uint8_t by = (*task)->ended_by;
-            bool caught = how == "stop" || how == "nested";
-            if (!(*task)->ended() || (by != 0 && (caught || by != signal)))
-                done = Error{"the task did not end as it should: signal", by};
-            if (ended != nullptr) ended->record(by == signal);
-            if (intact != nullptr) intact->record(untouched.differs() == nullptr);
-            if (recovered == nullptr) continue;
-            kernel.restart(**heir, at(succeed), {});
-            (void)kernel.run();
-            Found after = look_at_log(b, batches + 1);
-            recovered->record((*heir)->exit_value == 0 && (*heir)->ended_by == 0 &&
-                              after.torn == 0 && after.held == 0 &&
-                              after.committed == found.committed + 1);
+            if (auto ended = landings.record(series); !ended) done = ended;
         }
     });
-    bool every = bench.exact() && bench.samples() >= path;
-    if (!every)
-        committed.flag(
+    if (!bench.exact() || bench.samples() < path)
+        series.committed.flag(
             "partial: the signal landed at some points of the path only, not at every instruction");
     return done;
 }
