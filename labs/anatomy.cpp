@@ -86,6 +86,7 @@ constexpr Case cases[] = {
     "source=ipi ring=0", "source=ipi ring=3", "source=nic ring=0",   "source=nic ring=3",
     "source=msi ring=0", "source=msi ring=3", "source=hpet ring=0",  "source=hpet ring=3",
 };
+static_assert(keys_are(cases, {"source ring"}));
 
 constexpr const char* stages[] = {"jolt",    "lookup", "save", "action", "end-of-interrupt",
                                   "restore", "resume"};

@@ -13,6 +13,7 @@
 #include "firmware/measure/timestamp.h"
 #include "labs/kit/bench.h"
 #include "labs/kit/cards.h"
+#include "labs/kit/choice.h"
 #include "labs/kit/compare.h"
 #include "labs/kit/lab.h"
 
@@ -183,6 +184,8 @@ constexpr Case cases[] = {
     "size=50",        "size=100",        "size=200",         "size=500",          "size=1000",
     "to=card size=1", "to=card size=10", "to=card size=100", "to=card size=1000",
 };
+static_assert(keys_are(cases, {"size", "to size"}) && words_are(cases, "to", {"card"}) &&
+              numbers_are(cases, {"size"}));
 
 constexpr uint64_t records = 1000;  ///< a multiple of every size
 

@@ -5,6 +5,7 @@
 #include "firmware/wire/text.h"
 #include "labs/kit/bench.h"
 #include "labs/kit/cards.h"
+#include "labs/kit/choice.h"
 #include "labs/kit/compare.h"
 #include "labs/kit/lab.h"
 
@@ -21,6 +22,7 @@ constexpr Case cases[] = {
     "model=virtio-net burst=128",  "model=virtio-net burst=256", "model=virtio-net burst=512",
     "model=virtio-net burst=1024",
 };
+static_assert(keys_are(cases, {"model burst"}) && numbers_are(cases, {"burst"}));
 
 constexpr Setting settings[] = {
     {"length", 60, 60, 1514, "byte", "length of the frames, without the frame check sequence"},

@@ -3,6 +3,7 @@
 #include "firmware/cpu/descriptors.h"
 #include "firmware/wire/text.h"
 #include "labs/kit/bench.h"
+#include "labs/kit/choice.h"
 #include "labs/kit/lab.h"
 #include "labs/kit/walks.h"
 
@@ -52,6 +53,13 @@ constexpr Case cases[] = {
     "walk=memory state=cold",
     "walk=events",
 };
+static_assert(keys_are(cases, {"walk", "walk step state", "walk bytes state", "walk n state",
+                               "walk state"}) &&
+              words_are(cases, "state", {"cold", "warm"}) &&
+              words_are(cases, "walk",
+                        {"empty", "stride", "chase", "random", "transpose", "branches", "memory",
+                         "events"}) &&
+              numbers_are(cases, {"step", "bytes", "n"}));
 
 /// Loads of a stride or random walk, branches of a branch walk.
 constexpr uint64_t count = 4096;

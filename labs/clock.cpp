@@ -6,6 +6,7 @@
 #include "firmware/measure/timestamp.h"
 #include "labs/kit/beginning.h"
 #include "labs/kit/bench.h"
+#include "labs/kit/choice.h"
 #include "labs/kit/lab.h"
 
 namespace doorbell::labs {
@@ -13,6 +14,7 @@ namespace {
 
 constexpr Case cases[] = {"clock=rdtsc", "clock=rdtsc-fenced", "clock=rdtscp", "clock=lapic",
                           "clock=hpet",  "clock=pm-timer",     "clock=pit"};
+static_assert(keys_are(cases, {"clock"}));
 
 /// What a reading needs: the address or port of its register, or nothing.
 struct Clock {
@@ -108,27 +110,41 @@ Result<void> measure_apic(Bench& bench) {
     return done;
 }
 
-Result<void> body(Bench& bench, const Case& test_case) {
+Result<void> measure_rdtsc(Bench& bench) { return measure_clock(bench, sample_rdtsc); }
+Result<void> measure_rdtsc_fenced(Bench& bench) {
+    return measure_clock(bench, sample_rdtsc_fenced);
+}
+Result<void> measure_rdtscp(Bench& bench) {
+    if (!bench.machine.features.rdtscp)
+        return Lacking{"this processor has no RDTSCP (CPUID 80000001H:EDX[27])"};
+    return measure_clock(bench, sample_rdtscp);
+}
+Result<void> measure_hpet(Bench& bench) {
     platform::Machine& m = bench.machine;
-    std::string_view clock = test_case["clock"];
-    if (clock == "rdtsc") return measure_clock(bench, sample_rdtsc);
-    if (clock == "rdtsc-fenced") return measure_clock(bench, sample_rdtsc_fenced);
-    if (clock == "rdtscp") {
-        if (!m.features.rdtscp)
-            return Lacking{"this processor has no RDTSCP (CPUID 80000001H:EDX[27])"};
-        return measure_clock(bench, sample_rdtscp);
-    }
-    if (clock == "lapic") return measure_apic(bench);
-    if (clock == "hpet")
-        return m.hpet ? measure_clock(bench, sample_memory,
-                                      {m.hpet->registers().base() + platform::Hpet::main_counter})
-                      : m.hpet.absent;
-    if (clock == "pm-timer") {
-        if (!m.pm_timer) return m.pm_timer.absent;
-        return measure_clock(bench, sample_port, {m.pm_timer->port()}, align_pm_timer);
-    }
-    if (!m.pit) return m.pit.absent;
+    if (!m.hpet) return m.hpet.absent;
+    return measure_clock(bench, sample_memory,
+                         {m.hpet->registers().base() + platform::Hpet::main_counter});
+}
+Result<void> measure_pm_timer(Bench& bench) {
+    platform::Machine& m = bench.machine;
+    if (!m.pm_timer) return m.pm_timer.absent;
+    return measure_clock(bench, sample_port, {m.pm_timer->port()}, align_pm_timer);
+}
+Result<void> measure_pit(Bench& bench) {
+    if (!bench.machine.pit) return bench.machine.pit.absent;
     return measure_clock(bench, sample_pit, {}, load_pit);
+}
+
+constexpr Choice<Result<void> (*)(Bench&)> clocks[] = {
+    {"rdtsc", measure_rdtsc},   {"rdtsc-fenced", measure_rdtsc_fenced},
+    {"rdtscp", measure_rdtscp}, {"lapic", measure_apic},
+    {"hpet", measure_hpet},     {"pm-timer", measure_pm_timer},
+    {"pit", measure_pit}};
+static_assert(all_chosen(cases, "clock", clocks));
+
+Result<void> body(Bench& bench, const Case& test_case) {
+    auto* measure = chosen(clocks, test_case["clock"]);
+    return measure == nullptr ? no_such_choice : (*measure)(bench);
 }
 
 constexpr const char* shown[] = {"instructions", "loads",      "mmio_reads",

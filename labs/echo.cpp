@@ -11,6 +11,7 @@
 #include "firmware/wire/outside.h"
 #include "labs/kit/bench.h"
 #include "labs/kit/cards.h"
+#include "labs/kit/choice.h"
 #include "labs/kit/lab.h"
 
 namespace doorbell::labs {
@@ -23,6 +24,7 @@ constexpr Case cases[] = {
     "model=virtio-net wait=hybrid", "model=e1000e wait=poll",    "model=e1000e wait=irq",
     "model=e1000e wait=irq-halt",   "model=e1000e wait=hybrid",
 };
+static_assert(keys_are(cases, {"model wait"}));
 
 // What the image needs, then what the harness's sender does.
 constexpr Setting settings[] = {
@@ -44,13 +46,9 @@ constexpr Setting settings[] = {
 
 enum class Wait { poll, irq, halt, hybrid };
 
-Wait wait_of(const Case& test_case) {
-    std::string_view word = test_case["wait"];
-    return word == "poll"     ? Wait::poll
-           : word == "irq"    ? Wait::irq
-           : word == "hybrid" ? Wait::hybrid
-                              : Wait::halt;
-}
+constexpr Choice<Wait> waits[] = {
+    {"poll", Wait::poll}, {"irq", Wait::irq}, {"irq-halt", Wait::halt}, {"hybrid", Wait::hybrid}};
+static_assert(all_chosen(cases, "wait", waits));
 
 constexpr uint32_t most_at_once = 64, ring = 256;
 /// Frames whose buffers may be out at once: the rest of the ring takes what comes meanwhile.
@@ -191,7 +189,8 @@ void Server::serve(uint64_t most) {
     }
 }
 
-[[gnu::cold]] Result<void> serve_case(Bench& bench, const Case& test_case, nic::Nic& card) {
+[[gnu::cold]] Result<void> serve_case(Bench& bench, const Case& test_case, nic::Nic& card,
+                                      Wait wait) {
     auto counts = bench.machine.arena.array<uint64_t>(tally_names);
     auto names = bench.machine.arena.array<const char*>(tally_names);
     if (names.empty()) return Lacking{"no memory for the tally"};
@@ -202,7 +201,7 @@ void Server::serve(uint64_t most) {
         bench, test_case, card,
         nic::Responder(card.mac(), static_cast<uint32_t>(bench.setting("address")),
                        static_cast<uint32_t>(bench.setting("prefix"))),
-        wait_of(test_case), bench.series("service", {.stages = stages}), bench.series("cost"),
+        wait, bench.series("service", {.stages = stages}), bench.series("cost"),
         bench.series("burst", {.unit = "frame", .better = Better::neither}), counts,
         nic::BoundedWait(cpu::Tsc{}, second), second, bench.setting("idle") * second,
         bench.setting("limit") * second, bench.setting("echoes"), now, now, now);
@@ -249,6 +248,8 @@ void Server::serve(uint64_t most) {
         "no packets come from outside here: doorbell run echo --net udp:PORT, or tap:INTERFACE "
         "(live clock)"};
     if (bench.exact()) return no_outside;
+    auto* wait = chosen(waits, test_case["wait"]);
+    if (wait == nullptr) return no_such_choice;
     if (bench.counters.in_pmu_pass()) return Lacking{"what comes from outside does not come again"};
     auto card = open_card(bench, test_case["model"], {ring, ring});
     if (!card) return card.error();
@@ -256,9 +257,9 @@ void Server::serve(uint64_t most) {
     // On the exact clock's cable there is only a sender of the machine's own.
     if (__builtin_memcmp(nic.mac().data(), wire::cable_prefix, sizeof wire::cable_prefix) == 0)
         return no_outside;
-    if (wait_of(test_case) == Wait::poll) return serve_case(bench, test_case, nic);
+    if (*wait == Wait::poll) return serve_case(bench, test_case, nic, *wait);
     auto ready = open_interrupt(bench, nic, nic::InterruptKind::msix);
-    if (ready) ready = serve_case(bench, test_case, nic);
+    if (ready) ready = serve_case(bench, test_case, nic, *wait);
     close_interrupt(nic);
     return ready;
 }

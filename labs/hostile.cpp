@@ -17,6 +17,7 @@
 #include "firmware/kernel/kernel.h"
 #include "firmware/wire/text.h"
 #include "labs/kit/bench.h"
+#include "labs/kit/choice.h"
 #include "labs/kit/lab.h"
 
 // Ring 3. hostile_call(mailbox): makes the call that lies in the mailbox, then leaves, for ever.
@@ -204,17 +205,10 @@ class Attacker {
         return {};
     }
 
-    void attempt(std::string_view kind) {
-        if (kind == "calls")
-            call();
-        else if (kind == "jumps")
-            jump();
-        else if (kind == "stack")
-            exhaust();
-        else if (kind == "bytes")
-            run_bytes();
-        else
-            leave_the_mode();
+    using Attempt = void (Attacker::*)();
+    static const Choice<Attempt> attempts[5];
+    void attempt(Attempt how) {
+        (this->*how)();
         kernel_.run(slices);
     }
     uint8_t ended_by() const { return task_->ended_by; }
@@ -386,6 +380,13 @@ class Attacker {
 
 char broken_what[100];
 
+constexpr Choice<Attacker::Attempt> Attacker::attempts[] = {{"calls", &Attacker::call},
+                                                            {"jumps", &Attacker::jump},
+                                                            {"stack", &Attacker::exhaust},
+                                                            {"bytes", &Attacker::run_bytes},
+                                                            {"modes", &Attacker::leave_the_mode}};
+static_assert(all_chosen(cases, "try", Attacker::attempts));
+
 Result<void> body(Bench& bench, const Case& test_case) {
     measure::Series& intact = bench.series(
         "kernel-intact", {.unit = "attempt", .better = Better::more, .shape = Shape::total});
@@ -393,6 +394,8 @@ Result<void> body(Bench& bench, const Case& test_case) {
         bench.series("ended-by", {.unit = "signal", .better = Better::neither});
     uint64_t attempts = bench.setting("attempts");
     if (test_case["try"] != "calls") attempts = (attempts + 4) / 5;
+    auto* how = chosen(Attacker::attempts, test_case["try"]);
+    if (how == nullptr) return no_such_choice;
     Attacker attacker(bench);
     auto up = attacker.start();
     if (!up) return up;
@@ -400,7 +403,7 @@ Result<void> body(Bench& bench, const Case& test_case) {
     bench.repeat([&](uint64_t count) {
         if (count == bench.samples()) count = attempts;
         for (uint64_t i = 0; i < count; ++i) {
-            attacker.attempt(test_case["try"]);
+            attacker.attempt(*how);
             const char* broken = attacker.broken();
             ended.record(attacker.ended_by());
             if (broken == nullptr && (i % 256 == 255 || i + 1 == count))

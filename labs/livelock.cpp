@@ -9,6 +9,7 @@
 #include "firmware/wire/text.h"
 #include "labs/kit/bench.h"
 #include "labs/kit/cards.h"
+#include "labs/kit/choice.h"
 #include "labs/kit/lab.h"
 
 namespace doorbell::labs {
@@ -28,6 +29,7 @@ constexpr Case cases[] = {
     "policy=hybrid load=1",   "policy=hybrid load=1.5", "policy=hybrid load=2",
     "policy=hybrid load=3",   "policy=hybrid load=5",   "policy=hybrid load=10",
 };
+static_assert(keys_are(cases, {"policy load"}));
 
 constexpr Setting settings[] = {
     {"input-work", 8000, 100, 1000000, "step",
@@ -55,6 +57,11 @@ constexpr uint32_t tenths(std::string_view number) {
     return n * scale;
 }
 static_assert(tenths("0.1") == 1 && tenths("1.5") == 15 && tenths("10") == 100);
+static_assert([] {
+    for (const Case& c : cases)
+        if (tenths(c["load"]) == 0) return false;
+    return true;
+}());
 
 /// Two instructions a step, at least one step.
 [[gnu::noinline]] void work(uint64_t steps) {
@@ -108,7 +115,7 @@ struct Receiver {
 bool over(uint64_t deadline) { return static_cast<int64_t>(measure::end() - deadline) >= 0; }
 
 /// Interrupt per packet: input is done here, above everything but the clock of the outside world.
-/// That packets may come for ever does not keep it from ending with the sample.
+/// It ends with the sample, even where packets keep coming.
 void interrupt_per_packet(cpu::Frame&) {
     cpu::enable_interrupts();
     do {
@@ -118,19 +125,19 @@ void interrupt_per_packet(cpu::Frame&) {
     receiver.apic->eoi();
 }
 
-/// Hybrid: only says that there is something to do.
+/// Hybrid: only notes that there is work to do.
 void interrupt_calls(cpu::Frame&) {
     receiver.called = true;
     receiver.apic->eoi();
 }
 
-/// One round of a policy's main loop; how many packets it delivered. `now_or_never` ends a round
-/// that would not end.
+/// One round of a policy's main loop, which ends at `deadline` at the latest; how many packets it
+/// delivered.
 using Round = uint32_t (*)(uint64_t deadline);
 
 uint32_t round_irq(uint64_t) { return receiver.deliver_one(); }
 
-/// Without a quota input goes on for as long as packets come.
+/// Without a quota, input goes on for as long as packets come.
 uint32_t round_poll(uint64_t deadline) {
     while (receiver.input(1) != 0 && !over(deadline)) {
     }
@@ -157,7 +164,7 @@ uint32_t round_hybrid(uint64_t deadline) {
     return delivered;
 }
 
-/// Everything that is still under way is taken and thrown away.
+/// Takes everything that is still under way and throws it away.
 Result<void> settle(const nic::BoundedWait& bounded_wait, uint64_t expected) {
     receiver.nic->disarm();
     receiver.input_work = 0;
@@ -166,46 +173,36 @@ Result<void> settle(const nic::BoundedWait& bounded_wait, uint64_t expected) {
         return receiver.arrived >= expected && !receiver.nic->receive_status().arrived();
     });
     receiver.queued = 0;
-    // A card that drops what its ring has no room for loses some under overload: that is no
-    // failure.
+    // Under overload a card drops what its ring has no room for: that is not a failure.
     if (!all && receiver.arrived == 0)
         return why_missing(*receiver.nic, *receiver.sender,
                            Error{"no packet arrived within 100 ms"});
     return {};
 }
 
-Result<void> body(Bench& bench, const Case& test_case) {
-    constexpr uint32_t most_packets = window_packets * 10;
-    auto pair = open_direct(bench, {256, 1024});
-    if (!pair) return pair.error();
-    nic::Nic& nic = pair->receiver();
-    nic::Nic& sender = *pair->sender;
-    auto frames = make_frames(bench, most_packets, nic::shortest_frame, nic.mac(), sender.mac());
-    if (frames.empty()) return Lacking{"no memory for the frames"};
-    nic::BoundedWait bounded_wait(cpu::Tsc{}, bench.machine.tsc.hz);
-    std::string_view policy = test_case["policy"];
-    uint64_t load = tenths(test_case["load"]);
+struct Policy {
+    Round round;
+    cpu::Handler interrupt;  ///< null: the card is polled
+};
+constexpr Choice<Policy> policies[] = {{"irq", {round_irq, interrupt_per_packet}},
+                                       {"poll", {round_poll, nullptr}},
+                                       {"quota", {round_quota, nullptr}},
+                                       {"hybrid", {round_hybrid, interrupt_calls}}};
+static_assert(all_chosen(cases, "policy", policies));
 
-    receiver.nic = &nic;
-    receiver.sender = &sender;
-    receiver.tally = {};
-    receiver.apic = &*bench.machine.apic.device;
-    receiver.delivery_work = bench.setting("delivery-work");
-    receiver.queue_limit = static_cast<uint32_t>(bench.setting("queue"));
-    receiver.quota = static_cast<uint32_t>(bench.setting("quota"));
-    measure::Series& delivered = bench.series("delivered", {.unit = "ppm", .better = Better::more});
-    measure::Series& wasted = bench.series("wasted", {.unit = "packet", .shape = Shape::total});
-    measure::Series& capacity = bench.series("cost");
+void begin_afresh(const Bench& bench) {
+    receiver.input_work = bench.setting("input-work");
+    receiver.queued = 0;
+    receiver.called = false;
+    receiver.arrived = receiver.wasted = 0;
+}
 
-    auto fresh = [&] {
-        receiver.input_work = bench.setting("input-work");
-        receiver.queued = 0;
-        receiver.called = false;
-        receiver.arrived = receiver.wasted = 0;
-    };
-    // What a packet costs when nothing disturbs: the measure of load and of what was delivered.
+/// What a packet costs when nothing disturbs, in ticks: the measure of load and of what was
+/// delivered. Error: packets do not arrive.
+Result<uint64_t> undisturbed_cost(Bench& bench, std::span<const nic::ToSend> frames) {
     constexpr uint32_t probe = 8;
-    fresh();
+    nic::Nic &nic = *receiver.nic, &sender = *receiver.sender;
+    begin_afresh(bench);
     if (sender.transmit(frames.data(), probe) != probe ||
         !someone_within(nic, bench.machine.tsc.hz / 10))
         return why_missing(nic, sender,
@@ -221,61 +218,102 @@ Result<void> body(Bench& bench, const Case& test_case) {
     if (receiver.arrived != probe)
         return why_missing(nic, sender,
                            Error{"not every packet that was sent arrived", receiver.arrived});
+    return packet_cost;
+}
 
-    bool by_interrupt = policy == "irq" || policy == "hybrid";
+/// What all samples of a case have in common.
+struct Overload {
+    Bench& bench;
+    const Policy& policy;
+    uint64_t packet_cost, load;  ///< in ticks; in tenths of what the processor can deliver
+    std::span<const nic::ToSend> packets;  ///< of one sample
+    measure::Series &delivered, &wasted, &capacity;
+    nic::BoundedWait bounded_wait{cpu::Tsc{}, bench.machine.tsc.hz};
+
+    /// The packets loaded, the card armed, nothing there that came unasked.
+    Result<void> prepare(PacketPacer& pacer) {
+        nic::Nic &nic = *receiver.nic, &sender = *receiver.sender;
+        begin_afresh(bench);
+        if (!bounded_wait.until(100, [&] { return sender.all_sent(); }))
+            return why_missing(sender, nic, Error{"the sender did not send within 100 ms"});
+        if (auto loaded = pacer.load(sender, packets); !loaded) return loaded;
+        // A stranger that came before may have had its interrupt already.
+        while (policy.interrupt != nullptr && !nic.arm() &&
+               receiver.tally.strangers() < most_rounds)
+            (void)receiver.input(32);
+        receiver.deadline = ~0ull >> 1;
+        return {};
+    }
+
+    Result<void> sample(PacketPacer& pacer) {
+        if (auto prepared = prepare(pacer); !prepared) return prepared;
+        const Round round = policy.round;
+        cpu::enable_interrupts();
+        uint64_t period = pacer.start(packet_cost * 10 / load);
+        // From the first arrival, one period from here, to one period after the last.
+        uint64_t window = period * packets.size(), deadline = measure::end() + period + window,
+                 done = 0;
+        receiver.deadline = deadline;
+        while (!over(deadline)) {
+            uint32_t n = round(deadline);
+            // What was finished too late was not delivered in time.
+            if (n == 0)
+                work(idle_steps);
+            else if (round != round_irq || !over(deadline))
+                done += n;
+        }
+        cpu::disable_interrupts();
+        pacer.stop();
+        delivered.record(static_cast<uint64_t>(static_cast<unsigned __int128>(done) * packet_cost *
+                                               1000000 / window));
+        wasted.record(receiver.wasted);
+        capacity.record(packet_cost);
+        cpu::enable_interrupts();
+        auto settled = settle(bounded_wait, packets.size());
+        cpu::disable_interrupts();
+        return settled;
+    }
+};
+
+Result<void> body(Bench& bench, const Case& test_case) {
+    constexpr uint32_t most_packets = window_packets * 10;
+    auto* policy = chosen(policies, test_case["policy"]);
+    if (policy == nullptr) return no_such_choice;
+    auto pair = open_direct(bench, {256, 1024});
+    if (!pair) return pair.error();
+    nic::Nic& nic = pair->receiver();
+    auto frames =
+        make_frames(bench, most_packets, nic::shortest_frame, nic.mac(), pair->sender->mac());
+    if (frames.empty()) return Lacking{"no memory for the frames"};
+    receiver.nic = &nic;
+    receiver.sender = &*pair->sender;
+    receiver.tally = {};
+    receiver.apic = &*bench.machine.apic.device;
+    receiver.delivery_work = bench.setting("delivery-work");
+    receiver.queue_limit = static_cast<uint32_t>(bench.setting("queue"));
+    receiver.quota = static_cast<uint32_t>(bench.setting("quota"));
+    measure::Series& delivered = bench.series("delivered", {.unit = "ppm", .better = Better::more});
+    measure::Series& wasted = bench.series("wasted", {.unit = "packet", .shape = Shape::total});
+    measure::Series& capacity = bench.series("cost");
+    auto packet_cost = undisturbed_cost(bench, frames);
+    if (!packet_cost) return packet_cost.error();
+
     Result<void> outcome;
-    if (by_interrupt)
-        outcome = open_interrupt(bench, nic, nic::InterruptKind::msix,
-                                 policy == "irq" ? interrupt_per_packet : interrupt_calls);
-    Round round = policy == "irq"     ? round_irq
-                  : policy == "poll"  ? round_poll
-                  : policy == "quota" ? round_quota
-                                      : round_hybrid;
-    uint64_t in_window = window_packets * load / 10;
+    if (policy->interrupt != nullptr)
+        outcome = open_interrupt(bench, nic, nic::InterruptKind::msix, policy->interrupt);
+    uint64_t load = tenths(test_case["load"]), in_window = window_packets * load / 10;
     auto packets = static_cast<uint32_t>(in_window < fewest_packets ? fewest_packets : in_window);
+    Overload overload{bench,     *policy, *packet_cost, load, frames.first(packets),
+                      delivered, wasted,  capacity};
     {
         PacketPacer pacer(bench.machine);
         bench.repeat([&](uint64_t count) {
             // A sample is many packets: few of them say as much.
             uint64_t samples = (count + 499) / 500;
-            for (uint64_t i = 0; i < samples && outcome; ++i) {
-                fresh();
-                if (!bounded_wait.until(100, [&] { return sender.all_sent(); }))
-                    outcome =
-                        why_missing(sender, nic, Error{"the sender did not send within 100 ms"});
-                if (outcome) outcome = pacer.load(sender, frames.first(packets));
-                if (!outcome) return;
-                // A stranger that came before may have had its interrupt already.
-                while (by_interrupt && !nic.arm() && receiver.tally.strangers() < most_rounds)
-                    (void)receiver.input(32);
-                receiver.deadline = ~0ull >> 1;
-                cpu::enable_interrupts();
-                uint64_t period = pacer.start(packet_cost * 10 / load);
-                // From the first arrival, one period from here, to one period after the last.
-                uint64_t window = period * packets, deadline = measure::end() + period + window,
-                         done = 0;
-                receiver.deadline = deadline;
-                while (!over(deadline)) {
-                    uint32_t n = round(deadline);
-                    // What was finished too late was not delivered in time.
-                    if (n == 0)
-                        work(idle_steps);
-                    else if (round != round_irq || !over(deadline))
-                        done += n;
-                }
-                cpu::disable_interrupts();
-                pacer.stop();
-                delivered.record(static_cast<uint64_t>(static_cast<unsigned __int128>(done) *
-                                                       packet_cost * 1000000 / window));
-                wasted.record(receiver.wasted);
-                capacity.record(packet_cost);
-                cpu::enable_interrupts();
-                outcome = settle(bounded_wait, packets);
-                cpu::disable_interrupts();
-            }
+            for (uint64_t i = 0; i < samples && outcome; ++i) outcome = overload.sample(pacer);
         });
     }
-    if (by_interrupt) close_interrupt(nic);
+    if (policy->interrupt != nullptr) close_interrupt(nic);
     nic::CardCounts dropped = nic.counts();
     dropped.missed = 0;  // under overload the card's dropping is what is measured
     flag_strangers(bench, {&delivered, &wasted}, receiver.tally, dropped);

@@ -6,6 +6,7 @@
 #include "firmware/measure/timestamp.h"
 #include "labs/kit/bench.h"
 #include "labs/kit/cards.h"
+#include "labs/kit/choice.h"
 #include "labs/kit/compare.h"
 #include "labs/kit/lab.h"
 
@@ -18,6 +19,7 @@ constexpr Case cases[] = {
     "model=e1000e interval=500",     "model=e1000e interval=1000", "model=e1000e interval=2000",
     "model=virtio-net interval=130",
 };
+static_assert(keys_are(cases, {"model interval"}));
 
 constexpr Setting settings[] = {
     {"period", 20, 5, 100000, "us", "time between two packets"},
@@ -58,6 +60,44 @@ void interrupt(cpu::Frame&) {
     watcher.apic->eoi();
 }
 
+/// What all samples of a case have in common.
+struct Moderated {
+    Bench& bench;
+    nic::Nic& nic;
+    uint64_t period, interval;  ///< in ticks; in microseconds
+    std::span<const nic::ToSend> frames;
+    std::span<uint64_t> arrivals;
+    measure::Series& interrupts;
+    nic::BoundedWait bounded_wait{cpu::Tsc{}, bench.machine.tsc.hz};
+
+    /// `count` packets, each of which is a sample.
+    Result<void> sample(PacketPacer& pacer, uint32_t count) {
+        watcher.taken = watcher.interrupts = 0;
+        watcher.most = count;
+        auto outcome = pacer.load(nic, frames.first(count), arrivals);
+        if (!outcome) return outcome;
+        (void)nic.arm();
+        cpu::enable_interrupts();
+        pacer.start(period);
+        // All of them, and ten intervals more.
+        uint64_t start = measure::end(),
+                 limit = period * (count + 10) + bench.machine.tsc.hz / 100000 * (interval + 1000);
+        while (watcher.taken < count && measure::end() - start < limit)
+            for (unsigned i = 0; i < 64; ++i) asm volatile("");
+        cpu::disable_interrupts();
+        pacer.stop();
+        if (watcher.taken < count)
+            outcome = why_missing(
+                nic, nic,
+                Error{"packets did not arrive: their interrupt, or they themselves, got lost",
+                      count - watcher.taken});
+        if (!bounded_wait.until(100, [&] { return nic.all_sent(); }))
+            outcome = why_missing(nic, nic, Error{"the card did not send within 100 ms"});
+        interrupts.record(watcher.interrupts * 1000 / count);
+        return outcome;
+    }
+};
+
 Result<void> body(Bench& bench, const Case& test_case) {
     constexpr uint32_t at_once = 2000;
     auto pair = open_loopback(bench, test_case["model"], {256, 2048});
@@ -75,39 +115,16 @@ Result<void> body(Bench& bench, const Case& test_case) {
     }
     measure::Series& latency = bench.series("latency");
     measure::Series& interrupts = bench.series("interrupts", {.unit = "per 1000 packets"});
-    nic::BoundedWait bounded_wait(cpu::Tsc{}, bench.machine.tsc.hz);
     watcher = {&nic, &*bench.machine.apic.device, arrivals.data(), &latency, 0, 0, 0, {}};
     uint64_t period = bench.machine.tsc.hz / 1000000 * bench.setting("period");
+    Moderated moderated{bench, nic, period, interval, frames, arrivals, interrupts};
     Result<void> outcome;
     {
         PacketPacer pacer(bench.machine);
         bench.repeat([&](uint64_t count) {
             for (uint64_t left = count; left != 0 && outcome;) {
                 auto now = static_cast<uint32_t>(left < at_once ? left : at_once);
-                watcher.taken = watcher.interrupts = 0;
-                watcher.most = now;
-                outcome = pacer.load(nic, frames.first(now), arrivals);
-                if (!outcome) return;
-                (void)nic.arm();
-                cpu::enable_interrupts();
-                pacer.start(period);
-                // All of them, and ten intervals more.
-                uint64_t start = measure::end(),
-                         limit = period * (now + 10) +
-                                 bench.machine.tsc.hz / 100000 * (interval + 1000);
-                while (watcher.taken < now && measure::end() - start < limit)
-                    for (unsigned i = 0; i < 64; ++i) asm volatile("");
-                cpu::disable_interrupts();
-                pacer.stop();
-                if (watcher.taken < now)
-                    outcome = why_missing(
-                        nic, nic,
-                        Error{
-                            "packets did not arrive: their interrupt, or they themselves, got lost",
-                            now - watcher.taken});
-                if (!bounded_wait.until(100, [&] { return nic.all_sent(); }))
-                    outcome = why_missing(nic, nic, Error{"the card did not send within 100 ms"});
-                interrupts.record(watcher.interrupts * 1000 / now);
+                outcome = moderated.sample(pacer, now);
                 left -= now;
             }
         });

@@ -10,6 +10,7 @@
 #include "firmware/measure/hold.h"
 #include "firmware/measure/timestamp.h"
 #include "labs/kit/bench.h"
+#include "labs/kit/choice.h"
 #include "labs/kit/compare.h"
 #include "labs/kit/lab.h"
 #include "labs/kit/traffic.h"
@@ -48,6 +49,8 @@ constexpr Case cases[] = {
     "model=virtio-net op=receive burst=32",
     "model=virtio-net op=receive burst=128",
 };
+static_assert(keys_are(cases, {"model wait", "model wait kind", "model op", "model op burst"}) &&
+              numbers_are(cases, {"burst"}));
 
 constexpr Setting settings[] = {
     {"length", 60, 60, 1514, "byte", "length of the frames, without the frame check sequence"},
@@ -358,30 +361,42 @@ template <Wait wait>
     return sampling.finish(wait == Wait::halt || wait == Wait::mwait);
 }
 
+Result<void> wait_by_mwait(Bench& bench, Traffic& s) {
+    if (!bench.machine.features.monitor)
+        return Lacking{"this processor has no MONITOR/MWAIT (CPUID.01H:ECX[3])"};
+    auto wakes = prove_mwait(bench, s);
+    return wakes ? measure_wait<Wait::mwait>(bench, s) : wakes;
+}
+
+/// One way to wait.
+struct Waiting {
+    Result<void> (*measure)(Bench&, Traffic&);
+    bool by_interrupt;
+};
+constexpr Choice<Waiting> waits[] = {
+    {"poll", {measure_wait<Wait::poll>, false}},    {"irq", {measure_wait<Wait::irq>, true}},
+    {"irq-halt", {measure_wait<Wait::halt>, true}}, {"mwait", {wait_by_mwait, false}},
+    {"hybrid", {measure_wait<Wait::hybrid>, true}}, {"", {nullptr, false}}};  // op=...
+static_assert(all_chosen(cases, "wait", waits));
+constexpr Choice<nic::InterruptKind> kinds[] = {{"", nic::InterruptKind::msix},
+                                                {"msi", nic::InterruptKind::msi},
+                                                {"intx", nic::InterruptKind::intx}};
+static_assert(all_chosen(cases, "kind", kinds));
+
 Result<void> wait_case(Bench& bench, const Case& test_case) {
+    auto* waiting = chosen(waits, test_case["wait"]);
+    auto* kind = chosen(kinds, test_case["kind"]);
+    if (waiting == nullptr || waiting->measure == nullptr || kind == nullptr) return no_such_choice;
     auto made =
         Traffic::open(bench, test_case["model"], 1, static_cast<uint32_t>(bench.setting("length")));
     if (!made) return made.error();
     Traffic& s = *made;
-    std::string_view wait = test_case["wait"];
-    if (wait == "poll") return measure_wait<Wait::poll>(bench, s);
-    if (wait == "mwait") {
-        if (!bench.machine.features.monitor)
-            return Lacking{"this processor has no MONITOR/MWAIT (CPUID.01H:ECX[3])"};
-        auto wakes = prove_mwait(bench, s);
-        return wakes ? measure_wait<Wait::mwait>(bench, s) : wakes;
-    }
-    std::string_view kind = test_case["kind"];
-    auto ready = kind == "intx" ? open_intx(bench, s.card(), s.pair.sender(), s.frames[0])
-                                : open_interrupt(bench, s.card(),
-                                                 kind == "msi" ? nic::InterruptKind::msi
-                                                               : nic::InterruptKind::msix);
+    if (!waiting->by_interrupt) return waiting->measure(bench, s);
+    auto ready = *kind == nic::InterruptKind::intx
+                     ? open_intx(bench, s.card(), s.pair.sender(), s.frames[0])
+                     : open_interrupt(bench, s.card(), *kind);
     if (ready) ready = s.prove_interrupt(bench);
-    if (ready) {
-        if (wait == "irq") ready = measure_wait<Wait::irq>(bench, s);
-        if (wait == "irq-halt") ready = measure_wait<Wait::halt>(bench, s);
-        if (wait == "hybrid") ready = measure_wait<Wait::hybrid>(bench, s);
-    }
+    if (ready) ready = waiting->measure(bench, s);
     close_interrupt(s.card());
     return ready;
 }
@@ -498,11 +513,13 @@ Result<void> receive_case(Bench& bench, const Case& test_case) {
     return outcome;
 }
 
+constexpr Choice<Result<void> (*)(Bench&, const Case&)> bodies[] = {
+    {"", wait_case}, {"empty-poll", empty_poll_case}, {"receive", receive_case}};
+static_assert(all_chosen(cases, "op", bodies));
+
 Result<void> body(Bench& bench, const Case& test_case) {
-    std::string_view op = test_case["op"];
-    if (op == "empty-poll") return empty_poll_case(bench, test_case);
-    if (op == "receive") return receive_case(bench, test_case);
-    return wait_case(bench, test_case);
+    auto* measure = chosen(bodies, test_case["op"]);
+    return measure == nullptr ? no_such_choice : (*measure)(bench, test_case);
 }
 
 char because_buffer[300];

@@ -1,12 +1,13 @@
-// A pizza was ordered, and there is work to do: go to the door every now and then, or wait for the
-// bell? A job computes digits of pi while packets come. `work` is the share of the job's speed that
-// is left to it, `latency` is how long a packet stood at the door.
+// Polling against interrupts with other work to do. (A pizza was ordered: go to the door every now
+// and then, or wait for the bell?) A job computes digits of pi while packets come. `work` is the
+// share of the job's speed that is left to it, `latency` is how long a packet stood at the door.
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/measure/timestamp.h"
 #include "firmware/wire/text.h"
 #include "labs/kit/bench.h"
 #include "labs/kit/cards.h"
+#include "labs/kit/choice.h"
 #include "labs/kit/lab.h"
 #include "labs/kit/pi.h"
 
@@ -40,6 +41,8 @@ constexpr Case cases[] = {
     "wait=poll every=4096 rate=100000",
     "wait=poll every=4096 rate=1000000",
 };
+static_assert(keys_are(cases, {"wait rate", "wait every rate"}) &&
+              words_are(cases, "wait", {"irq", "poll"}) && numbers_are(cases, {"rate"}));
 
 /// The job looks at the clock after this many steps.
 constexpr uint64_t steps_a_look = 4096;
@@ -102,98 +105,137 @@ uint64_t run_job(PiJob& job, uint64_t deadline) {
     return job.steps() - before;
 }
 
-Result<void> body(Bench& bench, const Case& test_case) {
+using Run = uint64_t (*)(PiJob& job, uint64_t deadline);
+constexpr Choice<Run> polls[] = {
+    {"", run_job<0>}, {"16", run_job<16>}, {"256", run_job<256>}, {"4096", run_job<4096>}};
+static_assert(all_chosen(cases, "every", polls));
+
+/// A case, ready to run.
+struct Order {
+    DirectPair pair;
+    std::span<const nic::ToSend> frames;  ///< of one sample
+    std::span<uint64_t> arrivals;
+    PiJob* job = nullptr;
+    Run run = nullptr;
+    bool by_interrupt = false;
+    uint64_t beat = 0;  ///< ticks between two packets
+};
+
+/// Error: no such card, or no memory.
+Result<Order> take_order(Bench& bench, const Case& test_case) {
+    auto* run = chosen(polls, test_case["every"]);
+    if (run == nullptr) return no_such_choice;
     auto pair = open_direct(bench, {256, 1024});
     if (!pair) return pair.error();
-    nic::Nic& nic = pair->receiver();
-    nic::Nic& sender = *pair->sender;
-    auto frames = make_frames(bench, most_packets, nic::shortest_frame, nic.mac(), sender.mac());
-    auto arrivals = bench.machine.arena.array<uint64_t>(most_packets);
-    auto* job = bench.machine.arena.make<PiJob>();
-    if (frames.empty() || arrivals.empty() || job == nullptr)
+    uint64_t beat = bench.machine.tsc.hz / test_case.number("rate");
+    uint64_t in_window = short_window / beat;
+    auto packets = static_cast<uint32_t>(in_window == 0             ? 1
+                                         : in_window > most_packets ? most_packets
+                                                                    : in_window);
+    auto frames = make_frames(bench, most_packets, nic::shortest_frame, pair->receiver().mac(),
+                              pair->sender->mac());
+    Order order;
+    order.pair = std::move(*pair);
+    order.arrivals = bench.machine.arena.array<uint64_t>(most_packets);
+    order.job = bench.machine.arena.make<PiJob>();
+    if (frames.empty() || order.arrivals.empty() || order.job == nullptr)
         return Lacking{"no memory for the frames"};
+    order.frames = frames.first(packets);
+    order.run = *run;
+    order.by_interrupt = test_case["wait"] == "irq";
+    order.beat = beat;
+    return order;
+}
+
+/// How long the pacer beats apart in a lot of `count` samples, and how many of them are taken: a
+/// sample is a whole stretch of the job, so that few of them say as much. A single packet is waited
+/// for once only; warming up does not need the whole time until a rare packet.
+struct Lot {
+    uint64_t samples, beat;
+    Lot(const Bench& bench, const Order& order, uint64_t count) {
+        bool warm_up = count < bench.samples();
+        samples = warm_up || order.frames.size() == 1 ? 1 : (count + 399) / 400;
+        beat = warm_up && order.beat > short_window ? short_window : order.beat;
+    }
+};
+
+Result<void> deliver(Bench& bench, const Order& order, measure::Series& work) {
+    nic::Nic &nic = order.pair.receiver(), &sender = *order.pair.sender;
+    PiJob* job = order.job;
+    auto run = order.run;
+    bool by_interrupt = order.by_interrupt;
+    auto packets = static_cast<uint32_t>(order.frames.size());
+    nic::BoundedWait bounded_wait(cpu::Tsc{}, bench.machine.tsc.hz);
+    PacketPacer pacer(bench.machine);
+    Result<void> outcome;
+    bench.repeat([&](uint64_t count) {
+        Lot lot(bench, order, count);
+        for (uint64_t i = 0; i < lot.samples; ++i) {
+            if (!bounded_wait.until(100, [&] { return sender.all_sent(); })) {
+                outcome = why_missing(sender, nic, Error{"the sender did not send within 100 ms"});
+                return;
+            }
+            // What the job does alone, with the same timer beating: the beats stand for the world
+            // outside.
+            pacer.load_nothing(~0u);
+            cpu::enable_interrupts();
+            uint64_t period = pacer.start(lot.beat), start = measure::end();
+            uint64_t alone = run_job<0>(*job, start + short_window);
+            uint64_t alone_took = measure::end() - start;
+            cpu::disable_interrupts();
+            pacer.stop();
+
+            door.taken = 0;
+            outcome = pacer.load(sender, order.frames, order.arrivals);
+            if (!outcome) return;
+            // A stranger that came before may have had its interrupt already.
+            for (uint32_t rounds = 0; by_interrupt && !nic.arm() && rounds < most_rounds; ++rounds)
+                door.answer();
+            cpu::enable_interrupts();
+            pacer.start(lot.beat);
+            start = measure::end();
+            uint64_t steps = run(*job, start + period * packets + period / 2);
+            uint64_t took = measure::end() - start;
+            // The last ones, where the job was not to look again.
+            uint64_t rest = measure::end() + bench.machine.tsc.hz / 100;
+            while (door.taken < packets && static_cast<int64_t>(measure::end() - rest) < 0)
+                if (!by_interrupt && nic.receive_status().arrived()) door.answer();
+            cpu::disable_interrupts();
+            pacer.stop();
+            if (door.taken < packets) {
+                outcome = why_missing(
+                    nic, sender,
+                    Error{"packets that were sent did not arrive", packets - door.taken});
+                return;
+            }
+            work.record(static_cast<uint64_t>(static_cast<unsigned __int128>(steps) * alone_took *
+                                              1000000 / alone / took));
+        }
+    });
+    return outcome;
+}
+
+Result<void> body(Bench& bench, const Case& test_case) {
+    auto order = take_order(bench, test_case);
+    if (!order) return order.error();
+    nic::Nic& nic = order->pair.receiver();
     measure::Series& work = bench.series("work", {.unit = "ppm", .better = Better::more});
     // One for each packet of each stretch.
     measure::Series& latency =
         bench.series("latency", {}, (bench.samples() / 400 + 1) * most_packets);
-    nic::BoundedWait bounded_wait(cpu::Tsc{}, bench.machine.tsc.hz);
-
-    bool by_interrupt = test_case["wait"] == "irq";
-    auto opened = by_interrupt
-                      ? open_interrupt(bench, nic, nic::InterruptKind::msix, packet_interrupt)
-                      : Result<void>{};
-    if (!opened) {
-        close_interrupt(nic);
-        return opened;
-    }
-    uint64_t every = test_case.number("every");
-    auto run = every == 16     ? run_job<16>
-               : every == 256  ? run_job<256>
-               : every == 4096 ? run_job<4096>
-                               : run_job<0>;
-    uint64_t wanted = bench.machine.tsc.hz / test_case.number("rate");
-    uint64_t in_window = short_window / wanted;
-    auto packets = static_cast<uint32_t>(in_window == 0             ? 1
-                                         : in_window > most_packets ? most_packets
-                                                                    : in_window);
-    door = {&nic, &*bench.machine.apic.device, arrivals.data(), frames.data(), &latency, 0, packets,
-            {}};
     Result<void> outcome;
-    {
-        PacketPacer pacer(bench.machine);
-        bench.repeat([&](uint64_t count) {
-            // A sample is a whole stretch of the job: few of them say as much. A single packet is
-            // waited for once only.
-            uint64_t samples = count < bench.samples() || packets == 1 ? 1 : (count + 399) / 400;
-            // Warming up does not need the whole time until a rare packet.
-            uint64_t beat =
-                count < bench.samples() && wanted > short_window ? short_window : wanted;
-            for (uint64_t i = 0; i < samples; ++i) {
-                if (!bounded_wait.until(100, [&] { return sender.all_sent(); })) {
-                    outcome =
-                        why_missing(sender, nic, Error{"the sender did not send within 100 ms"});
-                    return;
-                }
-                // What the job does alone, with the same timer beating: the beats stand for the
-                // world outside.
-                pacer.load_nothing(~0u);
-                cpu::enable_interrupts();
-                uint64_t period = pacer.start(beat), start = measure::end();
-                uint64_t alone = run_job<0>(*job, start + short_window);
-                uint64_t alone_took = measure::end() - start;
-                cpu::disable_interrupts();
-                pacer.stop();
-
-                door.taken = 0;
-                outcome = pacer.load(sender, frames.first(packets), arrivals);
-                if (!outcome) return;
-                // A stranger that came before may have had its interrupt already.
-                for (uint32_t rounds = 0; by_interrupt && !nic.arm() && rounds < most_rounds;
-                     ++rounds)
-                    door.answer();
-                cpu::enable_interrupts();
-                pacer.start(beat);
-                start = measure::end();
-                uint64_t steps = run(*job, start + period * packets + period / 2);
-                uint64_t took = measure::end() - start;
-                // The last ones, where the job was not to look again.
-                uint64_t rest = measure::end() + bench.machine.tsc.hz / 100;
-                while (door.taken < packets && static_cast<int64_t>(measure::end() - rest) < 0)
-                    if (!by_interrupt && nic.receive_status().arrived()) door.answer();
-                cpu::disable_interrupts();
-                pacer.stop();
-                if (door.taken < packets) {
-                    outcome = why_missing(
-                        nic, sender,
-                        Error{"packets that were sent did not arrive", packets - door.taken});
-                    return;
-                }
-                work.record(static_cast<uint64_t>(static_cast<unsigned __int128>(steps) *
-                                                  alone_took * 1000000 / alone / took));
-            }
-        });
-    }
-    if (by_interrupt) close_interrupt(nic);
+    if (order->by_interrupt)
+        outcome = open_interrupt(bench, nic, nic::InterruptKind::msix, packet_interrupt);
+    door = {&nic,
+            &*bench.machine.apic.device,
+            order->arrivals.data(),
+            order->frames.data(),
+            &latency,
+            0,
+            order->frames.size(),
+            {}};
+    if (outcome) outcome = deliver(bench, *order, work);
+    if (order->by_interrupt) close_interrupt(nic);
     flag_strangers(bench, {&work, &latency}, door.tally, nic.counts());
     return outcome;
 }
@@ -256,8 +298,8 @@ constexpr Claim claims[] = {
 extern const Lab pizza_lab{
     .name = "pizza",
     .question =
-        "Work to do, and packets to answer: look at the door every k-th step, or wait for the "
-        "bell?",
+        "With other work to do: what do polling for packets every k-th step and interrupts leave "
+        "of it, and how long does a packet wait?",
     .needs = "an e1000e and the other end of its cable, or its loopback; MSI-X",
     .cases = cases,
     .settings = {},

@@ -5,6 +5,7 @@
 #include "firmware/kernel/kernel.h"
 #include "firmware/measure/timestamp.h"
 #include "labs/kit/bench.h"
+#include "labs/kit/choice.h"
 #include "labs/kit/compare.h"
 #include "labs/kit/lab.h"
 
@@ -98,6 +99,10 @@ constexpr Case cases[] = {
     "set=4194304 stride=64",      "set=33554432 stride=64",      "set=1048576 stride=4096",
     "set=33554432 stride=4096",
 };
+static_assert(keys_are(cases, {"state space", "set stride"}) &&
+              words_are(cases, "state", {"registers", "full"}) &&
+              words_are(cases, "space", {"same", "other", "other-pcid"}) &&
+              numbers_are(cases, {"set", "stride"}));
 
 constexpr Setting settings[] = {
     {"lines", 1 << 18, 1 << 16, 1 << 28, "line",

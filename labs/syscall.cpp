@@ -6,6 +6,7 @@
 #include "firmware/kernel/kernel.h"
 #include "firmware/measure/timestamp.h"
 #include "labs/kit/bench.h"
+#include "labs/kit/choice.h"
 #include "labs/kit/compare.h"
 #include "labs/kit/lab.h"
 
@@ -159,6 +160,10 @@ constexpr Case cases[] = {
     "gate=syscall lines=1",    "gate=syscall lines=64",    "gate=syscall lines=512",
     "gate=syscall lines=4096",
 };
+static_assert(keys_are(cases, {"gate space", "gate lines"}) &&
+              words_are(cases, "gate", {"call", "syscall", "int"}) &&
+              words_are(cases, "space", {"same", "other", "other-pcid"}) &&
+              numbers_are(cases, {"lines"}));
 
 constexpr Setting settings[] = {
     {"walk", 256, 1, 16384, "line",

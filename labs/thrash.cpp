@@ -15,6 +15,7 @@
 #include "firmware/measure/timestamp.h"
 #include "firmware/wire/text.h"
 #include "labs/kit/bench.h"
+#include "labs/kit/choice.h"
 #include "labs/kit/compare.h"
 #include "labs/kit/lab.h"
 
@@ -74,6 +75,8 @@ constexpr Case cases[] = {
     "tasks=1000 policy=tasks", "tasks=5000 policy=tasks", "tasks=10 policy=pool",
     "tasks=100 policy=pool",   "tasks=1000 policy=pool",  "tasks=5000 policy=pool",
 };
+static_assert(keys_are(cases, {"tasks policy"}) && words_are(cases, "policy", {"tasks", "pool"}) &&
+              numbers_are(cases, {"tasks"}));
 
 constexpr Setting settings[] = {
     {"slice", 20, 20, 10000, "us", "time slice of a task"},
@@ -101,89 +104,134 @@ static_assert(offsetof(Board, next) == 0 && offsetof(Board, jobs) == 8 &&
               offsetof(Board, set_bytes) == 16 && offsetof(Board, rounds) == 24 &&
               offsetof(Board, sets) == 32 && offsetof(Board, times) == 40 && sizeof(Times) == 16);
 
+/// The tasks and their memory.
+struct Stage {
+    kernel::Kernel kernel;
+    kernel::Space* space = nullptr;
+    uint64_t board_at = 0;
+    const Times* times = nullptr;  ///< of each job
+    kernel::Task* first = nullptr;
+
+    explicit Stage(Bench& bench) : kernel(bench.machine) {}
+
+    Result<void> set(Bench& bench, uint64_t jobs, uint64_t tasks) {
+        uint64_t slice = bench.machine.tsc.hz / 1000000 * bench.setting("slice");
+        uint64_t set_bytes = (bench.setting("set") + line - 1) / line * line;
+        auto up = kernel.start({.slice = slice, .most_tasks = tasks});
+        if (!up) return up;
+        constexpr uint64_t page = cpu::PageTables::page;
+        auto made = kernel.make_space(jobs * (set_bytes + sizeof(Times)) +
+                                      tasks * (stack_bytes + page) + 16 * page);
+        if (!made) return made.error();
+        space = *made;
+        board_at = space->take(sizeof(Board));
+        uint64_t times_at = space->take(jobs * sizeof(Times));
+        uint64_t sets_at = space->take(jobs * set_bytes);
+        if (board_at == 0 || times_at == 0 || sets_at == 0)
+            return Lacking{"not enough memory for the working sets"};
+        *space->kernel<Board>(board_at) = {0,
+                                           jobs,
+                                           set_bytes,
+                                           bench.setting("rounds"),
+                                           reinterpret_cast<const volatile uint8_t*>(sets_at),
+                                           reinterpret_cast<Times*>(times_at)};
+        times = space->kernel<Times>(times_at);
+        return {};
+    }
+
+    /// One job alone, to know how long undisturbed work takes; the walk before it brings the set
+    /// in.
+    Result<uint64_t> one_alone() {
+        auto made = kernel.make_task(*space, thrash_one_job, {board_at, 0}, stack_bytes);
+        if (!made) return made.error();
+        first = *made;
+        kernel.run();
+        kernel.restart(*first, reinterpret_cast<const void*>(thrash_one_job), {board_at, 0});
+        kernel.run();
+        if (first->ended_by != 0)
+            return Error{"a job did not end by itself: signal", first->ended_by};
+        return times[0].done - times[0].start;
+    }
+
+    Result<void> make_tasks(const void* program, uint64_t tasks) {
+        kernel.restart(*first, program, {board_at, 0});
+        for (uint64_t i = 1; i < tasks; ++i) {
+            auto task = kernel.make_task(*space, program, {board_at, i}, stack_bytes);
+            if (!task) return task.error();
+        }
+        return {};
+    }
+
+    Result<void> all_ended() const {
+        for (const kernel::Task* task : kernel.tasks())
+            if (!task->ended() || task->ended_by != 0)
+                return Error{"a task did not end by itself: signal", task->ended_by};
+        return {};
+    }
+};
+
+struct RunSeries {
+    measure::Series &total, &job, &service, &work, &switches, &memory;
+    RunSeries(Bench& bench, uint64_t jobs)
+        : total(bench.series("total", {.counted = true})),
+          job(bench.series("job", {}, jobs)),
+          service(bench.series("service", {}, jobs)),
+          work(bench.series("work", {.unit = "ppm", .better = Better::more})),
+          switches(bench.series("switches", {.unit = "switch"})),
+          memory(bench.series("memory", {.unit = "byte"})) {}
+};
+
+/// Runs all jobs once and records it. `alone`: what one of them takes alone.
+Result<void> run_jobs(Stage& stage, const RunSeries& series, uint64_t jobs, uint64_t alone) {
+    const Times* times = stage.times;
+    uint64_t switches_before = kernel_state.switches;
+    uint64_t entered = measure::begin();
+    stage.kernel.run();
+    uint64_t took = measure::end() - entered, last = 0;
+    // Time 0 is the first job's beginning: what the kernel does in front of it is not a job's.
+    uint64_t start = times[0].start;
+    Result<void> done = stage.all_ended();
+    if (start < entered) done = Error{"the first job was not done"};
+    for (uint64_t i = 0; i < jobs; ++i) {
+        if (times[i].start < start || times[i].done < times[i].start)
+            done = Error{"a job was not done"};
+        series.job.record(times[i].done - start);
+        series.service.record(times[i].done - times[i].start);
+        if (times[i].done > last) last = times[i].done;
+    }
+    if (last - start > took) done = Error{"a job was done after the last"};
+    series.total.record(last - start);
+    series.work.record(static_cast<uint64_t>(static_cast<unsigned __int128>(alone) * jobs *
+                                             1000000 / (last - start)));
+    series.switches.record(kernel_state.switches - switches_before);
+    return done;
+}
+
 Result<void> body(Bench& bench, const Case& test_case) {
     uint64_t jobs = test_case.number("tasks"), workers = bench.setting("workers");
     bool pool = test_case["policy"] == "pool";
     uint64_t tasks = !pool ? jobs : workers < jobs ? workers : jobs;
-    uint64_t set_bytes = (bench.setting("set") + line - 1) / line * line;
-    measure::Series& total = bench.series("total", {.counted = true});
-    measure::Series& job = bench.series("job", {}, jobs);
-    measure::Series& service = bench.series("service", {}, jobs);
-    measure::Series& work = bench.series("work", {.unit = "ppm", .better = Better::more});
-    measure::Series& switches = bench.series("switches", {.unit = "switch"});
-    measure::Series& memory = bench.series("memory", {.unit = "byte"});
+    RunSeries series(bench, jobs);
 
     // From a boundary of large pages on, so that what lies in front of it is not in the figure.
     if (bench.machine.arena.take(1, cpu::PageTables::large_page) == 0)
         return Lacking{"not enough memory for the working sets"};
     uint64_t before = bench.machine.arena.mark();
-    kernel::Kernel kernel(bench.machine);
-    uint64_t slice = bench.machine.tsc.hz / 1000000 * bench.setting("slice");
-    auto up = kernel.start({.slice = slice, .most_tasks = tasks});
-    if (!up) return up;
-    constexpr uint64_t page = cpu::PageTables::page;
-    auto space = kernel.make_space(jobs * (set_bytes + sizeof(Times)) +
-                                   tasks * (stack_bytes + page) + 16 * page);
-    if (!space) return space.error();
-    uint64_t board_at = (*space)->take(sizeof(Board)),
-             times_at = (*space)->take(jobs * sizeof(Times));
-    uint64_t sets_at = (*space)->take(jobs * set_bytes);
-    if (board_at == 0 || times_at == 0 || sets_at == 0)
-        return Lacking{"not enough memory for the working sets"};
-    Board& board = *(*space)->kernel<Board>(board_at);
-    board = {0,
-             jobs,
-             set_bytes,
-             bench.setting("rounds"),
-             reinterpret_cast<const volatile uint8_t*>(sets_at),
-             reinterpret_cast<Times*>(times_at)};
-    const Times* times = (*space)->kernel<Times>(times_at);
-
-    // One job alone, to know what undisturbed work is; the walk before it brings the set in.
-    auto first = kernel.make_task(**space, thrash_one_job, {board_at, 0}, stack_bytes);
-    if (!first) return first.error();
-    kernel.run();
-    kernel.restart(**first, reinterpret_cast<const void*>(thrash_one_job), {board_at, 0});
-    kernel.run();
-    if ((*first)->ended_by != 0)
-        return Error{"a job did not end by itself: signal", (*first)->ended_by};
-    uint64_t alone = times[0].done - times[0].start;
-
-    const void* program = pool ? reinterpret_cast<const void*>(thrash_worker)
-                               : reinterpret_cast<const void*>(thrash_one_job);
-    kernel.restart(**first, program, {board_at, 0});
-    for (uint64_t i = 1; i < tasks; ++i) {
-        auto task = kernel.make_task(**space, program, {board_at, i}, stack_bytes);
-        if (!task) return task.error();
-    }
+    Stage stage(bench);
+    if (auto set = stage.set(bench, jobs, tasks); !set) return set;
+    auto alone = stage.one_alone();
+    if (!alone) return alone.error();
+    auto made = stage.make_tasks(pool ? reinterpret_cast<const void*>(thrash_worker)
+                                      : reinterpret_cast<const void*>(thrash_one_job),
+                                 tasks);
+    if (!made) return made;
     Result<void> done;
     // No warm-up: a second run of the same would show nothing but itself.
     uint64_t phase = 0;
     bench.repeat([&](uint64_t) {
         if (++phase < 3) return;
-        uint64_t switches_before = kernel_state.switches;
-        uint64_t entered = measure::begin();
-        kernel.run();
-        uint64_t took = measure::end() - entered, last = 0;
-        // Time 0 is the first job's beginning: what the kernel does in front of it is not a job's.
-        uint64_t start = times[0].start;
-        if (start < entered) done = Error{"the first job was not done"};
-        for (const kernel::Task* task : kernel.tasks())
-            if (!task->ended() || task->ended_by != 0)
-                done = Error{"a task did not end by itself: signal", task->ended_by};
-        for (uint64_t i = 0; i < jobs; ++i) {
-            if (times[i].start < start || times[i].done < times[i].start)
-                done = Error{"a job was not done"};
-            job.record(times[i].done - start);
-            service.record(times[i].done - times[i].start);
-            if (times[i].done > last) last = times[i].done;
-        }
-        if (last - start > took) done = Error{"a job was done after the last"};
-        total.record(last - start);
-        work.record(static_cast<uint64_t>(static_cast<unsigned __int128>(alone) * jobs * 1000000 /
-                                          (last - start)));
-        switches.record(kernel_state.switches - switches_before);
-        memory.record(bench.machine.arena.mark() - before);
+        done = run_jobs(stage, series, jobs, *alone);
+        series.memory.record(bench.machine.arena.mark() - before);
     });
     return done;
 }

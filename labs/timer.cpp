@@ -75,6 +75,7 @@ constexpr Case cases[] = {
     "source=pit wait=irq-halt",
     "source=pit wait=mwait",
 };
+static_assert(keys_are(cases, {"source wait"}));
 
 constexpr Setting settings[] = {
     {"spacing", 5000, 2000, 40000000, "tick",

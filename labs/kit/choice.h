@@ -1,6 +1,7 @@
 // What the words of a case stand for, in a table: a word without a row does not compile, instead of
 // running as something else.
 #pragma once
+#include <initializer_list>
 #include <span>
 #include <string_view>
 
@@ -30,6 +31,48 @@ consteval bool all_chosen(std::span<const Case> cases, std::string_view key,
                           const Choice<T> (&choices)[rows]) {
     for (const Case& c : cases)
         if (chosen(choices, c[key]) == nullptr) return false;
+    return true;
+}
+
+/// Whether the keys of every case, in their order, are one of `forms` ("state space").
+consteval bool keys_are(std::span<const Case> cases,
+                        std::initializer_list<std::string_view> forms) {
+    for (const Case& c : cases) {
+        bool fits = false;
+        for (std::string_view form : forms) {
+            std::string_view rest = c.text(), keys = form;
+            bool same = true;
+            while (same && !keys.empty() && !rest.empty()) {
+                std::string_view key = keys.substr(0, keys.find(' '));
+                same = rest.starts_with(key) && rest.substr(key.size()).starts_with('=');
+                keys.remove_prefix(key.size() == keys.size() ? key.size() : key.size() + 1);
+                size_t blank = rest.find(' ');
+                rest = blank == rest.npos ? std::string_view{} : rest.substr(blank + 1);
+            }
+            fits = fits || (same && keys.empty() && rest.empty());
+        }
+        if (!fits) return false;
+    }
+    return true;
+}
+
+/// Whether every case that has `key` has one of `words` there: for values that the body compares.
+consteval bool words_are(std::span<const Case> cases, std::string_view key,
+                         std::initializer_list<std::string_view> words) {
+    for (const Case& c : cases) {
+        bool fits = c[key].empty();
+        for (std::string_view word : words) fits = fits || c[key] == word;
+        if (!fits) return false;
+    }
+    return true;
+}
+
+/// Whether every case that has one of `keys` has a decimal number above 0 there.
+consteval bool numbers_are(std::span<const Case> cases,
+                           std::initializer_list<std::string_view> keys) {
+    for (const Case& c : cases)
+        for (std::string_view key : keys)
+            if (!c[key].empty() && c.number(key) == 0) return false;
     return true;
 }
 
