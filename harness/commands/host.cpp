@@ -144,71 +144,68 @@ void check_cpus(const std::string& words) {
     std::string names;
     for (size_t cpu = 0; cpu < CPU_SETSIZE; ++cpu)
         if (CPU_ISSET(cpu, &allowed)) names += (names.empty() ? "" : ", ") + std::to_string(cpu);
-    for (size_t at = 0; at <= words.size();) {
-        size_t comma = std::min(words.find(',', at), words.size());
-        uint64_t cpu = parse_number(words.substr(at, comma - at), "--cpus", 0, CPU_SETSIZE - 1);
-        if (!CPU_ISSET(cpu, &allowed))
+    for (int cpu : cpus_of(words))
+        if (!CPU_ISSET(static_cast<size_t>(cpu), &allowed))
             throw UsageError(fmt::format(
                 "--cpus: this process may not run on CPU {} (it may on {})", cpu, names));
-        at = comma + 1;
-    }
 }
 
-}  // namespace
-
-int command_host(const std::vector<std::string>& args) {
+po::options_description host_options() {
     po::options_description options("Options", 100);
     options.add_options()  //
         ("samples", po::value<std::string>()->default_value("1000"),
          "samples of each case and repetition; labs with long samples take fewer (results.json "
-         "says how many)")                                                                        //
-        ("warm-up", po::value<std::string>()->default_value("16"), "samples before, kept apart")  //
+         "says how many)")  //
+        ("warm-up", po::value<std::string>()->default_value("16"),
+         "samples taken first and kept out of the series")  //
         ("repetitions", po::value<std::string>()->default_value("1"),
-         "how often each case is set up and measured anew")                                       //
-        ("seed", po::value<std::string>()->default_value("1"), "what random numbers start from")  //
+         "how often each case is set up and measured anew")                               //
+        ("seed", po::value<std::string>()->default_value("1"), "seed of random numbers")  //
         ("cpus", po::value<std::string>(),
-         "CPU[,CPU]: where the measured task and its partner run (default: the first two "
+         "CPU[,CPU]: the CPUs of the measured task and of its partner (default: the first two "
          "allowed)")  //
         ("counters", po::value<std::string>()->default_value("perf"),
-         "off, perf (a pass more of each case with perf events) or all (and a second with each of "
-         "Intel PCM's programs)")  //
+         "off; perf: one more pass of each case with perf events; all: also one pass with each "
+         "of Intel PCM's programs")  //
         ("tune", po::bool_switch(),
-         "while it runs: governor performance, no turbo, no NMI watchdog; put back afterwards")  //
+         "during the run: governor performance, no turbo, no NMI watchdog; restored afterwards")  //
         ("root", po::value<std::string>()->default_value("/"),
-         "where the settings' files and PCM are looked for (for tests)")  //
-        ("raw", po::bool_switch(), "also keep each sample")               //
+         "folder that holds the settings' files and PCM (for tests)")  //
+        ("raw", po::bool_switch(), "also keep each sample")            //
         ("out", po::value<std::string>(),
          "the run's folder (default: results/<time>-live-linux)")  //
         ("timeout", po::value<std::string>()->default_value(std::to_string(normal_timeout_s)),
          "seconds without a record that mean a hang")                               //
-        ("list", po::bool_switch(), "the labs and their cases, and nothing else")   //
+        ("list", po::bool_switch(), "print the labs and their cases, run nothing")  //
         ("json", po::bool_switch(), "results.json on stdout instead of the table")  //
         ("quiet", po::bool_switch(), "no table, no progress");
-    auto map = parse(
-        args,
-        "doorbell host [LAB...]\n\nThe labs as Linux programs, on this machine. A LAB is a name "
-        "(timer) or a name and cases\n"
-        "(timer:source=timerfd). Nothing leaves this machine: packets stay on the loopback and in "
-        "network namespaces\n"
-        "that end with the run. Google Benchmark's own JSON is written beside results.json.\n",
-        options, "lab");
-    if (!map) return 0;
-    fs::path program = beside_command("doorbell-linux");
-    Json labs = labs_of(program);
-    Showing showing{(*map)["json"].as<bool>(), (*map)["quiet"].as<bool>()};
-    if ((*map)["list"].as<bool>()) {
-        print_labs(labs, showing.json);
-        return 0;
-    }
-    std::vector<std::string> words;
-    if (map->count("lab") != 0) words = (*map)["lab"].as<std::vector<std::string>>();
-    for (const std::string& word : words) check_lab_word(labs, word);
-    if (auto cpus = said(*map, "cpus")) check_cpus(*cpus);
+    return options;
+}
 
-    std::vector<std::string> argv{program.string()};
+/// What the command line asks for.
+struct HostRequest {
+    std::vector<std::string> labs;  ///< names, or names and cases
+    std::vector<std::string> argv;  ///< the program and its options, without the labs
+    std::optional<std::string> cpus;
+    std::string root;
+    bool tune = false;
+    unsigned timeout_s = 0;
+    std::optional<fs::path> out;
+};
+
+/// Throws UsageError where `map` asks for something that the program or this machine cannot do.
+HostRequest host_request(const po::variables_map& map, const Json& labs, const fs::path& program) {
+    HostRequest request;
+    if (map.count("lab") != 0) request.labs = map["lab"].as<std::vector<std::string>>();
+    for (const std::string& word : request.labs) check_lab_word(labs, word);
+    request.cpus = said(map, "cpus");
+    if (request.cpus) check_cpus(*request.cpus);
+
+    std::vector<std::string>& argv = request.argv;
+    argv = {program.string()};
     auto pass_number = [&](const char* option, uint64_t least, uint64_t most) {
         uint64_t value =
-            parse_number((*map)[option].as<std::string>(), std::string("--") + option, least, most);
+            parse_number(map[option].as<std::string>(), std::string("--") + option, least, most);
         argv.insert(argv.end(), {std::string("--") + option, std::to_string(value)});
         return value;
     };
@@ -216,40 +213,44 @@ int command_host(const std::vector<std::string>& args) {
     pass_number("warm-up", 1, 1'000'000);
     uint64_t repetitions = pass_number("repetitions", 1, 1000);
     pass_number("seed", 0, ~0ull);
-    if (auto cpus = said(*map, "cpus")) argv.insert(argv.end(), {"--cpus", *cpus});
-    std::string counters = (*map)["counters"].as<std::string>(),
-                root = (*map)["root"].as<std::string>();
+    if (request.cpus) argv.insert(argv.end(), {"--cpus", *request.cpus});
+    auto counters = map["counters"].as<std::string>();
     check_choice("--counters", counters, {"off", "perf", "all"});
-    argv.insert(argv.end(), {"--counters", counters, "--root", root});
-    bool raw = (*map)["raw"].as<bool>();
-    if (raw && repetitions > 1)
-        throw UsageError(
-            "--raw keeps the samples of one repetition only; leave --repetitions away");
-    if (raw) argv.emplace_back("--raw");
-    auto timeout = static_cast<unsigned>(
-        parse_number((*map)["timeout"].as<std::string>(), "--timeout", 1, 1'000'000));
+    request.root = map["root"].as<std::string>();
+    argv.insert(argv.end(), {"--counters", counters, "--root", request.root});
+    if (map["raw"].as<bool>()) {
+        if (repetitions > 1)
+            throw UsageError("--raw keeps the samples of one repetition only; omit --repetitions");
+        argv.emplace_back("--raw");
+    }
+    request.tune = map["tune"].as<bool>();
+    request.timeout_s = static_cast<unsigned>(
+        parse_number(map["timeout"].as<std::string>(), "--timeout", 1, 1'000'000));
+    if (auto folder = said(map, "out")) request.out = *folder;
+    return request;
+}
 
-    HostSettings settings((*map)["tune"].as<bool>(), cpus_of(said(*map, "cpus").value_or("0,1")),
-                          root);
-    std::optional<fs::path> out;
-    if (auto folder = said(*map, "out")) out = *folder;
-    RunFolder folder = RunFolder::create(out, "live", "linux");
+Finished run_on_host(const HostRequest& request, bool progress) {
+    HostSettings settings(request.tune, cpus_of(request.cpus.value_or("0,1")), request.root);
+    RunFolder folder = RunFolder::create(request.out, "live", "linux");
+    std::vector<std::string> argv = request.argv;
     argv.insert(argv.end(), {"--benchmark-out", (folder.path() / "benchmark.json").string()});
-    argv.insert(argv.end(), words.begin(), words.end());
+    argv.insert(argv.end(), request.labs.begin(), request.labs.end());
     Json manifest = {{"schema", "doorbell-manifest/1"},
                      {"doorbell", version},
                      {"time", time_stamp()},
                      {"status", "running"},
                      {"clock", "live"},
                      {"machine", "linux"},
-                     {"labs", texts_of_words(words)},
+                     {"labs", texts_of_words(request.labs)},
                      {"command", texts_of_words(argv)},
                      {"host", describe_host()},
                      {"settings", settings.json()}};
-    Session session(std::move(folder), manifest, !showing.quiet);
+    Session session(std::move(folder), manifest, progress);
     session.machine_is({{"type", "linux"}});
     session.progress().say("looking at this machine ...");
-    Watch watch(session, timeout, [&](int status) { return why_it_failed(status, session); });
+    Watch watch(session, request.timeout_s,
+                [&](int status) { return why_it_failed(status, session); });
     std::string failure;
     try {
         watch.run(argv);
@@ -258,7 +259,30 @@ int command_host(const std::vector<std::string>& args) {
         failure = trouble.what();
     }
     if (watch.end_is_lost()) session.collector().end_is_lost();
-    return show_with_report(session.finish(failure, watch.signal(), ""), showing);
+    return session.finish(failure, watch.signal(), "");
+}
+
+}  // namespace
+
+int command_host(const std::vector<std::string>& args) {
+    auto map = parse(
+        args,
+        "doorbell host [LAB...]\n\nRuns the labs as Linux programs on this machine. A LAB is a "
+        "name (timer) or a name and cases\n"
+        "(timer:source=timerfd). Nothing leaves this machine: packets stay on the loopback device "
+        "and in network namespaces\n"
+        "that end with the run. Google Benchmark's own JSON is written beside results.json.\n",
+        host_options(), "lab");
+    if (!map) return 0;
+    fs::path program = beside_command("doorbell-linux");
+    Json labs = labs_of(program);
+    Showing showing{(*map)["json"].as<bool>(), (*map)["quiet"].as<bool>()};
+    if ((*map)["list"].as<bool>()) {
+        print_labs(labs, showing.json);
+        return 0;
+    }
+    return show_with_report(run_on_host(host_request(*map, labs, program), !showing.quiet),
+                            showing);
 }
 
 }  // namespace doorbell::harness

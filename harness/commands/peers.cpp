@@ -110,9 +110,7 @@ fs::path fresh_folder() {
     return name;
 }
 
-}  // namespace
-
-int command_peers(const std::vector<std::string>& args) {
+po::options_description peers_options() {
     po::options_description options("Options", 100);
     options.add_options()                                                                     //
         ("samples", po::value<std::string>()->default_value("1000"), "samples of each case")  //
@@ -125,64 +123,72 @@ int command_peers(const std::vector<std::string>& args) {
          "the QEMU to run")                                         //
         ("json", po::bool_switch(), "the table as JSON on stdout")  //
         ("quiet", po::bool_switch(), "no table, no progress");
-    auto map = parse(
-        args,
-        "doorbell peers\n\nDebian's Linux kernel and DPDK's poll-mode driver in the same exact "
-        "clock as Doorbell, in one table.\n"
-        "The kernel comes from Debian's package, unpacked beside this command and not installed.\n",
-        options);
-    if (!map) return 0;
-    bool json = (*map)["json"].as<bool>(), quiet = (*map)["quiet"].as<bool>(),
-         only_boot = (*map)["short"].as<bool>();
-    std::string samples = std::to_string(
-        parse_number((*map)["samples"].as<std::string>(), "--samples", 1, 1'000'000));
-    auto timeout = static_cast<unsigned>(
-        parse_number((*map)["timeout"].as<std::string>(), "--timeout", 1, 1'000'000));
-    fs::path qemu = (*map)["qemu"].as<std::string>();
-    fs::path out = said(*map, "out") ? fs::path(*said(*map, "out")) : fresh_folder();
-    // First, so that no measurement is wasted.
-    (void)check_qemu(qemu);
-    Packages packages(beside_command("peers"),
-                      [quiet](const std::string& what) { announce(quiet, what); });
-    GuestSystem system = guest_system(packages);
+    return options;
+}
 
-    if (only_boot) {
-        Guest guest = linux_guest("20");
-        guest.modules.clear();
-        guest.words = {"--samples", "20", "syscall:call=getppid"};
-        announce(quiet, "booting Linux ...");
-        return show(run_guest(guest, system, qemu, out / "linux", timeout, !quiet), {json, quiet});
-    }
+/// What all the runs share.
+struct PeersRequest {
+    uint64_t samples = 0;
+    unsigned timeout_s = 0;
+    fs::path qemu, out;
+    Showing showing;
+};
 
-    std::vector<std::pair<const char*, Finished>> finished;
-    auto ran = [&](const char* name) -> const Run* {
-        for (const auto& [known, one] : finished)
-            if (std::string_view(known) == name) return &one.run;
-        return nullptr;
-    };
-    int worst = 0;
-    bool interrupted = false;
-    auto keep = [&](const char* name, Finished one) {
+/// The runs that were made, and the first exit status among theirs that is not 0.
+class Measured {
+  public:
+    void keep(const char* name, Finished one) {
         int status = report(one, name);
-        interrupted = one.signal != 0;
-        if (worst == 0 || interrupted) worst = status;
-        finished.emplace_back(name, std::move(one));
-    };
+        interrupted_ = one.signal != 0;
+        if (worst_ == 0 || interrupted_) worst_ = status;
+        finished_.emplace_back(name, std::move(one));
+    }
+    /// Notes a failure that is not a run's own.
+    void failed(Status status) {
+        if (worst_ == 0) worst_ = static_cast<int>(status);
+    }
+    const Run* run(std::string_view name) const {
+        for (const auto& [known, one] : finished_)
+            if (known == name) return &one.run;
+        return nullptr;
+    }
+    const std::vector<std::pair<const char*, Finished>>& all() const { return finished_; }
+    bool interrupted() const { return interrupted_; }
+    int worst() const { return worst_; }
+
+  private:
+    std::vector<std::pair<const char*, Finished>> finished_;
+    int worst_ = 0;
+    bool interrupted_ = false;
+};
+
+QemuRun doorbell_run(const PeersRequest& request) {
+    QemuRun run;
+    run.selection = select(known_cases(), {});
+    run.selection.samples = request.samples;
+    run.machine.qemu = request.qemu;
+    run.machine.image = image_path("");
+    run.machine.nic = "all";
+    run.out = request.out / "doorbell";
+    run.timeout_s = request.timeout_s;
+    run.progress = !request.showing.quiet;
+    return run;
+}
+
+Finished guest_run(const PeersRequest& request, const Guest& guest, const GuestSystem& system) {
+    return run_guest(guest, system, request.qemu, request.out / guest.name, request.timeout_s,
+                     !request.showing.quiet);
+}
+
+Measured measure_all(const PeersRequest& request, const GuestSystem& system) {
+    bool quiet = request.showing.quiet;
+    std::string samples = std::to_string(request.samples);
+    Measured measured;
     announce(quiet, "1/3 Doorbell ...");
-    QemuRun request;
-    request.selection = select(known_cases(), {});
-    request.selection.samples = std::stoull(samples);
-    request.machine.qemu = qemu;
-    request.machine.image = image_path("");
-    request.machine.nic = "all";
-    request.out = out / "doorbell";
-    request.timeout_s = timeout;
-    request.progress = !quiet;
-    keep("doorbell", run_in_qemu(request));
-    if (!interrupted) {
+    measured.keep("doorbell", run_in_qemu(doorbell_run(request)));
+    if (!measured.interrupted()) {
         announce(quiet, "2/3 Linux ...");
-        keep("linux",
-             run_guest(linux_guest(samples), system, qemu, out / "linux", timeout, !quiet));
+        measured.keep("linux", guest_run(request, linux_guest(samples), system));
     }
     Guest dpdk = dpdk_guest(samples);
     if (!fs::exists(dpdk.program)) {
@@ -190,46 +196,99 @@ int command_peers(const std::vector<std::string>& args) {
             "doorbell peers: DPDK is left out: this build has no {} (install libdpdk-dev, "
             "then make)",
             dpdk.program.filename().string());
-        if (worst == 0) worst = static_cast<int>(Status::refuted);
-    } else if (!interrupted) {
+        measured.failed(Status::refuted);
+    } else if (!measured.interrupted()) {
         announce(quiet, "3/3 DPDK ...");
-        keep("dpdk", run_guest(dpdk, system, qemu, out / "dpdk", timeout, !quiet));
+        measured.keep("dpdk", guest_run(request, dpdk, system));
     }
+    return measured;
+}
 
-    std::vector<std::string> missing;
-    std::vector<PeerRow> rows = peer_rows({ran("doorbell"), ran("linux"), ran("dpdk")}, &missing);
-    std::string table = peer_table(rows);
-    Json document = {
-        {"schema", "doorbell-peers/1"}, {"rows", peer_json(rows)}, {"runs", Json::object()}};
-    std::string folders;
-    for (const auto& [name, one] : finished) {
-        document["runs"][name] = {{"folder", text_of_path(one.folder)},
-                                  {"digest", one.run.digest},
-                                  {"complete", one.run.complete}};
-        table += fmt::format("{:<9} {} {}{}\n", name, one.folder.string(), one.run.digest,
-                             one.run.complete ? "" : " INCOMPLETE");
+/// The lines below the table: each run's folder and digest, and what it left out.
+std::string text_of_runs(const Measured& measured, const fs::path& out) {
+    std::string text, folders;
+    for (const auto& [name, one] : measured.all()) {
+        text += fmt::format("{:<9} {} {}{}\n", name, one.folder.string(), one.run.digest,
+                            one.run.complete ? "" : " INCOMPLETE");
         folders += " " + one.folder.string();
         for (const CaseEnd& fail : one.run.failed)
-            table += fmt::format("  FAILED: {}: {}\n", fail.name(), fail.reason);
+            text += fmt::format("  FAILED: {}: {}\n", fail.name(), fail.reason);
         for (const CaseEnd& skip : one.run.skipped)
-            table += fmt::format("  skipped: {}: {}\n", skip.name(), skip.reason);
+            text += fmt::format("  skipped: {}: {}\n", skip.name(), skip.reason);
     }
-    table += fmt::format("side by side: doorbell report{} --out {}\n", folders,
-                         (out / "peers.html").string());
+    return text + fmt::format("side by side: doorbell report{} --out {}\n", folders,
+                              (out / "peers.html").string());
+}
+
+Json json_of_runs(const Measured& measured) {
+    Json runs = Json::object();
+    for (const auto& [name, one] : measured.all())
+        runs[name] = {{"folder", text_of_path(one.folder)},
+                      {"digest", one.run.digest},
+                      {"complete", one.run.complete}};
+    return runs;
+}
+
+/// Writes the table into the runs' folder and shows it. Returns the exit status.
+int show_table(const PeersRequest& request, Measured& measured) {
+    std::vector<std::string> missing;
+    std::vector<PeerRow> rows = peer_rows(
+        {measured.run("doorbell"), measured.run("linux"), measured.run("dpdk")}, &missing);
+    std::string table = peer_table(rows) + text_of_runs(measured, request.out);
+    Json document = {{"schema", "doorbell-peers/1"},
+                     {"rows", peer_json(rows)},
+                     {"runs", json_of_runs(measured)}};
     // A peer that ran and lacks a figure of the table failed, whatever its own status says.
-    for (const std::string& figure : missing) complain("doorbell peers: no figure of {}", figure);
-    if (!missing.empty() && worst == 0) worst = static_cast<int>(Status::refuted);
+    for (const std::string& figure : missing) {
+        complain("doorbell peers: {} is missing", figure);
+        measured.failed(Status::refuted);
+    }
     for (const auto& [file, content] :
          {std::pair("peers.json", json_document(document)), std::pair("peers.txt", table)})
-        if (std::string trouble = write_whole(out / file, content); !trouble.empty()) {
+        if (std::string trouble = write_whole(request.out / file, content); !trouble.empty()) {
             complain("doorbell peers: {}", trouble);
-            worst = worst == 0 ? static_cast<int>(Status::machine_failed) : worst;
+            measured.failed(Status::machine_failed);
         }
-    if (json)
+    if (request.showing.json)
         write_out(json_document(document));
-    else if (!quiet)
+    else if (!request.showing.quiet)
         say("{}", table);
-    return worst;
+    return measured.worst();
+}
+
+}  // namespace
+
+int command_peers(const std::vector<std::string>& args) {
+    auto map = parse(
+        args,
+        "doorbell peers\n\nMeasures Debian's Linux kernel and DPDK's poll-mode driver in the same "
+        "exact clock as Doorbell, and prints one table.\n"
+        "The kernel comes from Debian's package, unpacked beside this command and not installed.\n",
+        peers_options());
+    if (!map) return 0;
+    PeersRequest request;
+    request.showing = {(*map)["json"].as<bool>(), (*map)["quiet"].as<bool>()};
+    request.samples = parse_number((*map)["samples"].as<std::string>(), "--samples", 1, 1'000'000);
+    request.timeout_s = static_cast<unsigned>(
+        parse_number((*map)["timeout"].as<std::string>(), "--timeout", 1, 1'000'000));
+    request.qemu = (*map)["qemu"].as<std::string>();
+    request.out = said(*map, "out") ? fs::path(*said(*map, "out")) : fresh_folder();
+    // First, so that no measurement is wasted.
+    (void)check_qemu(request.qemu);
+    bool quiet = request.showing.quiet;
+    Packages packages(beside_command("peers"),
+                      [quiet](const std::string& what) { announce(quiet, what); });
+    GuestSystem system = guest_system(packages);
+
+    if ((*map)["short"].as<bool>()) {
+        Guest guest = linux_guest("20");
+        guest.modules.clear();
+        guest.words = {"--samples", "20", "syscall:call=getppid"};
+        announce(quiet, "booting Linux ...");
+        return show(guest_run(request, guest, system), request.showing);
+    }
+    Measured measured = measure_all(request, system);
+    return show_table(request, measured);
 }
 
 }  // namespace doorbell::harness

@@ -43,6 +43,32 @@ std::string proof_of(const Question& question, const std::optional<StoredRun>& s
                     : fmt::format("there is no run yet; to see it: {}", command);
 }
 
+void print_question(size_t number, const Question& question) {
+    say("\n{}", wrapped(fmt::format("{}. ", number), question.text));
+    for (size_t i = 0; i < question.choices.size(); ++i)
+        say("{}", wrapped(fmt::format("   {}) ", static_cast<char>('a' + i)), question.choices[i]));
+}
+
+void print_answer(const Question& question, bool good, const std::string& proof) {
+    say("{}", wrapped("   ",
+                      fmt::format("{} {}", good ? "Right." : fmt::format("No: {}.", question.right),
+                                  question.because)));
+    say("{}", wrapped("   ", fmt::format("lab {}: {}", question.lab, proof)));
+}
+
+/// The letters of the file that --answers names, or nothing without it.
+std::optional<std::string> letters_of(const po::variables_map& map) {
+    auto file = said(map, "answers");
+    if (!file) return {};
+    try {
+        return read_answers(read_file(*file), questions().size());
+    } catch (const UsageError&) {
+        throw;
+    } catch (const std::exception& error) {
+        throw UsageError(fmt::format("--answers: {}", error.what()));
+    }
+}
+
 }  // namespace
 
 int command_quiz(const std::vector<std::string>& args) {
@@ -54,21 +80,12 @@ int command_quiz(const std::vector<std::string>& args) {
          "the run whose figures are shown (default: results/latest)")  //
         ("json", po::bool_switch(), "as JSON; needs --answers");
     auto map = parse(args,
-                     "doorbell quiz\n\nTen questions about what the labs show; after each answer "
-                     "the figure of your own last run.\n",
+                     "doorbell quiz\n\nAsks ten questions about what the labs show. After each "
+                     "answer it shows the figure of your own last run.\n",
                      options);
     if (!map) return 0;
     bool json = (*map)["json"].as<bool>();
-    std::optional<std::string> letters;
-    if (auto file = said(*map, "answers")) {
-        try {
-            letters = read_answers(read_file(*file), questions().size());
-        } catch (const UsageError&) {
-            throw;
-        } catch (const std::exception& error) {
-            throw UsageError(fmt::format("--answers: {}", error.what()));
-        }
-    }
+    std::optional<std::string> letters = letters_of(*map);
     if (json && !letters) throw UsageError("--json cannot ask; name a file with --answers");
     std::optional<StoredRun> stored;
     std::error_code error;
@@ -80,18 +97,10 @@ int command_quiz(const std::vector<std::string>& args) {
     size_t right = 0, asked = 0;
     Json all = Json::array();
     for (const Question& question : questions()) {
+        if (!json) print_question(asked + 1, question);
+        char answer = letters ? (*letters)[asked] : ask();
+        if (answer == 0) break;
         ++asked;
-        if (!json) {
-            say("\n{}", wrapped(fmt::format("{}. ", asked), question.text));
-            for (size_t i = 0; i < question.choices.size(); ++i)
-                say("{}", wrapped(fmt::format("   {}) ", static_cast<char>('a' + i)),
-                                  question.choices[i]));
-        }
-        char answer = letters ? (*letters)[asked - 1] : ask();
-        if (answer == 0) {
-            --asked;
-            break;
-        }
         bool good = answer == question.right;
         right += good;
         std::string proof = proof_of(question, stored);
@@ -105,11 +114,7 @@ int command_quiz(const std::vector<std::string>& args) {
             continue;
         }
         if (letters) say("> {}\n", answer);
-        say("{}",
-            wrapped("   ",
-                    fmt::format("{} {}", good ? "Right." : fmt::format("No: {}.", question.right),
-                                question.because)));
-        say("{}", wrapped("   ", fmt::format("lab {}: {}", question.lab, proof)));
+        print_answer(question, good, proof);
     }
     if (json)
         write_out(json_document(Json({{"right", right}, {"asked", asked}, {"questions", all}})));

@@ -16,18 +16,91 @@ namespace fs = std::filesystem;
 
 namespace {
 
-int tell(const std::string& summary, const std::vector<std::string>& differences, bool reproduced,
-         bool json, const fs::path& folder) {
+/// What a reproduction has shown.
+struct Proof {
+    bool reproduced = false;
+    std::string summary;
+    std::vector<std::string> differences;
+};
+
+int tell(const Proof& proof, bool json, const fs::path& folder) {
     if (json) {
-        write_out(json_document(Json({{"reproduced", reproduced},
-                                      {"summary", summary},
-                                      {"differences", differences},
+        write_out(json_document(Json({{"reproduced", proof.reproduced},
+                                      {"summary", proof.summary},
+                                      {"differences", proof.differences},
                                       {"run", text_of_path(folder)}})));
     } else {
-        for (const std::string& line : differences) say("{}\n", line);
-        say("{}\n", summary);
+        for (const std::string& line : proof.differences) say("{}\n", line);
+        say("{}\n", proof.summary);
     }
-    return static_cast<int>(reproduced ? Status::done : Status::refuted);
+    return static_cast<int>(proof.reproduced ? Status::done : Status::refuted);
+}
+
+const char* verdict(bool reproduced) { return reproduced ? "reproduced" : "not reproduced"; }
+
+/// By the counted series: they must be identical.
+Proof proof_by_identity(const Identity& identity) {
+    Proof proof;
+    // A machine that lacks all of them has reproduced nothing.
+    proof.reproduced = identity.differences.empty() && identity.same != 0;
+    proof.summary = fmt::format(
+        "{}: {} of {} series identical{}", verdict(proof.reproduced), identity.same, identity.all,
+        identity.lacking.empty()
+            ? ""
+            : fmt::format(", {} that this machine lacks", identity.lacking.size()));
+    proof.differences = identity.differences;
+    proof.differences.insert(proof.differences.end(), identity.lacking.begin(),
+                             identity.lacking.end());
+    return proof;
+}
+
+/// By statistics, where nothing was counted.
+Proof proof_by_statistics(const StoredRun& before, const StoredRun& after) {
+    Comparison comparison = compare(before, after);
+    Proof proof;
+    for (const SeriesChange& series : comparison.series)
+        if (series.changed())
+            proof.differences.push_back(series.name() + ": " + word(series.summary(), series.unit));
+    size_t lacking = 0;
+    for (const Missing& one : comparison.only_in_a)
+        if (one.why == Missing::Why::lacking)
+            ++lacking;
+        else
+            proof.differences.push_back(one.name + ": it was not measured this time");
+    for (const CaseEnd& fail : failed_only_in(after.run, before.run))
+        proof.differences.push_back(fail.name() + ": failed: " + fail.reason);
+    // Where nothing can be said, nothing is reproduced.
+    size_t said = comparison.count(Word::no_change) + comparison.count(Word::equal);
+    proof.reproduced = proof.differences.empty() && said != 0;
+    size_t unclear = comparison.count(Word::too_noisy) + comparison.count(Word::too_few);
+    proof.summary =
+        fmt::format("{}: {} of {} series without a change beyond noise{}{}",
+                    verdict(proof.reproduced), said, comparison.series.size(),
+                    unclear == 0 ? "" : fmt::format(", {} too noisy or too few to say", unclear),
+                    lacking == 0 ? "" : fmt::format(", {} that this machine lacks", lacking));
+    return proof;
+}
+
+/// Measures again what the run in `place` measured. Says first what differs.
+Finished run_again(const StoredRun& before, const fs::path& place, const po::variables_map& map) {
+    QemuRun request = request_from(before.manifest);
+    std::error_code error;
+    if (auto image = said(map, "image"))
+        request.machine.image = *image;
+    else if (!fs::is_regular_file(request.machine.image, error))
+        request.machine.image = image_path("");
+    if (auto qemu = said(map, "qemu")) request.machine.qemu = *qemu;
+    if (auto out = said(map, "out")) request.out = *out;
+    if (request.out && fs::equivalent(*request.out, place, error))
+        throw UsageError("--out is the run itself, which must stay as it is");
+    request.progress = !map["quiet"].as<bool>();
+    for (const std::string& line : differences_before(before.manifest, request))
+        complain("doorbell reproduce: differs: {}", line);
+    Finished finished = run_in_qemu(request);
+    for (const std::string& trouble : finished.troubles)
+        complain("doorbell reproduce: {}", trouble);
+    if (!finished.run.failure.empty()) complain("doorbell reproduce: {}", finished.run.failure);
+    return finished;
 }
 
 }  // namespace
@@ -46,89 +119,35 @@ int command_reproduce(const std::vector<std::string>& args) {
         ("json", po::bool_switch(), "as JSON")                                //
         ("quiet", po::bool_switch(), "no progress");
     auto map = parse(args,
-                     "doorbell reproduce RUN\n\nRuns again what the manifest of RUN (a folder, or "
-                     "a manifest.json) says, after naming what differs\n"
-                     "before the start. Counted series must be identical; measured ones are "
-                     "compared statistically.\n",
+                     "doorbell reproduce RUN\n\nRepeats RUN (a folder, or a manifest.json) from "
+                     "its manifest. Before the start it names what\n"
+                     "differs. Counted series must be identical; measured ones are compared "
+                     "statistically.\n",
                      options, "run");
     if (!map) return 0;
     std::vector<std::string> runs;
     if (map->count("run") != 0) runs = (*map)["run"].as<std::vector<std::string>>();
-    if (runs.size() != 1)
-        throw UsageError(fmt::format("it takes one run; there {} {}",
-                                     runs.size() == 1 ? "is" : "are", runs.size()));
+    if (runs.size() != 1) throw UsageError(fmt::format("it takes one run, not {}", runs.size()));
     fs::path place = runs[0];
     if (place.filename() == "manifest.json")
         place = place.has_parent_path() ? place.parent_path() : fs::path(".");
     StoredRun before = load_run(place);
-    bool json = (*map)["json"].as<bool>();
 
     fs::path folder;
     int status = 0;
     if (auto other = said(*map, "with")) {
         folder = *other;
     } else {
-        QemuRun request = request_from(before.manifest);
-        std::error_code error;
-        if (auto image = said(*map, "image"))
-            request.machine.image = *image;
-        else if (!fs::is_regular_file(request.machine.image, error))
-            request.machine.image = image_path("");
-        if (auto qemu = said(*map, "qemu")) request.machine.qemu = *qemu;
-        if (auto out = said(*map, "out")) request.out = *out;
-        if (request.out && fs::equivalent(*request.out, place, error))
-            throw UsageError("--out is the run itself, which must stay as it is");
-        request.progress = !(*map)["quiet"].as<bool>();
-        for (const std::string& line : differences_before(before.manifest, request))
-            complain("doorbell reproduce: differs: {}", line);
-        Finished finished = run_in_qemu(request);
+        Finished finished = run_again(before, place, *map);
         status = finished.exit_status();
-        for (const std::string& trouble : finished.troubles)
-            complain("doorbell reproduce: {}", trouble);
-        if (!finished.run.failure.empty()) complain("doorbell reproduce: {}", finished.run.failure);
         if (finished.folder.empty() || finished.signal != 0) return status;
         folder = finished.folder;
     }
     StoredRun after = load_run(folder);
     Identity identity = identity_of(before, after);
-    if (identity.all != 0) {
-        // A machine that lacks all of them has reproduced nothing.
-        bool reproduced = identity.differences.empty() && identity.same != 0;
-        std::string summary =
-            fmt::format("{}: {} of {} series identical{}",
-                        reproduced ? "reproduced" : "not reproduced", identity.same, identity.all,
-                        identity.lacking.empty()
-                            ? ""
-                            : fmt::format(", {} that this machine lacks", identity.lacking.size()));
-        identity.differences.insert(identity.differences.end(), identity.lacking.begin(),
-                                    identity.lacking.end());
-        int told = tell(summary, identity.differences, reproduced, json, folder);
-        return status != 0 ? status : told;
-    }
-    // Nothing that is counted: then only statistics can say.
-    Comparison comparison = compare(before, after);
-    std::vector<std::string> differences;
-    for (const SeriesChange& series : comparison.series)
-        if (series.changed())
-            differences.push_back(series.name() + ": " + word(series.summary(), series.unit));
-    size_t lacking = 0;
-    for (const Missing& one : comparison.only_in_a)
-        if (one.why == Missing::Why::lacking)
-            ++lacking;
-        else
-            differences.push_back(one.name + ": it was not measured this time");
-    for (const CaseEnd& fail : failed_only_in(after.run, before.run))
-        differences.push_back(fail.name() + ": failed: " + fail.reason);
-    // Where nothing can be said, nothing is reproduced.
-    size_t said = comparison.count(Word::no_change) + comparison.count(Word::equal);
-    bool reproduced = differences.empty() && said != 0;
-    size_t unclear = comparison.count(Word::too_noisy) + comparison.count(Word::too_few);
-    std::string summary =
-        fmt::format("{}: {} of {} series without a change beyond noise{}{}",
-                    reproduced ? "reproduced" : "not reproduced", said, comparison.series.size(),
-                    unclear == 0 ? "" : fmt::format(", {} too noisy or too few to say", unclear),
-                    lacking == 0 ? "" : fmt::format(", {} that this machine lacks", lacking));
-    int told = tell(summary, differences, reproduced, json, folder);
+    int told =
+        tell(identity.all != 0 ? proof_by_identity(identity) : proof_by_statistics(before, after),
+             (*map)["json"].as<bool>(), folder);
     return status != 0 ? status : told;
 }
 

@@ -13,7 +13,9 @@ namespace doorbell::harness {
 
 namespace po = boost::program_options;
 
-int command_run(const std::vector<std::string>& args) {
+namespace {
+
+po::options_description run_options() {
     po::options_description options("Options", 100);
     add_machine_options(options);
     add_selection_options(options);
@@ -31,28 +33,39 @@ int command_run(const std::vector<std::string>& args) {
         ("fault", po::value<std::string>(),
          "have the image fail on purpose: "
          "early|lab|double|triple|hang|stack|write-code|run-data|null");
-    auto map = parse(args,
-                     "doorbell run [LAB...]\n\nRuns labs in QEMU. A LAB is a name (timer) or a "
-                     "name and cases (timer:wait=irq,source=lapic);\n"
-                     "without one, all labs that run by default. See: doorbell list\n",
-                     options, "lab");
-    if (!map) return 0;
-    std::vector<std::string> labs;
-    if (map->count("lab") != 0) labs = (*map)["lab"].as<std::vector<std::string>>();
+    return options;
+}
 
+/// What the command line asks for. Throws UsageError.
+QemuRun run_request(const po::variables_map& map) {
+    std::vector<std::string> labs;
+    if (map.count("lab") != 0) labs = map["lab"].as<std::vector<std::string>>();
     QemuRun request;
-    request.selection = selection_from(*map, labs);
-    request.machine = machine_from(*map);
-    if (auto out = said(*map, "out")) request.out = *out;
-    if (auto timeout = said(*map, "timeout"))
+    request.selection = selection_from(map, labs);
+    request.machine = machine_from(map);
+    if (auto out = said(map, "out")) request.out = *out;
+    if (auto timeout = said(map, "timeout"))
         request.timeout_s =
             static_cast<unsigned>(parse_number(*timeout, "--timeout", 1, 1'000'000));
-    if (auto fault = said(*map, "fault")) {
+    if (auto fault = said(map, "fault")) {
         check_choice("--fault", *fault,
                      {"early", "lab", "double", "triple", "hang", "stack", "write-code", "run-data",
                       "null"});
         request.extra_words = "fault=" + *fault;
     }
+    return request;
+}
+
+}  // namespace
+
+int command_run(const std::vector<std::string>& args) {
+    auto map = parse(args,
+                     "doorbell run [LAB...]\n\nRuns labs in QEMU. A LAB is a name (timer) or a "
+                     "name and cases (timer:wait=irq,source=lapic);\n"
+                     "without one, all labs that run by default. See: doorbell list\n",
+                     run_options(), "lab");
+    if (!map) return 0;
+    QemuRun request = run_request(*map);
     std::optional<uint64_t> keep;
     if (auto number = said(*map, "keep")) keep = parse_number(*number, "--keep", 1, 1'000'000);
     Showing showing{(*map)["json"].as<bool>(), (*map)["quiet"].as<bool>()};

@@ -204,21 +204,9 @@ GuestSystem guest_system(Packages& packages) {
     return system;
 }
 
-Finished run_guest(const Guest& guest, const GuestSystem& system, const fs::path& program,
-                   const fs::path& out, unsigned timeout_s, bool progress) {
-    if (!fs::exists(guest.program))
-        throw MachineError(
-            fmt::format("there is no {}; build it with make", guest.program.string()));
-    std::string version_of_qemu = check_qemu(program);
-    fs::path qemu = absolute_program(program);
+namespace {
 
-    RunFolder folder = RunFolder::create(out, guest.clock, guest.name);
-    fs::path console = folder.path() / "console.log";
-    Temporary initramfs(folder.path() / "initramfs.cpio");
-    if (std::string trouble = write_whole(initramfs.path(), initramfs_of(guest, system));
-        !trouble.empty())
-        throw MachineError(trouble);
-
+MachineOptions machine_of(const Guest& guest, const GuestSystem& system, const fs::path& qemu) {
     MachineOptions machine;
     machine.clock = guest.clock;
     machine.nic = guest.nic;
@@ -230,31 +218,52 @@ Finished run_guest(const Guest& guest, const GuestSystem& system, const fs::path
     if (!guest.kernel_words.empty()) machine.image_words += " " + guest.kernel_words;
     machine.image_words += " --";
     for (const std::string& word : guest.words) machine.image_words += " " + word;
+    return machine;
+}
+
+Json manifest_of(const Guest& guest, const GuestSystem& system, const MachineOptions& machine,
+                 const fs::path& initramfs) {
+    return {{"schema", "doorbell-manifest/1"},
+            {"doorbell", version},
+            {"time", time_stamp()},
+            {"status", "running"},
+            {"clock", machine.clock},
+            {"machine", machine.machine},
+            {"accel", machine.accel},
+            {"nic", machine.nic},
+            {"net", machine.net},
+            {"peer", guest.name},
+            {"kernel", {{"package", system.package}, {"sha256", sha256_file(system.kernel)}}},
+            {"program",
+             {{"path", text_of_path(guest.program)},
+              {"sha256", sha256_file(guest.program)},
+              {"words", guest.words}}},
+            {"initramfs", {{"sha256", sha256_file(initramfs)}}},
+            {"host", describe_host()}};
+}
+
+}  // namespace
+
+Finished run_guest(const Guest& guest, const GuestSystem& system, const fs::path& program,
+                   const fs::path& out, unsigned timeout_s, bool progress) {
+    if (!fs::exists(guest.program))
+        throw MachineError(
+            fmt::format("there is no {}; build it with make", guest.program.string()));
+    std::string version_of_qemu = check_qemu(program);
+    MachineOptions machine = machine_of(guest, system, absolute_program(program));
+
+    RunFolder folder = RunFolder::create(out, guest.clock, guest.name);
+    fs::path console = folder.path() / "console.log";
+    Temporary initramfs(folder.path() / "initramfs.cpio");
+    if (std::string trouble = write_whole(initramfs.path(), initramfs_of(guest, system));
+        !trouble.empty())
+        throw MachineError(trouble);
     std::vector<std::string> argv = qemu_arguments(machine);
     argv.insert(argv.end(), {"-initrd", initramfs.path().string()});
-
-    Json manifest = {
-        {"schema", "doorbell-manifest/1"},
-        {"doorbell", version},
-        {"time", time_stamp()},
-        {"status", "running"},
-        {"clock", machine.clock},
-        {"machine", machine.machine},
-        {"accel", machine.accel},
-        {"nic", machine.nic},
-        {"net", machine.net},
-        {"peer", guest.name},
-        {"kernel", {{"package", system.package}, {"sha256", sha256_file(system.kernel)}}},
-        {"program",
-         {{"path", text_of_path(guest.program)},
-          {"sha256", sha256_file(guest.program)},
-          {"words", guest.words}}},
-        {"initramfs", {{"sha256", sha256_file(initramfs.path())}}},
-        {"qemu",
-         {{"path", text_of_path(qemu)},
-          {"version", version_of_qemu},
-          {"command", texts_of_words(argv)}}},
-        {"host", describe_host()}};
+    Json manifest = manifest_of(guest, system, machine, initramfs.path());
+    manifest["qemu"] = {{"path", text_of_path(machine.qemu)},
+                        {"version", version_of_qemu},
+                        {"command", texts_of_words(argv)}};
     Session session(std::move(folder), manifest, progress);
     session.machine_is({{"type", machine.machine},
                         {"accel", machine.accel},

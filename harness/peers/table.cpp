@@ -75,101 +75,105 @@ constexpr const char* definitions[] = {
     "to handler, running task.",
 };
 
+/// Medians of the runs, and the names of those that a complete run lacks.
+class Medians {
+  public:
+    Medians(const PeerRuns& runs, std::vector<std::string>* missing)
+        : runs_(runs), missing_(missing) {}
+    Figure doorbell(const char* lab, const char* keys, const char* metric) {
+        return of("Doorbell", runs_.doorbell, lab, keys, metric);
+    }
+    Figure linux_guest(const char* lab, const char* keys, const char* metric) {
+        return of("Linux", runs_.guest, lab, keys, metric);
+    }
+    Figure dpdk(const char* lab, const char* keys, const char* metric) {
+        return of("DPDK", runs_.dpdk, lab, keys, metric);
+    }
+
+  private:
+    Figure of(const char* name, const Run* run, const char* lab, const char* keys,
+              const char* metric) {
+        Figure figure = median(run, lab, keys, metric);
+        if (run != nullptr && run->complete && !figure && missing_ != nullptr)
+            missing_->push_back(fmt::format("{}: {} {} {}", name, lab, keys, metric));
+        return figure;
+    }
+    const PeerRuns& runs_;
+    std::vector<std::string>* missing_;
+};
+
+void add_event_rows(Medians& of, std::vector<PeerRow>& rows) {
+    Figure send_one = of.doorbell("burst", "model=virtio-net burst=1", "cost");
+    Figure poll = of.doorbell("nic", "model=e1000e wait=poll", "payload"),
+           irq = of.doorbell("nic", "model=e1000e wait=irq", "payload");
+    rows.insert(
+        rows.end(),
+        {{.name = "deadline",
+          .polled = of.doorbell("timer", "source=lapic wait=poll-tsc", "latency"),
+          .interrupt = of.doorbell("timer", "source=lapic wait=irq", "latency"),
+          .blocking = of.linux_guest("timer", "source=nanosleep policy=fifo", "latency"),
+          .busy_poll = of.linux_guest("timer", "source=rdtsc policy=other", "latency")},
+         {.name = "packet, sent to read",
+          .polled = sum(send_one, poll),
+          .interrupt = sum(send_one, irq),
+          .blocking = of.linux_guest("nic", "model=e1000e wait=block", "payload"),
+          .busy_poll = of.linux_guest("nic", "model=e1000e wait=busy-poll", "payload"),
+          .dpdk = of.dpdk("nic", "model=e1000e wait=poll", "payload")},
+         {.name = "packet, arrived to read",
+          .polled = poll,
+          .interrupt = irq,
+          .blocking = of.linux_guest("nic", "model=e1000e wait=block", "payload-after-send"),
+          .busy_poll = of.linux_guest("nic", "model=e1000e wait=busy-poll", "payload-after-send"),
+          .dpdk = of.dpdk("nic", "model=e1000e wait=poll", "payload-after-send")},
+         {.name = "empty look",
+          .polled = of.doorbell("nic", "model=e1000e op=empty-poll", "cost"),
+          .busy_poll = of.linux_guest("nic", "model=e1000e op=empty-poll", "cost"),
+          .dpdk = of.dpdk("nic", "model=e1000e op=empty-poll", "cost")},
+         {.name = "received, of a burst of 32",
+          .polled = of.doorbell("nic", "model=e1000e op=receive burst=32", "cost"),
+          .dpdk = of.dpdk("nic", "model=e1000e op=receive burst=32", "cost")},
+         {.name = "sent, of a burst of 32",
+          .polled = of.doorbell("burst", "model=e1000e burst=32", "cost"),
+          .dpdk = of.dpdk("nic", "model=e1000e op=transmit burst=32", "cost")}});
+}
+
+void add_crossing_rows(Medians& of, std::vector<PeerRow>& rows) {
+    Figure system_call = of.doorbell("syscall", "gate=syscall space=same", "cost"),
+           same_space = of.doorbell("switch", "state=registers space=same", "cost"),
+           other_space = of.doorbell("switch", "state=registers space=other", "cost");
+    rows.insert(
+        rows.end(),
+        {{.name = "system call, nothing done",
+          .interrupt = system_call,
+          .blocking = of.linux_guest("syscall", "call=unknown", "cost")},
+         {.name = "system call, getppid",
+          .interrupt = system_call,
+          .blocking = of.linux_guest("syscall", "call=getppid", "cost")},
+         {.name = "switch, yield, same space",
+          .interrupt = same_space,
+          .blocking = of.linux_guest("switch", "by=sched_yield who=thread", "cost")},
+         {.name = "switch, yield, other space",
+          .interrupt = other_space,
+          .blocking = of.linux_guest("switch", "by=sched_yield who=process", "cost")},
+         {.name = "same, other space, FIFO",
+          .interrupt = other_space,
+          .blocking = of.linux_guest("switch", "by=sched_yield who=process policy=fifo", "cost")},
+         {.name = "switch, pipe, other space",
+          .interrupt = other_space,
+          .blocking = of.linux_guest("switch", "by=pipe who=process", "cost")},
+         {.name = "signal to handler",
+          .interrupt = of.doorbell("signals", "signal=SIGTERM target=running", "latency"),
+          .blocking = of.linux_guest("signals", "by=kill to=handler target=running", "latency")}});
+}
+
 }  // namespace
 
 std::vector<PeerRow> peer_rows(const PeerRuns& runs, std::vector<std::string>* missing) {
-    const Run *db = runs.doorbell, *lx = runs.guest, *dp = runs.dpdk;
-    auto median = [&](const Run* run, const char* lab, const char* keys, const char* metric) {
-        Figure figure = harness::median(run, lab, keys, metric);
-        if (run != nullptr && run->complete && !figure && missing != nullptr)
-            missing->push_back(fmt::format("{}: {} {} {}",
-                                           run == db   ? "Doorbell"
-                                           : run == lx ? "Linux"
-                                                       : "DPDK",
-                                           lab, keys, metric));
-        return figure;
-    };
-    Figure send_one = median(db, "burst", "model=virtio-net burst=1", "cost");
-    Figure poll = median(db, "nic", "model=e1000e wait=poll", "payload"),
-           irq = median(db, "nic", "model=e1000e wait=irq", "payload");
-    Figure same_space = median(db, "switch", "state=registers space=same", "cost"),
-           other_space = median(db, "switch", "state=registers space=other", "cost");
-    return {
-        {"deadline",
-         median(db, "timer", "source=lapic wait=poll-tsc", "latency"),
-         median(db, "timer", "source=lapic wait=irq", "latency"),
-         median(lx, "timer", "source=nanosleep policy=fifo", "latency"),
-         median(lx, "timer", "source=rdtsc policy=other", "latency"),
-         {}},
-        {"packet, sent to read", sum(send_one, poll), sum(send_one, irq),
-         median(lx, "nic", "model=e1000e wait=block", "payload"),
-         median(lx, "nic", "model=e1000e wait=busy-poll", "payload"),
-         median(dp, "nic", "model=e1000e wait=poll", "payload")},
-        {"packet, arrived to read", poll, irq,
-         median(lx, "nic", "model=e1000e wait=block", "payload-after-send"),
-         median(lx, "nic", "model=e1000e wait=busy-poll", "payload-after-send"),
-         median(dp, "nic", "model=e1000e wait=poll", "payload-after-send")},
-        {"empty look",
-         median(db, "nic", "model=e1000e op=empty-poll", "cost"),
-         {},
-         {},
-         median(lx, "nic", "model=e1000e op=empty-poll", "cost"),
-         median(dp, "nic", "model=e1000e op=empty-poll", "cost")},
-        {"received, of a burst of 32",
-         median(db, "nic", "model=e1000e op=receive burst=32", "cost"),
-         {},
-         {},
-         {},
-         median(dp, "nic", "model=e1000e op=receive burst=32", "cost")},
-        {"sent, of a burst of 32",
-         median(db, "burst", "model=e1000e burst=32", "cost"),
-         {},
-         {},
-         {},
-         median(dp, "nic", "model=e1000e op=transmit burst=32", "cost")},
-        {"system call, nothing done",
-         {},
-         median(db, "syscall", "gate=syscall space=same", "cost"),
-         median(lx, "syscall", "call=unknown", "cost"),
-         {},
-         {}},
-        {"system call, getppid",
-         {},
-         median(db, "syscall", "gate=syscall space=same", "cost"),
-         median(lx, "syscall", "call=getppid", "cost"),
-         {},
-         {}},
-        {"switch, yield, same space",
-         {},
-         same_space,
-         median(lx, "switch", "by=sched_yield who=thread", "cost"),
-         {},
-         {}},
-        {"switch, yield, other space",
-         {},
-         other_space,
-         median(lx, "switch", "by=sched_yield who=process", "cost"),
-         {},
-         {}},
-        {"same, other space, FIFO",
-         {},
-         other_space,
-         median(lx, "switch", "by=sched_yield who=process policy=fifo", "cost"),
-         {},
-         {}},
-        {"switch, pipe, other space",
-         {},
-         other_space,
-         median(lx, "switch", "by=pipe who=process", "cost"),
-         {},
-         {}},
-        {"signal to handler",
-         {},
-         median(db, "signals", "signal=SIGTERM target=running", "latency"),
-         median(lx, "signals", "by=kill to=handler target=running", "latency"),
-         {},
-         {}},
-    };
+    Medians medians(runs, missing);
+    std::vector<PeerRow> rows;
+    add_event_rows(medians, rows);
+    add_crossing_rows(medians, rows);
+    return rows;
 }
 
 std::string peer_table(const std::vector<PeerRow>& rows) {

@@ -17,8 +17,8 @@ struct PeerRuns {
 
 /// One line of the table; medians in instructions, nothing where a figure could not be had.
 struct PeerRow {
-    std::string name;
-    std::optional<uint64_t> polled, interrupt, blocking, busy_poll, dpdk;
+    std::string name{};
+    std::optional<uint64_t> polled{}, interrupt{}, blocking{}, busy_poll{}, dpdk{};  ///< insn
 };
 
 /// `missing` (may be null) takes which figures of the table a complete run does not have.

@@ -174,74 +174,93 @@ std::string export_csv(const StoredRun& stored, const std::vector<const Series*>
     return text;
 }
 
-std::string export_junit(const StoredRun& stored) {
-    std::vector<Suite> suites;
-    auto suite = [&](const std::string& lab) -> Suite& {
-        auto at = std::find_if(suites.begin(), suites.end(),
+namespace {
+
+/// The suites of a JUnit file: one for each lab.
+class Suites {
+  public:
+    Suite& of(const std::string& lab) {
+        auto at = std::find_if(suites_.begin(), suites_.end(),
                                [&](const Suite& s) { return s.lab == lab; });
-        return at != suites.end() ? *at : suites.emplace_back(Suite{lab, {}});
-    };
-    auto add = [&](const std::string& lab, const std::string& name, const std::string& inside) {
-        Suite& s = suite(lab);
+        return at != suites_.end() ? *at : suites_.emplace_back(Suite{lab, {}});
+    }
+    /// A test, with the elements that stand inside it.
+    void add(const std::string& lab, const std::string& name, const std::string& inside) {
+        Suite& s = of(lab);
         ++s.tests;
         s.cases += fmt::format("    <testcase classname=\"doorbell.{}\" name=\"{}\"", escaped(lab),
                                escaped(name));
         s.cases += inside.empty() ? "/>\n" : ">" + inside + "</testcase>\n";
-    };
-    for (const Series& series : stored.run.series) {
-        std::string p50 = series.percentile(50000)
-                              ? fmt::format("median {} {} ({})", *series.percentile(50000),
-                                            series.unit, series.evidence)
-                              : "no percentiles arrived";
-        add(series.lab, "case: " + series.test_case.text() + " " + series.metric,
-            fmt::format("<system-out>{}, {} samples</system-out>", escaped(p50), series.count));
     }
-    for (const Claim& claim : stored.run.claims) {
-        // The name stays when the words of the claim change; these are then in the output.
-        std::string inside, words = claim.id.empty() ? "" : claim.text;
-        if (!claim.holds) {
-            ++suite(claim.lab).skipped;
-            inside = fmt::format("<skipped message=\"cannot say: {}\"/>", escaped(claim.because));
-        } else if (!*claim.holds) {
-            ++suite(claim.lab).failures;
-            inside = fmt::format("<failure message=\"refuted: {}\"/>", escaped(claim.because));
-        } else {
-            words += (words.empty() ? "" : ": ") + claim.because;
+    void add_failed(const std::string& lab, const std::string& name, const std::string& reason) {
+        ++of(lab).failures;
+        add(lab, name, fmt::format("<failure message=\"{}\"/>", escaped(reason)));
+    }
+    void add_skipped(const std::string& lab, const std::string& name, const std::string& reason) {
+        ++of(lab).skipped;
+        add(lab, name, fmt::format("<skipped message=\"{}\"/>", escaped(reason)));
+    }
+    std::string text(const std::string& name) const {
+        size_t tests = 0, failures = 0, skipped = 0;
+        std::string inside;
+        for (const Suite& s : suites_) {
+            tests += s.tests;
+            failures += s.failures;
+            skipped += s.skipped;
+            inside += fmt::format(
+                "  <testsuite name=\"doorbell.{}\" tests=\"{}\" failures=\"{}\" errors=\"0\" "
+                "skipped=\"{}\">\n{}  </testsuite>\n",
+                escaped(s.lab), s.tests, s.failures, s.skipped, s.cases);
         }
-        if (!words.empty()) inside += fmt::format("<system-out>{}</system-out>", escaped(words));
-        add(claim.lab, "claim: " + claim.key(), inside);
+        return fmt::format(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{}\" tests=\"{}\" "
+            "failures=\"{}\" errors=\"0\" skipped=\"{}\">\n{}</testsuites>\n",
+            escaped(name), tests, failures, skipped, inside);
     }
-    for (const CaseEnd& fail : stored.run.failed) {
-        ++suite(fail.lab).failures;
-        add(fail.lab, "case: " + fail.test_case.text(),
-            fmt::format("<failure message=\"{}\"/>", escaped(fail.reason)));
+
+  private:
+    std::vector<Suite> suites_;
+};
+
+void add_series(const Series& series, Suites& suites) {
+    std::string p50 = series.percentile(50000)
+                          ? fmt::format("median {} {} ({})", *series.percentile(50000), series.unit,
+                                        series.evidence)
+                          : "no percentiles arrived";
+    suites.add(series.lab, "case: " + series.test_case.text() + " " + series.metric,
+               fmt::format("<system-out>{}, {} samples</system-out>", escaped(p50), series.count));
+}
+
+void add_claim(const Claim& claim, Suites& suites) {
+    // The name stays when the words of the claim change; these are then in the output.
+    std::string inside, words = claim.id.empty() ? "" : claim.text;
+    if (!claim.holds) {
+        ++suites.of(claim.lab).skipped;
+        inside = fmt::format("<skipped message=\"cannot say: {}\"/>", escaped(claim.because));
+    } else if (!*claim.holds) {
+        ++suites.of(claim.lab).failures;
+        inside = fmt::format("<failure message=\"refuted: {}\"/>", escaped(claim.because));
+    } else {
+        words += (words.empty() ? "" : ": ") + claim.because;
     }
-    for (const CaseEnd& skip : stored.run.skipped) {
-        ++suite(skip.lab).skipped;
-        add(skip.lab, "case: " + skip.test_case.text(),
-            fmt::format("<skipped message=\"{}\"/>", escaped(skip.reason)));
-    }
-    if (!stored.run.complete) {
-        ++suite("run").failures;
-        add("run", "complete",
-            fmt::format("<failure message=\"{}\"/>",
-                        escaped(stored.notes.empty() ? "incomplete" : stored.notes.front())));
-    }
-    size_t tests = 0, failures = 0, skipped = 0;
-    std::string inside;
-    for (const Suite& s : suites) {
-        tests += s.tests;
-        failures += s.failures;
-        skipped += s.skipped;
-        inside += fmt::format(
-            "  <testsuite name=\"doorbell.{}\" tests=\"{}\" failures=\"{}\" errors=\"0\" "
-            "skipped=\"{}\">\n{}  </testsuite>\n",
-            escaped(s.lab), s.tests, s.failures, s.skipped, s.cases);
-    }
-    return fmt::format(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{}\" tests=\"{}\" "
-        "failures=\"{}\" errors=\"0\" skipped=\"{}\">\n{}</testsuites>\n",
-        escaped(stored.name), tests, failures, skipped, inside);
+    if (!words.empty()) inside += fmt::format("<system-out>{}</system-out>", escaped(words));
+    suites.add(claim.lab, "claim: " + claim.key(), inside);
+}
+
+}  // namespace
+
+std::string export_junit(const StoredRun& stored) {
+    Suites suites;
+    for (const Series& series : stored.run.series) add_series(series, suites);
+    for (const Claim& claim : stored.run.claims) add_claim(claim, suites);
+    for (const CaseEnd& fail : stored.run.failed)
+        suites.add_failed(fail.lab, "case: " + fail.test_case.text(), fail.reason);
+    for (const CaseEnd& skip : stored.run.skipped)
+        suites.add_skipped(skip.lab, "case: " + skip.test_case.text(), skip.reason);
+    if (!stored.run.complete)
+        suites.add_failed("run", "complete",
+                          stored.notes.empty() ? "incomplete" : stored.notes.front());
+    return suites.text(stored.name);
 }
 
 }  // namespace doorbell::harness

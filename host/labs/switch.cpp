@@ -150,6 +150,12 @@ class WorkingSet {
     std::vector<Line> lines_;
 };
 
+/// Half of a round trip that took `ticks`, less what the timestamps cost.
+uint64_t half_of(uint64_t ticks, const LinuxBench& bench) {
+    uint64_t overhead = bench.instrument.overhead;
+    return (ticks > overhead ? ticks - overhead : 0) / 2;
+}
+
 /// sched_yield only promises to think about it: a round trip counts if the partner had exactly one
 /// turn.
 void measure_yield(LinuxBench& bench, As who) {
@@ -173,10 +179,7 @@ void measure_yield(LinuxBench& bench, As who) {
                 sched_yield();
                 uint64_t ticks = measure::end() - t;
                 if (control->turns.load(std::memory_order_relaxed) == turns + 1) {
-                    uint64_t half =
-                        (ticks > bench.instrument.overhead ? ticks - bench.instrument.overhead
-                                                           : 0) /
-                        2;
+                    uint64_t half = half_of(ticks, bench);
                     cost.record(half);
                     return half;
                 }
@@ -192,6 +195,43 @@ void measure_yield(LinuxBench& bench, As who) {
     stop();
     if (idle_yields != 0)
         bench.count("yields without exactly one turn of the other task (not counted)", idle_yields);
+}
+
+template <class RoundTrip>
+void measure_cost(LinuxBench& bench, const RoundTrip& round_trip) {
+    measure::Series& cost = bench.series("cost");
+    bench.repeat([&] {
+        uint64_t t = measure::begin();
+        round_trip();
+        uint64_t half = half_of(measure::end() - t, bench);
+        cost.record(half);
+        return half;
+    });
+}
+
+/// What a walk through `set` bytes costs more after a switch than without one.
+template <class RoundTrip>
+void measure_refill(LinuxBench& bench, const RoundTrip& round_trip, size_t set) {
+    measure::Random own_order(bench.random.next());
+    WorkingSet own(set, own_order);
+    measure::Series &after = bench.series("walk-after-switch", {.less_overhead = true}),
+                    &without = bench.series("walk-without-switch", {.less_overhead = true}),
+                    &refill = bench.series("refill");
+    auto walk = [&] {
+        uint64_t t = measure::begin();
+        own.walk();
+        return measure::end() - t;
+    };
+    bench.repeat([&] {
+        own.walk();
+        uint64_t warm = walk();
+        round_trip();
+        uint64_t cold = walk();
+        without.record(warm);
+        after.record(cold);
+        refill.record(cold > warm ? cold - warm : 0);
+        return cold;
+    });
 }
 
 void measure_baton(LinuxBench& bench, std::string_view by, As who, size_t set) {
@@ -216,39 +256,10 @@ void measure_baton(LinuxBench& bench, std::string_view by, As who, size_t set) {
         baton->pass(1);
     };
     try {
-        if (set == 0) {
-            measure::Series& cost = bench.series("cost");
-            bench.repeat([&] {
-                uint64_t t = measure::begin();
-                round_trip();
-                uint64_t ticks = measure::end() - t;
-                uint64_t half =
-                    (ticks > bench.instrument.overhead ? ticks - bench.instrument.overhead : 0) / 2;
-                cost.record(half);
-                return half;
-            });
-        } else {
-            measure::Random own_order(bench.random.next());
-            WorkingSet own(set, own_order);
-            measure::Series &after = bench.series("walk-after-switch", {.less_overhead = true}),
-                            &without = bench.series("walk-without-switch", {.less_overhead = true}),
-                            &refill = bench.series("refill");
-            auto walk = [&] {
-                uint64_t t = measure::begin();
-                own.walk();
-                return measure::end() - t;
-            };
-            bench.repeat([&] {
-                own.walk();
-                uint64_t warm = walk();
-                round_trip();
-                uint64_t cold = walk();
-                without.record(warm);
-                after.record(cold);
-                refill.record(cold > warm ? cold - warm : 0);
-                return cold;
-            });
-        }
+        if (set == 0)
+            measure_cost(bench, round_trip);
+        else
+            measure_refill(bench, round_trip, set);
     } catch (...) {
         stop();
         throw;

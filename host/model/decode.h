@@ -28,38 +28,49 @@ struct Decoded {
     int64_t displacement = 0;  ///< of a conditional branch, or the marker's
 };
 
-/// `bytes`: the whole instruction, 64-bit mode or not: only opcodes are looked at whose meaning is
-/// the same.
-inline Decoded decode(const uint8_t* bytes, size_t size) {
-    size_t at = 0;
-    auto prefix = [](uint8_t b) {
-        return b == 0x66 || b == 0x67 || b == 0xF2 || b == 0xF3 || b == 0x2E || b == 0x36 ||
-               b == 0x3E || b == 0x26 || b == 0x64 || b == 0x65 || b == 0xF0;
-    };
-    while (at < size && prefix(bytes[at])) ++at;
-    // REX; in 16- and 32-bit code 40..4F are INC and DEC, one byte long.
-    unsigned rex_r = 0;
-    if (at + 1 < size && (bytes[at] & 0xF0) == 0x40) rex_r = bytes[at++] << 1 & 8;
-    if (at >= size) return {};
-    auto signed_at = [&](size_t offset, size_t width) -> int64_t {
-        if (offset + width > size) return 0;
-        int32_t value = 0;
-        if (width == 1) return static_cast<int8_t>(bytes[offset]);
-        std::memcpy(&value, bytes + offset, 4);
-        return value;
-    };
+/// The displacement of `width` (1 or 4) bytes at `offset`, signed; 0 where the instruction ends
+/// before it.
+inline int64_t displacement_at(const uint8_t* bytes, size_t size, size_t offset, size_t width) {
+    if (offset + width > size) return 0;
+    if (width == 1) return static_cast<int8_t>(bytes[offset]);
+    int32_t value = 0;
+    std::memcpy(&value, bytes + offset, 4);
+    return value;
+}
+
+/// Opcodes of one byte (SDM vol. 2D, "One-byte Opcode Map"), at bytes[at].
+inline Decoded decode_one_byte(const uint8_t* bytes, size_t size, size_t at) {
     uint8_t op = bytes[at];
-    if (op != 0x0F) {
-        if (op >= 0x70 && op <= 0x7F) return {Kind::branch, signed_at(at + 1, 1)};
-        if (op >= 0xE0 && op <= 0xE3) return {Kind::branch, signed_at(at + 1, 1)};
-        if (op == 0xE4 || op == 0xE5 || op == 0xEC || op == 0xED || op == 0x6C || op == 0x6D)
+    if ((op >= 0x70 && op <= 0x7F) || (op >= 0xE0 && op <= 0xE3))
+        return {Kind::branch, displacement_at(bytes, size, at + 1, 1)};
+    switch (op) {
+        case 0xE4:
+        case 0xE5:
+        case 0xEC:
+        case 0xED:
+        case 0x6C:
+        case 0x6D:
             return {Kind::port_read};
-        if (op == 0xE6 || op == 0xE7 || op == 0xEE || op == 0xEF || op == 0x6E || op == 0x6F)
+        case 0xE6:
+        case 0xE7:
+        case 0xEE:
+        case 0xEF:
+        case 0x6E:
+        case 0x6F:
             return {Kind::port_write};
-        if (op == 0xCC || op == 0xCD) return {Kind::software_interrupt};
-        if (op == 0xCF) return {Kind::iretq};
-        return {};
+        case 0xCC:
+        case 0xCD:
+            return {Kind::software_interrupt};
+        case 0xCF:
+            return {Kind::iretq};
+        default:
+            return {};
     }
+}
+
+/// Opcodes of two bytes (SDM vol. 2D, "Two-byte Opcode Map"): 0F at bytes[at]. `rex_r`: 8 where
+/// REX.R is set, else 0.
+inline Decoded decode_two_bytes(const uint8_t* bytes, size_t size, size_t at, unsigned rex_r) {
     if (at + 1 >= size) return {};
     uint8_t second = bytes[at + 1], modrm = at + 2 < size ? bytes[at + 2] : 0;
     unsigned reg = modrm >> 3 & 7, control_register = reg | rex_r;
@@ -69,7 +80,8 @@ inline Decoded decode(const uint8_t* bytes, size_t size) {
         case 0x07:
             return {Kind::sysret};
         case 0x1F:
-            if (size == 7 && at == 0 && modrm == 0x80) return {Kind::marker, signed_at(3, 4)};
+            if (size == 7 && at == 0 && modrm == 0x80)
+                return {Kind::marker, displacement_at(bytes, size, 3, 4)};
             return {};
         // MOV to CR8 does not serialise (SDM vol. 3A, "Serializing Instructions").
         case 0x22:
@@ -96,9 +108,27 @@ inline Decoded decode(const uint8_t* bytes, size_t size) {
                         ? Kind::serializing
                         : Kind::plain};
         default:
-            if (second >= 0x80 && second <= 0x8F) return {Kind::branch, signed_at(at + 2, 4)};
+            if (second >= 0x80 && second <= 0x8F)
+                return {Kind::branch, displacement_at(bytes, size, at + 2, 4)};
             return {};
     }
+}
+
+/// `bytes`: the whole instruction, of 64-bit mode or not. Only opcodes count whose meaning is the
+/// same in both.
+inline Decoded decode(const uint8_t* bytes, size_t size) {
+    size_t at = 0;
+    auto prefix = [](uint8_t b) {
+        return b == 0x66 || b == 0x67 || b == 0xF2 || b == 0xF3 || b == 0x2E || b == 0x36 ||
+               b == 0x3E || b == 0x26 || b == 0x64 || b == 0x65 || b == 0xF0;
+    };
+    while (at < size && prefix(bytes[at])) ++at;
+    // REX; in 16- and 32-bit code 40..4F are INC and DEC, one byte long.
+    unsigned rex_r = 0;
+    if (at + 1 < size && (bytes[at] & 0xF0) == 0x40) rex_r = bytes[at++] << 1 & 8;
+    if (at >= size) return {};
+    return bytes[at] == 0x0F ? decode_two_bytes(bytes, size, at, rex_r)
+                             : decode_one_byte(bytes, size, at);
 }
 
 /// What follows RDTSC in begin() (firmware/measure/timestamp.h): shl $32,%rdx; or %rdx,%rax; mov

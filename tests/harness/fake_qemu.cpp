@@ -44,14 +44,7 @@ void print(std::string_view text) {
 
 enum class Holds { yes, no, cannot_say };
 
-/// The lines of a whole run, as an image would send them. `failed`: a case that fails, or null.
-std::vector<std::string> whole_run(Holds holds = Holds::yes, const char* failed = nullptr) {
-    std::vector<std::string> lines;
-    Sender wire(
-        [](void* to, std::string_view line) {
-            static_cast<std::vector<std::string>*>(to)->emplace_back(line);
-        },
-        &lines);
+void send_opening(Sender& wire) {
     wire.begin("hello")
         .member("wire", doorbell::wire::wire_name)
         .member("image", "fake")
@@ -67,46 +60,49 @@ std::vector<std::string> whole_run(Holds holds = Holds::yes, const char* failed 
     wire.send();
     wire.begin("plan").member("cases", 2u).member("samples", 10u).member("seed", 1u);
     wire.send();
-    const char* cases[] = {"source=lapic wait=poll", "source=lapic wait=irq"};
-    for (unsigned id = 0; id < 2; ++id) {
-        wire.begin("begin").member("lab", "timer").member("case", cases[id]);
-        wire.send();
-        Json& series = wire.begin("series");
-        series.member("id", id)
-            .member("lab", "timer")
-            .member("case", cases[id])
-            .member("metric", "latency")
-            .member("unit", "insn")
-            .member("evidence", "exact");
-        series.member("count", 10u)
-            .member("min", 5 + id)
-            .member("max", 3000u)
-            .member("sum", 9 * (5 + id) + 3000);
-        series.member("overhead_removed", 2u)
-            .key("stages")
-            .array()
-            .end()
-            .key("flags")
-            .array()
-            .end();
-        wire.send();
-        Json& histogram = wire.begin("histogram");
-        histogram.member("of", id).member("part", "all").key("bins").array();
-        histogram.array().value(5 + id).value(9u).end().array().value(3000u).value(1u).end().end();
-        wire.send();
-    }
-    wire.begin("skip")
-        .member("lab", "timer")
-        .member("case", "source=hpet wait=irq")
-        .member("reason", "there is no HPET");
+}
+
+void send_case(Sender& wire, unsigned id, const char* test_case) {
+    wire.begin("begin").member("lab", "timer").member("case", test_case);
     wire.send();
-    if (failed != nullptr) {
-        wire.begin("fail")
-            .member("lab", "timer")
-            .member("case", failed)
-            .member("reason", "it hangs");
-        wire.send();
-    }
+    Json& series = wire.begin("series");
+    series.member("id", id)
+        .member("lab", "timer")
+        .member("case", test_case)
+        .member("metric", "latency")
+        .member("unit", "insn")
+        .member("evidence", "exact");
+    series.member("count", 10u)
+        .member("min", 5 + id)
+        .member("max", 3000u)
+        .member("sum", 9 * (5 + id) + 3000);
+    series.member("overhead_removed", 2u).key("stages").array().end().key("flags").array().end();
+    wire.send();
+    Json& histogram = wire.begin("histogram");
+    histogram.member("of", id).member("part", "all").key("bins").array();
+    histogram.array().value(5 + id).value(9u).end().array().value(3000u).value(1u).end().end();
+    wire.send();
+}
+
+/// A skip or a fail.
+void send_end_of_case(Sender& wire, const char* kind, const char* test_case, const char* reason) {
+    wire.begin(kind).member("lab", "timer").member("case", test_case).member("reason", reason);
+    wire.send();
+}
+
+/// The lines of a whole run, as an image would send them. `failed`: a case that fails, or null.
+std::vector<std::string> whole_run(Holds holds = Holds::yes, const char* failed = nullptr) {
+    std::vector<std::string> lines;
+    Sender wire(
+        [](void* to, std::string_view line) {
+            static_cast<std::vector<std::string>*>(to)->emplace_back(line);
+        },
+        &lines);
+    send_opening(wire);
+    send_case(wire, 0, "source=lapic wait=poll");
+    send_case(wire, 1, "source=lapic wait=irq");
+    send_end_of_case(wire, "skip", "source=hpet wait=irq", "there is no HPET");
+    if (failed != nullptr) send_end_of_case(wire, "fail", failed, "it hangs");
     Json& claim = wire.begin("claim");
     claim.member("lab", "timer").member("text", "polling is sooner than an interrupt").key("holds");
     if (holds == Holds::cannot_say)

@@ -155,6 +155,15 @@ class FromOutside : public testing::TestWithParam<std::string> {
     }
     /// A frame that must not be answered, of the i-th kind, and what the image must call it.
     std::pair<Bytes, std::string> stranger(unsigned i);
+    std::pair<Bytes, std::string> strange_frame(unsigned kind);
+    std::pair<Bytes, std::string> damaged(unsigned kind);
+    std::pair<Bytes, std::string> strange_header(unsigned kind);
+    std::pair<Bytes, std::string> strange_content(unsigned kind);
+    /// A random number from `least` to `most`.
+    unsigned any(unsigned least, unsigned most);
+    Bytes noise(size_t n);
+    /// From here to the image.
+    Bytes framed(unsigned type, const Bytes& content) const;
 
     bool virtio() const { return GetParam() == "virtio-net"; }
     Cable cable_;
@@ -165,21 +174,35 @@ class FromOutside : public testing::TestWithParam<std::string> {
     std::mt19937 random_{1};
 };
 
+unsigned FromOutside::any(unsigned least, unsigned most) {
+    return least + random_() % (most - least + 1);
+}
+
+Bytes FromOutside::noise(size_t n) {
+    Bytes b(n);
+    for (uint8_t& byte : b) byte = static_cast<uint8_t>(random_());
+    return b;
+}
+
+Bytes FromOutside::framed(unsigned type, const Bytes& content) const {
+    return ethernet(ends_.to_mac, ends_.from_mac, type, content);
+}
+
 std::pair<Bytes, std::string> FromOutside::stranger(unsigned i) {
-    auto any = [&](unsigned least, unsigned most) {
-        return least + random_() % (most - least + 1);
-    };
-    auto noise = [&](size_t n) {
-        Bytes b(n);
-        for (uint8_t& byte : b) byte = static_cast<uint8_t>(random_());
-        return b;
-    };
-    auto framed = [&](unsigned type, const Bytes& content) {
-        return ethernet(ends_.to_mac, ends_.from_mac, type, content);
-    };
+    unsigned kind = i % 20;
+    return kind < 5    ? strange_frame(kind)
+           : kind < 8  ? damaged(kind)
+           : kind < 10 ? std::pair{framed(kind == 8 ? any(0x0900, 0x80FF) : any(0, 1500),
+                                          noise(any(46, 1500))),
+                                   std::string("other-ethertype")}
+           : kind < 15 ? strange_header(kind)
+                       : strange_content(kind);
+}
+
+/// Kinds 0 to 4: of a length or with a tag that the image does not take.
+std::pair<Bytes, std::string> FromOutside::strange_frame(unsigned kind) {
     Bytes f;
-    Ends e = ends_;
-    switch (i % 20) {
+    switch (kind) {
         case 0:
             f = framed(0x88B5, {});
             f.resize(any(6, 13));
@@ -188,54 +211,62 @@ std::pair<Bytes, std::string> FromOutside::stranger(unsigned i) {
             return {f, virtio() ? "runt" : "other-ethertype"};
         case 1:
         case 2:
-            f = i % 20 == 1 ? framed(0x88B5, noise(any(1501, 1508)))
-                            : framed(0x0800, noise(any(1509, 1522)));
+            f = kind == 1 ? framed(0x88B5, noise(any(1501, 1508)))
+                          : framed(0x0800, noise(any(1509, 1522)));
             return {f, virtio() || f.size() <= emulator().e1000e_longest_frame ? "over-long"
                                                                                : "card-over-long"};
         case 3:
             return {framed(0x8100, noise(any(46, 1500))), "vlan"};
-        case 4:
+        default:
             return {framed(0x88A8, noise(any(46, 1500))), "vlan"};
-        case 5:
-            f = udp(e, 4711, 7, noise(any(18, 1400)));
-            f[24 + random_() % 2] ^= static_cast<uint8_t>(1 + random_() % 255);
-            return {f, "bad-checksum"};
-        case 6:
-            f = udp(e, 4711, 7, noise(any(18, 1400)));
-            f[42 + random_() % (f.size() - 42)] ^= static_cast<uint8_t>(1 + random_() % 255);
-            return {f, "bad-checksum"};
-        case 7:
-            f = icmp_echo(e, noise(any(18, 1400)));
-            f[34 + random_() % (f.size() - 34)] ^= static_cast<uint8_t>(1 << random_() % 8);
-            return {f, "bad-checksum"};
-        case 8:
-            return {framed(any(0x0900, 0x80FF), noise(any(46, 1500))), "other-ethertype"};
-        case 9:
-            return {framed(any(0, 1500), noise(any(46, 1500))), "other-ethertype"};
-        case 10:
-            // Random from the IP header on; only its first half byte is known: no version 4.
-            f = framed(0x0800, noise(any(46, 1500)));
-            f[14] = static_cast<uint8_t>((f[14] & 0x0F) | (f[14] >> 4 == 4 ? 0x60 : f[14] & 0xF0));
-            return {f, "bad-header"};
+    }
+}
+
+/// Kinds 5 to 7: changed on the way.
+std::pair<Bytes, std::string> FromOutside::damaged(unsigned kind) {
+    Bytes f = kind == 7 ? icmp_echo(ends_, noise(any(18, 1400)))
+                        : udp(ends_, 4711, 7, noise(any(18, 1400)));
+    if (kind == 5)
+        f[24 + random_() % 2] ^= static_cast<uint8_t>(1 + random_() % 255);
+    else if (kind == 6)
+        f[42 + random_() % (f.size() - 42)] ^= static_cast<uint8_t>(1 + random_() % 255);
+    else
+        f[34 + random_() % (f.size() - 34)] ^= static_cast<uint8_t>(1 << random_() % 8);
+    return {f, "bad-checksum"};
+}
+
+/// Kinds 10 to 14: an IP or UDP header that cannot be right, or that the image does not take.
+std::pair<Bytes, std::string> FromOutside::strange_header(unsigned kind) {
+    if (kind == 10) {
+        // Random from the IP header on; only its first half byte is known: not version 4.
+        Bytes f = framed(0x0800, noise(any(46, 1500)));
+        f[14] = static_cast<uint8_t>((f[14] & 0x0F) | (f[14] >> 4 == 4 ? 0x60 : f[14] & 0xF0));
+        return {f, "bad-header"};
+    }
+    Bytes f = udp(ends_, 4711, 7, noise(any(kind == 13 ? 40 : 18, 1000)));
+    switch (kind) {
         case 11:
-            f = udp(e, 4711, 7, noise(any(18, 1000)));
             put16(f, 16, any(1500, 65535));
             seal_ip(f);
             return {f, "truncated"};
         case 12:
-            f = udp(e, 4711, 7, noise(any(18, 1000)));
             put16(f, 38, any(1100, 65535));
             return {f, "truncated"};
         case 13:
-            f = udp(e, 4711, 7, noise(any(40, 1000)));
             f[14] = static_cast<uint8_t>(0x40 | any(6, 15));
             seal_ip(f);
             return {f, "options"};
-        case 14:
-            f = udp(e, 4711, 7, noise(any(18, 1000)));
+        default:
             put16(f, 20, any(1, 0x1FFF) | (random_() % 2 ? 0x2000 : 0));
             seal_ip(f);
             return {f, "fragment"};
+    }
+}
+
+/// Kinds 15 to 19: from or for somebody else.
+std::pair<Bytes, std::string> FromOutside::strange_content(unsigned kind) {
+    Ends e = ends_;
+    switch (kind) {
         case 15:
             e.from = (random_() % 2 ? 0x7F000000u : 0xE0000000u) | (random_() & 0xFFFFFF);
             return {udp(e, 4711, 7, noise(18)), "bad-source"};

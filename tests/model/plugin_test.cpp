@@ -65,6 +65,39 @@ TEST_F(Plugin, AsksForTheInterfaceThatItFinds) {
     EXPECT_EQ(version(), PLUGIN_API == 4 ? 3 : PLUGIN_API);
 }
 
+const Instruction fence{{0x0F, 0xAE, 0xE8}}, stamp{{0x0F, 0x31}};
+
+/// A sample between begin() and end(): three loads of two lines, a store, a device's register read
+/// and written, a port, INT n, IRETQ, SYSCALL, SYSRETQ, a CR3 write, CPUID and a locked ADD.
+std::vector<Instruction> sample_of_each_kind(const Instruction& begin, const Instruction& end) {
+    return {begin,
+            fence,
+            stamp,
+            {{0x48, 0xC1, 0xE2, 0x20}},
+            {{0x48, 0x09, 0xD0}},
+            {{0x48, 0x89, 0xC3}},
+            fence,
+            {{0x48, 0x8B, 0x07}, {{false, data_at, 3}}},
+            {{0x48, 0x8B, 0x07}, {{false, data_at + 8, 3}}},
+            {{0x48, 0x8B, 0x07}, {{false, data_at + 64, 3}}},
+            {{0x48, 0x89, 0x07}, {{true, data_at + 72, 3}}},
+            {{0x8B, 0x06}, {{false, 0xFEE00020, 2, true}}},
+            {{0x89, 0x06}, {{true, 0xFEE000B0, 2, true}}},
+            {{0xEC}},
+            {{0xEE}},
+            {{0xCD, 0x80}},
+            {{0x48, 0xCF}},
+            {{0x0F, 0x05}},
+            {{0x48, 0x0F, 0x07}},
+            {{0x0F, 0x22, 0xD8}},
+            {{0x0F, 0xA2}},
+            {{0xF0, 0x48, 0x83, 0x07, 0x01}, {{false, data_at, 3}, {true, data_at, 3}}},
+            fence,
+            stamp,
+            {{0x48, 0x89, 0x07}, {{true, value_at, 3}}},
+            end};
+}
+
 TEST_F(Plugin, CountsASampleBetweenItsTimestamps) {
     ASSERT_EQ(install(), 0) << said;
     qemu.start_vcpu();
@@ -72,37 +105,9 @@ TEST_F(Plugin, CountsASampleBetweenItsTimestamps) {
     box.ram_end = 8 << 20;
     box.series[0] = {value_at, 8, 8, 0, 0, 0, 1, rows_at};
     box.series_count = 1;
-    const Instruction fence{{0x0F, 0xAE, 0xE8}}, stamp{{0x0F, 0x31}};
-    std::vector<Instruction> program{
-        marker(MailboxCommand::hello),
-        marker(MailboxCommand::begin),
-        fence,
-        stamp,
-        {{0x48, 0xC1, 0xE2, 0x20}},
-        {{0x48, 0x09, 0xD0}},
-        {{0x48, 0x89, 0xC3}},
-        fence,
-        // Three loads of two lines, a store, a device's register read and written, a port, INT n
-        // and all the rest.
-        {{0x48, 0x8B, 0x07}, {{false, data_at, 3}}},
-        {{0x48, 0x8B, 0x07}, {{false, data_at + 8, 3}}},
-        {{0x48, 0x8B, 0x07}, {{false, data_at + 64, 3}}},
-        {{0x48, 0x89, 0x07}, {{true, data_at + 72, 3}}},
-        {{0x8B, 0x06}, {{false, 0xFEE00020, 2, true}}},
-        {{0x89, 0x06}, {{true, 0xFEE000B0, 2, true}}},
-        {{0xEC}},
-        {{0xEE}},
-        {{0xCD, 0x80}},
-        {{0x48, 0xCF}},
-        {{0x0F, 0x05}},
-        {{0x48, 0x0F, 0x07}},
-        {{0x0F, 0x22, 0xD8}},
-        {{0x0F, 0xA2}},
-        {{0xF0, 0x48, 0x83, 0x07, 0x01}, {{false, data_at, 3}, {true, data_at, 3}}},
-        fence,
-        stamp,
-        {{0x48, 0x89, 0x07}, {{true, value_at, 3}}},
-        marker(MailboxCommand::end)};
+    std::vector<Instruction> program =
+        sample_of_each_kind(marker(MailboxCommand::begin), marker(MailboxCommand::end));
+    program.insert(program.begin(), marker(MailboxCommand::hello));
     qemu_plugin_tb& tb = qemu.block(code, program);
     uint64_t stamps[2] = {};
     unsigned passed = 0;
@@ -144,7 +149,6 @@ TEST_F(Plugin, WhatADeviceWroteIsNotThere) {
         box.series_count = 1;
         box.device_start = data_at + 60;
         box.device_bytes = 8;  // two lines
-        const Instruction fence{{0x0F, 0xAE, 0xE8}}, stamp{{0x0F, 0x31}};
         auto load = [](uint64_t at) { return Instruction{{0x48, 0x8B, 0x07}, {{false, at, 3}}}; };
         qemu.run(qemu.block(code, {marker(MailboxCommand::hello),
                                    load(data_at),
@@ -192,7 +196,6 @@ TEST_F(Plugin, AProcessorsOwnWayIntoAHandlerIsNotCounted) {
         box.idt = idt_at;
         box.series[0] = {value_at, 8, 8, 0, 0, 0, 0, rows_at};
         box.series_count = 1;
-        const Instruction fence{{0x0F, 0xAE, 0xE8}}, stamp{{0x0F, 0x31}};
         Instruction interrupted{{0x48, 0x8B, 0x07}, {{false, data_at, 3}}};
         if (reported)
             interrupted.uses.insert(interrupted.uses.end(), delivery.begin(), delivery.end());

@@ -49,7 +49,8 @@ struct Broken {
     const char* said;
 };
 
-TEST(Commands, DamagedForeignOlderAndHalfWrittenRunsGiveAClearErrorAndStay) {
+/// Folders that do not hold a run that this version can read.
+std::vector<Broken> broken_runs() {
     std::string good = small_run().run.json().dump();
     auto with_results = [](std::string text) {
         return [text](const Scratch& s) { s.write("run/results.json", text); };
@@ -60,7 +61,7 @@ TEST(Commands, DamagedForeignOlderAndHalfWrittenRunsGiveAClearErrorAndStay) {
         EXPECT_NE(at, text.npos) << from;
         return text.replace(at, from.size(), to);
     };
-    const Broken all[] = {
+    return {
         {"nothing there", [](const Scratch&) {}, "there is no run at run"},
         {"foreign folder", [](const Scratch& s) { s.write("run/notes.txt", "mine"); },
          "neither manifest.json nor results.json"},
@@ -82,13 +83,16 @@ TEST(Commands, DamagedForeignOlderAndHalfWrittenRunsGiveAClearErrorAndStay) {
         {"min above max", with_results(replaced("\"min\":5", "\"min\":77")), "min is above max"},
         {"a changed figure", with_results(replaced("\"sum\":500", "\"sum\":400")), "digest"},
         {"broken manifest",
-         [&](const Scratch& s) {
+         [good](const Scratch& s) {
              s.write("run/results.json", good);
              s.write("run/manifest.json", "{");
          },
          "manifest.json is damaged"},
     };
-    for (const Broken& broken : all) {
+}
+
+TEST(Commands, DamagedForeignOlderAndHalfWrittenRunsGiveAClearErrorAndStay) {
+    for (const Broken& broken : broken_runs()) {
         Scratch scratch;
         scratch.save("good", small_run());
         broken.make(scratch);

@@ -155,51 +155,59 @@ std::string comparison_text(const Comparison& comparison, bool all) {
     return text;
 }
 
+namespace {
+
+Json figure_json(const FigureChange& figure, const SeriesChange& series) {
+    Json json = {{"what", figure.what}, {"word", word(figure.word, series.unit)}};
+    if (!figure.note.empty()) json["because"] = figure.note;
+    if (figure.word == Word::too_few) return json;
+    json["a"] = figure.a;
+    json["b"] = figure.b;
+    json["difference"] = figure.interval.difference;
+    if (!std::isinf(figure.share())) json["share"] = figure.share();
+    json["worse"] = figure.worse;
+    if (!series.counted) {
+        json["interval"] = {figure.interval.low, figure.interval.high};
+        json["probability"] = figure.probability;
+    }
+    return json;
+}
+
+Json counter_json(const CounterChange& counter) {
+    Json json = {{"name", counter.name},
+                 {"stage", counter.stage},
+                 {"evidence", counter.evidence},
+                 {"a", nullptr},
+                 {"b", nullptr}};
+    if (counter.a) json["a"] = *counter.a;
+    if (counter.b) json["b"] = *counter.b;
+    return json;
+}
+
+Json series_json(const SeriesChange& one) {
+    Json figures = Json::array(), stages = Json::array(), counters = Json::array();
+    for (const FigureChange& figure : one.figures) figures.push_back(figure_json(figure, one));
+    for (const StageChange& stage : one.stages)
+        stages.push_back(
+            {{"name", stage.name}, {"a", stage.a}, {"b", stage.b}, {"share", stage.share}});
+    for (const CounterChange& counter : one.counters) counters.push_back(counter_json(counter));
+    return {{"lab", one.lab},
+            {"case", one.test_case},
+            {"metric", one.metric},
+            {"unit", one.unit},
+            {"evidence", one.evidence},
+            {"identical", one.identical},
+            {"word", word(one.summary(), one.unit)},
+            {"figures", figures},
+            {"stages", stages},
+            {"counters", counters}};
+}
+
+}  // namespace
+
 Json comparison_json(const Comparison& comparison) {
     Json series = Json::array();
-    for (const SeriesChange& one : comparison.series) {
-        Json figures = Json::array(), stages = Json::array();
-        for (const FigureChange& figure : one.figures) {
-            Json json = {{"what", figure.what}, {"word", word(figure.word, one.unit)}};
-            if (!figure.note.empty()) json["because"] = figure.note;
-            if (figure.word != Word::too_few) {
-                json["a"] = figure.a;
-                json["b"] = figure.b;
-                json["difference"] = figure.interval.difference;
-                if (!std::isinf(figure.share())) json["share"] = figure.share();
-                json["worse"] = figure.worse;
-                if (!one.counted) {
-                    json["interval"] = {figure.interval.low, figure.interval.high};
-                    json["probability"] = figure.probability;
-                }
-            }
-            figures.push_back(std::move(json));
-        }
-        for (const StageChange& stage : one.stages)
-            stages.push_back(
-                {{"name", stage.name}, {"a", stage.a}, {"b", stage.b}, {"share", stage.share}});
-        Json counters = Json::array();
-        for (const CounterChange& c : one.counters) {
-            Json json = {{"name", c.name},
-                         {"stage", c.stage},
-                         {"evidence", c.evidence},
-                         {"a", nullptr},
-                         {"b", nullptr}};
-            if (c.a) json["a"] = *c.a;
-            if (c.b) json["b"] = *c.b;
-            counters.push_back(std::move(json));
-        }
-        series.push_back({{"lab", one.lab},
-                          {"case", one.test_case},
-                          {"metric", one.metric},
-                          {"unit", one.unit},
-                          {"evidence", one.evidence},
-                          {"identical", one.identical},
-                          {"word", word(one.summary(), one.unit)},
-                          {"figures", figures},
-                          {"stages", stages},
-                          {"counters", counters}});
-    }
+    for (const SeriesChange& one : comparison.series) series.push_back(series_json(one));
     Json only_in_a = Json::array(), missing = Json::array(), failed = Json::array();
     for (const Missing& one : comparison.only_in_a) {
         only_in_a.push_back(one.name);
