@@ -105,7 +105,7 @@ class DeadlineTimer {
         return deadline;
     }
     /// SDM vol. 3A, "TSC-Deadline Mode": the MSR reads 0 once the deadline has passed.
-    bool passed() const { return cpu::Msrs{}.read(cpu::msr_tsc_deadline) == 0; }
+    bool passed() const { return !cpu::read<cpu::msr::TscDeadline>(cpu::Msrs{}); }
     void expire() const { apic_.arm_deadline(0); }
     uint64_t wait_by_poll(uint64_t begin) const {
         uint32_t low, high;
@@ -113,7 +113,7 @@ class DeadlineTimer {
                      "movl %3, %%ecx\n"
                      "1:\trdmsr\n\torl %%edx, %%eax\n\tjnz 1b\n\tlfence\n\trdtsc"
                      : "=&a"(low), "=&d"(high), "+c"(begin)
-                     : "i"(cpu::msr_tsc_deadline)
+                     : "i"(cpu::msr::TscDeadline::address)
                      : "memory", "cc");
         return uint64_t{high} << 32 | low;
     }

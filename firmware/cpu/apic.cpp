@@ -1,11 +1,12 @@
 #include "firmware/cpu/apic.h"
 
+#include "firmware/cpu/cpuid.h"
+
 namespace doorbell::cpu {
 namespace {
 
-// IA32_APIC_BASE.
-constexpr uint64_t base_x2_enable = 1u << 10, base_enable = 1u << 11;
-constexpr uint64_t base_address = 0x000FFFFFFFFFF000;
+using msr::ApicBase;
+
 // Spurious vector register, local vector table, interrupt command register.
 constexpr uint32_t software_enable = 1u << 8;
 constexpr uint32_t lvt_masked = 1u << 16;
@@ -20,28 +21,28 @@ constexpr ApicRegister next(ApicRegister first, unsigned n) {
 }  // namespace
 
 uint64_t LocalApic::page_address(Cpuid cpuid, Msrs msrs) {
-    if ((cpuid(1).edx & 1u << 9) == 0) return 0;
-    return msrs.read(msr_apic_base) & base_address;
+    if (!CpuidLeaf<1>(cpuid)[cpuid::VersionEdx::apic]) return 0;
+    return ApicBase::page(cpu::read<ApicBase>(msrs));
 }
 
 Result<LocalApic> LocalApic::bring_up(Cpuid cpuid, Msrs msrs, Mmio xapic_page, ApicMode wanted) {
-    CpuidRegisters features = cpuid(1);
-    if ((features.edx & 1u << 9) == 0) return Lacking{"CPUID names no local APIC"};
+    CpuidLeaf<1> features(cpuid);
+    if (!features[cpuid::VersionEdx::apic]) return Lacking{"CPUID names no local APIC"};
     LocalApic apic;
     apic.msrs_ = msrs;
     apic.page_ = xapic_page;
-    apic.deadline_ = (features.ecx & 1u << 24) != 0;
+    apic.deadline_ = features[cpuid::VersionEcx::tsc_deadline];
 
-    uint64_t base = msrs.read(msr_apic_base);
-    if ((base & base_enable) == 0) msrs.write(msr_apic_base, base |= base_enable);
-    bool can_x2 = (features.ecx & 1u << 21) != 0;
+    auto base = cpu::read<ApicBase>(msrs);
+    if (!(base & ApicBase::enable)) cpu::write(msrs, base = base | ApicBase::enable);
+    bool can_x2 = features[cpuid::VersionEcx::x2apic];
     // Back from x2APIC to xAPIC leads only through "disabled", and may be locked: firmware's choice
     // stays.
-    if ((base & base_x2_enable) == 0 && can_x2 && wanted == ApicMode::x2apic)
-        msrs.write(msr_apic_base, base |= base_x2_enable);
-    apic.x2_ = (base & base_x2_enable) != 0;
-    if (!apic.x2_ && (base & base_address) != xapic_page.base())
-        return Error{"the local APIC's page lies elsewhere", base & base_address};
+    if (!(base & ApicBase::x2apic) && can_x2 && wanted == ApicMode::x2apic)
+        cpu::write(msrs, base = base | ApicBase::x2apic);
+    apic.x2_ = static_cast<bool>(base & ApicBase::x2apic);
+    if (!apic.x2_ && ApicBase::page(base) != xapic_page.base())
+        return Error{"the local APIC's page lies elsewhere", ApicBase::page(base)};
     uint32_t version = apic.version();
     if (version == 0 || version == ~0u) return Error{"the local APIC does not answer", version};
     apic.mask_all();

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "firmware/cpu/access.h"
+#include "firmware/cpu/msr.h"
 #include "firmware/cpu/result.h"
 
 namespace doorbell::cpu {
@@ -36,9 +37,6 @@ enum class ApicRegister : uint16_t {
 
 /// The MSR of a register in x2APIC mode (SDM, "x2APIC Register Address Space").
 constexpr uint32_t x2apic_msr(ApicRegister r) { return 0x800 + (static_cast<uint32_t>(r) >> 4); }
-
-inline constexpr uint32_t msr_apic_base = 0x1B;      ///< IA32_APIC_BASE
-inline constexpr uint32_t msr_tsc_deadline = 0x6E0;  ///< IA32_TSC_DEADLINE
 
 enum class ApicMode : uint8_t { xapic, x2apic };
 /// The LVT timer's mode, bits 18:17.
@@ -85,7 +83,7 @@ class LocalApic {
     void set_initial_count(uint32_t count) const { write(ApicRegister::initial_count, count); }
     uint32_t current_count() const { return read(ApicRegister::current_count); }
     /// In TSC-deadline mode: the interrupt comes when the TSC reaches `tsc`; 0 disarms.
-    void arm_deadline(uint64_t tsc) const { msrs_.write(msr_tsc_deadline, tsc); }
+    void arm_deadline(uint64_t tsc) const { cpu::write(msrs_, Value<msr::TscDeadline>(tsc)); }
 
     /// A fixed interrupt to this processor. Error: the last command is still being sent after the
     /// bound (xAPIC only).

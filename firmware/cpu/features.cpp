@@ -1,5 +1,7 @@
 #include "firmware/cpu/features.h"
 
+#include "firmware/cpu/cpuid.h"
+
 namespace doorbell::cpu {
 namespace {
 
@@ -7,87 +9,93 @@ void put4(char* to, uint32_t word) {
     for (int i = 0; i < 4; ++i) to[i] = static_cast<char>(word >> 8 * i);
 }
 
-constexpr bool bit(uint32_t word, unsigned n) { return word >> n & 1; }
-
-}  // namespace
-
-Features Features::read(Cpuid cpuid) {
-    Features f;
+void read_vendor(Cpuid cpuid, Features& f) {
     CpuidRegisters r = cpuid(0);
     f.max_leaf = r.eax;
     put4(f.vendor, r.ebx);
     put4(f.vendor + 4, r.edx);
     put4(f.vendor + 8, r.ecx);
+}
 
-    CpuidRegisters one = cpuid(1);
-    uint32_t base_family = one.eax >> 8 & 0xF;
-    f.stepping = one.eax & 0xF;
-    f.family = base_family == 0xF ? base_family + (one.eax >> 20 & 0xFF) : base_family;
-    f.model = one.eax >> 4 & 0xF;
-    if (base_family == 6 || base_family == 0xF) f.model |= one.eax >> 12 & 0xF0;
-    f.apic_id = static_cast<uint8_t>(one.ebx >> 24);
-    f.monitor = bit(one.ecx, 3);
-    f.pcid = bit(one.ecx, 17);
-    f.x2apic = bit(one.ecx, 21);
-    f.tsc_deadline = bit(one.ecx, 24);
-    f.xsave = bit(one.ecx, 26);
-    f.avx = bit(one.ecx, 28);
-    f.hypervisor_present = bit(one.ecx, 31);
-    f.mtrr = bit(one.edx, 12);
-    f.global_pages = bit(one.edx, 13);
-    f.pat = bit(one.edx, 16);
+/// Leaf 1: display family and model (SDM vol. 2A, CPUID, "INPUT EAX = 01H"), and the oldest bits.
+void read_version(Cpuid cpuid, Features& f) {
+    using namespace doorbell::cpu::cpuid;
+    CpuidLeaf<1> one(cpuid);
+    uint32_t family = one[VersionEax::family];
+    f.stepping = one[VersionEax::stepping];
+    f.family = family == 0xF ? family + one[VersionEax::extended_family] : family;
+    f.model = one[VersionEax::model];
+    if (family == 6 || family == 0xF) f.model |= one[VersionEax::extended_model] << 4;
+    f.monitor = one[VersionEcx::monitor];
+    f.pcid = one[VersionEcx::pcid];
+    f.x2apic = one[VersionEcx::x2apic];
+    f.xsave = one[VersionEcx::xsave];
+    f.avx = one[VersionEcx::avx];
+    f.hypervisor_present = one[VersionEcx::hypervisor];
+}
 
-    if (f.monitor && f.max_leaf >= 5) {
-        CpuidRegisters m = cpuid(5);
-        if ((m.ebx & 0xFFFF) != 0) f.monitor_line = m.ebx & 0xFFFF;
-        f.mwait_interrupt_break = bit(m.ecx, 0) && bit(m.ecx, 1);
-    }
-    if (f.max_leaf >= 7) {
-        CpuidRegisters s = cpuid(7, 0);
-        f.fsgsbase = bit(s.ebx, 0);
-        f.smep = bit(s.ebx, 7);
-        f.invpcid = bit(s.ebx, 10);
-        f.avx512f = bit(s.ebx, 16);
-        f.smap = bit(s.ebx, 20);
-        f.umip = bit(s.ecx, 2);
-        f.la57 = bit(s.ecx, 16);
-    }
-    if (f.xsave && f.max_leaf >= 0xD) f.xsaveopt = bit(cpuid(0xD, 1).eax, 0);
-    if (f.hypervisor_present) {
-        CpuidRegisters h = cpuid(0x40000000);
-        f.max_hypervisor_leaf = h.eax;
-        put4(f.hypervisor, h.ebx);
-        put4(f.hypervisor + 4, h.ecx);
-        put4(f.hypervisor + 8, h.edx);
-        for (int i = 0; i < 12 && f.hypervisor[i] != 0; ++i)
-            if (f.hypervisor[i] < ' ' || f.hypervisor[i] > '~') f.hypervisor[i] = '?';
-        if (f.hypervisor[0] == 0) put4(f.hypervisor, 0x3F3F3F3F);  // present, but nameless
-    }
+void read_structured(Cpuid cpuid, Features& f) {
+    using namespace doorbell::cpu::cpuid;
+    if (f.max_leaf < 7) return;
+    CpuidLeaf<7> structured(cpuid);
+    f.smep = structured[StructuredEbx::smep];
+    f.invpcid = structured[StructuredEbx::invpcid];
+    f.smap = structured[StructuredEbx::smap];
+    f.umip = structured[StructuredEcx::umip];
+}
 
-    f.max_extended_leaf = cpuid(0x80000000).eax;
-    if (f.max_extended_leaf >= 0x80000001) {
-        CpuidRegisters e = cpuid(0x80000001);
-        f.no_execute = bit(e.edx, 20);
-        f.gigabyte_pages = bit(e.edx, 26);
-        f.rdtscp = bit(e.edx, 27);
+void read_hypervisor(Cpuid cpuid, Features& f) {
+    if (!f.hypervisor_present) return;
+    CpuidRegisters h = cpuid(cpuid::first_hypervisor);
+    put4(f.hypervisor, h.ebx);
+    put4(f.hypervisor + 4, h.ecx);
+    put4(f.hypervisor + 8, h.edx);
+    for (int i = 0; i < 12 && f.hypervisor[i] != 0; ++i)
+        if (f.hypervisor[i] < ' ' || f.hypervisor[i] > '~') f.hypervisor[i] = '?';
+    if (f.hypervisor[0] == 0) put4(f.hypervisor, 0x3F3F3F3F);  // present, but nameless
+}
+
+void read_brand(Cpuid cpuid, Features& f) {
+    char raw[49] = {};
+    for (uint32_t i = 0; i < 3; ++i) {
+        CpuidRegisters b = cpuid(cpuid::brand + i);
+        put4(raw + 16 * i, b.eax);
+        put4(raw + 16 * i + 4, b.ebx);
+        put4(raw + 16 * i + 8, b.ecx);
+        put4(raw + 16 * i + 12, b.edx);
     }
-    if (f.max_extended_leaf >= 0x80000004) {
-        char raw[49] = {};
-        for (uint32_t i = 0; i < 3; ++i) {
-            CpuidRegisters b = cpuid(0x80000002 + i);
-            put4(raw + 16 * i, b.eax);
-            put4(raw + 16 * i + 4, b.ebx);
-            put4(raw + 16 * i + 8, b.ecx);
-            put4(raw + 16 * i + 12, b.edx);
-        }
-        const char* from = raw;
-        while (*from == ' ') ++from;
-        for (int i = 0; from[i] != 0; ++i) f.brand[i] = from[i];
+    const char* from = raw;
+    while (*from == ' ') ++from;
+    for (int i = 0; from[i] != 0; ++i) f.brand[i] = from[i];
+}
+
+void read_extended(Cpuid cpuid, Features& f) {
+    using namespace doorbell::cpu::cpuid;
+    f.max_extended_leaf = cpuid(first_extended).eax;
+    if (f.max_extended_leaf >= extended_features) {
+        CpuidLeaf<extended_features> extended(cpuid);
+        f.no_execute = extended[ExtendedEdx::no_execute];
+        f.gigabyte_pages = extended[ExtendedEdx::gigabyte_pages];
+        f.rdtscp = extended[ExtendedEdx::rdtscp];
     }
-    if (f.max_extended_leaf >= 0x80000007) f.invariant_tsc = bit(cpuid(0x80000007).edx, 8);
-    if (f.max_extended_leaf >= 0x80000008)
-        f.physical_bits = static_cast<uint8_t>(cpuid(0x80000008).eax);
-    if (f.max_extended_leaf >= 0x80000021) f.lfence_serializing = bit(cpuid(0x80000021).eax, 2);
+    if (f.max_extended_leaf >= brand + 2) read_brand(cpuid, f);
+    if (f.max_extended_leaf >= power_management)
+        f.invariant_tsc = CpuidLeaf<power_management>(cpuid)[PowerManagementEdx::invariant_tsc];
+    if (f.max_extended_leaf >= sizes)
+        f.physical_bits = static_cast<uint8_t>(CpuidLeaf<sizes>(cpuid)[SizesEax::physical_bits]);
+    if (f.max_extended_leaf >= amd_features)
+        f.lfence_serializing = CpuidLeaf<amd_features>(cpuid)[AmdFeaturesEax::lfence_serializing];
+}
+
+}  // namespace
+
+Features Features::read(Cpuid cpuid) {
+    Features f;
+    read_vendor(cpuid, f);
+    read_version(cpuid, f);
+    read_structured(cpuid, f);
+    read_hypervisor(cpuid, f);
+    read_extended(cpuid, f);
     return f;
 }
 

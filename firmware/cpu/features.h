@@ -12,20 +12,16 @@ struct Features {
     char brand[49] =
         {};  ///< leaves 80000002h to 80000004h, leading blanks removed; "" where absent
     char hypervisor[13] = {};  ///< leaf 40000000h; "" on bare metal
-    uint32_t max_leaf = 0, max_extended_leaf = 0, max_hypervisor_leaf = 0;
+    uint32_t max_leaf = 0, max_extended_leaf = 0;
     uint32_t family = 0, model = 0, stepping = 0;  ///< display family and model
-    uint8_t apic_id = 0;                           ///< initial xAPIC id
     uint8_t physical_bits = 36;
 
     bool hypervisor_present = false;
-    bool rdtscp = false, invariant_tsc = false, tsc_deadline = false, x2apic = false;
-    bool monitor = false, mwait_interrupt_break = false;
-    bool pcid = false, invpcid = false, smep = false, smap = false, umip = false, fsgsbase = false,
-         la57 = false;
-    bool no_execute = false, gigabyte_pages = false, global_pages = false;
-    bool xsave = false, xsaveopt = false, avx = false, avx512f = false, pat = false, mtrr = false;
+    bool rdtscp = false, invariant_tsc = false, x2apic = false;
+    bool monitor = false, pcid = false, invpcid = false, smep = false, smap = false, umip = false;
+    bool no_execute = false, gigabyte_pages = false;
+    bool xsave = false, avx = false;
     bool lfence_serializing = false;  ///< AMD only: CPUID Fn8000_0021_EAX[2]
-    uint32_t monitor_line = 64;       ///< largest monitor line, bytes
 
     bool intel() const { return std::string_view(vendor) == "GenuineIntel"; }
     bool amd() const {

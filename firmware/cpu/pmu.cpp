@@ -1,5 +1,7 @@
 #include "firmware/cpu/pmu.h"
 
+#include "firmware/cpu/cpuid.h"
+
 namespace doorbell::cpu {
 namespace {
 
@@ -52,14 +54,17 @@ Result<Pmu> Pmu::find(Cpuid cpuid, Msrs msrs, const Features& f) {
             return Lacking{"AMD processors before Zen (family 17h) are not known here", f.family};
         pmu.amd_ = true;
         // Core performance counter extensions: CPUID Fn8000_0001_ECX[23].
-        pmu.extended_ = f.max_extended_leaf >= 0x80000001 && (cpuid(0x80000001).ecx >> 23 & 1) != 0;
+        pmu.extended_ =
+            f.max_extended_leaf >= cpuid::extended_features &&
+            CpuidLeaf<cpuid::extended_features>(cpuid)[cpuid::ExtendedEcx::core_counter_extensions];
         pmu.count_ = pmu.extended_ ? 6 : 4;
         pmu.mask_ = low_bits(48);
-        if (f.max_extended_leaf >= 0x80000022) {
+        if (f.max_extended_leaf >= cpuid::amd_monitoring) {
             // PerfMonV2: Fn8000_0022_EAX[0]; EBX[3:0] is the number of core counters.
-            CpuidRegisters r = cpuid(0x80000022);
-            pmu.global_ = (r.eax & 1) != 0;
-            if (pmu.global_ && pmu.extended_ && (r.ebx & 15) != 0) pmu.count_ = r.ebx & 15;
+            CpuidLeaf<cpuid::amd_monitoring> monitoring(cpuid);
+            pmu.global_ = monitoring[cpuid::AmdMonitoringEax::version_2];
+            uint32_t counters = monitoring[cpuid::AmdMonitoringEbx::core_counters];
+            if (pmu.global_ && pmu.extended_ && counters != 0) pmu.count_ = counters;
         }
         if (const PmuTable* table = amd_events(f.family, f.model)) pmu.add(*table);
         if (pmu.count_ > amd_usable) pmu.count_ = amd_usable;
@@ -70,27 +75,28 @@ Result<Pmu> Pmu::find(Cpuid cpuid, Msrs msrs, const Features& f) {
     if (!f.intel()) return Lacking{"neither an Intel nor an AMD processor"};
     if (f.max_leaf < 0xA)
         return Lacking{"CPUID has no leaf 0AH: no architectural performance monitoring"};
-    CpuidRegisters r = cpuid(0xA);
-    pmu.version_ = r.eax & 0xFF;
-    pmu.count_ = r.eax >> 8 & 0xFF;
+    CpuidLeaf<0xA> r(cpuid);
+    using cpuid::MonitoringEax, cpuid::MonitoringEdx;
+    pmu.version_ = r[MonitoringEax::version];
+    pmu.count_ = r[MonitoringEax::counters];
     if (pmu.version_ == 0 || pmu.count_ == 0)
-        return Lacking{"CPUID.0AH says that there is no performance monitoring", r.eax};
+        return Lacking{"CPUID.0AH says that there is no performance monitoring", r->eax};
     if (pmu.count_ > intel_usable) pmu.count_ = intel_usable;
-    pmu.mask_ = low_bits(r.eax >> 16 & 0xFF);
+    pmu.mask_ = low_bits(r[MonitoringEax::width]);
     pmu.global_ = pmu.version_ >= 2;
     pmu.table_ = "architectural events only";
     if (pmu.version_ >= 2) {
         // Version 5 may leave some fixed counters out: ECX is a bitmap beside EDX[4:0]
         // (SDM 20.2.5).
-        pmu.fixed_count_ = r.edx & 31;
+        pmu.fixed_count_ = r[MonitoringEdx::fixed_counters];
         pmu.fixed_mask_ =
-            static_cast<uint32_t>(low_bits(pmu.fixed_count_)) | (pmu.version_ >= 5 ? r.ecx : 0);
-        pmu.fixed_width_mask_ = low_bits(r.edx >> 5 & 0xFF);
+            static_cast<uint32_t>(low_bits(pmu.fixed_count_)) | (pmu.version_ >= 5 ? r->ecx : 0);
+        pmu.fixed_width_mask_ = low_bits(r[MonitoringEdx::fixed_width]);
     }
     // A set bit in EBX, or an index at or beyond EAX[31:24], means: not available.
-    unsigned known = r.eax >> 24, index = 0;
+    unsigned known = r[MonitoringEax::events], index = 0;
     for (const PmuEvent& e : architectural_events()) {
-        if (index < known && (r.ebx >> index & 1) == 0) pmu.add(e);
+        if (index < known && (r->ebx >> index & 1) == 0) pmu.add(e);
         ++index;
     }
     if (const PmuTable* table = intel_events(f.family, f.model)) pmu.add(*table);

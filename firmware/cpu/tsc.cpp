@@ -1,5 +1,6 @@
 #include "firmware/cpu/tsc.h"
 
+#include "firmware/cpu/cpuid.h"
 #include "firmware/cpu/mul_div.h"
 
 namespace doorbell::cpu {
@@ -124,9 +125,9 @@ bool is_intel(Cpuid cpuid) {
 /// Crystal Clock Frequency"); 0 where the table has none.
 uint64_t crystal_by_model(Cpuid cpuid) {
     if (!is_intel(cpuid)) return 0;
-    uint32_t signature = cpuid(1).eax;
-    if ((signature >> 8 & 0xF) != 6) return 0;
-    switch ((signature >> 4 & 0xF) | (signature >> 12 & 0xF0)) {
+    CpuidLeaf<1> one(cpuid);
+    if (one[cpuid::VersionEax::family] != 6) return 0;
+    switch (one[cpuid::VersionEax::model] | one[cpuid::VersionEax::extended_model] << 4) {
         case 0x4E:
         case 0x5E:
         case 0x8E:
@@ -143,7 +144,8 @@ uint64_t crystal_by_model(Cpuid cpuid) {
 
 /// CPUID 16h: the base frequency, in whole MHz. 0: not there.
 uint64_t base_hz(Cpuid cpuid) {
-    return cpuid(0).eax >= 0x16 ? uint64_t{cpuid(0x16).eax & 0xFFFF} * 1000000 : 0;
+    if (cpuid(0).eax < 0x16) return 0;
+    return uint64_t{CpuidLeaf<0x16>(cpuid)[cpuid::BaseFrequencyEax::mhz]} * 1000000;
 }
 
 uint64_t distance(uint64_t a, uint64_t b) { return a > b ? a - b : b - a; }
@@ -163,8 +165,8 @@ uint64_t crystal_hz(Cpuid cpuid) {
 
 /// The timing leaf that VMware defined and KVM took over: EAX is the TSC in kHz. 0: not there.
 uint64_t hypervisor_hz(Cpuid cpuid) {
-    if ((cpuid(1).ecx & 1u << 31) == 0) return 0;
-    CpuidRegisters r = cpuid(0x40000000);
+    if (!CpuidLeaf<1>(cpuid)[cpuid::VersionEcx::hypervisor]) return 0;
+    CpuidRegisters r = cpuid(cpuid::first_hypervisor);
     bool vmware =
         r.ebx == 0x61774D56 && r.ecx == 0x4D566572 && r.edx == 0x65726177;         // "VMwareVMware"
     bool kvm = r.ebx == 0x4B4D564B && r.ecx == 0x564B4D56 && r.edx == 0x0000004D;  // "KVMKVMKVM"
@@ -277,7 +279,6 @@ class Poll {
 Result<TscClock> establish(Cpuid cpuid, Tsc tsc, std::span<const ReferenceCounter> references,
                            const Calibration& how) {
     TscClock clock;
-    clock.invariant = cpuid(0x80000000).eax >= 0x80000007 && (cpuid(0x80000007).edx & 1u << 8) != 0;
 
     // CPUID comes from one hand, whatever it says in how many leaves: a single voice.
     Poll poll(clock);
@@ -296,8 +297,6 @@ Result<TscClock> establish(Cpuid cpuid, Tsc tsc, std::span<const ReferenceCounte
         if (Result<Frequency> f = measure_tsc(tsc, r, clock.source_count == 0 ? how : quick)) {
             asked[clock.source_count] = &r;
             poll.add(r.name, *f);
-        } else if (clock.fault.what == nullptr) {
-            clock.fault = f.error();
         }
         // Two that agree are enough, unless another has contradicted them.
         if (clock.source_count == 2) poll.count();

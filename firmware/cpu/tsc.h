@@ -54,9 +54,7 @@ struct TscClock {
     const char* source = "";           ///< the name of the source that hz is from
     const char* check_source = nullptr;  ///< null: there was no second source
     int64_t check_ppm = 0;               ///< second source against hz, in parts per million
-    bool disagrees = false;   ///< some source is more than 1000 ppm away: a flag on the whole run
-    bool invariant = false;   ///< CPUID.80000007H:EDX[8]
-    Error fault{nullptr, 0};  ///< the first reference that could not be used, if any
+    bool disagrees = false;  ///< some source is more than 1000 ppm away: a flag on the whole run
 
     static constexpr size_t most_sources = 8;
     TscSource sources[most_sources];  ///< those that were asked and answered

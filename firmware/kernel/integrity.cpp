@@ -2,7 +2,7 @@
 
 #include <span>
 
-#include "firmware/cpu/access.h"
+#include "firmware/cpu/msr.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/kernel/kernel.h"
 
@@ -55,10 +55,10 @@ Integrity Integrity::take() {
     uint64_t values[] = {cpu::read_cr0(),
                          cpu::read_cr3(),
                          cpu::read_cr4(),
-                         msrs.read(0xC0000080),
-                         msrs.read(0xC0000081),
-                         msrs.read(0xC0000082),
-                         msrs.read(0xC0000084),
+                         cpu::read<cpu::msr::Efer>(msrs).word(),
+                         cpu::read<cpu::msr::Star>(msrs).word(),
+                         cpu::read<cpu::msr::Lstar>(msrs).word(),
+                         cpu::read<cpu::msr::Fmask>(msrs).word(),
                          gdt.base ^ uint64_t{gdt.limit} << 48,
                          sum_of(gdt),
                          idt.base ^ uint64_t{idt.limit} << 48,

@@ -1,6 +1,7 @@
 #include "firmware/kernel/kernel.h"
 
 #include "firmware/cpu/descriptors.h"
+#include "firmware/cpu/msr.h"
 #include "firmware/cpu/registers.h"
 
 using doorbell::kernel::Kernel;
@@ -52,6 +53,7 @@ Task* kernel_end_lost(Task* task) {
 namespace doorbell::kernel {
 namespace {
 
+using cpu::msr::Efer;
 using State_ = State;
 static_assert(offsetof(State_, current) == STATE_CURRENT && offsetof(State_, stack) == STATE_STACK);
 static_assert(offsetof(State_, user_rsp) == STATE_USER_RSP &&
@@ -71,10 +73,6 @@ static_assert(call::yield == CALL_YIELD && call::exit == CALL_EXIT &&
               call::lab_last + 1 == ALL_CALLS);
 static_assert(cpu::selector::user_code == USER_CODE && cpu::selector::user_data == USER_DATA);
 
-// SDM vol. 4, IA-32 architectural MSRs.
-constexpr uint32_t msr_efer = 0xC0000080, msr_star = 0xC0000081, msr_lstar = 0xC0000082,
-                   msr_fmask = 0xC0000084;
-constexpr uint64_t efer_system_call = 1;
 /// RDI, RSI, RDX, RCX: the registers of the calling convention that a system call's path leaves.
 constexpr size_t most_arguments = 4;
 /// CR3 bit 63: keep what the TLB knows of this PCID (SDM vol. 3A, "Process-Context Identifiers").
@@ -161,72 +159,87 @@ Result<void> Kernel::start(const Options& options) {
     cpu::disable_interrupts();
     auto extended = enable_extended_state();
     if (!extended) return extended;
+    protect();
+    reset_state();
+    open_gates();
+
+    active_kernel = this;
+    started_ = true;
+    return options.idle ? make_idle_task() : Result<void>{};
+}
+
+/// Control register 4 and the local descriptor table.
+void Kernel::protect() const {
+    const cpu::Features& f = machine_.features;
     uint64_t cr4 = cpu::read_cr4();
     if (f.smep) cr4 |= cpu::cr4::smep;
     if (f.smap) cr4 |= cpu::cr4::smap;
     if (f.umip) cr4 |= cpu::cr4::umip;
-    if (options.pcid) cr4 |= cpu::cr4::pcid;
+    if (options_.pcid) cr4 |= cpu::cr4::pcid;
     cr4 &= ~cpu::cr4::time_stamp_disable;  // ring 3 measures itself
     cpu::write_cr4(cr4);
     // No local descriptors, whatever firmware left: a selector of theirs must fault.
     asm volatile("lldt %w0" : : "r"(0));
+}
 
+/// What gates.S works on: the state and the tables of calls.
+void Kernel::reset_state() {
+    const bool full = options_.extended_state;
     kernel_state = {};
     kernel_state.scheduler = &scheduler_;
     kernel_state.loaded_space = machine_.tables.root();
-    kernel_state.kernel_space = machine_.tables.root() | (options.pcid ? keep_tlb : 0);
+    kernel_state.kernel_space = machine_.tables.root() | (options_.pcid ? keep_tlb : 0);
     if (!machine_.apic->x2())
         kernel_state.end_of_interrupt = machine_.apic->xapic().base() +
                                         static_cast<uint64_t>(cpu::ApicRegister::end_of_interrupt);
-    kernel_state.change = options.extended_state ? kernel_change_full : kernel_change_registers;
-    kernel_state.resume_all =
-        options.extended_state ? kernel_resume_all_full : kernel_resume_all_registers;
+    kernel_state.change = full ? kernel_change_full : kernel_change_registers;
+    kernel_state.resume_all = full ? kernel_resume_all_full : kernel_resume_all_registers;
     for (auto& entry : kernel_fast_calls) entry = kernel_null_call;
     for (auto& entry : kernel_slow_calls) entry = kernel_call_by_syscall;
-    kernel_slow_calls[CALL_YIELD - FAST_CALLS] =
-        options.extended_state ? kernel_yield_full : kernel_yield_registers;
-
+    kernel_slow_calls[CALL_YIELD - FAST_CALLS] = full ? kernel_yield_full : kernel_yield_registers;
     kernel_slow_calls[CALL_EXIT - FAST_CALLS] = kernel_exit_call;
+}
 
+/// The ways in: SYSCALL, INT 80H, the timer's two vectors, and the exceptions that become signals.
+void Kernel::open_gates() {
+    using namespace cpu::msr;
     cpu::Msrs msrs;
-    msrs.write(msr_star, uint64_t{cpu::selector::kernel_code} << 32 |
-                             uint64_t{cpu::selector::sysret_base} << 48);
-    msrs.write(msr_lstar,
-               address_of(options.apart ? kernel_syscall_entry_apart : kernel_syscall_entry));
+    cpu::write(
+        msrs, Star::syscall(cpu::selector::kernel_code) | Star::sysret(cpu::selector::sysret_base));
+    cpu::write(msrs, cpu::Value<Lstar>(address_of(options_.apart ? kernel_syscall_entry_apart
+                                                                 : kernel_syscall_entry)));
     // In the kernel: no interrupts, no single steps, strings upwards, and nothing that ring 3 set
     // stays.
-    msrs.write(msr_fmask, cpu::rflags::interrupt | cpu::rflags::trap | cpu::rflags::direction |
-                              cpu::rflags::iopl3 | cpu::rflags::nested |
-                              cpu::rflags::alignment_check);
-    msrs.write(msr_efer, msrs.read(msr_efer) | efer_system_call);
+    cpu::write(msrs, cpu::Value<Fmask>(cpu::rflags::interrupt | cpu::rflags::trap |
+                                       cpu::rflags::direction | cpu::rflags::iopl3 |
+                                       cpu::rflags::nested | cpu::rflags::alignment_check));
+    cpu::write(msrs, cpu::read<Efer>(msrs) | Efer::system_call);
     cpu::set_gate(cpu::vector::system_call,
-                  options.apart ? kernel_int_entry_apart : kernel_int_entry, 3);
-    bool x2 = machine_.apic->x2(), full = options.extended_state;
+                  options_.apart ? kernel_int_entry_apart : kernel_int_entry, 3);
+    bool x2 = machine_.apic->x2(), full = options_.extended_state;
     cpu::set_gate(tick_vector,
                   full ? (x2 ? kernel_tick_full_x2apic : kernel_tick_full_xapic)
                        : (x2 ? kernel_tick_registers_x2apic : kernel_tick_registers_xapic));
     cpu::set_gate(alarm_vector, alarm_gate(x2));
     for (uint8_t v = 0; v < 32; ++v)
         if (signal_of(v) != 0) before_[v] = cpu::set_handler(v, on_trap);
+}
 
-    active_kernel = this;
-    started_ = true;
-    if (options.idle) {
-        Task* idle = new_task();
-        if (idle == nullptr) return Lacking{"not enough memory for the idle task"};
-        idle->frame.rip = address_of(kernel_user_idle);
-        idle->frame.cs = cpu::selector::user_code;
-        idle->frame.ss = cpu::selector::user_data;
-        idle->frame.rflags = user_flags_always;
-        idle->resume = kernel_state.resume_all;
-        idle->space_root = kernel_state.kernel_space;
-        if (full) {
-            auto area = extended_area();
-            if (!area) return area.error();
-            idle->extended = *area;
-        }
-        scheduler_.set_idle(idle);
+Result<void> Kernel::make_idle_task() {
+    Task* idle = new_task();
+    if (idle == nullptr) return Lacking{"not enough memory for the idle task"};
+    idle->frame.rip = address_of(kernel_user_idle);
+    idle->frame.cs = cpu::selector::user_code;
+    idle->frame.ss = cpu::selector::user_data;
+    idle->frame.rflags = user_flags_always;
+    idle->resume = kernel_state.resume_all;
+    idle->space_root = kernel_state.kernel_space;
+    if (options_.extended_state) {
+        auto area = extended_area();
+        if (!area) return area.error();
+        idle->extended = *area;
     }
+    scheduler_.set_idle(idle);
     return {};
 }
 
@@ -238,7 +251,7 @@ void Kernel::stop() {
         if (before_[v] != nullptr) cpu::set_handler(v, before_[v]);
     cpu::reset_gate(cpu::vector::system_call);
     cpu::Msrs msrs;
-    msrs.write(msr_efer, msrs.read(msr_efer) & ~efer_system_call);
+    cpu::write(msrs, cpu::read<Efer>(msrs) & ~Efer::system_call);
     if (options_.pcid) cpu::write_cr4(cpu::read_cr4() & ~cpu::cr4::pcid);
     // A timer that fired while it was being stopped may still be waiting to be taken.
     machine_.apic->set_timer_mode(cpu::TimerMode::one_shot, tick_vector, true);

@@ -149,6 +149,10 @@ class Kernel {
   private:
     void set_fast(unsigned number, void (*function)());
     Result<void> enable_extended_state();
+    void protect() const;
+    void reset_state();
+    void open_gates();
+    Result<void> make_idle_task();
     Task* next_or_leave(Task* next);
     void take_late(uint8_t vector) const;
     [[gnu::cold, gnu::noinline]] Task* deliver_more(Task& task);

@@ -1,6 +1,7 @@
 #include "firmware/measure/instrument.h"
 
 #include "firmware/cpu/descriptors.h"
+#include "firmware/cpu/msr.h"
 #include "firmware/measure/resolution.h"
 #include "firmware/measure/timestamp.h"
 #include "firmware/measure/yardstick.h"
@@ -20,7 +21,6 @@ instrument_empty_call:
 namespace doorbell::measure {
 namespace {
 
-constexpr uint32_t msr_smi_count = 0x34;
 constexpr uint64_t rounds = 1000;
 
 void time_nothing(Histogram& h, uint64_t n) {
@@ -130,22 +130,18 @@ Spread spread_of(const Histogram& h) {
     return {h.min(), h.percentile(50000), h.percentile(99000), h.max()};
 }
 
-}  // namespace
+/// MSR_SMI_COUNT is there on Intel from Nehalem on (SDM vol. 4, table 2-15 and later); a
+/// hypervisor's copy of it says nothing, so it is read on bare metal only.
+bool counts_smis(const cpu::Features& f) {
+    return f.intel() && !f.hypervisor_present && f.family == 6 && f.model >= 0x1A;
+}
+uint64_t smi_count() {
+    using cpu::msr::SmiCount;
+    return SmiCount::count.of(cpu::read<SmiCount>(cpu::Msrs{}));
+}
 
-Instrument observe(const cpu::Features& features, const cpu::TscClock& tsc, Histogram* scratch) {
-    Instrument in;
-    Histogram &overhead = scratch[0], &body = scratch[1];
-
-    // MSR_SMI_COUNT is there on Intel from Nehalem on (SDM vol. 4, table 2-15 and later); a
-    // hypervisor's copy of it says nothing, so it is read on bare metal only.
-    in.smi_known = features.intel() && !features.hypervisor_present && features.family == 6 &&
-                   features.model >= 0x1A;
-    if (in.smi_known) {
-        cpu::FaultGuard guard;
-        in.smi_before = cpu::Msrs::read(msr_smi_count) & 0xFFFFFFFF;
-        in.smi_known = !guard.faulted();
-    }
-
+/// What a pair of timestamps costs, and the clock's step.
+void observe_pair(Instrument& in, Histogram& overhead) {
     overhead.clear();
     time_nothing(overhead, rounds);  // warms code and histogram
     overhead.clear();
@@ -158,16 +154,34 @@ Instrument observe(const cpu::Features& features, const cpu::TscClock& tsc, Hist
     // The least is what every pair costs; what is above it was noise of that moment. In a coarse
     // clock the least is what was rounded down: there it is the mean.
     in.overhead = in.coarse() ? whole(in.overhead_mean) : in.overhead_min;
+}
 
+/// What the fixed bodies cost; leaves the NOPs' histogram in `body`.
+void observe_bodies(Instrument& in, Histogram& body, Histogram& recorded) {
     in.call_cost = typical(in, body, time_call);
     cpu::set_gate(cpu::vector::first_free, instrument_empty_interrupt);
     in.interrupt_cost = typical(in, body, time_interrupt);
     cpu::reset_gate(cpu::vector::first_free);
-    recorded_here = &scratch[2];
-    scratch[2].clear();
+    recorded_here = &recorded;
+    recorded.clear();
     in.record_cost = typical(in, body, time_record);
     in.thousand_nops = typical(in, body, time_nops);
     in.noise_p99 = body.percentile(99000) - body.percentile(50000);
+}
+
+}  // namespace
+
+Instrument observe(const cpu::Features& features, const cpu::TscClock& tsc, Histogram* scratch) {
+    Instrument in;
+    Histogram &overhead = scratch[0], &body = scratch[1];
+    in.smi_known = counts_smis(features);
+    if (in.smi_known) {
+        cpu::FaultGuard guard;
+        in.smi_before = smi_count();
+        in.smi_known = !guard.faulted();
+    }
+    observe_pair(in, overhead);
+    observe_bodies(in, body, scratch[2]);
 
     Observed seen;
     seen.pair = spread_of(overhead);
@@ -180,7 +194,8 @@ Instrument observe(const cpu::Features& features, const cpu::TscClock& tsc, Hist
 
     // 20 ms of a machine's time; in a counting clock nothing can be missing, and 1 ms shows that.
     scan_for_gaps(in, in.counts_instructions ? tsc.hz / 1000 : tsc.hz / 50, in.overhead_p50);
-    if (in.smi_known) in.smi_during = (cpu::Msrs::read(msr_smi_count) & 0xFFFFFFFF) - in.smi_before;
+    if (in.smi_known)
+        in.smi_during = (smi_count() - in.smi_before) & cpu::msr::SmiCount::count.ones;
     seen.gap_share_ppm = in.gap_share_ppm;
     seen.smi_during = in.smi_during;
     seen.backward = in.backward;

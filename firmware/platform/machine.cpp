@@ -1,6 +1,7 @@
 #include "firmware/platform/machine.h"
 
 #include "firmware/cpu/descriptors.h"
+#include "firmware/cpu/msr.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/platform/pic.h"
 
@@ -90,16 +91,15 @@ Result<void> build_tables(Machine& m, const Handover& handover) {
 /// ("Software Techniques for Managing Speculation on AMD Processors"). Under a hypervisor that
 /// register is the host's.
 const char* make_lfence_serializing(const cpu::Features& f) {
-    constexpr uint32_t de_cfg = 0xC0011029;
-    constexpr uint64_t lfence_serialize = 2;
+    using cpu::msr::DecodeConfiguration;
     if (f.intel()) return "always (Intel)";
     if (!f.amd()) return "unknown vendor: assumed";
     if (f.lfence_serializing) return "always (CPUID Fn8000_0021_EAX[2])";
     if (f.family == 0x0F || f.family == 0x11) return "always (family)";
     if (f.hypervisor_present) return "as the hypervisor left it";
-    uint64_t value = cpu::Msrs::read(de_cfg);
-    if (value & lfence_serialize) return "DE_CFG[1] was set";
-    cpu::Msrs::write(de_cfg, value | lfence_serialize);
+    auto value = cpu::read<DecodeConfiguration>(cpu::Msrs{});
+    if (value & DecodeConfiguration::lfence_serialize) return "DE_CFG[1] was set";
+    cpu::write(cpu::Msrs{}, value | DecodeConfiguration::lfence_serialize);
     return "DE_CFG[1] set here";
 }
 
@@ -140,6 +140,86 @@ void find_network(Machine& m) {
     });
 }
 
+void read_acpi(Machine& m, const Handover& handover) {
+    PhysicalMemory memory(read_physical, const_cast<Handover*>(&handover));
+    Result<Acpi> parsed = Lacking{"no RSDP"};
+    if (!handover.rsdp_copy.empty()) {
+        parsed = Acpi::parse_rsdp_bytes(memory, handover.rsdp_copy);
+    } else {
+        uint64_t rsdp = handover.rsdp_address;
+        if (rsdp == 0) {
+            auto found = Acpi::find_rsdp(memory);
+            if (found) rsdp = *found;
+        }
+        if (rsdp != 0) parsed = Acpi::parse(memory, rsdp);
+    }
+    if (parsed)
+        m.acpi = *parsed;
+    else if (handover.memory_cut)
+        m.acpi_absent = Error{
+            "ACPI's tables cannot be read; the boot loader's memory map was too long, and where "
+            "they lie may be missing from it"};
+    else
+        m.acpi_absent = parsed.error();
+}
+
+Result<void> bring_up_apic(Machine& m) {
+    silence_pics(cpu::Ports{}, cpu::vector::pic_base);
+    uint64_t apic_page = cpu::LocalApic::page_address(cpu::Cpuid{}, cpu::Msrs{});
+    if (apic_page == 0) return Error{"CPUID names no local APIC"};
+    auto page = m.map_registers(apic_page, 4096);
+    if (!page) return page.error();
+    // An RDMSR of the x2APIC's timer count reads QEMU's virtual clock in the middle of a
+    // translation block, which ends QEMU where that clock counts instructions ("Bad icount read").
+    bool icount = m.features.tcg() && m.features.x2apic && cpu::counts_instructions(cpu::Tsc{});
+    m.apic.take(cpu::LocalApic::bring_up(cpu::Cpuid{}, cpu::Msrs{}, *page,
+                                         icount ? cpu::ApicMode::xapic : cpu::ApicMode::x2apic));
+    if (!m.apic) return m.apic.absent;
+    m.apic->enable(cpu::vector::spurious);
+    return {};
+}
+
+void find_io_apics(Machine& m) {
+    for (const AcpiIoApic& io : m.acpi.io_apics) {
+        auto registers = m.map_registers(io.address, 4096);
+        if (!registers) continue;
+        auto up = IoApic::bring_up(*registers, io.gsi_base);
+        if (up) m.io_apics.add(*up);
+    }
+}
+
+void find_hpet(Machine& m) {
+    if (m.acpi.hpet_address == 0) {
+        m.hpet.absent = Lacking{"no HPET table in ACPI"};
+        return;
+    }
+    auto registers = m.map_registers(m.acpi.hpet_address, 4096);
+    if (registers)
+        m.hpet.take(Hpet::bring_up(*registers));
+    else
+        m.hpet.absent = registers.error();
+}
+
+/// How fast the TSC and the local APIC's timer run.
+Result<void> find_rates(Machine& m) {
+    cpu::ReferenceCounter references[3];
+    size_t count = 0;
+    if (m.hpet) references[count++] = m.hpet->reference();
+    if (m.pm_timer) references[count++] = m.pm_timer->reference();
+    if (m.pit) references[count++] = m.pit->reference();
+    // Under emulation every read of a device is slow, and a longer window adds no precision.
+    const bool tcg = m.features.tcg();
+    cpu::Calibration how;
+    if (tcg) how.window_us = 2000;
+    auto clock = cpu::establish(cpu::Cpuid{}, cpu::Tsc{}, {references, count}, how);
+    if (!clock) return clock.error();
+    m.tsc = *clock;
+    auto rate = cpu::measure_apic_timer(*m.apic.device, cpu::Tsc{}, m.tsc.hz / (tcg ? 1000 : 100));
+    if (!rate) return rate.error();
+    m.apic_rate = *rate;
+    return {};
+}
+
 }  // namespace
 
 Result<void> Machine::bring_up(const Handover& handover) {
@@ -158,80 +238,19 @@ Result<void> Machine::bring_up(const Handover& handover) {
 
     // ACPI first: the BIOS area in page 0 may have to be read, which the image's own tables leave
     // out.
-    PhysicalMemory memory(read_physical, const_cast<Handover*>(&handover));
-    Result<Acpi> parsed = Lacking{"no RSDP"};
-    if (!handover.rsdp_copy.empty()) {
-        parsed = Acpi::parse_rsdp_bytes(memory, handover.rsdp_copy);
-    } else {
-        uint64_t rsdp = handover.rsdp_address;
-        if (rsdp == 0) {
-            auto found = Acpi::find_rsdp(memory);
-            if (found) rsdp = *found;
-        }
-        if (rsdp != 0) parsed = Acpi::parse(memory, rsdp);
-    }
-    if (parsed)
-        acpi = *parsed;
-    else if (handover.memory_cut)
-        acpi_absent = Error{
-            "ACPI's tables cannot be read; the boot loader's memory map was too long, and where "
-            "they lie may be missing from it"};
-    else
-        acpi_absent = parsed.error();
-
+    read_acpi(*this, handover);
     auto built = build_tables(*this, handover);
     if (!built) return built;
     cpu::write_cr3(tables.root());
 
-    silence_pics(cpu::Ports{}, cpu::vector::pic_base);
-    uint64_t apic_page = cpu::LocalApic::page_address(cpu::Cpuid{}, cpu::Msrs{});
-    if (apic_page == 0) return Error{"CPUID names no local APIC"};
-    auto page = map_registers(apic_page, 4096);
-    if (!page) return page.error();
-    // An RDMSR of the x2APIC's timer count reads QEMU's virtual clock in the middle of a
-    // translation block, which ends QEMU where that clock counts instructions ("Bad icount read").
-    bool icount = features.tcg() && features.x2apic && cpu::counts_instructions(cpu::Tsc{});
-    apic.take(cpu::LocalApic::bring_up(cpu::Cpuid{}, cpu::Msrs{}, *page,
-                                       icount ? cpu::ApicMode::xapic : cpu::ApicMode::x2apic));
-    if (!apic) return apic.absent;
-    apic->enable(cpu::vector::spurious);
-
-    for (const AcpiIoApic& io : acpi.io_apics) {
-        auto registers = map_registers(io.address, 4096);
-        if (!registers) continue;
-        auto up = IoApic::bring_up(*registers, io.gsi_base);
-        if (up) io_apics.add(*up);
-    }
-    if (acpi.hpet_address != 0) {
-        auto registers = map_registers(acpi.hpet_address, 4096);
-        if (registers)
-            hpet.take(Hpet::bring_up(*registers));
-        else
-            hpet.absent = registers.error();
-    } else {
-        hpet.absent = Lacking{"no HPET table in ACPI"};
-    }
+    auto up = bring_up_apic(*this);
+    if (!up) return up;
+    find_io_apics(*this);
+    find_hpet(*this);
     find_network(*this);
     pit.take(Pit::bring_up(cpu::Ports{}));
     pm_timer.take(PmTimer::bring_up(cpu::Ports{}, acpi.fixed));
-
-    cpu::ReferenceCounter references[3];
-    size_t count = 0;
-    if (hpet) references[count++] = hpet->reference();
-    if (pm_timer) references[count++] = pm_timer->reference();
-    if (pit) references[count++] = pit->reference();
-    // Under emulation every read of a device is slow, and a longer window adds no precision.
-    cpu::Calibration how;
-    if (features.tcg()) how.window_us = 2000;
-    auto clock = cpu::establish(cpu::Cpuid{}, cpu::Tsc{}, {references, count}, how);
-    if (!clock) return clock.error();
-    tsc = *clock;
-
-    auto rate =
-        cpu::measure_apic_timer(*apic.device, cpu::Tsc{}, tsc.hz / (features.tcg() ? 1000 : 100));
-    if (!rate) return rate.error();
-    apic_rate = *rate;
-    return {};
+    return find_rates(*this);
 }
 
 const IoApic* Machine::io_apic_for(uint32_t gsi) const {

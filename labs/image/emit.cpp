@@ -1,6 +1,7 @@
 #include "labs/image/emit.h"
 
 #include "firmware/cpu/descriptors.h"
+#include "firmware/cpu/msr.h"
 #include "firmware/wire/text.h"
 #include "firmware/wire/words.h"
 
@@ -82,9 +83,9 @@ void emit_machine(wire::Sender& sender, const platform::Machine& m, const char* 
     uint64_t update = 0;
     if (!f.hypervisor_present && (f.intel() || f.amd())) {
         cpu::FaultGuard guard;
-        if (f.intel()) cpu::Msrs::write(0x8B, 0);
+        if (f.intel()) cpu::write(cpu::Msrs{}, cpu::Value<cpu::msr::BiosSignId>{});
         (void)cpu::Cpuid{}(1);
-        update = cpu::Msrs::read(0x8B);
+        update = cpu::read<cpu::msr::BiosSignId>(cpu::Msrs{}).word();
         if (f.intel()) update >>= 32;
         if (guard.faulted()) update = 0;
     }

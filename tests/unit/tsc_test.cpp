@@ -176,8 +176,6 @@ TEST(TscEstablish, MeasuredAndCheckedByTheNextReference) {
     EXPECT_STREQ(clock->check_source, "pm-timer");
     EXPECT_LE(std::abs(clock->check_ppm), 5);
     EXPECT_FALSE(clock->disagrees);
-    EXPECT_FALSE(clock->invariant);
-    EXPECT_EQ(clock->fault.what, nullptr);
 }
 
 TEST(TscEstablish, ADriftOf500PpmIsReported) {
@@ -276,14 +274,13 @@ TEST(TscEstablish, ABaseFrequencyConfirmsASingleReference) {
     EXPECT_EQ(clock->agree, 2u);
 }
 
-TEST(TscEstablish, AStuckReferenceIsPassedOverAndNamed) {
+TEST(TscEstablish, AStuckReferenceIsPassedOver) {
     Machine m;
     m.fake_hpet.stuck = true;
     auto clock = m.establish();
     ASSERT_TRUE(clock);
     EXPECT_STREQ(clock->source, "pm-timer");
     EXPECT_STREQ(clock->check_source, "pit");
-    EXPECT_STREQ(clock->fault.what, "a reference counter stands still");
 }
 
 TEST(TscEstablish, OneReferenceAloneIsNotChecked) {
@@ -313,14 +310,12 @@ TEST(TscEstablish, CrystalFromCpuid15) {
     m.intel(0x8F, 0x16);
     m.processor.leaves[0x15] = {2, 156, 38400000, 0};
     m.processor.leaves[0x80000000].eax = 0x80000008;
-    m.processor.leaves[0x80000007].edx = 1 << 8;
     auto clock = m.establish();
     ASSERT_TRUE(clock);
     EXPECT_STREQ(clock->source, "cpuid-15h");
     EXPECT_EQ(clock->hz, 2995200000u);
     EXPECT_STREQ(clock->check_source, "hpet");
     EXPECT_FALSE(clock->disagrees);
-    EXPECT_TRUE(clock->invariant);
 
     m.world.tsc_hz = 2990000000;  // 0.17 % off what CPUID says
     clock = m.establish();
