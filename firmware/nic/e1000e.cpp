@@ -48,69 +48,70 @@ Result<Nic*> E1000e::bring_up(const platform::PciFunction& function, const Resou
 
 /// Section 4.6.1 and 4.6.2: interrupts off, bus master drained, global reset, interrupts off again.
 Result<void> E1000e::reset() {
-    write(Register::imc, cause::all);
-    if (read(Register::status) == gone) return Error{vanished};
-    write(Register::ctrl, read(Register::ctrl) | ctrl::master_disable);
-    if (!bounded_wait_.until(100,
-                             [&] { return (read(Register::status) & status::master_enable) == 0; }))
+    mask_all();
+    if (word<Status>() == gone) return Error{vanished};
+    write(read<Ctrl>() | Ctrl::master_disable);
+    if (!bounded_wait_.until(100, [&] { return !(read<Status>() & Status::master_enable); }))
         return Error{"e1000e: the card's reads and writes did not end within 100 ms (STATUS)",
-                     read(Register::status)};
-    write(Register::ctrl, read(Register::ctrl) | ctrl::reset);
+                     word<Status>()};
+    write(read<Ctrl>() | Ctrl::reset);
     // Section 4.3: the card needs a microsecond before it may be looked at again.
-    uint32_t seen = gone;
+    Value<Ctrl> control(gone);
     (void)bounded_wait_.until(1, [] { return false; });
-    if (!bounded_wait_.until(100,
-                             [&] { return ((seen = read(Register::ctrl)) & ctrl::reset) == 0; }))
-        return Error{
-            seen == gone ? vanished : "e1000e: reset did not complete within 100 ms (CTRL)", seen};
+    if (!bounded_wait_.until(100, [&] { return !((control = read<Ctrl>()) & Ctrl::reset); }))
+        return Error{control.word() == gone ? vanished
+                                            : "e1000e: reset did not complete within 100 ms (CTRL)",
+                     control.word()};
+    Value<Eec> eeprom(control.word());
     if (!bounded_wait_.until(
-            100, [&] { return ((seen = read(Register::eec)) & eec::auto_read_done) != 0; }) ||
-        seen == gone)
-        return Error{seen == gone
+            100, [&] { return static_cast<bool>((eeprom = read<Eec>()) & Eec::auto_read_done); }) ||
+        eeprom.word() == gone)
+        return Error{eeprom.word() == gone
                          ? vanished
                          : "e1000e: the EEPROM was not read within 100 ms of the reset (EEC)",
-                     seen};
-    write(Register::imc, cause::all);
-    (void)read(Register::icr);
+                     eeprom.word()};
+    mask_all();
+    (void)word<Icr>();
     return {};
 }
 
 /// Section 4.6.3: the MAC follows what the PHY negotiates. In loopback there is nobody to negotiate
 /// with: speed and duplex are forced, and the frames turn back before the PHY (10.2.5.1, RCTL.LBM).
 Result<void> E1000e::link() {
-    uint32_t control = read(Register::ctrl);
+    Value<Ctrl> control = read<Ctrl>();
     if (loopback_) {
-        control &= ~(ctrl::auto_speed | ctrl::phy_reset | ctrl::reset | ctrl::master_disable);
-        write(Register::ctrl, control | ctrl::set_link_up | ctrl::force_speed | ctrl::speed_1000 |
-                                  ctrl::force_duplex | ctrl::full_duplex);
+        control =
+            control & ~(Ctrl::auto_speed | Ctrl::phy_reset | Ctrl::reset | Ctrl::master_disable);
+        write(control | Ctrl::set_link_up | Ctrl::force_speed | Ctrl::speed(Ctrl::speed_1000) |
+              Ctrl::force_duplex | Ctrl::full_duplex);
         return {};
     }
-    control |= ctrl::set_link_up | ctrl::auto_speed;
-    control &= ~(ctrl::force_speed | ctrl::force_duplex | ctrl::phy_reset | ctrl::reset |
-                 ctrl::master_disable);
-    write(Register::ctrl, control);
-    uint32_t seen = 0;
+    control = control | Ctrl::set_link_up | Ctrl::auto_speed;
+    control = control & ~(Ctrl::force_speed | Ctrl::force_duplex | Ctrl::phy_reset | Ctrl::reset |
+                          Ctrl::master_disable);
+    write(control);
+    Value<Status> seen;
     auto is_up = [&] {
         // It takes seconds, and under emulation each look costs as much as thousands of turns.
         for (unsigned turn = 0; turn < 20000; ++turn) asm volatile("");
-        return ((seen = read(Register::status)) & status::link_up) != 0;
+        return static_cast<bool>((seen = read<Status>()) & Status::link_up);
     };
-    if ((read(Register::status) & status::link_up) == 0 && !bounded_wait_.until(4000, is_up))
-        return Lacking{"e1000e: no link within 4 s (STATUS)", seen};
-    if (read(Register::status) == gone) return Error{vanished};
+    if (!(read<Status>() & Status::link_up) && !bounded_wait_.until(4000, is_up))
+        return Lacking{"e1000e: no link within 4 s (STATUS)", seen.word()};
+    if (word<Status>() == gone) return Error{vanished};
     return {};
 }
 
 /// Section 10.2.5.21: the EEPROM's address is in the first receive address register after the
 /// reset.
 Result<void> E1000e::read_address() {
-    uint32_t low = read(Register::ral0), high = read(Register::rah0);
+    uint32_t low = word<Ral0>(), high = word<Rah0>();
     if (low == gone && high == gone) return Error{vanished};
     for (unsigned i = 0; i < 4; ++i) mac_[i] = static_cast<uint8_t>(low >> 8 * i);
     for (unsigned i = 0; i < 2; ++i) mac_[4 + i] = static_cast<uint8_t>(high >> 8 * i);
     if ((mac_[0] & 1) != 0 || (low == 0 && (high & 0xFFFF) == 0))
         return Error{"e1000e: the EEPROM holds no usable address (RAL0)", low};
-    write(Register::rah0, high | rah::valid);
+    write(Value<Rah0>(high) | Rah0::valid);
     return {};
 }
 
@@ -147,40 +148,40 @@ Result<void> E1000e::make_rings(const Resources& r) {
 void E1000e::start(bool promiscuous) {
     (void)counts();
     counts_ = {};
-    for (uint32_t i = 0; i < 128; ++i)
-        registers_.write32(static_cast<uint32_t>(Register::mta) + 4 * i, 0);
-    write(Register::rfctl, 0);  // legacy descriptors
+    for (uint32_t i = 0; i < 128; ++i) registers_.write_element<Mta>(i, 0);
+    write(Value<Rfctl>());  // legacy descriptors
 
     auto ring = reinterpret_cast<uint64_t>(receive_ring_);
-    write(Register::rdbal, static_cast<uint32_t>(ring));
-    write(Register::rdbah, static_cast<uint32_t>(ring >> 32));
-    write(Register::rdlen, (receive_mask_ + 1) * sizeof(ReceiveDescriptor));
-    write(Register::rdh, 0);
-    write(Register::rdt, 0);
-    write(Register::rdtr, 0);
-    write(Register::radv, 0);
+    write<Rdbal>(static_cast<uint32_t>(ring));
+    write<Rdbah>(static_cast<uint32_t>(ring >> 32));
+    write<Rdlen>((receive_mask_ + 1) * sizeof(ReceiveDescriptor));
+    write<Rdh>(0);
+    write<Rdt>(0);
+    write<Rdtr>(0);
+    write<Radv>(0);
     // Section 10.2.4.3: EITR is 0 after a reset. QEMU's card keeps what it was told before.
     (void)moderate(0);
-    write(Register::rxdctl, rxdctl_normal);
-    write(Register::rctl,
-          rctl::enable | rctl::broadcast | rctl::strip_crc | (loopback_ ? rctl::mac_loopback : 0) |
-              (promiscuous ? rctl::unicast_promiscuous | rctl::multicast_promiscuous : 0));
+    write(rxdctl_normal);
+    Value<Rctl> control = Rctl::enable | Rctl::broadcast | Rctl::strip_crc;
+    if (loopback_) control = control | Rctl::mac_loopback;
+    if (promiscuous) control = control | Rctl::unicast_promiscuous | Rctl::multicast_promiscuous;
+    write(control);
     receive_next_ = receive_held_ = 0;
     look_at(0);
     // One descriptor stays ours: with all of them given away, head equals tail and the ring looks
     // empty.
-    write(Register::rdt, receive_mask_);
+    write<Rdt>(receive_mask_);
 
     ring = reinterpret_cast<uint64_t>(transmit_ring_);
-    write(Register::tdbal, static_cast<uint32_t>(ring));
-    write(Register::tdbah, static_cast<uint32_t>(ring >> 32));
-    write(Register::tdlen, (transmit_mask_ + 1) * sizeof(TransmitDescriptor));
-    write(Register::tdh, 0);
-    write(Register::tdt, 0);
-    write(Register::txdctl, txdctl_normal);
-    write(Register::tipg, tipg_normal);
-    write(Register::tctl, tctl::enable | tctl::pad_short | tctl::collision_threshold |
-                              tctl::collision_distance | tctl::multiple_reads);
+    write<Tdbal>(static_cast<uint32_t>(ring));
+    write<Tdbah>(static_cast<uint32_t>(ring >> 32));
+    write<Tdlen>((transmit_mask_ + 1) * sizeof(TransmitDescriptor));
+    write<Tdh>(0);
+    write<Tdt>(0);
+    write(txdctl_normal);
+    write(tipg_normal);
+    write(Tctl::enable | Tctl::pad_short | Tctl::collision_threshold(0x0F) |
+          Tctl::collision_distance(0x3F) | Tctl::multiple_reads);
     transmit_next_ = transmit_clean_ = 0;
 }
 
@@ -247,7 +248,7 @@ void E1000e::recycle(uint32_t count) {
     }
     receive_held_ = (index + count) & receive_mask_;
     // The tail is the last descriptor given back, which the card does not use itself yet.
-    write(Register::rdt, (receive_held_ - 1) & receive_mask_);
+    write<Rdt>((receive_held_ - 1) & receive_mask_);
 }
 
 void E1000e::expected_writes(uint32_t count, uint32_t length, Written tell) const {
@@ -299,30 +300,30 @@ Result<void> E1000e::route(InterruptKind kind, uint8_t vector, uint32_t apic_id)
     Result<void> routed;
     if (kind == InterruptKind::msix) {
         routed = function_.route_msix(0, vector, apic_id);
-        cause_ = cause::receive_queue0;
-        write(Register::ivar, ivar::receive_queue0_valid | 0);
-        write(Register::eiac, cause::receive_queue0);
-        write(Register::ctrl_ext, read(Register::ctrl_ext) | ctrl_ext::msix_pending_clear);
+        cause_ = Icr::receive_queue0;
+        write(Ivar::receive_queue0_valid | Ivar::receive_queue0_vector(0));
+        write(causes<Eiac>(cause_));
+        write(read<CtrlExt>() | CtrlExt::msix_pending_clear);
         acknowledge_ = reinterpret_cast<uint64_t>(&harmless_);
     } else {
         routed = kind == InterruptKind::msi ? function_.route_msi(vector, apic_id)
                                             : function_.route_intx();
-        cause_ = cause::receive_timer;
-        acknowledge_ = at(Register::icr).base();
+        cause_ = Icr::receive_timer;
+        acknowledge_ = registers_.at<Icr>().base();
     }
-    (void)read(Register::icr);
+    (void)word<Icr>();
     return routed;
 }
 
 bool E1000e::arm() {
     // A cause may stand from packets that were taken by polling; it goes before the mask opens, and
     // a packet that comes in between sets it again.
-    write(Register::icr, cause_);
-    write(Register::ims, cause_);
+    write(cause_);
+    write(causes<Ims>(cause_));
     return !receive_status_.arrived();
 }
 
-void E1000e::disarm() { write(Register::imc, cause::all); }
+void E1000e::disarm() { mask_all(); }
 
 /// Section 10.2.4.2 and 10.2.4.3: ITR serves MSI, EITR the MSI-X vector.
 Result<void> E1000e::moderate(uint64_t interval_ns) {
@@ -330,33 +331,33 @@ Result<void> E1000e::moderate(uint64_t interval_ns) {
     if (units > 0xFFFF)
         return Lacking{"e1000e: the interrupt interval is longer than 16 bits of 256 ns",
                        interval_ns};
-    write(Register::itr, static_cast<uint32_t>(units));
-    write(Register::eitr0, static_cast<uint32_t>(units));
+    write<Itr>(static_cast<uint32_t>(units));
+    write<Eitr0>(static_cast<uint32_t>(units));
     return {};
 }
 
 CardCounts E1000e::counts() {
-    counts_.missed += read(Register::mpc);
-    counts_.runts += read(Register::ruc) + read(Register::rfc);
-    counts_.over_long += read(Register::roc) + read(Register::rjc);
-    counts_.bad_check += read(Register::crcerrs);
+    counts_.missed += word<Mpc>();
+    counts_.runts += word<Ruc>() + word<Rfc>();
+    counts_.over_long += word<Roc>() + word<Rjc>();
+    counts_.bad_check += word<Crcerrs>();
     return counts_;
 }
 
 Result<void> E1000e::check() {
-    uint32_t s = read(Register::status);
-    if (s == gone) return Error{vanished};
-    if (!loopback_ && (s & status::link_up) == 0)
-        return Error{"e1000e: the link is down (STATUS)", s};
+    Value<Status> s = read<Status>();
+    if (s.word() == gone) return Error{vanished};
+    if (!loopback_ && !(s & Status::link_up))
+        return Error{"e1000e: the link is down (STATUS)", s.word()};
     if (counts().missed != 0)
         return Error{"e1000e: the receive ring overflowed (packets missed)", counts_.missed};
     return {};
 }
 
 void E1000e::stop() {
-    write(Register::imc, cause::all);
-    write(Register::rctl, 0);
-    write(Register::tctl, 0);
+    mask_all();
+    write(Value<Rctl>());
+    write(Value<Tctl>());
     // A reset also ends what the card still has in mind: throttled interrupts, packets half sent.
     (void)reset();
     function_.disable();

@@ -18,11 +18,11 @@ class E1000e final : public Nic {
     void expected_writes(uint32_t count, uint32_t length, Written tell) const override;
     uint32_t queue(const ToSend* frames, uint32_t count) override;
     TailWrite tail_write() const override {
-        return {at(e1000e::Register::tdt), transmit_next_, false};
+        return {registers_.at<e1000e::Tdt>(), transmit_next_, false};
     }
     Result<TailWrites> tail_writes(uint32_t count) const override {
-        return TailWrites{at(e1000e::Register::tdt), (transmit_next_ - count + 1) & transmit_mask_,
-                          transmit_mask_};
+        return TailWrites{registers_.at<e1000e::Tdt>(),
+                          (transmit_next_ - count + 1) & transmit_mask_, transmit_mask_};
     }
     bool all_sent() override;
     uint32_t transmit_room() const override { return transmit_mask_; }
@@ -44,6 +44,7 @@ class E1000e final : public Nic {
     uint32_t take(Received* out, uint32_t most) override;
 
     Result<void> reset();
+    void mask_all() const { write(e1000e::causes<e1000e::Imc>(e1000e::Icr::all)); }
     Result<void> link();
     Result<void> read_address();
     Result<void> make_rings(const Resources& resources);
@@ -53,13 +54,24 @@ class E1000e final : public Nic {
     uint32_t take_run(Received* out, uint32_t index, uint32_t most) const;
     void recycle_run(uint32_t index, uint32_t count) const;
 
-    cpu::Mmio at(e1000e::Register r) const { return registers_.at(static_cast<uint32_t>(r)); }
-    uint32_t read(e1000e::Register r) const { return registers_.read32(static_cast<uint32_t>(r)); }
-    void write(e1000e::Register r, uint32_t value) const {
-        registers_.write32(static_cast<uint32_t>(r), value);
+    template <class R>
+    cpu::Value<R> read() const {
+        return registers_.read<R>();
+    }
+    template <class R>
+    uint32_t word() const {
+        return registers_.read<R>().word();
+    }
+    template <class R>
+    void write(cpu::Value<R> value) const {
+        registers_.write(value);
+    }
+    template <class R>
+    void write(uint32_t number) const {
+        registers_.write<R>(number);
     }
 
-    cpu::Mmio registers_;
+    cpu::RegisterBlock<e1000e::Block> registers_;
     BoundedWait bounded_wait_;
     bool loopback_;
 
@@ -75,7 +87,7 @@ class E1000e final : public Nic {
     uint16_t* batch_end_ = nullptr;
     uint32_t transmit_mask_ = 0, transmit_next_ = 0, transmit_clean_ = 0;
 
-    uint32_t cause_ = e1000e::cause::receive_queue0;
+    cpu::Value<e1000e::Icr> cause_ = e1000e::Icr::receive_queue0;
     CardCounts counts_;
 };
 

@@ -1,94 +1,132 @@
 // Registers of the Intel 82574 Gigabit Ethernet Controller in the datasheet's order (revision 3.4,
 // chapter 10), and its legacy descriptors (sections 7.1.4 and 7.2.10). Only what is used here.
 #pragma once
+#include <concepts>
 #include <cstdint>
+
+#include "firmware/cpu/register_block.h"
 
 namespace doorbell::nic::e1000e {
 
-/// Offsets in BAR 0.
-enum class Register : uint32_t {
-    ctrl = 0x0000,      ///< device control, 10.2.2.1
-    status = 0x0008,    ///< device status, 10.2.2.2
-    eec = 0x0010,       ///< EEPROM/flash control, 10.2.2.3
-    ctrl_ext = 0x0018,  ///< extended device control, 10.2.2.5
-    icr = 0x00C0,       ///< interrupt cause read, 10.2.4.1
-    itr = 0x00C4,       ///< interrupt throttling, 10.2.4.2
-    ics = 0x00C8,       ///< interrupt cause set
-    ims = 0x00D0,       ///< interrupt mask set
-    imc = 0x00D8,       ///< interrupt mask clear
-    eiac = 0x00DC,      ///< auto clear, 10.2.4.7
-    ivar = 0x00E4,      ///< vector allocation, 10.2.4.9
-    eitr0 = 0x00E8,     ///< throttling of MSI-X vector 0, 10.2.4.3
-    rctl = 0x0100,      ///< receive control, 10.2.5.1
-    tctl = 0x0400,      ///< transmit control, 10.2.6.1
-    tipg = 0x0410,      ///< inter-packet gap, 10.2.6.2
-    rdbal = 0x2800,     ///< receive descriptors: base, 10.2.5.5
-    rdbah = 0x2804,
-    rdlen = 0x2808,
-    rdh = 0x2810,
-    rdt = 0x2818,
-    rdtr = 0x2820,  ///< delay of the receive interrupt, 10.2.5.10
-    rxdctl = 0x2828,
-    radv = 0x282C,
-    tdbal = 0x3800,  ///< transmit descriptors: base, 10.2.6.4
-    tdbah = 0x3804,
-    tdlen = 0x3808,
-    tdh = 0x3810,
-    tdt = 0x3818,
-    txdctl = 0x3828,
-    crcerrs = 0x4000,  ///< statistics, 10.2.7; cleared by reading
-    mpc = 0x4010,      ///< missed: no descriptor, FIFO full
-    rnbc = 0x40A0,     ///< no buffer, packet kept in the FIFO
-    ruc = 0x40A4,      ///< undersize
-    rfc = 0x40A8,      ///< fragments: undersize with a wrong check sequence
-    roc = 0x40AC,      ///< oversize
-    rjc = 0x40B0,      ///< jabber: oversize with a wrong check sequence
-    rfctl = 0x5008,    ///< receive filter control, 10.2.5.17
-    mta = 0x5200,      ///< multicast table, 128 words
-    ral0 = 0x5400,     ///< receive address, 10.2.5.21
-    rah0 = 0x5404,
+/// BAR 0.
+struct Block;
+template <uint64_t at>
+using Bits = cpu::BlockRegister<Block, at>;
+template <uint64_t at>
+using Number = cpu::BlockNumber<Block, at>;
+using cpu::Field, cpu::Value;
+
+struct Ctrl : Bits<0x0000> {  ///< device control, 10.2.2.1
+    static constexpr Field<Ctrl, 0> full_duplex{};
+    static constexpr Field<Ctrl, 2> master_disable{};
+    static constexpr Field<Ctrl, 5> auto_speed{};
+    static constexpr Field<Ctrl, 6> set_link_up{};
+    static constexpr Field<Ctrl, 8, 2> speed{};
+    static constexpr uint32_t speed_1000 = 2;
+    static constexpr Field<Ctrl, 11> force_speed{};
+    static constexpr Field<Ctrl, 12> force_duplex{};
+    static constexpr Field<Ctrl, 26> reset{};
+    static constexpr Field<Ctrl, 31> phy_reset{};
+};
+struct Status : Bits<0x0008> {  ///< device status, 10.2.2.2
+    static constexpr Field<Status, 1> link_up{};
+    static constexpr Field<Status, 19> master_enable{};
+};
+struct Eec : Bits<0x0010> {  ///< EEPROM/flash control, 10.2.2.3
+    static constexpr Field<Eec, 9> auto_read_done{};
+};
+struct CtrlExt : Bits<0x0018> {  ///< extended device control, 10.2.2.5
+    static constexpr Field<CtrlExt, 31> msix_pending_clear{};
 };
 
-namespace ctrl {
-inline constexpr uint32_t master_disable = 1 << 2, full_duplex = 1 << 0, auto_speed = 1 << 5,
-                          set_link_up = 1 << 6, speed_1000 = 2 << 8, force_speed = 1 << 11,
-                          force_duplex = 1 << 12, reset = 1 << 26, phy_reset = 1u << 31;
+/// Interrupt cause read, 10.2.4.1; the causes stand at the same places in the three after it.
+struct Icr : Bits<0x00C0> {
+    static constexpr Field<Icr, 7> receive_timer{};
+    static constexpr Field<Icr, 20> receive_queue0{};
+    static constexpr Field<Icr, 0, 32> all{};
+};
+struct Ims : Bits<0x00D0> {};   ///< interrupt mask set
+struct Imc : Bits<0x00D8> {};   ///< interrupt mask clear
+struct Eiac : Bits<0x00DC> {};  ///< auto clear, 10.2.4.7
+/// Causes for one of those three.
+template <class R>
+    requires std::same_as<R, Ims> || std::same_as<R, Imc> || std::same_as<R, Eiac>
+constexpr Value<R> causes(Value<Icr> causes) {
+    return Value<R>(causes.word());
 }
-namespace status {
-inline constexpr uint32_t full_duplex = 1 << 0, link_up = 1 << 1, master_enable = 1 << 19;
-}
-namespace eec {
-inline constexpr uint32_t auto_read_done = 1 << 9;
-}
-namespace ctrl_ext {
-inline constexpr uint32_t msix_pending_clear = 1u << 31;
-}
-/// Causes in ICR, ICS, IMS, IMC.
-namespace cause {
-inline constexpr uint32_t receive_timer = 1 << 7, receive_queue0 = 1 << 20, all = ~0u;
-}
-/// IVAR: the entry of receive queue 0 in bits 2:0, valid in bit 3.
-namespace ivar {
-inline constexpr uint32_t receive_queue0_valid = 1 << 3;
-}
-namespace rctl {
-inline constexpr uint32_t enable = 1 << 1, unicast_promiscuous = 1 << 3,
-                          multicast_promiscuous = 1 << 4, mac_loopback = 1 << 6,
-                          broadcast = 1 << 15, strip_crc = 1 << 26;
-}
-namespace tctl {
-inline constexpr uint32_t enable = 1 << 1, pad_short = 1 << 3, collision_threshold = 0x0F << 4,
-                          collision_distance = 0x3F << 12, multiple_reads = 1 << 28;
-}
-/// Values the datasheet asks for: 8, 8 and 6 for full duplex (10.2.6.2).
-inline constexpr uint32_t tipg_normal = 8 | 8 << 10 | 6 << 20;
-namespace rah {
-inline constexpr uint32_t valid = 1u << 31;
-}
-/// TXDCTL, RXDCTL: write back every descriptor (granularity in descriptors, threshold 1); bit 22
-/// must be 1 in TXDCTL.
-inline constexpr uint32_t txdctl_normal = 1 << 24 | 1 << 22 | 1 << 16;
-inline constexpr uint32_t rxdctl_normal = 1 << 24 | 1 << 16;
+struct Itr : Number<0x00C4> {};  ///< interrupt throttling, 10.2.4.2
+struct Ivar : Bits<0x00E4> {     ///< vector allocation, 10.2.4.9
+    static constexpr Field<Ivar, 0, 3> receive_queue0_vector{};
+    static constexpr Field<Ivar, 3> receive_queue0_valid{};
+};
+struct Eitr0 : Number<0x00E8> {};  ///< throttling of MSI-X vector 0, 10.2.4.3
+
+struct Rctl : Bits<0x0100> {  ///< receive control, 10.2.5.1
+    static constexpr Field<Rctl, 1> enable{};
+    static constexpr Field<Rctl, 3> unicast_promiscuous{};
+    static constexpr Field<Rctl, 4> multicast_promiscuous{};
+    static constexpr Field<Rctl, 6> mac_loopback{};
+    static constexpr Field<Rctl, 15> broadcast{};
+    static constexpr Field<Rctl, 26> strip_crc{};
+};
+struct Tctl : Bits<0x0400> {  ///< transmit control, 10.2.6.1
+    static constexpr Field<Tctl, 1> enable{};
+    static constexpr Field<Tctl, 3> pad_short{};
+    static constexpr Field<Tctl, 4, 8> collision_threshold{};
+    static constexpr Field<Tctl, 12, 10> collision_distance{};
+    static constexpr Field<Tctl, 28> multiple_reads{};
+};
+/// Inter-packet gap, 10.2.6.2.
+struct Tipg : Bits<0x0410> {
+    static constexpr Field<Tipg, 0, 10> gap{};
+    static constexpr Field<Tipg, 10, 10> gap_1{};
+    static constexpr Field<Tipg, 20, 10> gap_2{};
+};
+
+struct Rdbal : Number<0x2800> {};  ///< receive descriptors: base, 10.2.5.5
+struct Rdbah : Number<0x2804> {};
+struct Rdlen : Number<0x2808> {};
+struct Rdh : Number<0x2810> {};
+struct Rdt : Number<0x2818> {};
+struct Rdtr : Number<0x2820> {};  ///< delay of the receive interrupt, 10.2.5.10
+struct Rxdctl : Bits<0x2828> {
+    static constexpr Field<Rxdctl, 16, 6> write_back_threshold{};
+    static constexpr Field<Rxdctl, 24> in_descriptors{};  ///< what the thresholds count
+};
+struct Radv : Number<0x282C> {};
+struct Tdbal : Number<0x3800> {};  ///< transmit descriptors: base, 10.2.6.4
+struct Tdbah : Number<0x3804> {};
+struct Tdlen : Number<0x3808> {};
+struct Tdh : Number<0x3810> {};
+struct Tdt : Number<0x3818> {};
+struct Txdctl : Bits<0x3828> {
+    static constexpr Field<Txdctl, 16, 6> write_back_threshold{};
+    static constexpr Field<Txdctl, 22> always_1{};
+    static constexpr Field<Txdctl, 24> in_descriptors{};
+};
+
+// Statistics, 10.2.7; cleared by reading.
+struct Crcerrs : Number<0x4000> {};
+struct Mpc : Number<0x4010> {};  ///< missed: no descriptor, FIFO full
+struct Ruc : Number<0x40A4> {};  ///< undersize
+struct Rfc : Number<0x40A8> {};  ///< fragments: undersize with a wrong check sequence
+struct Roc : Number<0x40AC> {};  ///< oversize
+struct Rjc : Number<0x40B0> {};  ///< jabber: oversize with a wrong check sequence
+
+struct Rfctl : Bits<0x5008> {};   ///< receive filter control, 10.2.5.17
+struct Mta : Number<0x5200> {};   ///< multicast table, 128 words
+struct Ral0 : Number<0x5400> {};  ///< receive address, 10.2.5.21
+struct Rah0 : Bits<0x5404> {
+    static constexpr Field<Rah0, 31> valid{};
+};
+
+/// Write back every descriptor.
+inline constexpr Value<Rxdctl> rxdctl_normal =
+    Rxdctl::in_descriptors | Rxdctl::write_back_threshold(1);
+inline constexpr Value<Txdctl> txdctl_normal =
+    Txdctl::in_descriptors | Txdctl::always_1 | Txdctl::write_back_threshold(1);
+/// What the datasheet asks for with full duplex (10.2.6.2).
+inline constexpr Value<Tipg> tipg_normal = Tipg::gap(8) | Tipg::gap_1(8) | Tipg::gap_2(6);
 /// EITR counts in 256 ns.
 inline constexpr uint64_t throttle_unit_ns = 256;
 

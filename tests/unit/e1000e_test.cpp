@@ -10,7 +10,80 @@ namespace {
 
 using namespace nic;
 using namespace nic::e1000e;
-using R = Register;
+
+// The card's side of the registers, by the datasheet's numbers and not by the driver's names, so
+// that a wrong offset or bit of the driver is seen (82574 datasheet, revision 3.4, chapter 10).
+enum class R : uint32_t {
+    ctrl = 0x0000,
+    status = 0x0008,
+    eec = 0x0010,
+    ctrl_ext = 0x0018,
+    icr = 0x00C0,
+    itr = 0x00C4,
+    ims = 0x00D0,
+    imc = 0x00D8,
+    eiac = 0x00DC,
+    ivar = 0x00E4,
+    eitr0 = 0x00E8,
+    rctl = 0x0100,
+    tctl = 0x0400,
+    tipg = 0x0410,
+    rdbal = 0x2800,
+    rdbah = 0x2804,
+    rdlen = 0x2808,
+    rdh = 0x2810,
+    rdt = 0x2818,
+    rdtr = 0x2820,
+    rxdctl = 0x2828,
+    radv = 0x282C,
+    tdbal = 0x3800,
+    tdbah = 0x3804,
+    tdlen = 0x3808,
+    tdh = 0x3810,
+    tdt = 0x3818,
+    txdctl = 0x3828,
+    crcerrs = 0x4000,
+    mpc = 0x4010,
+    ruc = 0x40A4,
+    rfc = 0x40A8,
+    roc = 0x40AC,
+    rjc = 0x40B0,
+    rfctl = 0x5008,
+    mta = 0x5200,
+    ral0 = 0x5400,
+    rah0 = 0x5404,
+};
+namespace ctrl {
+constexpr uint32_t full_duplex = 1 << 0, master_disable = 1 << 2, auto_speed = 1 << 5,
+                   set_link_up = 1 << 6, speed_1000 = 2 << 8, force_speed = 1 << 11,
+                   force_duplex = 1 << 12, reset = 1 << 26;
+}
+namespace status {
+constexpr uint32_t full_duplex = 1 << 0, link_up = 1 << 1, master_enable = 1 << 19;
+}
+namespace eec {
+constexpr uint32_t auto_read_done = 1 << 9;
+}
+namespace cause {
+constexpr uint32_t receive_timer = 1 << 7, receive_queue0 = 1 << 20;
+}
+namespace rctl {
+constexpr uint32_t enable = 1 << 1, mac_loopback = 1 << 6;
+}
+namespace tctl {
+constexpr uint32_t enable = 1 << 1, pad_short = 1 << 3;
+}
+
+template <class To, class V>
+concept Writes = requires(cpu::RegisterBlock<Block> card, V value) { card.write<To>(value); };
+static_assert(Writes<Rctl, decltype(Rctl::enable)>);
+static_assert(!Writes<Tctl, decltype(Rctl::enable)>, "a bit of RCTL is not one of TCTL");
+static_assert(!Writes<Tctl, uint32_t>, "a register of bits takes no bare number");
+static_assert(Writes<Tdt, uint32_t>);
+struct OtherDevice;
+template <class R>
+concept ReadsOther = requires(cpu::RegisterBlock<OtherDevice> block) { block.read<R>(); };
+static_assert(!ReadsOther<Rctl>, "nor is it another device's");
 
 /// An 82574 as far as the driver goes. It knows the registers of the datasheet that are used, and
 /// no others.
