@@ -4,6 +4,7 @@
 // two lies a queue. `delivered` is the share of what the processor could deliver if it did nothing
 // else; `wasted` is how many packets were worked on and then dropped.
 #include "firmware/cpu/descriptors.h"
+#include "firmware/cpu/mul_div.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/measure/timestamp.h"
 #include "firmware/wire/text.h"
@@ -264,8 +265,7 @@ struct Overload {
         }
         cpu::disable_interrupts();
         pacer.stop();
-        delivered.record(static_cast<uint64_t>(static_cast<unsigned __int128>(done) * packet_cost *
-                                               1000000 / window));
+        delivered.record(cpu::mul_div(done * packet_cost, 1000000, window));
         wasted.record(receiver.wasted);
         capacity.record(packet_cost);
         cpu::enable_interrupts();

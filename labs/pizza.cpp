@@ -2,6 +2,7 @@
 // and then, or wait for the bell?) A job computes digits of pi while packets come. `work` is the
 // share of the job's speed that is left to it, `latency` is how long a packet stood at the door.
 #include "firmware/cpu/descriptors.h"
+#include "firmware/cpu/mul_div.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/measure/timestamp.h"
 #include "firmware/wire/text.h"
@@ -208,8 +209,7 @@ Result<void> deliver(Bench& bench, const Order& order, measure::Series& work) {
                     Error{"packets that were sent did not arrive", packets - door.taken});
                 return;
             }
-            work.record(static_cast<uint64_t>(static_cast<unsigned __int128>(steps) * alone_took *
-                                              1000000 / alone / took));
+            work.record(cpu::mul_div(steps * alone_took, 1000000, alone * took));
         }
     });
     return outcome;

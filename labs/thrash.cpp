@@ -11,6 +11,7 @@
 //     memory    what tasks, stacks, working sets and page tables take
 //
 // A case is one run: the histograms of `job` and `service` are over the jobs.
+#include "firmware/cpu/mul_div.h"
 #include "firmware/kernel/kernel.h"
 #include "firmware/measure/timestamp.h"
 #include "firmware/wire/text.h"
@@ -201,8 +202,7 @@ Result<void> run_jobs(Stage& stage, const RunSeries& series, uint64_t jobs, uint
     }
     if (last - start > took) done = Error{"a job was done after the last"};
     series.total.record(last - start);
-    series.work.record(static_cast<uint64_t>(static_cast<unsigned __int128>(alone) * jobs *
-                                             1000000 / (last - start)));
+    series.work.record(cpu::mul_div(alone * jobs, 1000000, last - start));
     series.switches.record(kernel_state.switches - switches_before);
     return done;
 }

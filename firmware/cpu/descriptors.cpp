@@ -18,7 +18,10 @@ struct [[gnu::packed]] TaskState {
     uint16_t reserved3;
     uint16_t io_map_base;
 };
-static_assert(sizeof(TaskState) == 104);
+static_assert(sizeof(TaskState) == 104 && offsetof(TaskState, rsp) == doorbell::cpu::rsp0_at);
+// interrupts.S: 17 words from the registers to RIP, in its order, the vector at the 16th.
+static_assert(offsetof(doorbell::cpu::Frame, vector) == 15 * 8 &&
+              offsetof(doorbell::cpu::Frame, rip) == 17 * 8);
 /// By this name because the kernel's assembly changes RSP0 in it.
 alignas(64) TaskState cpu_task_state;
 }

@@ -33,6 +33,9 @@ struct Frame {
 /// Called by the common stub with interrupts off; returning resumes the interrupted code.
 using Handler = void (*)(Frame& frame);
 
+/// Where RSP0 lies in the task state segment (SDM vol. 3A, "Task Management in 64-bit Mode").
+inline constexpr uint64_t rsp0_at = 4;
+
 /// Loads GDT, TSS and an IDT with all 256 gates set to the common stub, whose handler is
 /// `otherwise`.
 void load_descriptors(Handler otherwise);

@@ -10,16 +10,14 @@ inline constexpr uint64_t monitor_coprocessor = 1 << 1, emulation = 1 << 2, task
                           write_protect = 1 << 16;
 }
 namespace cr4 {
-inline constexpr uint64_t time_stamp_disable = 1 << 2, page_size_extensions = 1 << 4,
-                          page_global = 1 << 7, performance_counter_enable = 1 << 8,
-                          osfxsr = 1 << 9, osxmmexcpt = 1 << 10, umip = 1 << 11, fsgsbase = 1 << 16,
-                          pcid = 1 << 17, osxsave = 1 << 18, smep = 1 << 20, smap = 1 << 21;
+inline constexpr uint64_t time_stamp_disable = 1 << 2, osfxsr = 1 << 9, osxmmexcpt = 1 << 10,
+                          umip = 1 << 11, pcid = 1 << 17, osxsave = 1 << 18, smep = 1 << 20,
+                          smap = 1 << 21;
 }
 namespace rflags {
-inline constexpr uint64_t carry = 1 << 0, fixed = 1 << 1, trap = 1 << 8, interrupt = 1 << 9,
-                          direction = 1 << 10, iopl3 = 3 << 12, nested = 1 << 14, resume = 1 << 16,
-                          virtual_8086 = 1 << 17, alignment_check = 1 << 18,
-                          identification = 1 << 21;
+inline constexpr uint64_t fixed = 1 << 1, trap = 1 << 8, interrupt = 1 << 9, direction = 1 << 10,
+                          iopl3 = 3 << 12, nested = 1 << 14, virtual_8086 = 1 << 17,
+                          alignment_check = 1 << 18;
 }
 
 inline uint64_t read_cr0() {

@@ -350,22 +350,12 @@ Result<TimerRate> measure_apic_timer(const LocalApic& apic, Tsc tsc, uint64_t ti
     apic.set_timer_mode(TimerMode::one_shot, 0xFF, true);
     apic.set_initial_count(0xFFFFFFFF);
     auto done = [&](uint64_t, uint64_t passed) { return passed >= ticks; };
-    Result<Rate> rate = window(tsc, counter, uint64_t{1} << 32, 1, done);
+    Result<Rate> rate = window(tsc, counter, TimerRate::one, 1, done);
     bool ran_out = apic.current_count() == 0;
     apic.set_initial_count(0);
     if (!rate) return rate.error();
     if (ran_out) return Error{"the local APIC's timer ran out while it was measured"};
     return TimerRate{rate->point, rate->low, rate->high};
-}
-
-uint64_t TimerRate::hz(uint64_t tsc_hz) const {
-    return tsc_per_count_32_32 == 0 ? 0 : mul_div(tsc_hz, uint64_t{1} << 32, tsc_per_count_32_32);
-}
-
-uint64_t TimerRate::ticks(uint32_t counts) const {
-    uint64_t whole = (tsc_per_count_32_32 >> 32) * counts;
-    uint64_t part = (tsc_per_count_32_32 & 0xFFFFFFFF) * counts;
-    return whole + (part >> 32) + (part >> 31 & 1);
 }
 
 }  // namespace doorbell::cpu

@@ -8,6 +8,7 @@
 
 #include "firmware/cpu/access.h"
 #include "firmware/cpu/apic.h"
+#include "firmware/cpu/rate.h"
 #include "firmware/cpu/result.h"
 
 namespace doorbell::cpu {
@@ -75,20 +76,9 @@ Result<TscClock> establish(Cpuid cpuid, Tsc tsc, std::span<const ReferenceCounte
 /// interrupts can be taken; the instrument examines the clock more closely.
 bool counts_instructions(Tsc tsc);
 
-/// How many TSC ticks one count of the local APIC's timer (divided by 1) lasts, as 32.32 fixed
-/// point.
-struct TimerRate {
-    uint64_t tsc_per_count_32_32 = 0;
-    uint64_t low_32_32 = 0, high_32_32 = 0;  ///< certain bounds
-    /// The timer's frequency in Hz for a TSC of `tsc_hz`.
-    uint64_t hz(uint64_t tsc_hz) const;
-    /// `counts` in TSC ticks, rounded to the nearest.
-    uint64_t ticks(uint32_t counts) const;
-};
-
-/// Measures it with the timer masked, over about `window` TSC ticks. The timer is stopped
-/// afterwards. Error: it stands still or ran out. With a timer that follows the TSC exactly (QEMU's
-/// instruction clock) the rate is exact.
+/// How fast the local APIC's timer (divided by 1) runs, measured with the timer masked, over about
+/// `window` TSC ticks. The timer is stopped afterwards. Error: it stands still or ran out. With a
+/// timer that follows the TSC exactly (QEMU's instruction clock) the rate is exact.
 Result<TimerRate> measure_apic_timer(const LocalApic& apic, Tsc tsc, uint64_t window);
 
 }  // namespace doorbell::cpu

@@ -10,7 +10,7 @@
 #include "firmware/kernel/layout.h"
 
 #define STATE(field) kernel_state + field(%rip)
-#define RSP0 cpu_task_state + 4
+#define RSP0 cpu_task_state + TSS_RSP0
 
         .section .text.kernel, "ax"
 
@@ -178,7 +178,7 @@ kernel_call_by_syscall:
         pushq   %rcx
 kernel_call_by_int:
         pushq   $0
-        pushq   $0x80
+        pushq   $SYSTEM_CALL_VECTOR
         PUSH_REGISTERS
         movq    STATE(STATE_STACK), %rsp
         movq    STATE(STATE_CURRENT), %rdi
@@ -407,7 +407,7 @@ kernel_deliver:
         movq    %rsi, FRAME_RDI(%rdi)
         addq    $SIGNAL_FRAME_INTERRUPTED, %rdx
         movq    %rdx, FRAME_RSI(%rdi)
-        movq    $0x202, FRAME_RFLAGS(%rdi)
+        movq    $USER_FLAGS, FRAME_RFLAGS(%rdi)
         movq    %rdi, %rax
         ret
 
@@ -415,7 +415,7 @@ kernel_deliver:
 
         .macro  END_OF_INTERRUPT x2
         .if     \x2
-        movl    $0x80B, %ecx
+        movl    $X2APIC_END_OF_INTERRUPT, %ecx
         xorl    %eax, %eax
         xorl    %edx, %edx
         wrmsr
@@ -452,7 +452,7 @@ kernel_deliver:
         TICK    kernel_tick_full_xapic, 1, 0
         TICK    kernel_tick_full_x2apic, 1, 1
 out_of_time:
-        movl    $2, %edi
+        movl    $LEFT_OUT_OF_TIME, %edi
         jmp     kernel_leave
 
         // The tick came in a mode that the task should not have reached (see Task::returns_to_ring3): with a CS like
@@ -509,7 +509,7 @@ kernel_leave:
         movq    STATE(STATE_STACK), %rsp
         addq    $8, %rsp
         // Out of an interrupt gate DF and AC are still the task's: strings run backwards and SMAP is off.
-        pushq   $2
+        pushq   $KERNEL_FLAGS
         popfq
         popq    %r15
         popq    %r14
@@ -526,11 +526,11 @@ kernel_leave:
         // nobody else can.
         .global kernel_user_signal_return, kernel_user_exit, kernel_user_idle
 kernel_user_signal_return:
-        movl    $20, %eax
+        movl    $CALL_SIGNAL_RETURN, %eax
         syscall
 kernel_user_exit:
         movq    %rax, %rdi
-        movl    $17, %eax
+        movl    $CALL_EXIT, %eax
         syscall
 kernel_user_idle:
         jmp     kernel_user_idle

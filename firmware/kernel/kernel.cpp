@@ -70,8 +70,14 @@ static_assert(offsetof(State_, scheduler) == STATE_SCHEDULER &&
               offsetof(Space, memory) + UserMemory::first_at() == SPACE_MEMORY &&
               Scheduler<Task>::ready_at() == SCHEDULER_READY);
 static_assert(call::yield == CALL_YIELD && call::exit == CALL_EXIT &&
+              call::signal_return == CALL_SIGNAL_RETURN && call::fast_lab_last + 1 == FAST_CALLS &&
               call::lab_last + 1 == ALL_CALLS);
-static_assert(cpu::selector::user_code == USER_CODE && cpu::selector::user_data == USER_DATA);
+static_assert(cpu::selector::user_code == USER_CODE && cpu::selector::user_data == USER_DATA &&
+              cpu::rflags::fixed == KERNEL_FLAGS);
+static_assert(cpu::vector::system_call == SYSTEM_CALL_VECTOR &&
+              static_cast<int>(Left::out_of_time) == LEFT_OUT_OF_TIME &&
+              cpu::x2apic_msr(cpu::ApicRegister::end_of_interrupt) == X2APIC_END_OF_INTERRUPT &&
+              cpu::rsp0_at == TSS_RSP0);
 
 /// RDI, RSI, RDX, RCX: the registers of the calling convention that a system call's path leaves.
 constexpr size_t most_arguments = 4;
@@ -337,11 +343,9 @@ Left Kernel::run(uint64_t slices) {
     kernel_state.ticks_left = slices;
     uint64_t timer = 0, timer_count = 0;
     if (options_.slice != 0) {
-        auto count = (static_cast<unsigned __int128>(options_.slice) << 32) /
-                     machine_.apic_rate.tsc_per_count_32_32;
         machine_.apic->set_divide_1();
         machine_.apic->set_timer_mode(cpu::TimerMode::periodic, tick_vector, false);
-        timer_count = count == 0 ? 1 : static_cast<uint32_t>(count);
+        timer_count = machine_.apic_rate.counts_to_load(options_.slice);
         // Where one store starts the timer, kernel_enter() does it: the first slice begins at the
         // same instruction whatever a compiler made of this.
         if (machine_.apic->x2())
@@ -376,11 +380,8 @@ void Kernel::set_alarm(Alarm alarm) {
 }
 
 uint64_t Kernel::arm_alarm(uint64_t ticks) const {
-    uint64_t rate = machine_.apic_rate.tsc_per_count_32_32;
-    auto count = static_cast<uint32_t>((static_cast<unsigned __int128>(ticks) << 32) / rate);
-    if (count == 0) count = 1;
-    uint64_t due =
-        static_cast<uint64_t>((static_cast<unsigned __int128>(count) * rate + (1ull << 31)) >> 32);
+    uint32_t count = machine_.apic_rate.counts_to_load(ticks);
+    uint64_t due = machine_.apic_rate.ticks(count);
     const cpu::LocalApic& apic = *machine_.apic.device;
     uint32_t low, high;
     if (apic.x2()) {

@@ -20,7 +20,8 @@
 // caller-saved registers do not survive a system call. The kernel is not interrupted: run() is
 // entered and left with interrupts off, and ring 3 runs with them on. A lab that sets gates of its
 // own (cpu::set_gate) finds the stack of an interrupt out of ring 3 in the running task's frame:
-// room for 17 words, not for a call into C++ (load kernel_state.stack first).
+// room for INTERRUPT_STACK_WORDS (layout.h), not for a call into C++ (load kernel_state.stack
+// first).
 //
 // A ring-3 fault never ends the image: the task gets SIGSEGV, SIGILL, SIGFPE, SIGTRAP or SIGBUS.
 // What was interrupted is told by the stack that the processor used (the running task's frame, or

@@ -1,4 +1,6 @@
-// Numbers that gates.S and C++ share. task.h and kernel.cpp assert the offsets.
+// Numbers that assembly and C++ share: gates.S takes all of its from here, and C++ asserts that
+// each is what its own declarations say (task.h: Task, Frame and SignalFrame; kernel.cpp: the
+// rest).
 #pragma once
 
 // Task
@@ -53,12 +55,12 @@
 #define SCHEDULER_IDLE 8
 #define SCHEDULER_READY 16
 
-// Space: the first stretch of its memory
+// Space: its memory, and the fields of the first stretch there (UserMemory::Stretch)
+#define SPACE_MEMORY 32
 #define SPACE_USER SPACE_MEMORY
 #define SPACE_BYTES (SPACE_MEMORY + 8)
 #define SPACE_KERNEL (SPACE_MEMORY + 16)
 #define SPACE_WRITABLE (SPACE_MEMORY + 24)
-#define SPACE_MEMORY 32
 
 // SignalFrame
 #define SIGNAL_FRAME_BYTES 200
@@ -68,11 +70,29 @@
 #define SIGKILL_NUMBER 9
 
 // System calls by number: those below FAST_CALLS are plain functions, called on the kernel's stack;
-// those from there to LAST_CALL are entries that end in a task of their own choice.
+// those from there to ALL_CALLS - 1 are entries that end in a task of their own choice.
 #define FAST_CALLS 16
 #define ALL_CALLS 32
 #define CALL_YIELD 16
 #define CALL_EXIT 17
+#define CALL_SIGNAL_RETURN 20
+#define SYSTEM_CALL_VECTOR 0x80
+
+// Left::out_of_time
+#define LEFT_OUT_OF_TIME 2
 
 #define USER_CODE 0x2B
 #define USER_DATA 0x23
+#define USER_FLAGS 0x202
+#define KERNEL_FLAGS 0x2
+
+// RSP0 in the task state segment
+#define TSS_RSP0 4
+
+// The x2APIC's MSR of the end of an interrupt
+#define X2APIC_END_OF_INTERRUPT 0x80B
+
+// An interrupt out of ring 3 finds its stack in the running task's frame. Below what the processor
+// pushes there is room for this many words; anatomy's handler and a counting pass's routine (on top
+// of each other) and the common stub fit into them.
+#define INTERRUPT_STACK_WORDS 17

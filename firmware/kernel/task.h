@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "firmware/cpu/descriptors.h"
+#include "firmware/cpu/registers.h"
 #include "firmware/kernel/layout.h"
 #include "firmware/kernel/signals.h"
 #include "firmware/kernel/user_memory.h"
@@ -43,9 +44,8 @@ struct alignas(64) Task {
     /// the processor would refuse to return to them.
     bool returns_to_ring3() const {
         return frame.cs == USER_CODE && frame.ss == USER_DATA &&
-               (frame.rflags & virtual_8086_flag) == 0;
+               (frame.rflags & cpu::rflags::virtual_8086) == 0;
     }
-    static constexpr uint64_t virtual_8086_flag = 1 << 17;
     /// Memory that must lie free in front of a task: a fault of the IRETQ that returns to it pushes
     /// its own frame from the middle of `frame` downwards.
     static constexpr uint64_t room_in_front = 64;
@@ -58,6 +58,8 @@ static_assert(offsetof(cpu::Frame, cs) == FRAME_CS);
 static_assert(offsetof(cpu::Frame, rflags) == FRAME_RFLAGS &&
               offsetof(cpu::Frame, rsp) == FRAME_RSP);
 static_assert(sizeof(cpu::Frame) == TASK_FRAME_END && TASK_FRAME_END % 16 == 0);
+// An interrupt has the words from RIP down to the frame's beginning.
+static_assert(offsetof(cpu::Frame, rip) == 8 * INTERRUPT_STACK_WORDS);
 // SS to the general registers and the error code below RIP, at a multiple of 16.
 static_assert(Task::room_in_front + (FRAME_RIP & ~15) >= sizeof(cpu::Frame));
 static_assert(offsetof(Task, next) == TASK_NEXT && offsetof(Task, resume) == TASK_RESUME);
@@ -77,7 +79,7 @@ static_assert(sizeof(SignalFrame) == SIGNAL_FRAME_BYTES &&
               offsetof(SignalFrame, signal) == SIGNAL_FRAME_SIGNAL &&
               offsetof(SignalFrame, mask) == SIGNAL_FRAME_MASK &&
               offsetof(SignalFrame, interrupted) == SIGNAL_FRAME_INTERRUPTED &&
-              sigkill == SIGKILL_NUMBER);
+              sigkill == SIGKILL_NUMBER && user_flags_always == USER_FLAGS);
 static_assert(offsetof(Task, space_root) == TASK_SPACE &&
               offsetof(Task, extended) == TASK_EXTENDED);
 

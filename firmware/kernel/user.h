@@ -5,8 +5,7 @@
 #pragma once
 #include <cstdint>
 
-/// In front of a function that runs in ring 3. Hosted builds, which never run it, keep it where it
-/// falls.
+/// In front of a function that runs in ring 3.
 #define DOORBELL_USER [[gnu::section(".user_text"), gnu::noinline, gnu::used]]
 
 namespace doorbell::kernel {

@@ -2,6 +2,7 @@
 
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/msr.h"
+#include "firmware/cpu/mul_div.h"
 #include "firmware/measure/resolution.h"
 #include "firmware/measure/timestamp.h"
 #include "firmware/measure/yardstick.h"
@@ -110,8 +111,7 @@ void scan_for_gaps(Instrument& in, uint64_t span, uint64_t usual) {
         last = now;
         if (now - start > in.gap_scan) in.gap_scan = now - start;
     }
-    in.gap_share_ppm =
-        static_cast<uint64_t>(static_cast<unsigned __int128>(in.gap_lost) * 1000000 / in.gap_scan);
+    in.gap_share_ppm = cpu::mul_div(in.gap_lost, 1000000, in.gap_scan);
 }
 
 /// What a body costs: its median, less a pair; in a coarse clock, where it is short, its mean.

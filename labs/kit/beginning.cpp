@@ -21,13 +21,11 @@ void begin_at_multiple(Bench& bench, uint64_t period) {
     platform::Machine& m = bench.machine;
     uint64_t now = measure::end(), at = measure::next_multiple(period);
     if (at - now > 2 * margin) {
-        uint64_t counts = (static_cast<unsigned __int128>(at - now - margin) << 32) /
-                          m.apic_rate.tsc_per_count_32_32;
         apic = &*m.apic.device;
         cpu::Handler before = cpu::set_handler(vector, wake);
         m.apic->set_divide_1();
         m.apic->set_timer_mode(cpu::TimerMode::one_shot, vector, false);
-        m.apic->set_initial_count(static_cast<uint32_t>(counts < ~0u ? counts : ~0u));
+        m.apic->set_initial_count(m.apic_rate.counts_to_load(at - now - margin));
         asm volatile("rdtsc\n\tsti\n\thlt\n\tcli" : : : "rax", "rdx", "memory");
         m.apic->set_timer_mode(cpu::TimerMode::one_shot, vector, true);
         cpu::set_handler(vector, before);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "firmware/cpu/descriptors.h"
+#include "firmware/cpu/mul_div.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/measure/timestamp.h"
 #include "firmware/nic/drivers.h"
@@ -193,8 +194,7 @@ Result<Pair> open_pair(Bench& bench, std::string_view model, const RingSizes& ri
                 "is in the figure";
             return pair;
         }
-        pair.delay = static_cast<uint64_t>(static_cast<unsigned __int128>(wire::cable_delay_ns) *
-                                           bench.machine.tsc.hz / 1000000000);
+        pair.delay = cpu::mul_div(wire::cable_delay_ns, bench.machine.tsc.hz, 1000000000);
         if (!bench.exact())
             pair.flag = "unstable: the wire is a timer of the emulator, which the host makes late";
         return pair;
@@ -238,7 +238,6 @@ namespace {
 struct Pacing {
     cpu::Mmio at;
     uint32_t value = 0, mask = 0;
-    uint32_t step = 1;
     volatile uint32_t left = 0;
     uint64_t* arrival = nullptr;
     uint32_t arrival_step = 0;
@@ -251,7 +250,7 @@ void send_next(cpu::Frame&) {
         *pacing.arrival = measure::end();
         pacing.at.write32(0, pacing.value);
         pacing.arrival += pacing.arrival_step;
-        pacing.value = (pacing.value + pacing.step) & pacing.mask;
+        pacing.value = (pacing.value + 1) & pacing.mask;
         pacing.left = pacing.left - 1;
         if (pacing.left == 0) pacing.apic->set_initial_count(0);
     }
@@ -296,19 +295,17 @@ void PacketPacer::load_nothing(uint32_t count) {
 }
 
 uint64_t PacketPacer::start(uint64_t period) {
-    uint64_t rate = machine_.apic_rate.tsc_per_count_32_32;
-    uint64_t count = static_cast<uint64_t>((static_cast<unsigned __int128>(period) << 32) / rate);
-    if (count == 0) count = 1;
-    if (count > 0xFFFFFFFF) count = 0xFFFFFFFF;
+    // Nothing is left to work out once the timer runs.
+    const uint32_t count = machine_.apic_rate.counts_to_load(period);
+    const uint64_t real = machine_.apic_rate.ticks(count);
     machine_.apic->set_timer_mode(cpu::TimerMode::periodic, vector, false);
-    machine_.apic->set_initial_count(static_cast<uint32_t>(count));
-    return static_cast<uint64_t>(static_cast<unsigned __int128>(count) * rate >> 32);
+    machine_.apic->set_initial_count(count);
+    return real;
 }
 
 void PacketPacer::stop() {
     machine_.apic->set_timer_mode(cpu::TimerMode::one_shot, vector, true);
-    if (pacing.left != 0)
-        pacing.at.write32(0, (pacing.value + (pacing.left - 1) * pacing.step) & pacing.mask);
+    if (pacing.left != 0) pacing.at.write32(0, (pacing.value + pacing.left - 1) & pacing.mask);
     pacing.left = 0;
 }
 

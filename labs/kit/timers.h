@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "firmware/cpu/apic.h"
+#include "firmware/cpu/rate.h"
 #include "firmware/cpu/result.h"
 #include "firmware/measure/hold.h"
 #include "firmware/measure/timestamp.h"
@@ -15,18 +16,6 @@ namespace doorbell::labs {
 /// the store.
 inline constexpr uint64_t to_the_store = 1;
 
-/// 32.32 fixed point.
-constexpr uint64_t scale(uint64_t count, uint64_t rate_32_32) {
-    return static_cast<uint64_t>(
-        (static_cast<unsigned __int128>(count) * rate_32_32 + (1ull << 31)) >> 32);
-}
-/// How many counts of that rate fit into `ticks`; at least 1.
-constexpr uint64_t counts_in(uint64_t ticks, uint64_t rate_32_32) {
-    uint64_t counts =
-        static_cast<uint64_t>((static_cast<unsigned __int128>(ticks) << 32) / rate_32_32);
-    return counts == 0 ? 1 : counts;
-}
-
 // A source: arm(delay in ticks) starts it and gives the deadline; passed() asks the device once
 // whether that has passed; wait_by_poll(begin) asks from the tick `begin` on until it says so, and
 // gives the first timestamp after that; expire() makes the device say so at once; open()/close()
@@ -35,9 +24,7 @@ constexpr uint64_t counts_in(uint64_t ticks, uint64_t rate_32_32) {
 class LapicTimer {
   public:
     LapicTimer(Bench& bench, uint8_t vector)
-        : apic_(*bench.machine.apic.device),
-          rate_(bench.machine.apic_rate.tsc_per_count_32_32),
-          vector_(vector) {}
+        : apic_(*bench.machine.apic.device), rate_(bench.machine.apic_rate), vector_(vector) {}
     Result<void> open(bool interrupts) {
         apic_.set_divide_1();
         apic_.set_timer_mode(cpu::TimerMode::one_shot, vector_, !interrupts);
@@ -46,8 +33,8 @@ class LapicTimer {
     void close() { apic_.set_timer_mode(cpu::TimerMode::one_shot, vector_, true); }
 
     uint64_t arm(uint64_t delay) const {
-        auto count = static_cast<uint32_t>(counts_in(delay, rate_));
-        uint64_t ticks = scale(count, rate_);
+        uint32_t count = rate_.counts_to_load(delay);
+        uint64_t ticks = rate_.ticks(count);
         uint32_t low, high;
         if (apic_.x2()) {
             asm volatile("lfence\n\trdtsc" : "=a"(low), "=d"(high) : : "memory");
@@ -84,7 +71,7 @@ class LapicTimer {
 
   private:
     const cpu::LocalApic& apic_;
-    uint64_t rate_;
+    cpu::TimerRate rate_;
     uint8_t vector_;
 };
 
@@ -94,8 +81,8 @@ class HpetTimer {
         : bench_(bench), machine_(bench.machine), vector_(vector) {
         if (!machine_.hpet) return;
         // Ticks of the TSC a tick of the HPET: period in fs times Hz over 10^15.
-        auto scaled = static_cast<unsigned __int128>(machine_.hpet->period_fs()) * machine_.tsc.hz;
-        rate_ = static_cast<uint64_t>((scaled << 32) / 1000000000000000);
+        constexpr uint64_t fs_a_second = 1000000000000000;
+        rate_ = cpu::TimerRate::of(machine_.hpet->period_fs() * machine_.tsc.hz, fs_a_second);
     }
     Result<void> open(bool interrupts) {
         if (!machine_.hpet) return machine_.hpet.absent;
@@ -147,7 +134,7 @@ class HpetTimer {
     /// Where the clock counts instructions, it begins at a phase of the HPET that the seed chooses.
     uint64_t arm(uint64_t delay) {
         constexpr uint64_t grid = 10000, phases = 64;
-        auto count = static_cast<uint32_t>(counts_in(delay, rate_));
+        uint32_t count = rate_.counts_to_load(delay);
         uint64_t begin = bench_.random.below(phases);
         begin = bench_.exact() ? measure::next_multiple(grid) + begin : 0;
         uint32_t low, high, first, due;
@@ -166,7 +153,7 @@ class HpetTimer {
                        [comparator] "i"(platform::Hpet::comparator(0))
                      : "memory", "cc");
         due_ = due;
-        return (uint64_t{high} << 32 | low) + scale(count, rate_);
+        return (uint64_t{high} << 32 | low) + rate_.ticks(count);
     }
     bool passed() const { return static_cast<int32_t>(machine_.hpet->counter32() - due_) >= 0; }
     /// Sets the counter to the deadline.
@@ -177,8 +164,7 @@ class HpetTimer {
     }
     /// Interrupts after about `ticks`, for what is not measured.
     void start(uint64_t ticks) const {
-        machine_.hpet->arm_one_shot(
-            0, machine_.hpet->counter32() + static_cast<uint32_t>(counts_in(ticks, rate_)));
+        machine_.hpet->arm_one_shot(0, machine_.hpet->counter32() + rate_.counts_to_load(ticks));
     }
     uint64_t wait_by_poll(uint64_t begin) const {
         uint32_t low, high;
@@ -198,7 +184,7 @@ class HpetTimer {
   private:
     Bench& bench_;
     platform::Machine& machine_;
-    uint64_t rate_ = 1;
+    cpu::TimerRate rate_;
     uint32_t due_ = 0;
     const platform::IoApic* io_ = nullptr;
     unsigned input_ = 0;
@@ -207,11 +193,11 @@ class HpetTimer {
 
 class PitTimer {
   public:
-    PitTimer(Bench& bench, uint8_t vector) : machine_(bench.machine), vector_(vector) {
-        auto scaled =
-            static_cast<unsigned __int128>(machine_.tsc.hz) * platform::Pit::hz_denominator;
-        rate_ = static_cast<uint64_t>((scaled << 32) / platform::Pit::hz_numerator);
-    }
+    PitTimer(Bench& bench, uint8_t vector)
+        : machine_(bench.machine),
+          rate_(cpu::TimerRate::of(machine_.tsc.hz * platform::Pit::hz_denominator,
+                                   platform::Pit::hz_numerator)),
+          vector_(vector) {}
     Result<void> open(bool interrupts) {
         if (!machine_.pit) return machine_.pit.absent;
         return machine_.route_isa(0, vector_, !interrupts);
@@ -224,8 +210,7 @@ class PitTimer {
     /// one clock (838 ns) away and counted as latency: the chip does not tell where in its period
     /// it is.
     uint64_t arm(uint64_t delay) const {
-        uint64_t count = counts_in(delay, rate_);
-        if (count > 0xFFFF) count = 0xFFFF;
+        uint32_t count = rate_.counts_to_load(delay, 0xFFFF);
         uint32_t low, high;
         asm volatile(
             "movb $0x30, %%al\n\t"
@@ -239,10 +224,10 @@ class PitTimer {
             "movb %%ah, %%al\n\t"
             "outb %%al, %[port]"
             : [low] "=&r"(low), "=&d"(high)
-            : [count] "r"(static_cast<uint32_t>(count)), [command] "N"(platform::Pit::command_port),
+            : [count] "r"(count), [command] "N"(platform::Pit::command_port),
               [port] "N"(platform::Pit::channel0_port)
             : "rax", "memory");
-        return (uint64_t{high} << 32 | low) + scale(count, rate_);
+        return (uint64_t{high} << 32 | low) + rate_.ticks(count);
     }
     bool passed() const { return machine_.pit->expired(); }
     void expire() const { machine_.pit->arm_one_shot(1); }
@@ -265,7 +250,7 @@ class PitTimer {
 
   private:
     platform::Machine& machine_;
-    uint64_t rate_ = 1;
+    cpu::TimerRate rate_;
     uint8_t vector_;
 };
 

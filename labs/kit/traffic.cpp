@@ -31,9 +31,7 @@ WaitTimeout::WaitTimeout(platform::Machine& machine, const nic::Nic& nic, volati
     : machine_(machine) {
     timed_wait = {&nic.receive_status(), fired, &*machine.apic.device, false};
     // A second, or half the counter's range, whichever is shorter.
-    uint64_t counts = (static_cast<unsigned __int128>(machine.tsc.hz) << 32) /
-                      machine.apic_rate.tsc_per_count_32_32;
-    count_ = static_cast<uint32_t>(counts < 1u << 31 ? counts : 1u << 31);
+    count_ = machine.apic_rate.counts_to_load(machine.tsc.hz, 1u << 31);
     cpu::set_handler(vector, timeout);
     machine.apic->set_divide_1();
     machine.apic->set_timer_mode(cpu::TimerMode::one_shot, vector, false);
