@@ -18,7 +18,6 @@ enum class Common : uint32_t {
     driver_feature_select = 0x08,
     driver_feature = 0x0C,
     config_msix_vector = 0x10,
-    num_queues = 0x12,
     device_status = 0x14,
     queue_select = 0x16,
     queue_size = 0x18,

@@ -1,40 +1,5 @@
-// The kinds of record, in the order in which a run sends them, and their members. Readers ignore
-// members and kinds that they do not know. Every time of `instrument` is in its `unit`.
-//
-// hello      {wire, image (build id), command_line}: the first record of a boot
-// machine    {cpu, vendor, family, model, stepping, microcode, hypervisor ("" on bare metal),
-//             accel_guess, tsc_hz, tsc_source, tsc_invariant, tsc_check_source, tsc_check_ppm,
-//             apic ("xapic"|"x2apic"), lapic_hz, acpi (true|false), memory_bytes,
-//             boot ("pvh"|"multiboot2"), ...}
-// instrument {clock ("exact"|"live"), unit ("insn"|"tick"), evidence, timestamp_overhead,
-//             overhead_min, overhead_p50, overhead_p99, resolution, gap_share_ppm, gap_longest,
-//             noise_p99, smi_count, instruction_counting, verdict, because,
-//             counters ("model"|"pmu"|"none"), counters_because}
-// flag       {text}: holds for the whole run
-// plan       {cases, samples, seed, labs}: what will be run
-// begin      {lab, case}: a case starts
-// series     {id, lab, case, metric, unit, evidence, better ("less"|"more"|"neither"), shape
-//             ("distribution"|"total"), count, min, max, sum, overhead_removed,
-//             cold: {count, min, p50, max, first}, stages: [name, ...], flags: [text, ...],
-//             counters: [{name, value, evidence, stage}, ...] (or as records of their own, below)}
-// histogram  {of (series id), part ("all" or a stage's name), min, max, sum (exact, of the whole
-//             part), bins: [[lowest value of the bin, count], ...]}: as many as the bins need;
-//             they follow their series
-// counters   {of (series id), stage ("": the whole), samples, evidence,
-//             values: [[name, sum over samples], ...],
-//             pair_cost: {name: what a pair of readings itself counted, taken off each sample},
-//             pair_cost_ring3: the same for code in ring 3}: they follow their series
-// raw        {of (series id), at (index of the first), values: [...]}: with raw=1
-// tally      {lab, case, name, values: [[name, count], ...]}: what was counted in a case, follows
-//             its series
-// alive      {lab, case, frames}: a case that waits for the outside is still there
-// skip       {lab, case, reason}: the case was not measured, because this machine lacks something
-// fail       {lab, case, reason}: something is wrong; series that were sound all the same precede
-// it claim      {lab, text, holds (true|false|null), because}: after the lab's last case error
-// {text, ...}: a word not understood, a refusal panic      {vector, name, error_code, rip, ...,
-// registers: {}, control: {}, backtrace: [..], lab,
-//             case, phase}
-// end        {status ("done"|"refused"|"failed"), records}: the last record of a boot
+// The kinds of record, in the order in which a run sends them, and their members; then how the
+// image ends. Readers ignore members and kinds that they do not know.
 #pragma once
 
 namespace doorbell::wire {
@@ -55,7 +20,8 @@ inline constexpr const char* wire_name = "doorbell-wire/1";
 // flag       {text}: holds for the whole run
 // plan       {cases, samples, seed, labs}: what will be run
 // begin      {lab, case}: a case starts
-// series     {id, lab, case, metric, unit, evidence, count, min, max, sum, overhead_removed,
+// series     {id, lab, case, metric, unit, evidence, better ("less"|"more"|"neither"), shape
+//             ("distribution"|"total"), count, min, max, sum, overhead_removed,
 //             pair (true: each sample held one pair of timestamps),
 //             cold: {count, min, p50, max, first}, stages: [name, ...], flags: [text, ...],
 //             counters: [{name, value, evidence, stage}, ...] (or in records of their own, below)}
@@ -70,10 +36,11 @@ inline constexpr const char* wire_name = "doorbell-wire/1";
 // tally      {lab, case, name, values: [[name, count], ...]}: what a case counted; follows its
 //             series
 // alive      {lab, case, frames}: a case that waits for the outside is still there
-// skip       {lab, case, reason}
-// claim      {lab, text, holds (true|false|null), because}: after the lab's last case
-// error      {text, ...}: a word that was not understood, a refusal
-// panic      {vector, name, error_code, rip, ..., registers: {}, control: {}, backtrace: [..],
+// skip       {lab, case, reason}: the case was not measured, because this machine lacks something
+// fail       {lab, case, reason}: something is wrong; series that were sound all the same precede
+// it claim      {lab, text, holds (true|false|null), because}: after the lab's last case error
+// {text, ...}: a word that was not understood, a refusal panic      {vector, name, error_code, rip,
+// ..., registers: {}, control: {}, backtrace: [..],
 //             lab, case, phase}
 // end        {status ("done"|"refused"|"failed"), records}: the last record of a boot
 namespace kind {
