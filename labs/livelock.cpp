@@ -198,30 +198,6 @@ void begin_afresh(const Bench& bench) {
     receiver.arrived = receiver.wasted = 0;
 }
 
-/// What a packet costs when nothing disturbs, in ticks: the measure of load and of what was
-/// delivered. Error: packets do not arrive.
-Result<uint64_t> undisturbed_cost(Bench& bench, std::span<const nic::ToSend> frames) {
-    constexpr uint32_t probe = 8;
-    nic::Nic &nic = *receiver.nic, &sender = *receiver.sender;
-    begin_afresh(bench);
-    if (sender.transmit(frames.data(), probe) != probe ||
-        !someone_within(nic, bench.machine.tsc.hz / 10))
-        return why_missing(nic, sender,
-                           Error{"a packet that was sent did not arrive within 100 ms"});
-    work(100000);  // the rest of them is right behind
-    uint64_t start = measure::begin();
-    uint32_t probed = 0;
-    while (receiver.queued < probe && probed++ < 1000) (void)receiver.input(1);
-    while (receiver.deliver_one()) {
-    }
-    uint64_t packet_cost = (measure::end() - start) / probe;
-    cpu::disable_interrupts();
-    if (receiver.arrived != probe)
-        return why_missing(nic, sender,
-                           Error{"not every packet that was sent arrived", receiver.arrived});
-    return packet_cost;
-}
-
 /// What all samples of a case have in common.
 struct Overload {
     Bench& bench;
@@ -275,18 +251,42 @@ struct Overload {
     }
 };
 
+Result<void> flood(Overload& overload) {
+    const Policy& policy = overload.policy;
+    Result<void> outcome;
+    if (policy.interrupt != nullptr)
+        outcome = open_interrupt(overload.bench, *receiver.nic, nic::InterruptKind::msix,
+                                 policy.interrupt);
+    {
+        PacketPacer pacer(overload.bench.machine);
+        overload.bench.repeat([&](uint64_t count) {
+            // A sample is many packets: few of them say as much.
+            uint64_t samples = (count + 499) / 500;
+            for (uint64_t i = 0; i < samples && outcome; ++i) outcome = overload.sample(pacer);
+        });
+    }
+    if (policy.interrupt != nullptr) close_interrupt(*receiver.nic);
+    return outcome;
+}
+
+/// The packets of one sample at that load, in tenths.
+uint32_t packets_at(uint64_t load) {
+    uint64_t in_window = window_packets * load / 10;
+    return static_cast<uint32_t>(in_window < fewest_packets ? fewest_packets : in_window);
+}
+
 Result<void> body(Bench& bench, const Case& test_case) {
     constexpr uint32_t most_packets = window_packets * 10;
-    auto* policy = chosen(policies, test_case["policy"]);
-    if (policy == nullptr) return no_such_choice;
     auto pair = open_direct(bench, {256, 1024});
     if (!pair) return pair.error();
     nic::Nic& nic = pair->receiver();
-    auto frames =
-        make_frames(bench, most_packets, nic::shortest_frame, nic.mac(), pair->sender->mac());
+    nic::Nic& sender = *pair->sender;
+    auto frames = make_frames(bench, most_packets, nic::shortest_frame, nic.mac(), sender.mac());
     if (frames.empty()) return Lacking{"no memory for the frames"};
+    uint64_t load = tenths(test_case["load"]);
+
     receiver.nic = &nic;
-    receiver.sender = &*pair->sender;
+    receiver.sender = &sender;
     receiver.tally = {};
     receiver.apic = &*bench.machine.apic.device;
     receiver.delivery_work = bench.setting("delivery-work");
@@ -295,25 +295,31 @@ Result<void> body(Bench& bench, const Case& test_case) {
     measure::Series& delivered = bench.series("delivered", {.unit = "ppm", .better = Better::more});
     measure::Series& wasted = bench.series("wasted", {.unit = "packet", .shape = Shape::total});
     measure::Series& capacity = bench.series("cost");
-    auto packet_cost = undisturbed_cost(bench, frames);
-    if (!packet_cost) return packet_cost.error();
 
-    Result<void> outcome;
-    if (policy->interrupt != nullptr)
-        outcome = open_interrupt(bench, nic, nic::InterruptKind::msix, policy->interrupt);
-    uint64_t load = tenths(test_case["load"]), in_window = window_packets * load / 10;
-    auto packets = static_cast<uint32_t>(in_window < fewest_packets ? fewest_packets : in_window);
-    Overload overload{bench,     *policy, *packet_cost, load, frames.first(packets),
-                      delivered, wasted,  capacity};
-    {
-        PacketPacer pacer(bench.machine);
-        bench.repeat([&](uint64_t count) {
-            // A sample is many packets: few of them say as much.
-            uint64_t samples = (count + 499) / 500;
-            for (uint64_t i = 0; i < samples && outcome; ++i) outcome = overload.sample(pacer);
-        });
+    // What a packet costs when nothing disturbs: the measure of load and of what was delivered.
+    constexpr uint32_t probe = 8;
+    begin_afresh(bench);
+    if (sender.transmit(frames.data(), probe) != probe ||
+        !someone_within(nic, bench.machine.tsc.hz / 10))
+        return why_missing(nic, sender,
+                           Error{"a packet that was sent did not arrive within 100 ms"});
+    work(100000);  // the rest of them is right behind
+    uint64_t start = measure::begin();
+    uint32_t probed = 0;
+    while (receiver.queued < probe && probed++ < 1000) (void)receiver.input(1);
+    while (receiver.deliver_one()) {
     }
-    if (policy->interrupt != nullptr) close_interrupt(nic);
+    uint64_t packet_cost = (measure::end() - start) / probe;
+    cpu::disable_interrupts();
+    if (receiver.arrived != probe)
+        return why_missing(nic, sender,
+                           Error{"not every packet that was sent arrived", receiver.arrived});
+
+    auto* policy = chosen(policies, test_case["policy"]);
+    if (policy == nullptr) return no_such_choice;
+    Overload overload{bench,     *policy, packet_cost, load, frames.first(packets_at(load)),
+                      delivered, wasted,  capacity};
+    auto outcome = flood(overload);
     nic::CardCounts dropped = nic.counts();
     dropped.missed = 0;  // under overload the card's dropping is what is measured
     flag_strangers(bench, {&delivered, &wasted}, receiver.tally, dropped);
