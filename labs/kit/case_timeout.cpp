@@ -11,7 +11,12 @@ const cpu::LocalApic* apic;
 }
 
 CaseTimeout::CaseTimeout(Bench& bench, Lapic lapic, End end)
-    : bench_(bench), end_(end), lapic_(bench, vector), hpet_(bench, vector), pit_(bench, vector) {
+    : bench_(bench),
+      end_(end),
+      lapic_(bench, vector),
+      hpet_(bench, vector),
+      pit_(bench, vector),
+      longest_((bench.exact() ? 1 : 10) * bench.machine.tsc.hz) {
     active_ = this;
     apic = &*bench.machine.apic.device;
     cpu::set_handler(vector, [](cpu::Frame& interrupted) {
@@ -33,12 +38,11 @@ CaseTimeout::~CaseTimeout() {
     active_ = nullptr;  // an interrupt that is still on its way finds nobody
 }
 
-void CaseTimeout::expect(uint64_t count, uint64_t ticks) {
-    uint64_t second = bench_.machine.tsc.hz;
-    again_ = 10 * ticks;
-    until_ =
-        measure::end() + count * (4 * ticks + second / 10000) + (bench_.exact() ? 1 : 10) * second;
-    start(until_ - measure::end());
+void CaseTimeout::wait_from_now() {
+    constexpr uint64_t hurry = 10000;
+    uint64_t ticks = came_ ? hurry : longest_;
+    until_ = measure::end() + ticks;
+    start(ticks);
 }
 
 void CaseTimeout::start(uint64_t ticks) {
@@ -50,12 +54,12 @@ void CaseTimeout::start(uint64_t ticks) {
     if (kind_ == Kind::pit) (void)pit_.arm(ticks);
 }
 
-/// Once it came, the samples that are left are hurried through: each may hang.
 void CaseTimeout::tick(cpu::Frame& interrupted) {
-    uint64_t now = measure::end();
-    came_ = came_ || static_cast<int64_t>(now - until_) >= 0;
-    if (came_) end_(interrupted);
-    start(came_ ? again_ : until_ - now);
+    auto left = static_cast<int64_t>(until_ - measure::end());
+    if (left > 0) return start(static_cast<uint64_t>(left));
+    came_ = true;
+    end_(interrupted);
+    wait_from_now();
 }
 
 }  // namespace doorbell::labs

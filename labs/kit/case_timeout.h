@@ -11,8 +11,8 @@ namespace doorbell::labs {
 
 /// Ends measured waits, which have no end of their own and no branch to spare, by another timer
 /// than the one that is measured: the LAPIC's where that is free, else the HPET, else the PIT. It
-/// allows for a whole lot of samples, so that nothing is added between two of them. Interrupts must
-/// be enabled in the waits. For waits that a card's packets end: WaitTimeout in traffic.h.
+/// interrupts only a wait that takes too long. Interrupts must be enabled in the waits. For waits
+/// that a card's packets end: WaitTimeout in traffic.h.
 class CaseTimeout {
   public:
     static constexpr uint8_t vector = 0x64;
@@ -27,11 +27,11 @@ class CaseTimeout {
 
     /// Whether this machine has a timer for it.
     bool armed() const { return kind_ != Kind::none; }
-    /// `count` waits of about `ticks` each begin now. They are ended when they have taken a second
-    /// more than four times as long (10 seconds where the clock is live: the host may give an
-    /// emulator's processor away for long).
-    void expect(uint64_t count, uint64_t ticks);
-    /// Whether a wait had to be ended. Then no sample since expect() counts.
+    /// A wait begins: between two samples, not in a measured stretch. It is ended after a second,
+    /// or ten where the clock is live: the host may give an emulator's processor away for long.
+    /// Once one had to be ended, the rest is hurried through: each may hang.
+    void wait_from_now();
+    /// Whether a wait had to be ended. Then the case has no samples.
     bool came() const { return came_; }
     /// What the case ended as: `of_case`, or the failure that a wait had to be ended.
     Result<void> outcome(Result<void> of_case, const char* what) const {
@@ -50,7 +50,7 @@ class CaseTimeout {
     HpetTimer hpet_;
     PitTimer pit_;
     Kind kind_ = Kind::none;
-    uint64_t until_ = 0, again_ = 0;
+    uint64_t longest_, until_ = 0;
     volatile bool came_ = false;
 };
 
