@@ -2,15 +2,15 @@
 
 namespace doorbell::labs {
 
-extern const Lab anatomy_lab, batch_lab, burst_lab, caches_lab, clock_lab, echo_lab, hostile_lab,
-    livelock_lab, moderation_lab, nic_lab, pizza_lab, rings_lab, signals_lab, switch_lab,
-    syscall_lab, thrash_lab, timer_lab;
+#define LAB(name) extern const Lab name##_lab;
+#include "labs/catalogue.list"
+#undef LAB
 
 namespace {
 constexpr const Lab* all[] = {
-    &clock_lab,  &timer_lab,  &nic_lab,     &burst_lab,   &livelock_lab, &moderation_lab,
-    &pizza_lab,  &echo_lab,   &anatomy_lab, &rings_lab,   &syscall_lab,  &batch_lab,
-    &switch_lab, &thrash_lab, &signals_lab, &hostile_lab, &caches_lab,
+#define LAB(name) &name##_lab,
+#include "labs/catalogue.list"
+#undef LAB
 };
 }  // namespace
 

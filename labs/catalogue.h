@@ -1,4 +1,4 @@
-// The list of labs. A new lab is one new file and one line in catalogue.cpp.
+// The catalogue of labs. A new lab is one file, labs/NAME.cpp, and one line in catalogue.list.
 #pragma once
 #include <span>
 

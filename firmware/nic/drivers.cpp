@@ -1,21 +1,22 @@
 #include "firmware/nic/drivers.h"
 
-#include "firmware/nic/e1000e.h"
-#include "firmware/nic/virtio_net.h"
-
 namespace doorbell::nic {
+
+#define DRIVER(name) extern const Driver name##_driver;
+#include "firmware/nic/drivers.list"
+#undef DRIVER
+
 namespace {
-constexpr Driver all[] = {
-    {"e1000e", E1000e::drives, E1000e::bring_up},
-    {"virtio-net", VirtioNet::drives, VirtioNet::bring_up},
+constexpr const Driver* all[] = {
+#define DRIVER(name) &name##_driver,
+#include "firmware/nic/drivers.list"
+#undef DRIVER
 };
 }  // namespace
 
-std::span<const Driver> drivers() { return all; }
-
 const Driver* driver_of(const platform::PciFunction& function) {
-    for (const Driver& d : all)
-        if (d.drives(function)) return &d;
+    for (const Driver* d : all)
+        if (d->drives(function)) return d;
     return nullptr;
 }
 

@@ -1,18 +1,16 @@
-// The list of drivers. A new card is one driver file and one line in drivers.cpp.
+// The drivers. A new one is one file, firmware/nic/NAME.cpp, and one line in drivers.list.
 #pragma once
-#include <span>
+#include <string_view>
 
 #include "firmware/nic/nic.h"
 
 namespace doorbell::nic {
 
 struct Driver {
-    std::string_view model;
+    std::string_view model;  ///< as cases name it
     bool (*drives)(const platform::PciFunction& function);
     Result<Nic*> (*bring_up)(const platform::PciFunction& function, const Resources& resources);
 };
-
-std::span<const Driver> drivers();
 
 /// The driver of that function, or null.
 const Driver* driver_of(const platform::PciFunction& function);

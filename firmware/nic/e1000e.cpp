@@ -2,6 +2,8 @@
 
 #include <new>
 
+#include "firmware/nic/drivers.h"
+
 namespace doorbell::nic {
 
 using namespace e1000e;
@@ -362,5 +364,7 @@ void E1000e::stop() {
     (void)reset();
     function_.disable();
 }
+
+extern const Driver e1000e_driver{"e1000e", E1000e::drives, E1000e::bring_up};
 
 }  // namespace doorbell::nic

@@ -3,6 +3,8 @@
 #include <bit>
 #include <new>
 
+#include "firmware/nic/drivers.h"
+
 namespace doorbell::nic {
 
 using namespace virtio;
@@ -370,5 +372,7 @@ void VirtioNet::stop() {
     (void)bounded_wait_.until(100, [&] { return device_status() == 0; });
     function_.disable();
 }
+
+extern const Driver virtio_net_driver{"virtio-net", VirtioNet::drives, VirtioNet::bring_up};
 
 }  // namespace doorbell::nic

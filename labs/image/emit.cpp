@@ -66,18 +66,7 @@ void emit_raw(wire::Sender& sender, uint64_t id, std::span<const uint64_t> value
     }
 }
 
-}  // namespace
-
-void emit_machine(wire::Sender& sender, const platform::Machine& m, const char* boot_protocol,
-                  std::string_view console) {
-    const cpu::Features& f = m.features;
-    Json& j = sender.begin(wire::kind::machine);
-    j.member("compiler", compiler);
-    j.member("cpu", f.brand)
-        .member("vendor", f.vendor)
-        .member("family", f.family)
-        .member("model", f.model);
-    j.member("stepping", f.stepping).member("hypervisor", f.hypervisor);
+void put_microcode(Json& j, const cpu::Features& f) {
     // IA32_BIOS_SIGN_ID is read on Intel bare metal only, after CPUID has loaded it (SDM vol. 3A,
     // "Microcode Update Signature"); AMD's PATCH_LEVEL has the same number.
     uint64_t update = 0;
@@ -93,9 +82,12 @@ void emit_machine(wire::Sender& sender, const platform::Machine& m, const char* 
         j.key("microcode").null();
     else
         j.key("microcode").hex(update & 0xFFFFFFFF);
+}
+
+void put_tsc(Json& j, const platform::Machine& m) {
     j.member("tsc_hz", m.tsc.hz)
         .member("tsc_source", m.tsc.source)
-        .member("tsc_invariant", f.invariant_tsc);
+        .member("tsc_invariant", m.features.invariant_tsc);
     if (m.tsc.check_source != nullptr)
         j.member("tsc_check_source", m.tsc.check_source).member("tsc_check_ppm", m.tsc.check_ppm);
     else
@@ -104,16 +96,10 @@ void emit_machine(wire::Sender& sender, const platform::Machine& m, const char* 
     for (size_t i = 0; i < m.tsc.source_count; ++i)
         j.array().value(m.tsc.sources[i].name).value(m.tsc.sources[i].says.hz).end();
     j.end().member("tsc_sources_agree", m.tsc.agree);
-    j.member("apic", m.apic->x2() ? "x2apic" : "xapic")
-        .member("lapic_hz", m.apic_rate.hz(m.tsc.hz));
-    j.member("acpi", !m.acpi_absent.has_value())
-        .member("memory_bytes", m.memory_bytes)
-        .member("boot", boot_protocol)
-        .member("serial", console);
-    j.member("lfence", m.lfence);
-    j.member("cpus", m.acpi.cpus.size() + m.acpi.cpus.dropped())
-        .member("io_apics", m.io_apics.size())
-        .member("network_cards", m.network.size());
+}
+
+/// What this machine does not have, and why; what is wrong with its tables.
+void put_devices(Json& j, const platform::Machine& m) {
     if (m.hpet)
         j.member("hpet_period_fs", m.hpet->period_fs());
     else
@@ -132,6 +118,33 @@ void emit_machine(wire::Sender& sender, const platform::Machine& m, const char* 
         }
         j.end();
     }
+}
+
+}  // namespace
+
+void emit_machine(wire::Sender& sender, const platform::Machine& m, const char* boot_protocol,
+                  std::string_view console) {
+    const cpu::Features& f = m.features;
+    Json& j = sender.begin(wire::kind::machine);
+    j.member("compiler", compiler);
+    j.member("cpu", f.brand)
+        .member("vendor", f.vendor)
+        .member("family", f.family)
+        .member("model", f.model);
+    j.member("stepping", f.stepping).member("hypervisor", f.hypervisor);
+    put_microcode(j, f);
+    put_tsc(j, m);
+    j.member("apic", m.apic->x2() ? "x2apic" : "xapic")
+        .member("lapic_hz", m.apic_rate.hz(m.tsc.hz));
+    j.member("acpi", !m.acpi_absent.has_value())
+        .member("memory_bytes", m.memory_bytes)
+        .member("boot", boot_protocol)
+        .member("serial", console);
+    j.member("lfence", m.lfence);
+    j.member("cpus", m.acpi.cpus.size() + m.acpi.cpus.dropped())
+        .member("io_apics", m.io_apics.size())
+        .member("network_cards", m.network.size());
+    put_devices(j, m);
     sender.send();
 }
 

@@ -38,8 +38,8 @@ TEST(Border, SystemCallsTakeFewInstructions) {
     uint64_t fast = median(r, "syscall", {{"gate", "syscall"}, {"space", "same"}}, "cost");
     uint64_t trap = median(r, "syscall", {{"gate", "int"}, {"space", "same"}}, "cost");
     EXPECT_EQ(call, 3u) << "CALL, a result, RET";
-    EXPECT_LE(fast, 30u);
-    EXPECT_LE(trap, 30u);
+    EXPECT_EQ(fast, 21u);
+    EXPECT_EQ(trap, 20u);
     EXPECT_GT(fast, call);
     // Four instructions more, in each: two addresses of page tables fetched and loaded.
     EXPECT_EQ(median(r, "syscall", {{"gate", "syscall"}, {"space", "other"}}, "cost"), fast + 4);
@@ -55,12 +55,12 @@ TEST(Border, SwitchesTakeFewInstructionsAndKeepTheExtendedState) {
     Outcome run = doorbell_run(scratch, "switch:state=registers switch:state=full --samples 50");
     ASSERT_EQ(run.status, 0) << run.err;
     Json r = results(scratch);
-    EXPECT_LE(median(r, "switch", {{"state", "registers"}, {"space", "same"}}, "cost"), 60u);
-    EXPECT_LE(median(r, "switch", {{"state", "registers"}, {"space", "other"}}, "cost"), 80u);
+    EXPECT_EQ(median(r, "switch", {{"state", "registers"}, {"space", "same"}}, "cost"), 45u);
+    EXPECT_EQ(median(r, "switch", {{"state", "registers"}, {"space", "other"}}, "cost"), 47u);
     // The lab itself gives a case up where a task does not find its vector registers as it left
     // them.
-    EXPECT_LE(median(r, "switch", {{"state", "full"}, {"space", "same"}}, "cost"), 80u);
-    EXPECT_LE(median(r, "switch", {{"state", "full"}, {"space", "other"}}, "cost"), 80u);
+    EXPECT_EQ(median(r, "switch", {{"state", "full"}, {"space", "same"}}, "cost"), 53u);
+    EXPECT_EQ(median(r, "switch", {{"state", "full"}, {"space", "other"}}, "cost"), 55u);
 }
 
 TEST(Border, ASignalReachesItsHandlerSoon) {

@@ -1,7 +1,6 @@
 // Events that stop coming in the middle of a case: the waits of every lab end, and the case fails
-// without figures. What keeps the events away: a patch of the image's memory, through QEMU's
-// debugger stub, that keeps the handler from saying that it ran; a write to the PIT's command port
-// while it counts, through QEMU's monitor.
+// without figures. What keeps the events away is a patch of the image's memory, through QEMU's
+// debugger stub: the handler runs and does not say so, or raises no signal.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -65,9 +64,7 @@ class Meddling {
             outcome = doorbell_run(
                 scratch,
                 words + " --timeout 300" +
-                    qemu_with(scratch, "-chardev socket,id=mon,path=" + monitor().string() +
-                                           ",server=on,wait=off -mon chardev=mon -gdb unix:" +
-                                           debugger().string() + ",server=on,wait=off"));
+                    qemu_with(scratch, "-gdb unix:" + debugger().string() + ",server=on,wait=off"));
             over = true;
         });
         while (!over &&
@@ -80,35 +77,23 @@ class Meddling {
         runner.join();
         return outcome;
     }
-    /// Writes a byte to a port of the machine.
-    void out(unsigned port, unsigned value) {
-        Line line(monitor());
-        line.say("o /b " + std::to_string(port) + " " + std::to_string(value) + "\n");
-        line.hear([](const std::string& heard) {
-            size_t first = heard.find("(qemu)");
-            return first != heard.npos && heard.find("(qemu)", first + 1) != heard.npos;
-        });
-    }
     /// Overwrites the image's memory at `symbol` + `offset` with bytes in hexadecimal.
     void patch(const std::string& symbol, uint64_t offset, const std::string& bytes) {
         Outcome names = shell(scratch, "nm " DOORBELL_IMAGE " | grep ' " + symbol + "$'");
         ASSERT_EQ(names.status, 0) << symbol;
         uint64_t at = std::stoull(names.out, nullptr, 16) + offset;
-        char where[32];
-        std::snprintf(where, sizeof where, "%llx", static_cast<unsigned long long>(at));
+        char where[64];
+        std::snprintf(where, sizeof where, "M%llx,%zx:", static_cast<unsigned long long>(at),
+                      bytes.size() / 2);
         Line line(debugger());
-        packet(line, "?");
-        EXPECT_NE(packet(line, std::string("M") + where + "," + std::to_string(bytes.size() / 2) +
-                                   ":" + bytes)
-                      .find("OK"),
-                  std::string::npos);
-        EXPECT_NE(packet(line, "D").find("OK"), std::string::npos);
+        std::string written = packet(line, where + bytes);
+        EXPECT_NE(written.find("$OK"), std::string::npos) << where << bytes << ": " << written;
+        EXPECT_NE(packet(line, "D").find("$OK"), std::string::npos);
     }
 
     Scratch scratch;
 
   private:
-    fs::path monitor() const { return scratch / "monitor"; }
     fs::path debugger() const { return scratch / "debugger"; }
     /// One packet of the GDB remote protocol, and its answer.
     static std::string packet(Line& line, const std::string& text) {
@@ -117,9 +102,9 @@ class Meddling {
         char check[4];
         std::snprintf(check, sizeof check, "#%02x", sum & 0xFF);
         line.say("$" + text + check);
+        // The stub says unasked that the machine has stopped ("T05"): that is not the answer.
         std::string answer = line.hear([](const std::string& heard) {
-            size_t hash = heard.rfind('#');
-            return heard.find('$') != heard.npos && hash != heard.npos && heard.size() >= hash + 3;
+            return heard.find("$OK#9a") != heard.npos || heard.find("$E") != heard.npos;
         });
         line.say("+");
         return answer;
@@ -137,18 +122,6 @@ void expect_failed(const Meddling& meddling, const Outcome& outcome, const std::
         << test_case << r["failed"].dump();
 }
 
-TEST(LostEvents, ATimerThatStopsCountingEndsItsCaseAsFailed) {
-    for (const char* wait : {"poll", "irq", "irq-halt", "mwait"}) {
-        Meddling meddling;
-        Outcome run =
-            meddling.run(std::string("timer:source=pit,wait=") + wait + " --samples 100000",
-                         // Mode 0 without a count: OUT stays low (8254 datasheet).
-                         [&] { meddling.out(0x43, 0x30); });
-        expect_failed(meddling, run, "timer", {{"source", "pit"}, {"wait", wait}},
-                      "within a second");
-    }
-}
-
 /// `movl $1, fired(%rip)`, 10 bytes, becomes a NOP of as many (SDM vol. 2B, "NOP").
 constexpr const char *no_operation_10 = "662e0f1f840000000000", *no_operation_6 = "660f1f440000";
 
@@ -163,26 +136,27 @@ uint64_t offset_in(const Scratch& scratch, const std::string& handler, const cha
 }
 
 TEST(LostEvents, AnInterruptThatNobodyHearsOfEndsTheTimersCaseAsFailed) {
-    for (const char* source : {"lapic", "hpet"})
-        for (const char* wait : {"irq", "irq-halt"}) {
-            Meddling meddling;
-            Outcome run = meddling.run(
-                std::string("timer:source=") + source + ",wait=" + wait + " --samples 100000", [&] {
-                    uint64_t store =
-                        offset_in(meddling.scratch, "timer_interrupt_xapic", "movl +\\$0x1,");
-                    meddling.patch("timer_interrupt_xapic", store, no_operation_10);
-                });
-            expect_failed(meddling, run, "timer", {{"source", source}, {"wait", wait}},
-                          "within a second");
-        }
+    for (const auto& [source, wait] :
+         {std::pair{"lapic", "irq"}, {"hpet", "irq-halt"}, {"pit", "mwait"}}) {
+        Meddling meddling;
+        Outcome run = meddling.run(
+            std::string("timer:source=") + source + ",wait=" + wait + " --samples 20000", [&] {
+                uint64_t store =
+                    offset_in(meddling.scratch, "timer_interrupt_xapic", "movl +\\$0x1,");
+                meddling.patch("timer_interrupt_xapic", store, no_operation_10);
+            });
+        expect_failed(meddling, run, "timer", {{"source", source}, {"wait", wait}},
+                      "within a second");
+    }
 }
 
 TEST(LostEvents, AnatomysWaitsEndInEitherRing) {
-    for (const char* source : {"lapic", "ipi", "hpet"})
+    for (const char* source : {"lapic", "ipi"})
         for (const char* ring : {"0", "3"}) {
             Meddling meddling;
             Outcome run = meddling.run(
-                std::string("anatomy:source=") + source + ",ring=" + ring + " --samples 100000",
+                std::string("anatomy:source=") + source + ",ring=" + ring + " --samples " +
+                    (source == std::string("ipi") ? "1000000" : "20000"),
                 [&] {
                     uint64_t store =
                         offset_in(meddling.scratch, "anatomy_handler_xapic", "movl +\\$0x1,");
@@ -198,13 +172,13 @@ TEST(LostEvents, ATaskWhoseSignalDoesNotComeLeaves) {
         Meddling meddling;
         // The alarm's way to the signal: back to the task that runs, and no signal for anybody.
         Outcome run = meddling.run(
-            std::string("signals:signal=SIGTERM,target=") + target + " --samples 100000",
+            std::string("signals:signal=SIGTERM,target=") + target + " --samples 20000",
             [&] { meddling.patch("signals_raise", 0, "4889f8c3"); });
         expect_failed(meddling, run, "signals", {{"signal", "SIGTERM"}, {"target", target}},
                       "within a second");
     }
     Meddling meddling;
-    Outcome run = meddling.run("signals:signal=SIGKILL,target=running --samples 100000",
+    Outcome run = meddling.run("signals:signal=SIGKILL,target=running --samples 20000",
                                [&] { meddling.patch("signals_raise", 0, "4889f8c3"); });
     expect_failed(meddling, run, "signals", {{"signal", "SIGKILL"}, {"target", "running"}},
                   "within a second");

@@ -57,7 +57,7 @@ TEST_P(NicOnEveryMachine, BothCardsKnowOfAPacketByEveryWait) {
                                                                              : 6u);
         }
         EXPECT_NE(reason_of(r, "nic", {{"model", model}, {"wait", "mwait"}}), "");
-        EXPECT_LE(series(r, "nic", {{"model", model}, {"op", "empty-poll"}}, "cost")["p50"], 8)
+        EXPECT_EQ(series(r, "nic", {{"model", model}, {"op", "empty-poll"}}, "cost")["p50"], 7)
             << model;
     }
     EXPECT_LE(
@@ -70,7 +70,7 @@ TEST_P(NicOnEveryMachine, BothCardsKnowOfAPacketByEveryWait) {
         ASSERT_TRUE(latency.is_object())
             << model << " " << kind << ": " << reason_of(r, "nic", test_case);
         EXPECT_EQ(latency["count"], 100);
-        EXPECT_LE(latency["max"].get<double>(), 20) << model << " " << kind;
+        EXPECT_EQ(latency["max"], 4) << model << " " << kind;
     }
 }
 
@@ -85,7 +85,7 @@ TEST_P(NicOnEveryMachine, ACardsInterruptIsCutIntoStages) {
         double sum = 0;
         for (const Json& stage : s["stages"]) sum += stage["p50"].get<double>();
         EXPECT_NEAR(sum, s["p50"].get<double>(), 1) << "stages add up to the whole";
-        EXPECT_LE(series(r, "anatomy", {{"source", "nic"}, {"ring", ring}}, "entry")["max"], 12);
+        EXPECT_EQ(series(r, "anatomy", {{"source", "nic"}, {"ring", ring}}, "entry")["max"], 4);
     }
 }
 
