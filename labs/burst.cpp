@@ -43,10 +43,8 @@ uint64_t drain(nic::Nic& nic, nic::FrameTally& tally) {
 
 Result<void> body(Bench& bench, const Case& test_case) {
     auto burst = static_cast<uint32_t>(test_case.number("burst"));
-    // In loopback every frame would come back to a receiver that does not listen; a card without a
-    // cable sends into the void as well, so loopback or not makes no difference there.
-    // Room for two bursts at the far end: a cable's sender may wait until all of a burst has found
-    // a buffer there.
+    // Room for two bursts at the receiver, at the cable's other end or in loopback: a cable's
+    // sender may wait until all of a burst has found a buffer there.
     auto pair = open_pair(bench, test_case["model"], {burst > 128 ? 2 * burst : 256, 2048});
     if (!pair) return pair.error();
     nic::Nic& nic = *pair->under_test;

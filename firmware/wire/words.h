@@ -20,8 +20,8 @@ inline constexpr const char* wire_name = "doorbell-wire/1";
 // flag       {text}: holds for the whole run
 // plan       {cases, samples, seed, labs}: what will be run
 // begin      {lab, case}: a case starts
-// series     {id, lab, case, metric, unit, evidence, better ("less"|"more"|"neither"), shape
-//             ("distribution"|"total"), count, min, max, sum, overhead_removed,
+// series     {id, lab, case, metric, unit, evidence, better ("less"|"more"|"neither"),
+//             shape ("distribution"|"total"), count, min, max, sum, overhead_removed,
 //             pair (true: each sample held one pair of timestamps),
 //             cold: {count, min, p50, max, first}, stages: [name, ...], flags: [text, ...],
 //             counters: [{name, value, evidence, stage}, ...] (or in records of their own, below)}
@@ -36,11 +36,12 @@ inline constexpr const char* wire_name = "doorbell-wire/1";
 // tally      {lab, case, name, values: [[name, count], ...]}: what a case counted; follows its
 //             series
 // alive      {lab, case, frames}: a case that waits for the outside is still there
-// skip       {lab, case, reason}: the case was not measured, because this machine lacks something
+// skip       {lab, case, reason}: not measured, because this machine lacks something
 // fail       {lab, case, reason}: something is wrong; series that were sound all the same precede
-// it claim      {lab, text, holds (true|false|null), because}: after the lab's last case error
-// {text, ...}: a word that was not understood, a refusal panic      {vector, name, error_code, rip,
-// ..., registers: {}, control: {}, backtrace: [..],
+//             it
+// claim      {lab, id, text, holds (true|false|null), because}: after the lab's last case
+// error      {text, ...}: a word that was not understood, a refusal
+// panic      {vector, name, error_code, rip, ..., registers: {}, control: {}, backtrace: [..],
 //             lab, case, phase}
 // end        {status ("done"|"refused"|"failed"), records}: the last record of a boot
 namespace kind {

@@ -2,6 +2,7 @@
 
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/msr.h"
+#include "firmware/measure/emit.h"
 #include "firmware/wire/text.h"
 #include "firmware/wire/words.h"
 
@@ -11,9 +12,6 @@ namespace {
 using measure::Histogram;
 using measure::Series;
 using wire::Json;
-
-/// Records are kept well under their limit: a member more must still fit.
-constexpr size_t spare_room = 256;
 
 // What built this image, in the compiler's own words: "g++ 12.2.0", "clang 14.0.6".
 #define DOORBELL_WORD(x) #x
@@ -34,36 +32,6 @@ void put_error(Json& json, const char* name, Error error) {
     text << error.what;
     if (error.value != 0) (text << " (").hex(error.value) << ")";
     json.member(name, text.view());
-}
-
-void emit_bins(wire::Sender& sender, uint64_t id, const char* part, const Histogram& h) {
-    size_t bin = 0;
-    while (bin < Histogram::bins) {
-        while (bin < Histogram::bins && h.at(bin) == 0) ++bin;
-        if (bin == Histogram::bins) return;
-        Json& json = sender.begin(wire::kind::histogram);
-        json.member("of", id).member("part", part);
-        json.member("min", h.min())
-            .member("max", h.max())
-            .member("sum", h.sum())
-            .key("bins")
-            .array();
-        for (; bin < Histogram::bins && json.room() > spare_room; ++bin)
-            if (h.at(bin) != 0)
-                json.array().value(Histogram::lowest_of(bin)).value(h.at(bin)).end();
-        json.end();
-        sender.send();
-    }
-}
-
-void emit_raw(wire::Sender& sender, uint64_t id, std::span<const uint64_t> values) {
-    for (size_t i = 0; i < values.size();) {
-        Json& json = sender.begin(wire::kind::raw);
-        json.member("of", id).member("at", i).key("values").array();
-        for (; i < values.size() && json.room() > spare_room; ++i) json.value(values[i]);
-        json.end();
-        sender.send();
-    }
 }
 
 void put_microcode(Json& j, const cpu::Features& f) {
@@ -111,7 +79,7 @@ void put_devices(Json& j, const platform::Machine& m) {
     if (!m.acpi.faults.empty()) {
         j.key("acpi_faults").array();
         for (const platform::AcpiFault& fault : m.acpi.faults) {
-            if (j.room() < 2 * spare_room) break;
+            if (j.room() < 2 * measure::spare_room) break;
             j.object().member("table", fault.signature).key("address").hex(fault.address);
             put_error(j, "what", fault.error);
             j.end();
@@ -176,32 +144,8 @@ void emit_instrument(wire::Sender& sender, const measure::Instrument& in,
 
 void emit_series(wire::Sender& sender, uint64_t id, const Lab& lab, const Case& test_case,
                  const Series& s) {
-    const Series::Parts& p = s.parts();
-    Json& j = sender.begin(wire::kind::series);
-    j.member("id", id)
-        .member("lab", lab.name)
-        .member("case", test_case.text())
-        .member("metric", p.metric);
-    j.member("unit", p.unit).member("evidence", p.evidence);
-    j.member("better", wire::name_of(p.better)).member("shape", wire::name_of(p.shape));
-    j.member("count", p.warm->count()).member("min", p.warm->min()).member("max", p.warm->max());
-    j.member("sum", p.warm->sum()).member("overhead_removed", p.overhead_removed);
-    if (p.pair) j.member("pair", true);
-    j.key("cold").object().member("count", p.cold->count()).member("first", s.first());
-    j.member("min", p.cold->min())
-        .member("p50", p.cold->percentile(50000))
-        .member("max", p.cold->max())
-        .end();
-    j.key("stages").array();
-    for (const char* name : p.stages) j.value(name);
-    j.end().key("flags").array();
-    for (const char* flag : s.flags()) j.value(flag);
-    j.end();
-    sender.send();
-    emit_bins(sender, id, "all", *p.warm);
-    for (size_t i = 0; i < p.stages.size(); ++i)
-        emit_bins(sender, id, p.stages[i], *p.stage_histograms[i]);
-    emit_raw(sender, id, s.raw());
+    auto nothing = [](Json&) {};
+    measure::emit_series(sender, id, lab.name, test_case.text(), s, nothing, nothing);
 }
 
 namespace {
