@@ -1,8 +1,10 @@
 # The front door: `make` builds, `make run` measures, `make test` tests. CMake does the work behind it.
-# Everything goes into build/; what is missing on a Debian machine is installed by name (root, or sudo).
+# Everything goes into build/. On a Debian machine each rule installs the packages that it lacks (as root, or by sudo).
 
 BUILD    ?= build
 JOBS     ?= $(shell nproc)
+# What CI adds to every configuration: WERROR=ON makes warnings errors.
+WERROR   ?= OFF
 SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 BUILD_PACKAGES := g++ cmake ninja-build binutils libboost-dev libboost-program-options-dev nlohmann-json3-dev \
@@ -10,16 +12,17 @@ BUILD_PACKAGES := g++ cmake ninja-build binutils libboost-dev libboost-program-o
 RUN_PACKAGES   := qemu-system-x86
 IMAGE_PACKAGES := grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools
 TEST_PACKAGES  := libgtest-dev libgmock-dev ovmf valgrind bochs bochs-term bochsbios vgabios chromium libbenchmark-tools python3-scipy clang clang-format-19 iproute2 iputils-ping xz-utils
+LINT_PACKAGES  := clang-tidy-19 cppcheck libgtest-dev libgmock-dev
 FUZZ_PACKAGES  := clang libclang-rt-dev
 PEERS_PACKAGES := libdpdk-dev libnuma-dev libbsd-dev libmd-dev xz-utils zstd
 
-# Packages are installed by one rule after the other, also under make -j.
+# Rules that install packages run one after the other, also under make -j.
 .NOTPARALLEL:
 
-.PHONY: all build run test bench fuzz image peers clean build-packages run-packages test-packages peers-packages
+.PHONY: all build run test lint bench fuzz image peers clean build-packages run-packages test-packages peers-packages
 all: build
 
-# $(call need,PACKAGES): installs those that are not there. Asks nothing, and touches nothing where all are.
+# $(call need,PACKAGES): installs those that are missing. It asks nothing, and does nothing where all are installed.
 define need
 @missing=""; for p in $(1); do \
   dpkg-query -W -f='$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || missing="$$missing $$p"; done; \
@@ -35,25 +38,31 @@ run-packages:
 test-packages:
 	$(call need,$(RUN_PACKAGES) $(IMAGE_PACKAGES) $(TEST_PACKAGES))
 
-# Tests and benchmarks are configured only where they are asked for, so that a plain build needs less.
+# Tests and benchmarks are configured only where the user asks for them, so that a plain build needs fewer packages.
 build: build-packages
-	@cmake -S . -B $(BUILD) -G Ninja -DDOORBELL_TESTS=OFF >/dev/null
+	@cmake -S . -B $(BUILD) -G Ninja -DDOORBELL_TESTS=OFF -DDOORBELL_WERROR=$(WERROR) >/dev/null
 	@cmake --build $(BUILD) -j $(JOBS)
 
 run: build run-packages
 	@$(BUILD)/doorbell run --keep 10
 
 test: build-packages test-packages
-	@cmake -S . -B $(BUILD) -G Ninja -DDOORBELL_TESTS=ON >/dev/null
+	@cmake -S . -B $(BUILD) -G Ninja -DDOORBELL_TESTS=ON -DDOORBELL_WERROR=$(WERROR) >/dev/null
 	@cmake --build $(BUILD) -j $(JOBS)
 	@tests/run-all $(BUILD)
 
+# clang-tidy, cppcheck, and each header alone: several minutes.
+lint: build-packages
+	$(call need,$(LINT_PACKAGES))
+	@cmake -S . -B $(BUILD)/lint -G Ninja -DDOORBELL_TESTS=ON -DCMAKE_EXPORT_COMPILE_COMMANDS=ON >/dev/null
+	@tests/house/lint.py $(BUILD)/lint
+
 bench: build-packages run-packages
-	@cmake -S . -B $(BUILD) -G Ninja -DDOORBELL_BENCHMARKS=ON >/dev/null
+	@cmake -S . -B $(BUILD) -G Ninja -DDOORBELL_TESTS=OFF -DDOORBELL_BENCHMARKS=ON >/dev/null
 	@cmake --build $(BUILD) -j $(JOBS)
 	@tests/bench/run-all $(BUILD)
 
-# One minute for each libFuzzer target, from the stored corpus on.
+# Runs each libFuzzer target for one minute, starting from the stored corpus.
 fuzz: build-packages
 	$(call need,$(FUZZ_PACKAGES))
 	@cmake -S . -B $(BUILD)/fuzz -G Ninja -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_C_COMPILER=clang -DDOORBELL_FUZZ=ON -DDOORBELL_TESTS=OFF >/dev/null
@@ -64,7 +73,7 @@ image: build
 	$(call need,$(IMAGE_PACKAGES))
 	@$(BUILD)/doorbell image --out $(BUILD)/doorbell.iso
 
-# DPDK's package has to be there before the build looks for it.
+# The build looks for DPDK's package, so it is installed before the build.
 peers-packages:
 	$(call need,$(PEERS_PACKAGES))
 

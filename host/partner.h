@@ -42,6 +42,7 @@ class Shared {
     Shared() : object_(new(map_shared(sizeof(T))) T{}) {}
     ~Shared() { unmap_shared(object_, sizeof(T)); }
     Shared(const Shared&) = delete;
+    Shared& operator=(const Shared&) = delete;
     T* operator->() const { return object_; }
     T& operator*() const { return *object_; }
 

@@ -72,19 +72,20 @@ std::string perf_reason(int error, bool hardware, const fs::path& root) {
     }
 }
 
-PerfGroup::PerfGroup(pid_t thread, bool children) {
-    constexpr uint64_t miss = PERF_COUNT_HW_CACHE_RESULT_MISS;
-    events_ = {
-        {"instructions", PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS, true},
-        {"cycles", PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES, true},
-        {"l1d_misses", PERF_TYPE_HW_CACHE, cache(PERF_COUNT_HW_CACHE_L1D, miss), true},
-        {"llc_misses", PERF_TYPE_HARDWARE, PERF_COUNT_HW_CACHE_MISSES, true},
-        {"dtlb_misses", PERF_TYPE_HW_CACHE, cache(PERF_COUNT_HW_CACHE_DTLB, miss), true},
-        {"branch_misses", PERF_TYPE_HARDWARE, PERF_COUNT_HW_BRANCH_MISSES, true},
-        {"context_switches", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CONTEXT_SWITCHES, false},
-        {"migrations", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_MIGRATIONS, false},
-        {"page_faults", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS, false},
-    };
+constexpr uint64_t miss = PERF_COUNT_HW_CACHE_RESULT_MISS;
+
+PerfGroup::PerfGroup(pid_t thread, bool children)
+    : events_{
+          {"instructions", PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS, true},
+          {"cycles", PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES, true},
+          {"l1d_misses", PERF_TYPE_HW_CACHE, cache(PERF_COUNT_HW_CACHE_L1D, miss), true},
+          {"llc_misses", PERF_TYPE_HARDWARE, PERF_COUNT_HW_CACHE_MISSES, true},
+          {"dtlb_misses", PERF_TYPE_HW_CACHE, cache(PERF_COUNT_HW_CACHE_DTLB, miss), true},
+          {"branch_misses", PERF_TYPE_HARDWARE, PERF_COUNT_HW_BRANCH_MISSES, true},
+          {"context_switches", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CONTEXT_SWITCHES, false},
+          {"migrations", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_MIGRATIONS, false},
+          {"page_faults", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS, false},
+      } {
     // The processor's events are one group: they count at the same times or not at all.
     int leader = -1;
     for (Event& e : events_) {

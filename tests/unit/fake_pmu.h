@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <functional>
 
+#include "firmware/cpu/features.h"
+#include "firmware/cpu/pmu.h"
 #include "tests/unit/fakes.h"
 
 namespace doorbell::test {
