@@ -20,15 +20,15 @@ namespace {
 using namespace doorbell::harness;
 
 std::string overview() {
-    std::string text =
-        wrapped("doorbell: ",
-                "what it costs to find out that something happened, by polling or by interrupt");
+    std::string text = wrapped(
+        "doorbell: ", "measures what it costs to learn of an event, by polling or by interrupt");
     text += "\n";
     for (const Command& command : commands())
         text += wrapped(
             fmt::format("  doorbell {:<20} ", std::string(command.name) + " " + command.words),
-            std::string(command.summary) + (command.function == nullptr ? " (not there yet)" : ""));
-    return text + fmt::format("\nOptions of each: doorbell COMMAND --help. Version {}.\n", version);
+            command.summary);
+    return text + fmt::format("\nFor a command's options: doorbell COMMAND --help. Version {}.\n",
+                              version);
 }
 
 int dispatch(const std::vector<std::string>& words) {
@@ -49,8 +49,6 @@ int dispatch(const std::vector<std::string>& words) {
     for (const Command& command : commands()) {
         names.emplace_back(command.name);
         if (words[0] != command.name) continue;
-        if (command.function == nullptr)
-            throw UsageError(fmt::format("\"{}\" is not there yet", words[0]));
         return command.function({words.begin() + 1, words.end()});
     }
     throw UsageError(unknown_word("command", words[0], names));
@@ -74,8 +72,8 @@ int run_words(const std::vector<std::string>& words) {
 
 int main(int argc, char** argv) {
     hold_standard_streams();
-    // A full disk under a file-size limit, or a reader that went away, is an error to be told, not
-    // the end.
+    // A file-size limit or a reader that went away is an error to report, not the end of the
+    // program.
     signal(SIGXFSZ, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     return finish_output(run_words(std::vector<std::string>(argv + 1, argv + argc)));

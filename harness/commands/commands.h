@@ -1,4 +1,4 @@
-// The subcommands. A new one is one file command_NAME.cpp, its declaration here, and its line in
+// The subcommands. A new one is one file NAME.cpp, its declaration here, and its line in
 // commands.cpp.
 #pragma once
 #include <span>
@@ -14,7 +14,7 @@ struct Command {
     const char* name;
     const char* words;  ///< what may follow, for the overview
     const char* summary;
-    CommandFunction function;  ///< null: not there yet
+    CommandFunction function;
 };
 
 /// All subcommands, in the order of the overview.

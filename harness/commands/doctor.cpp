@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -195,7 +196,7 @@ Finding settings(const fs::path& root) {
     std::ifstream in(journal);
     std::string owner, line, files;
     std::getline(in, owner);
-    owner = owner.substr(0, owner.find(' '));
+    owner.resize(std::min(owner.find(' '), owner.size()));
     while (std::getline(in, line))
         files += (files.empty() ? "" : ", ") + line.substr(0, line.find('\t'));
     if (files.empty()) return {"host settings", State::good, "none is left changed by a run", ""};

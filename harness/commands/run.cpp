@@ -62,7 +62,7 @@ int command_run(const std::vector<std::string>& args) {
     auto map = parse(args,
                      "doorbell run [LAB...]\n\nRuns labs in QEMU. A LAB is a name (timer) or a "
                      "name and cases (timer:wait=irq,source=lapic);\n"
-                     "without one, all labs that run by default. See: doorbell list\n",
+                     "without one, it runs all default labs. See: doorbell list\n",
                      run_options(), "lab");
     if (!map) return 0;
     QemuRun request = run_request(*map);

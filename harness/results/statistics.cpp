@@ -105,8 +105,8 @@ double mann_whitney(const Sample& a, const Sample& b) {
     auto in_a = a.points().begin(), end_a = a.points().end();
     auto in_b = b.points().begin(), end_b = b.points().end();
     while (in_a != end_a || in_b != end_b) {
-        double value = in_b == end_b || (in_a != end_a && in_a->first < in_b->first) ? in_a->first
-                                                                                     : in_b->first;
+        bool from_a = in_a != end_a && (in_b == end_b || in_a->first < in_b->first);
+        double value = from_a ? in_a->first : in_b->first;
         double of_a = 0, of_b = 0;
         if (in_a != end_a && in_a->first == value) of_a = static_cast<double>((in_a++)->second);
         if (in_b != end_b && in_b->first == value) of_b = static_cast<double>((in_b++)->second);
@@ -123,9 +123,9 @@ double mann_whitney(const Sample& a, const Sample& b) {
 
 double quantile_test(const Sample& a, const Sample& b, double share) {
     if (a.count() == 0 || b.count() == 0) return 1;
-    std::vector<std::pair<double, uint64_t>> all = a.points();
-    all.insert(all.end(), b.points().begin(), b.points().end());
-    double border = Sample(std::move(all)).quantile(share);
+    std::vector<std::pair<double, uint64_t>> points = a.points();
+    points.insert(points.end(), b.points().begin(), b.points().end());
+    double border = Sample(std::move(points)).quantile(share);
     double na = static_cast<double>(a.count()), nb = static_cast<double>(b.count());
     // Dependent samples count for fewer.
     double shrink = 1 / inflation(a, b);

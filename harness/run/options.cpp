@@ -117,7 +117,7 @@ void add_selection_options(po::options_description& options) {
     options.add_options()  //
         ("samples", po::value<std::string>(),
          "samples of each case (default: 1000; some labs take fewer)")  //
-        ("seed", text_option("1"), "what random numbers start from")    //
+        ("seed", text_option("1"), "seed of random numbers")            //
         ("set", po::value<std::vector<std::string>>()->composing(),
          "KEY=VALUE: a lab's setting, or cases by one of their keys; repeatable")  //
         ("raw", po::bool_switch(), "also keep each sample");

@@ -1,5 +1,5 @@
-// The words of the Linux programs' command line. The harness checks the user's words; what is wrong
-// here is refused all the same.
+// The command line of the Linux programs. The harness checks the user's words first; these programs
+// refuse wrong ones as well.
 #pragma once
 #include <string>
 #include <vector>
@@ -10,7 +10,7 @@
 
 namespace doorbell::host {
 
-/// One case of one lab that was asked for.
+/// One requested case of one lab.
 struct Chosen {
     const Lab* lab;
     const Case* test_case;
@@ -21,13 +21,13 @@ struct Words {
     uint64_t repetitions = 1;
     std::string benchmark_out;  ///< Google Benchmark's own JSON; "" for none
     Counting counting = Counting::off;
-    std::filesystem::path root =
-        "/";            ///< where PCM and what it needs are looked for; another one in tests
-    bool list = false;  ///< only say what labs there are, as JSON
+    /// Folder that holds PCM and its files; tests set another one.
+    std::filesystem::path root = "/";
+    bool list = false;  ///< only print the catalogue as JSON
     std::vector<Chosen> cases;
 };
 
-/// Reads argv. Throws std::invalid_argument with a sentence.
+/// Reads argv. Throws std::invalid_argument with a sentence for the user.
 Words read_words(int argc, char** argv);
 
 /// Prints the catalogue as JSON.

@@ -26,6 +26,9 @@ CPPCHECK_OFF = {
     "comparePointers": "labs/hostile.cpp",
 }
 
+# Flags of the image's build that clang does not know, or with which it refuses the library's mere declarations.
+GCC_ONLY = ["-mgeneral-regs-only", "-fno-ipa-sra"]
+
 # What tests' CMake files define: paths of programs.
 PATHS = ["DOORBELL_COMMAND", "DOORBELL_IMAGE", "FAKE_QEMU"]
 
@@ -59,6 +62,8 @@ def tidy(build, only):
     os.makedirs(single, exist_ok=True)
     with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
         first = {entry["file"]: entry for entry in reversed(json.load(file))}
+    for entry in first.values():
+        entry["command"] = " ".join(w for w in entry["command"].split(" ") if w not in GCC_ONLY)
     with open(os.path.join(single, "compile_commands.json"), "w", encoding="utf-8") as file:
         json.dump(list(first.values()), file)
 

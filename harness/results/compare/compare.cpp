@@ -15,14 +15,13 @@
 namespace doorbell::harness {
 namespace {
 
-/// A change is said where chance does as much in fewer than one of this many comparisons of whole
-/// runs.
+/// Probability that a comparison of two whole runs reports a change where there is none.
 constexpr double alpha = 0.005;
 constexpr double confidence = 0.95;
-/// Differences below this share do not count as changes, however certain: two runs of the same
-/// program differ as much by where it came to lie.
+/// Smaller shares are not changes, however certain: the placement of code and data alone makes two
+/// runs of one program differ as much.
 constexpr double floor_share = 0.01;
-/// Rough figures move with the host's load: only a factor of two says something.
+/// Rough figures move with the host's load, so that only a factor of two is evidence of a change.
 constexpr double rough_factor = 2;
 constexpr uint64_t least_for_median = 20;
 constexpr uint64_t least_for_p99 = 1000;
@@ -49,7 +48,7 @@ bool is_of(const CaseEnd& end, const std::string& lab, const CaseKeys& test_case
     return end.lab == lab && sorted(end.test_case) == sorted(test_case);
 }
 
-/// Whether the case is among `ends`; null where it is not.
+/// The case's entry among `ends`, or null.
 const CaseEnd* find(const std::vector<CaseEnd>& ends, const std::string& lab,
                     const CaseKeys& test_case) {
     auto at = std::find_if(ends.begin(), ends.end(),
