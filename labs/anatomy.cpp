@@ -12,10 +12,13 @@
 //     resume            two pops, IRETQ and the interrupted code's next timestamp
 //
 // Each stage holds the timestamp that ends it (four instructions: LFENCE, RDTSC, two stores).
+#include <cstddef>
+
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/kernel/kernel.h"
 #include "firmware/measure/hold.h"
+#include "firmware/measure/pmu_pass.h"
 #include "firmware/measure/timestamp.h"
 #include "firmware/wire/text.h"
 #include "labs/kit/bench.h"
@@ -41,7 +44,12 @@ void anatomy_handler_int();
 void anatomy_handler_xapic();
 void anatomy_handler_x2apic();
 }
-// Out of ring 3 this runs in the task's frame, which has room for 17 words: nine are pushed.
+// What the handler below takes for granted. Out of ring 3 it runs in the task's frame, pushes nine
+// words, and each of its timestamps may be a call of a counting pass.
+static_assert(offsetof(AnatomyEvent, marks) == 0 &&
+              offsetof(AnatomyEvent, end_of_interrupt) == 40 &&
+              offsetof(AnatomyEvent, fired) == 48 && offsetof(AnatomyEvent, events) == 56);
+static_assert(9 + doorbell::measure::pmu_edge_words <= INTERRUPT_STACK_WORDS);
 asm(R"(
         .pushsection .text.anatomy, "ax"
         .macro  ANATOMY_HANDLER name, kind

@@ -2,6 +2,7 @@
 // arming store plus the count; `latency` runs from there to the first timestamp of the code that
 // now knows. For interrupts `round-trip` goes on to the interrupted code's next timestamp, in
 // stages.
+#include <cstddef>
 #include <type_traits>
 
 #include "firmware/cpu/descriptors.h"
@@ -30,6 +31,9 @@ struct alignas(64) TimerEvent {
 void timer_interrupt_xapic();
 void timer_interrupt_x2apic();
 }
+// What the handler below takes for granted.
+static_assert(offsetof(TimerEvent, known) == 0 && offsetof(TimerEvent, handled) == 8 &&
+              offsetof(TimerEvent, end_of_interrupt) == 16 && offsetof(TimerEvent, fired) == 24);
 asm(R"(
         .pushsection .text.timer, "ax"
         HANDLER_BEGIN timer_interrupt_xapic, timer_event

@@ -61,12 +61,6 @@ Result<End> look(Tsc tsc, const ReferenceCounter& counter) {
     return end;
 }
 
-void spin() {
-    // Fake devices have no time to spare: theirs moves only when they are asked.
-    constexpr unsigned turns = __STDC_HOSTED__ ? 0 : 1000;
-    for (unsigned i = 0; i < turns; ++i) asm volatile("");
-}
-
 /// Looks at one end, waits until done() without busying the device, looks at the other end.
 template <class Done>
 Result<Rate> window(Tsc tsc, const ReferenceCounter& counter, uint64_t numerator,
@@ -82,7 +76,7 @@ Result<Rate> window(Tsc tsc, const ReferenceCounter& counter, uint64_t numerator
         passed += (now.value - last) & counter.mask;
         last = now.value;
         if (done(passed, now.after - start->read.before)) break;
-        spin();
+        tsc.pass_time();
     }
     Result<End> end = look(tsc, counter);
     if (!end) return end.error();

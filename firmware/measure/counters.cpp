@@ -1,35 +1,17 @@
 #include "firmware/measure/counters.h"
 
-#include "firmware/measure/pmu_pass.h"
+#include "firmware/measure/model_marker.h"
 
-// The marker's displacement is an absolute address, which this image's code model has; a hosted
-// build says nothing.
 extern "C" {
 doorbell::wire::Mailbox model_mailbox;
 }
-#if __STDC_HOSTED__
-#define MODEL_MARKER(command) (void)(command)
-#else
-#define MODEL_MARKER(command)                                          \
-    asm volatile(".byte 0x0f, 0x1f, 0x80\n\t.long model_mailbox + %c0" \
-                 :                                                     \
-                 : "i"(static_cast<unsigned>(command))                 \
-                 : "memory")
-#endif
 
 namespace doorbell::measure {
 
 using wire::MailboxCommand;
 
 void Counters::look_for_model(uint64_t ram_end) {
-#if !__STDC_HOSTED__
-    struct [[gnu::packed]] {
-        uint16_t limit;
-        uint64_t base;
-    } idt;
-    asm volatile("sidt %0" : "=m"(idt));
-    model_mailbox.idt = idt.base;
-#endif
+    model_mailbox.idt = idt_address();
     model_mailbox.ram_end = ram_end;
     MODEL_MARKER(MailboxCommand::hello);
     if (const_cast<volatile uint64_t&>(model_mailbox.model) == 0) return;
@@ -77,9 +59,7 @@ void Counters::stored_at(const Series& series, const void* start, uint64_t strid
 
 void Counters::begin() {
     MODEL_MARKER(MailboxCommand::begin);
-#if !__STDC_HOSTED__
     if (pass_ != nullptr) pass_->forget_log();
-#endif
 }
 void Counters::end() { MODEL_MARKER(MailboxCommand::end); }
 void Counters::forget() { MODEL_MARKER(MailboxCommand::forget); }

@@ -18,7 +18,14 @@ namespace doorbell::measure {
 /// Sums over `samples` samples, in the order of Counters::names().
 using CountRow = wire::MailboxRow;
 
-class PmuPass;
+/// A pass that counts with the processor's PMU: pmu_pass.h.
+class CountingPass {
+  public:
+    virtual void forget_log() = 0;  ///< what was logged so far does not count
+
+  protected:
+    ~CountingPass() = default;
+};
 
 class Counters {
   public:
@@ -32,7 +39,7 @@ class Counters {
         because_ = description;
     }
     /// The pass that is running, or null. Series keep raw values and paths while there is one.
-    void pmu_pass(PmuPass* pass) { pass_ = pass; }
+    void pmu_pass(CountingPass* pass) { pass_ = pass; }
     bool in_pmu_pass() const { return pass_ != nullptr; }
     /// Says why there is nothing.
     void none(const char* because) { because_ = because; }
@@ -78,7 +85,7 @@ class Counters {
         std::span<CountRow> rows;
     };
     Source source_ = Source::none;
-    PmuPass* pass_ = nullptr;
+    CountingPass* pass_ = nullptr;
     const char* because_ = "not looked for";
     std::span<const char* const> names_;
     uint64_t absent_ = 0;

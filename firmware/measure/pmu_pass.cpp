@@ -5,12 +5,10 @@
 #include "firmware/measure/timestamp.h"
 #include "firmware/wire/text.h"
 
-#if !__STDC_HOSTED__
-
 // What the call at each timestamp leads to. The log's next place is taken in one instruction, so
 // that an interrupt in between takes another. Flags and every register but RAX and RDX are as RDTSC
-// would leave them. Seven words of stack, the return address included: a handler that interrupted
-// ring 3 has eight left (labs/anatomy.cpp). The NOP keeps this timestamp from being taken for one
+// would leave them. It takes pmu_edge_words of stack, of which a handler that interrupted
+// ring 3 has few (INTERRUPT_STACK_WORDS). The NOP keeps this timestamp from being taken for one
 // that is to be replaced.
 extern "C" {
 [[gnu::used]] uint64_t pmu_log_next, pmu_log_end;
@@ -456,5 +454,3 @@ void PmuPass::attribute(const Series& s, bool check, std::span<wire::MailboxRow>
 }
 
 }  // namespace doorbell::measure
-
-#endif

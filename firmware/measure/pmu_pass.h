@@ -12,6 +12,7 @@
 
 #include "firmware/cpu/apic.h"
 #include "firmware/cpu/pmu.h"
+#include "firmware/measure/counters.h"
 #include "firmware/measure/series.h"
 #include "firmware/wire/mailbox.h"
 
@@ -26,7 +27,10 @@ struct PmuEdge {
     uint64_t counts[most];
 };
 
-class PmuPass {
+/// Words of stack that the routine at each timestamp takes, its return address included.
+inline constexpr unsigned pmu_edge_words = 7;
+
+class PmuPass final : public CountingPass {
   public:
     /// Finds the PMU and proves its counters; `scratch`: 64 pages of memory that may be read and
     /// flushed; `apic`: rings for itself, interrupts are off and on for a moment. Error: none, or
@@ -40,7 +44,7 @@ class PmuPass {
     /// the calls in. `log` is touched. Error: a register did not take its value, or the image has
     /// too many timestamps; then nothing was changed.
     Result<void> start(unsigned turn, std::span<PmuEdge> log);
-    void forget_log();  ///< what was logged so far does not count
+    void forget_log() override;  ///< what was logged so far does not count
     void stop();
 
     std::span<const char* const> names() const { return {names_, counters_}; }  ///< of this turn

@@ -162,8 +162,6 @@ void Parser::madt(uint64_t address, Bytes bytes) {
     constexpr size_t first_entry = 44;
     if (bytes.size() < first_entry)
         return fault("APIC"sv, address, {"the MADT is too short", bytes.size()});
-    acpi_.local_apic_address = field<uint32_t>(bytes, 36);
-    acpi_.dual_8259 = (field<uint32_t>(bytes, 40) & 1) != 0;
     for (Bytes rest = bytes.subspan(first_entry); !rest.empty();) {
         size_t length = rest.size() < 2 ? 0 : rest[1];
         // Without a length there is no next entry either; what came before is kept.
@@ -214,9 +212,6 @@ void Parser::madt_entry(uint64_t address, Bytes entry) {
                 fault("APIC"sv, address, {"an interrupt source override cannot be taken", o.irq});
             break;
         }
-        case 5:  // local APIC address override
-            acpi_.local_apic_address = field<uint64_t>(entry, 4);
-            break;
         default:
             break;
     }
@@ -229,7 +224,6 @@ void Parser::hpet(uint64_t address, Bytes bytes) {
     if (bytes[40] != 0)
         return fault("HPET"sv, address, {"the HPET is not in memory space", bytes[40]});
     acpi_.hpet_address = field<uint64_t>(bytes, 44);
-    acpi_.hpet_min_tick = field<uint16_t>(bytes, 53);
 }
 
 // MCFG, PCI Firmware Specification section 4.1.2.
@@ -273,7 +267,6 @@ AcpiRegister Parser::place(uint64_t table, Bytes bytes, size_t generic_offset, s
 void Parser::fadt(uint64_t address, Bytes bytes) {
     AcpiFixed& f = acpi_.fixed;
     uint32_t flags = field<uint32_t>(bytes, 112);
-    f.sci_irq = field<uint16_t>(bytes, 46);
     uint32_t smi_command = field<uint32_t>(bytes, 48);
     f.smi_command = smi_command <= 0xFFFF ? static_cast<uint16_t>(smi_command) : 0;
     f.acpi_enable = field<uint8_t>(bytes, 52);
@@ -281,14 +274,11 @@ void Parser::fadt(uint64_t address, Bytes bytes) {
     f.pm1b_control = place(address, bytes, 184, 68, 16);
     f.pm_timer = place(address, bytes, 208, 76, 32);
     f.pm_timer_32 = (flags & 1u << 8) != 0;
-    f.century = field<uint8_t>(bytes, 108);
-    f.boot_flags = field<uint16_t>(bytes, 109);
     f.reset = place(address, bytes, 116, 0, 8);
     f.reset_value = field<uint8_t>(bytes, 128);
     f.reset_supported = (flags & 1u << 10) != 0 && f.reset;
     f.hardware_reduced = (flags & 1u << 20) != 0;
     f.sleep_control = place(address, bytes, 244, 0, 8);
-    f.sleep_status = place(address, bytes, 256, 0, 8);
 
     uint64_t dsdt = field<uint64_t>(bytes, 140);
     if (dsdt == 0) dsdt = field<uint32_t>(bytes, 40);

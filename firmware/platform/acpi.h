@@ -91,7 +91,6 @@ struct AcpiEcam {
 /// What the FADT says of fixed hardware (section 5.2.9).
 struct AcpiFixed {
     bool present = false;
-    uint16_t sci_irq = 0;
     uint16_t smi_command = 0;  ///< I/O port; 0: the machine is in ACPI mode from the start
     uint8_t acpi_enable = 0;
     AcpiRegister pm1a_control, pm1b_control;
@@ -100,10 +99,8 @@ struct AcpiFixed {
     bool reset_supported = false;
     AcpiRegister reset;
     uint8_t reset_value = 0;
-    bool hardware_reduced = false;  ///< no fixed hardware; sleep by the two registers below
-    AcpiRegister sleep_control, sleep_status;
-    uint8_t century = 0;      ///< CMOS index of the century; 0: none
-    uint16_t boot_flags = 0;  ///< IAPC_BOOT_ARCH: bit 0 legacy devices, bit 1 8042
+    bool hardware_reduced = false;  ///< no fixed hardware; sleep by the register below
+    AcpiRegister sleep_control;
     bool s5_known = false;
     uint8_t s5_a = 0, s5_b = 0;  ///< SLP_TYP values for S5 (soft off), of PM1a and PM1b
 };
@@ -129,13 +126,10 @@ struct Acpi {
     /// The global system interrupt of an ISA interrupt: the override, or the identity.
     AcpiOverride isa(uint8_t irq) const;
 
-    uint64_t local_apic_address = 0;  ///< 0: no MADT
-    bool dual_8259 = false;           ///< MADT PCAT_COMPAT: there are 8259s, which must be masked
-    Bounded<uint32_t, 64> cpus;       ///< APIC ids of the processors that are enabled
+    Bounded<uint32_t, 64> cpus;  ///< APIC ids of the processors that are enabled
     Bounded<AcpiIoApic, 64> io_apics;
     Bounded<AcpiOverride, 16> overrides;
-    uint64_t hpet_address = 0;   ///< 0: no HPET
-    uint16_t hpet_min_tick = 0;  ///< the shortest period that loses no interrupt, in HPET ticks
+    uint64_t hpet_address = 0;  ///< 0: no HPET
     Bounded<AcpiEcam, 16> ecam;
     AcpiFixed fixed;
     Bounded<AcpiFault, 16> faults;

@@ -1,4 +1,6 @@
 // A card's interrupts: the measured handler, and the way of each kind to it.
+#include <cstddef>
+
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/measure/timestamp.h"
@@ -7,6 +9,10 @@
 #include "labs/kit/handler.h"
 
 [[gnu::used]] NicEvent nic_event;
+// What the handler below takes for granted.
+static_assert(offsetof(NicEvent, known) == 0 && offsetof(NicEvent, handled) == 8 &&
+              offsetof(NicEvent, end_of_interrupt) == 16 && offsetof(NicEvent, acknowledge) == 24 &&
+              offsetof(NicEvent, fired) == 32);
 
 asm(R"(
         .pushsection .text.nic, "ax"
