@@ -323,8 +323,12 @@ void Collector::check_histograms() {
 void Collector::check_cases() {
     Run& run = now_.run;
     if (!ended() || run.wire.any_missing()) return;
-    for (const auto& [lab, test_case] : now_.begun) {
-        auto is_it = [&](const auto& one) { return one.lab == lab && one.test_case == test_case; };
+    for (const auto& begun : now_.begun) {
+        const auto& [lab, test_case] = begun;
+        // clang before 16 does not let a lambda refer to a structured binding.
+        auto is_it = [&](const auto& one) {
+            return one.lab == begun.first && one.test_case == begun.second;
+        };
         if (std::none_of(run.series.begin(), run.series.end(), is_it) &&
             std::none_of(run.skipped.begin(), run.skipped.end(), is_it) &&
             std::none_of(run.failed.begin(), run.failed.end(), is_it))
