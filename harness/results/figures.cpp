@@ -43,8 +43,11 @@ double resolution_of(const Run& run, const Series& series) {
 
 double bin_width(double value) {
     using Shape = measure::Histogram;
-    auto whole =
-        static_cast<uint64_t>(std::clamp(value, 0.0, static_cast<double>(Shape::top_value)));
+    // As a double the last value is 2^64, which no uint64_t holds.
+    constexpr auto past_the_last = static_cast<double>(Shape::top_value);
+    uint64_t whole = value >= past_the_last ? Shape::top_value
+                     : value > 0            ? static_cast<uint64_t>(value)
+                                            : 0;
     size_t bin = Shape::bin_of(whole);
     return static_cast<double>(Shape::highest_of(bin) - Shape::lowest_of(bin) + 1);
 }

@@ -136,6 +136,11 @@ TEST(Figures, HaveNoMoreDigitsThanTheResolutionCarries) {
     EXPECT_EQ(signed_figure(-1500, 1), "-1,500");
     EXPECT_EQ(bin_width(2047), 1);
     EXPECT_EQ(bin_width(12295), 8);
+    using Shape = measure::Histogram;
+    EXPECT_EQ(bin_width(0x1p64),
+              static_cast<double>(Shape::top_value -
+                                  Shape::lowest_of(Shape::bin_of(Shape::top_value)) + 1));
+    EXPECT_EQ(bin_width(-1), 1);
 }
 
 TEST(Report, SaysTheVerdictWithUnitAndEvidence) {
