@@ -512,18 +512,13 @@ constexpr const char* shown[] = {"instructions", "loads", "stores",
 
 }  // namespace
 
-extern const Lab anatomy_lab{
-    .name = "anatomy",
-    .question = "What happens between the doorbell and the resumed instruction?",
-    .needs =
-        "a local APIC; a network card with MSI-X for source=nic; an HPET for source=hpet, one that "
-        "can send messages for source=msi",
-    .cases = cases,
-    .settings = {},
-    .claims = claims,
-    .body = in_image(body),
-    .wants_card = true,
-    .counters = for_the_table(shown),
-};
+extern const Lab anatomy_lab =
+    define_lab({.name = "anatomy",
+                .question = "What happens between the doorbell and the resumed instruction?",
+                .needs = "a local APIC; a network card with MSI-X for source=nic; an HPET for "
+                         "source=hpet, one that "
+                         "can send messages for source=msi",
+                .wants_card = true},
+               cases, {}, claims, body, shown);
 
 }  // namespace doorbell::labs

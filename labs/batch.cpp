@@ -339,16 +339,10 @@ constexpr const char* shown[] = {"instructions", "syscall", "l1d_misses", "l2_mi
 
 }  // namespace
 
-extern const Lab batch_lab{
-    .name = "batch",
-    .question = "Why put 1000 notes in one bag?",
-    .needs = "a network card for to=card",
-    .cases = cases,
-    .settings = {},
-    .claims = claims,
-    .body = in_image(body),
-    .wants_card = true,
-    .counters = for_the_table(shown),
-};
+extern const Lab batch_lab = define_lab({.name = "batch",
+                                         .question = "Why put 1000 notes in one bag?",
+                                         .needs = "a network card for to=card",
+                                         .wants_card = true},
+                                        cases, {}, claims, body, shown);
 
 }  // namespace doorbell::labs

@@ -126,18 +126,13 @@ constexpr const char* shown[] = {"instructions", "stores",    "mmio_writes",
 
 }  // namespace
 
-extern const Lab burst_lab{
-    .name = "burst",
-    .question =
-        "What does a packet cost to send, and how long is the first held back, when one doorbell "
-        "serves a burst?",
-    .needs = "a network card (e1000e, virtio-net)",
-    .cases = cases,
-    .settings = settings,
-    .claims = claims,
-    .body = in_image(body),
-    .wants_card = true,
-    .counters = for_the_table(shown),
-};
+extern const Lab burst_lab = define_lab(
+    {.name = "burst",
+     .question =
+         "What does a packet cost to send, and how long is the first held back, when one doorbell "
+         "serves a burst?",
+     .needs = "a network card (e1000e, virtio-net)",
+     .wants_card = true},
+    cases, settings, claims, body, shown);
 
 }  // namespace doorbell::labs

@@ -172,16 +172,11 @@ constexpr const char* shown[] = {"instructions", "loads",      "stores",      "l
 
 }  // namespace
 
-extern const Lab caches_lab{
-    .name = "caches",
-    .question = "Do the counters count what must happen?",
-    .needs = "a source of counters: --model on, or a processor's own",
-    .cases = cases,
-    .settings = {},
-    .claims = claims,
-    .body = in_image(body),
-    .by_default = false,
-    .counters = for_the_table(shown),
-};
+extern const Lab caches_lab =
+    define_lab({.name = "caches",
+                .question = "Do the counters count what must happen?",
+                .needs = "a source of counters: --model on, or a processor's own",
+                .by_default = false},
+               cases, {}, claims, body, shown);
 
 }  // namespace doorbell::labs

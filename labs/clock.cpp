@@ -152,15 +152,10 @@ constexpr const char* shown[] = {"instructions", "loads",      "mmio_reads",
 
 }  // namespace
 
-extern const Lab clock_lab{
-    .name = "clock",
-    .question = "What does each way of telling the time cost, and what does it resolve?",
-    .needs = "nothing; HPET, PM timer and PIT where there are any",
-    .cases = cases,
-    .settings = {},
-    .claims = {},
-    .body = in_image(body),
-    .counters = for_the_table(shown),
-};
+extern const Lab clock_lab = define_lab(
+    {.name = "clock",
+     .question = "What does each way of telling the time cost, and what does it resolve?",
+     .needs = "nothing; HPET, PM timer and PIT where there are any"},
+    cases, {}, {}, body, shown);
 
 }  // namespace doorbell::labs

@@ -266,20 +266,16 @@ void Server::serve(uint64_t most) {
 
 }  // namespace
 
-extern const Lab echo_lab{
-    .name = "echo",
-    .question =
-        "When a packet comes from outside, how long until the answer is on its way, and what does "
-        "the sender see of it?",
-    .needs =
-        "the live clock; a network card (virtio-net, e1000e) joined to the outside: --net udp:PORT "
-        "or tap:INTERFACE",
-    .cases = cases,
-    .settings = settings,
-    .claims = {},
-    .body = in_image(body),
-    .by_default = false,
-    .wants_card = true,
-};
+extern const Lab echo_lab = define_lab(
+    {.name = "echo",
+     .question =
+         "When a packet comes from outside, how long until the answer is on its way, and what does "
+         "the sender see of it?",
+     .needs = "the live clock; a network card (virtio-net, e1000e) joined to the outside: --net "
+              "udp:PORT "
+              "or tap:INTERFACE",
+     .by_default = false,
+     .wants_card = true},
+    cases, settings, {}, body);
 
 }  // namespace doorbell::labs

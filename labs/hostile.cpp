@@ -447,15 +447,10 @@ constexpr Claim claims[] = {
 
 }  // namespace
 
-extern const Lab hostile_lab{
-    .name = "hostile",
-    .question = "What can ring 3 do to the kernel?",
-    .needs = "nothing",
-    .cases = cases,
-    .settings = settings,
-    .claims = claims,
-    .body = in_image(body),
-    .by_default = false,
-};
+extern const Lab hostile_lab = define_lab({.name = "hostile",
+                                           .question = "What can ring 3 do to the kernel?",
+                                           .needs = "nothing",
+                                           .by_default = false},
+                                          cases, settings, claims, body);
 
 }  // namespace doorbell::labs

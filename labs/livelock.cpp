@@ -378,15 +378,11 @@ constexpr Claim claims[] = {
 
 }  // namespace
 
-extern const Lab livelock_lab{
-    .name = "livelock",
-    .question = "When more packets come than can be processed, how many are still delivered?",
-    .needs = "an e1000e and the other end of its cable, or its loopback; MSI-X",
-    .cases = cases,
-    .settings = settings,
-    .claims = claims,
-    .body = in_image(body),
-    .wants_card = true,
-};
+extern const Lab livelock_lab = define_lab(
+    {.name = "livelock",
+     .question = "When more packets come than can be processed, how many are still delivered?",
+     .needs = "an e1000e and the other end of its cable, or its loopback; MSI-X",
+     .wants_card = true},
+    cases, settings, claims, body);
 
 }  // namespace doorbell::labs

@@ -160,15 +160,11 @@ constexpr Claim claims[] = {
 
 }  // namespace
 
-extern const Lab moderation_lab{
-    .name = "moderation",
-    .question = "What does holding an interrupt back save, and how long do packets wait for it?",
-    .needs = "a card with interrupt throttling and loopback (e1000e); MSI-X",
-    .cases = cases,
-    .settings = settings,
-    .claims = claims,
-    .body = in_image(body),
-    .wants_card = true,
-};
+extern const Lab moderation_lab = define_lab(
+    {.name = "moderation",
+     .question = "What does holding an interrupt back save, and how long do packets wait for it?",
+     .needs = "a card with interrupt throttling and loopback (e1000e); MSI-X",
+     .wants_card = true},
+    cases, settings, claims, body);
 
 }  // namespace doorbell::labs

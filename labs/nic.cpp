@@ -557,19 +557,14 @@ constexpr const char* shown[] = {"instructions", "mmio_reads", "mmio_writes",
 
 }  // namespace
 
-extern const Lab nic_lab{
-    .name = "nic",
-    .question =
-        "When a packet arrives, how soon does the program know, by asking or by being told, and "
-        "what does looking cost?",
-    .needs =
-        "a network card (e1000e, virtio-net); a cable with a known delay, or the card's loopback",
-    .cases = cases,
-    .settings = settings,
-    .claims = claims,
-    .body = in_image(body),
-    .wants_card = true,
-    .counters = for_the_table(shown),
-};
+extern const Lab nic_lab = define_lab(
+    {.name = "nic",
+     .question =
+         "When a packet arrives, how soon does the program know, by asking or by being told, and "
+         "what does looking cost?",
+     .needs =
+         "a network card (e1000e, virtio-net); a cable with a known delay, or the card's loopback",
+     .wants_card = true},
+    cases, settings, claims, body, shown);
 
 }  // namespace doorbell::labs

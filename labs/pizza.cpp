@@ -295,17 +295,13 @@ constexpr Claim claims[] = {
 
 }  // namespace
 
-extern const Lab pizza_lab{
-    .name = "pizza",
-    .question =
-        "With other work to do: what do polling for packets every k-th step and interrupts leave "
-        "of it, and how long does a packet wait?",
-    .needs = "an e1000e and the other end of its cable, or its loopback; MSI-X",
-    .cases = cases,
-    .settings = {},
-    .claims = claims,
-    .body = in_image(body),
-    .wants_card = true,
-};
+extern const Lab pizza_lab = define_lab(
+    {.name = "pizza",
+     .question =
+         "With other work to do: what do polling for packets every k-th step and interrupts leave "
+         "of it, and how long does a packet wait?",
+     .needs = "an e1000e and the other end of its cable, or its loopback; MSI-X",
+     .wants_card = true},
+    cases, {}, claims, body);
 
 }  // namespace doorbell::labs

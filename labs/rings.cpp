@@ -486,14 +486,10 @@ constexpr Claim claims[] = {
 
 }  // namespace
 
-extern const Lab rings_lab{
-    .name = "rings",
-    .question = "What may ring 3 do, and who says no?",
-    .needs = "UMIP, SMAP, SMEP, INVPCID, MONITOR for the attempts that are about them",
-    .cases = cases,
-    .settings = {},
-    .claims = claims,
-    .body = in_image(body),
-};
+extern const Lab rings_lab =
+    define_lab({.name = "rings",
+                .question = "What may ring 3 do, and who says no?",
+                .needs = "UMIP, SMAP, SMEP, INVPCID, MONITOR for the attempts that are about them"},
+               cases, {}, claims, body);
 
 }  // namespace doorbell::labs

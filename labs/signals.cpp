@@ -730,16 +730,11 @@ constexpr const char* shown[] = {"instructions", "syscall", "iretq", "l1d_misses
 
 }  // namespace
 
-extern const Lab signals_lab{
-    .name = "signals",
-    .question =
-        "How does a process learn that it should stop, how soon, and what becomes of its work?",
-    .needs = "a local APIC timer",
-    .cases = cases,
-    .settings = settings,
-    .claims = claims,
-    .body = in_image(body),
-    .counters = for_the_table(shown),
-};
+extern const Lab signals_lab = define_lab(
+    {.name = "signals",
+     .question =
+         "How does a process learn that it should stop, how soon, and what becomes of its work?",
+     .needs = "a local APIC timer"},
+    cases, settings, claims, body, shown);
 
 }  // namespace doorbell::labs

@@ -298,15 +298,10 @@ constexpr const char* shown[] = {"cr3_writes", "l1i_misses", "l1d_misses",
 
 }  // namespace
 
-extern const Lab switch_lab{
-    .name = "switch",
-    .question = "What does a switch from one task to another cost, at once and afterwards?",
-    .needs = "XSAVE for state=full, PCID for space=other-pcid",
-    .cases = cases,
-    .settings = settings,
-    .claims = claims,
-    .body = in_image(body),
-    .counters = for_the_table(shown),
-};
+extern const Lab switch_lab = define_lab(
+    {.name = "switch",
+     .question = "What does a switch from one task to another cost, at once and afterwards?",
+     .needs = "XSAVE for state=full, PCID for space=other-pcid"},
+    cases, settings, claims, body, shown);
 
 }  // namespace doorbell::labs

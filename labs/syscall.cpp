@@ -304,16 +304,11 @@ constexpr const char* shown[] = {"instructions", "syscall",   "int",        "cr3
 
 }  // namespace
 
-extern const Lab syscall_lab{
-    .name = "syscall",
-    .question =
-        "What does it cost to ask the kernel for nothing, and what does asking leave behind?",
-    .needs = "PCID for space=other-pcid",
-    .cases = cases,
-    .settings = settings,
-    .claims = claims,
-    .body = in_image(body),
-    .counters = for_the_table(shown),
-};
+extern const Lab syscall_lab = define_lab(
+    {.name = "syscall",
+     .question =
+         "What does it cost to ask the kernel for nothing, and what does asking leave behind?",
+     .needs = "PCID for space=other-pcid"},
+    cases, settings, claims, body, shown);
 
 }  // namespace doorbell::labs

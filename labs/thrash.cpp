@@ -289,15 +289,10 @@ constexpr const char* shown[] = {"interrupts", "l1d_misses", "l2_misses", "llc_m
 
 }  // namespace
 
-extern const Lab thrash_lab{
-    .name = "thrash",
-    .question = "What do 5,000 threads on one core do?",
-    .needs = "a local APIC timer; 160 MiB of memory for 5,000 tasks",
-    .cases = cases,
-    .settings = settings,
-    .claims = claims,
-    .body = in_image(body),
-    .counters = for_the_table(shown),
-};
+extern const Lab thrash_lab =
+    define_lab({.name = "thrash",
+                .question = "What do 5,000 threads on one core do?",
+                .needs = "a local APIC timer; 160 MiB of memory for 5,000 tasks"},
+               cases, settings, claims, body, shown);
 
 }  // namespace doorbell::labs

@@ -436,18 +436,13 @@ constexpr const char* shown[] = {"instructions", "iretq",      "mmio_writes",
 
 }  // namespace
 
-extern const Lab timer_lab{
-    .name = "timer",
-    .question =
-        "When a timer's deadline passes, how soon does the program know, by asking or by being "
-        "told?",
-    .needs =
-        "a local APIC; HPET, PIT, MONITOR/MWAIT and the TSC-deadline timer where there are any",
-    .cases = cases,
-    .settings = settings,
-    .claims = claims,
-    .body = in_image(body),
-    .counters = for_the_table(shown),
-};
+extern const Lab timer_lab = define_lab(
+    {.name = "timer",
+     .question =
+         "When a timer's deadline passes, how soon does the program know, by asking or by being "
+         "told?",
+     .needs =
+         "a local APIC; HPET, PIT, MONITOR/MWAIT and the TSC-deadline timer where there are any"},
+    cases, settings, claims, body, shown);
 
 }  // namespace doorbell::labs

@@ -80,6 +80,11 @@ struct Claim {
     ClaimVerdict (*judge)(const Results& results);
 };
 
+/// Measures one case. An Error ends it, with the error's sentence as the reason: the case is
+/// skipped where the machine lacks something, and has failed where something is wrong (see
+/// ErrorKind).
+using LabBody = Result<void>(Bench& bench, const Case& test_case);
+
 /// One lab.
 struct Lab {
     const char* name;
@@ -88,10 +93,7 @@ struct Lab {
     std::span<const Case> cases;
     std::span<const Setting> settings;
     std::span<const Claim> claims;
-    /// Measures one case. An Error ends it, with the error's sentence as the reason: the case is
-    /// skipped where the machine lacks something, and has failed where something is wrong (see
-    /// ErrorKind).
-    Result<void> (*body)(Bench& bench, const Case& test_case);
+    LabBody* body;
     /// Whether `doorbell run` without a lab's name runs it.
     bool by_default = true;
     /// Whether it can do more with network cards in the machine: `doorbell run` then puts them in.
@@ -101,16 +103,31 @@ struct Lab {
     std::span<const char* const> counters = {};
 };
 
-/// A body, which only the image has: everywhere else this is null, so that a lab's table can be
-/// read and its claims judged without linking the firmware.
-template <class Function>
-consteval Function* in_image(Function* function) {
-    return __STDC_HOSTED__ ? nullptr : function;
-}
+/// What people read of a lab, and what decides whether a run includes it: see Lab.
+struct LabDescription {
+    const char* name;
+    ForPeople question;
+    ForPeople needs;
+    bool by_default = true;
+    bool wants_card = false;
+};
 
-/// What only the command shows.
-consteval std::span<const char* const> for_the_table(std::span<const char* const> names) {
-    return __STDC_HOSTED__ ? names : std::span<const char* const>{};
+/// A lab whose parts stand in its own file. Only the image has the body: everywhere else it is
+/// null, so that a lab's table can be read and its claims judged without linking the firmware. Only
+/// the command has the counters of the table.
+consteval Lab define_lab(const LabDescription& description, std::span<const Case> cases,
+                         std::span<const Setting> settings, std::span<const Claim> claims,
+                         LabBody* body, std::span<const char* const> counters = {}) {
+    return {.name = description.name,
+            .question = description.question,
+            .needs = description.needs,
+            .cases = cases,
+            .settings = settings,
+            .claims = claims,
+            .body = __STDC_HOSTED__ ? nullptr : body,
+            .by_default = description.by_default,
+            .wants_card = description.wants_card,
+            .counters = __STDC_HOSTED__ ? counters : std::span<const char* const>{}};
 }
 
 }  // namespace doorbell::labs
