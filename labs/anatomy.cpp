@@ -27,6 +27,7 @@
 #include "labs/kit/compare.h"
 #include "labs/kit/handler.h"
 #include "labs/kit/lab.h"
+#include "labs/kit/saved_registers.h"
 #include "labs/kit/timers.h"
 #include "labs/kit/traffic.h"
 
@@ -54,13 +55,7 @@ asm(R"(
         .pushsection .text.anatomy, "ax"
         .macro  ANATOMY_HANDLER name, kind
         HANDLER_BEGIN \name, anatomy_event
-        pushq   %rcx
-        pushq   %rsi
-        pushq   %rdi
-        pushq   %r8
-        pushq   %r9
-        pushq   %r10
-        pushq   %r11
+        PUSH_CALLER_SAVED
         HANDLER_STAMP anatomy_event + 8
         incq    anatomy_event + 56(%rip)
         movq    anatomy_event + 48(%rip), %rdi
@@ -70,13 +65,7 @@ asm(R"(
         HANDLER_END_OF_INTERRUPT (\kind - 1), anatomy_event + 40
         .endif
         HANDLER_STAMP anatomy_event + 24
-        popq    %r11
-        popq    %r10
-        popq    %r9
-        popq    %r8
-        popq    %rdi
-        popq    %rsi
-        popq    %rcx
+        POP_CALLER_SAVED
         HANDLER_STAMP anatomy_event + 32
         HANDLER_RETURN
         .endm

@@ -16,6 +16,7 @@
 #include "labs/kit/choice.h"
 #include "labs/kit/compare.h"
 #include "labs/kit/lab.h"
+#include "labs/kit/saved_registers.h"
 
 extern "C" {
 // The ledger of ring 0, and the memory of the task that may deposit: its address in ring 3, its
@@ -132,10 +133,7 @@ batch_deposit:
 batch_deposit_all:
         pushq   %rbx
         pushq   %rbp
-        pushq   %r12
-        pushq   %r13
-        pushq   %r14
-        pushq   %r15
+        PUSH_R12_TO_R15
         subq    $8, %rsp
         movq    %rdi, %r12
         movq    %rsi, %r13
@@ -166,10 +164,7 @@ batch_deposit_all:
         jnz     1b
         movq    %rbp, %rax
         addq    $8, %rsp
-        popq    %r15
-        popq    %r14
-        popq    %r13
-        popq    %r12
+        POP_R12_TO_R15
         popq    %rbp
         popq    %rbx
         ret

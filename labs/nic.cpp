@@ -14,6 +14,7 @@
 #include "labs/kit/compare.h"
 #include "labs/kit/lab.h"
 #include "labs/kit/traffic.h"
+#include "labs/kit/until_fired.h"
 
 namespace doorbell::labs {
 namespace {
@@ -73,38 +74,10 @@ enum class Wait { poll, irq, halt, mwait, hybrid };
     return known;
 }
 
-/// From the tick `begin` on until the handler has run; the next timestamp. See the timer lab for
-/// the order of STI, HLT and the timestamp in front of them.
 template <bool halt>
 [[gnu::always_inline]] inline uint64_t await_handler(uint64_t begin) {
-    uint32_t low, high;
-    if constexpr (!halt)
-        asm volatile(DOORBELL_HOLD
-                     "1:\tmovl %[fired], %%eax\n\t"
-                     "testl %%eax, %%eax\n\t"
-                     "je 1b\n\t"
-                     "lfence\n\t"
-                     "rdtsc"
-                     : "=&a"(low), "=&d"(high), "+c"(begin)
-                     : [fired] "m"(nic_event.fired)
-                     : "memory", "cc");
-    else
-        asm volatile(DOORBELL_HOLD
-                     "1:\tcli\n\t"
-                     "movl %[fired], %%eax\n\t"
-                     "testl %%eax, %%eax\n\t"
-                     "jne 2f\n\t"
-                     "rdtsc\n\t"
-                     "sti\n\t"
-                     "hlt\n\t"
-                     "jmp 1b\n"
-                     "2:\tsti\n\t"
-                     "lfence\n\t"
-                     "rdtsc"
-                     : "=&a"(low), "=&d"(high), "+c"(begin)
-                     : [fired] "m"(nic_event.fired)
-                     : "memory", "cc");
-    return uint64_t{high} << 32 | low;
+    if constexpr (halt) return halt_until_fired(nic_event, begin);
+    return spin_until_fired(nic_event, begin);
 }
 
 /// Reads every byte, word by word: what a program does with a packet at the least. The timestamps

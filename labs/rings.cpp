@@ -22,6 +22,7 @@
 #include "firmware/wire/text.h"
 #include "labs/kit/bench.h"
 #include "labs/kit/lab.h"
+#include "labs/kit/saved_registers.h"
 
 // id, name, what ring 3 runs, what ring 0 runs. %rdi is the attempt's address (see Where). BOTH:
 // the same in both rings; USER: in ring 3 only; KERNEL: in ring 0 only. Ring 0 writes back what it
@@ -126,20 +127,14 @@ asm(R"(
 rings_try:
         pushq   %rbp
         pushq   %rbx
-        pushq   %r12
-        pushq   %r13
-        pushq   %r14
-        pushq   %r15
+        PUSH_R12_TO_R15
         subq    $8, %rsp
         movq    %rsp, rings_stack(%rip)
         movq    %rdi, %rax
         movq    %rsi, %rdi
         call    *%rax
 1:      addq    $8, %rsp
-        popq    %r15
-        popq    %r14
-        popq    %r13
-        popq    %r12
+        POP_R12_TO_R15
         popq    %rbx
         popq    %rbp
         ret

@@ -8,6 +8,7 @@
 #include "labs/kit/choice.h"
 #include "labs/kit/compare.h"
 #include "labs/kit/lab.h"
+#include "labs/kit/saved_registers.h"
 
 // Ring 3: uint64_t switch_relay(uint64_t* out, uint64_t count, uint64_t* stamp, uint64_t state).
 // Two tasks run it in turn; each writes the time of its yield to `stamp` and finds there, when it
@@ -20,10 +21,7 @@ asm(R"(
         .global switch_relay
 switch_relay:
         pushq   %rbx
-        pushq   %r12
-        pushq   %r13
-        pushq   %r14
-        pushq   %r15
+        PUSH_R12_TO_R15
         movq    %rdi, %r12
         movq    %rsi, %r13
         movq    %rdx, %r14
@@ -79,10 +77,7 @@ switch_relay:
         btl     $8, %r15d
         cmovcl  %ecx, %edx
         subl    %edx, %eax
-4:      popq    %r15
-        popq    %r14
-        popq    %r13
-        popq    %r12
+4:      POP_R12_TO_R15
         popq    %rbx
         ret
         .popsection

@@ -9,6 +9,7 @@
 #include "labs/kit/choice.h"
 #include "labs/kit/compare.h"
 #include "labs/kit/lab.h"
+#include "labs/kit/saved_registers.h"
 
 // Ring 3: void syscall_time_GATE(uint64_t* out, uint64_t count). The timestamps are
 // measure::begin() and end(), written out so that nothing else stands between them.
@@ -34,10 +35,7 @@ asm(R"(
         .global \name
 \name:
         pushq   %rbx
-        pushq   %r12
-        pushq   %r13
-        pushq   %r14
-        pushq   %r15
+        PUSH_R12_TO_R15
         movq    %rdi, %r12
         movq    %rsi, %r13
         \prepare
@@ -57,10 +55,7 @@ asm(R"(
         addq    $8, %r12
         decq    %r13
         jnz     1b
-        popq    %r15
-        popq    %r14
-        popq    %r13
-        popq    %r12
+        POP_R12_TO_R15
         popq    %rbx
         ret
         .popsection

@@ -17,6 +17,7 @@
 #include "labs/kit/handler.h"
 #include "labs/kit/lab.h"
 #include "labs/kit/timers.h"
+#include "labs/kit/until_fired.h"
 
 // What the handler leaves behind, in one cache line; the handler itself, for either way of ending
 // an interrupt.
@@ -146,64 +147,11 @@ class DeadlineTimer {
 
 enum class Idle { busy, halt, mwait };
 
-/// From the tick `begin` on until the handler has run; the next timestamp. STI lets an interrupt
-/// through only after the next instruction, so that none can come between the look at `fired` and
-/// HLT. The RDTSC in front serves QEMU's instruction clock: HLT there resumes from the clock's last
-/// reading, and a stale one would make the wake-up late. The NOP behind MWAIT lets an interrupt in
-/// where MWAIT returns at once (as QEMU's does beside a second processor).
 template <Idle idle>
 [[gnu::always_inline]] inline uint64_t await_handler(uint64_t begin) {
-    uint32_t low, high;
-    if constexpr (idle == Idle::busy) {
-        asm volatile(DOORBELL_HOLD
-                     "1:\tmovl %[fired], %%eax\n\t"
-                     "testl %%eax, %%eax\n\t"
-                     "je 1b\n\t"
-                     "lfence\n\t"
-                     "rdtsc"
-                     : "=&a"(low), "=&d"(high), "+c"(begin)
-                     : [fired] "m"(timer_event.fired)
-                     : "memory", "cc");
-    } else if constexpr (idle == Idle::halt) {
-        asm volatile(DOORBELL_HOLD
-                     "1:\tcli\n\t"
-                     "movl %[fired], %%eax\n\t"
-                     "testl %%eax, %%eax\n\t"
-                     "jne 2f\n\t"
-                     "rdtsc\n\t"
-                     "sti\n\t"
-                     "hlt\n\t"
-                     "jmp 1b\n"
-                     "2:\tsti\n\t"
-                     "lfence\n\t"
-                     "rdtsc"
-                     : "=&a"(low), "=&d"(high), "+c"(begin)
-                     : [fired] "m"(timer_event.fired)
-                     : "memory", "cc");
-    } else {
-        asm volatile(DOORBELL_HOLD
-                     "1:\tcli\n\t"
-                     "leaq %[line], %%rax\n\t"
-                     "xorl %%ecx, %%ecx\n\t"
-                     "xorl %%edx, %%edx\n\t"
-                     "monitor\n\t"
-                     "movl %[fired], %%eax\n\t"
-                     "testl %%eax, %%eax\n\t"
-                     "jne 2f\n\t"
-                     "rdtsc\n\t"
-                     "xorl %%eax, %%eax\n\t"
-                     "sti\n\t"
-                     "mwait\n\t"
-                     "nop\n\t"
-                     "jmp 1b\n"
-                     "2:\tsti\n\t"
-                     "lfence\n\t"
-                     "rdtsc"
-                     : "=&a"(low), "=&d"(high), "+c"(begin)
-                     : [fired] "m"(timer_event.fired), [line] "m"(timer_event)
-                     : "memory", "cc");
-    }
-    return uint64_t{high} << 32 | low;
+    if constexpr (idle == Idle::busy) return spin_until_fired(timer_event, begin);
+    if constexpr (idle == Idle::halt) return halt_until_fired(timer_event, begin);
+    if constexpr (idle == Idle::mwait) return mwait_until_fired(timer_event, begin);
 }
 
 /// Where the clock counts instructions, a wait begins at a tick before the deadline that the seed

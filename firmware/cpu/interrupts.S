@@ -2,6 +2,8 @@
 // processor pushed an error code, one routine that saves every register and calls the vector's handler.
 // SDM vol. 3A, "64-Bit Mode Stack Frame". The layout is cpu::Frame.
 
+#include "firmware/cpu/frame.inc"
+
         .section .text.interrupts, "ax"
         .balign 16
         .global interrupt_stubs
@@ -19,21 +21,7 @@ interrupt_stubs:
         .endr
 
 interrupt_common:
-        pushq   %rax
-        pushq   %rbx
-        pushq   %rcx
-        pushq   %rdx
-        pushq   %rsi
-        pushq   %rdi
-        pushq   %rbp
-        pushq   %r8
-        pushq   %r9
-        pushq   %r10
-        pushq   %r11
-        pushq   %r12
-        pushq   %r13
-        pushq   %r14
-        pushq   %r15
+        PUSH_REGISTERS
         cld
         movq    %rsp, %rdi
         movq    15*8(%rsp), %rax        // vector
@@ -48,23 +36,7 @@ interrupt_common:
         movq    %rbx, %rsp
         .global interrupt_return
 interrupt_return:
-        popq    %r15
-        popq    %r14
-        popq    %r13
-        popq    %r12
-        popq    %r11
-        popq    %r10
-        popq    %r9
-        popq    %r8
-        popq    %rbp
-        popq    %rdi
-        popq    %rsi
-        popq    %rdx
-        popq    %rcx
-        popq    %rbx
-        popq    %rax
-        addq    $16, %rsp
-        iretq
+        POP_REGISTERS_AND_RETURN
 
         .section .rodata.interrupts, "a"
         .balign 8

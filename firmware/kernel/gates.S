@@ -7,51 +7,13 @@
 // A system call is to its caller what a function call is: arguments in RDI, RSI, RDX, result in RAX, and the
 // caller-saved registers are gone (cleared, so that nothing of the kernel's leaks).
 
+#include "firmware/cpu/frame.inc"
 #include "firmware/kernel/layout.h"
 
 #define STATE(field) kernel_state + field(%rip)
 #define RSP0 cpu_task_state + TSS_RSP0
 
         .section .text.kernel, "ax"
-
-        // After the vector and error code: the rest of cpu::Frame.
-        .macro  PUSH_REGISTERS
-        pushq   %rax
-        pushq   %rbx
-        pushq   %rcx
-        pushq   %rdx
-        pushq   %rsi
-        pushq   %rdi
-        pushq   %rbp
-        pushq   %r8
-        pushq   %r9
-        pushq   %r10
-        pushq   %r11
-        pushq   %r12
-        pushq   %r13
-        pushq   %r14
-        pushq   %r15
-        .endm
-
-        .macro  POP_REGISTERS_AND_RETURN
-        popq    %r15
-        popq    %r14
-        popq    %r13
-        popq    %r12
-        popq    %r11
-        popq    %r10
-        popq    %r9
-        popq    %r8
-        popq    %rbp
-        popq    %rdi
-        popq    %rsi
-        popq    %rdx
-        popq    %rcx
-        popq    %rbx
-        popq    %rax
-        addq    $16, %rsp
-        iretq
-        .endm
 
         // Extended state of the task in %rdi; destroys rax, rcx, rdx. Every component that XCR0 enables.
         .macro  EXTENDED operation
@@ -77,20 +39,20 @@
 // ---- System calls -------------------------------------------------------------------------------------------
 
         // All of RAX is the number: what is compared is what indexes the table.
-        // SYSCALL: RCX = return address, R11 = RFLAGS, the stack still the task's.
-        .balign 64
-        .global kernel_syscall_entry
-kernel_syscall_entry:
+        .macro  FAST_BEGIN
         cmpq    $FAST_CALLS, %rax
         jae     syscall_slow
         movq    %rsp, STATE(STATE_USER_RSP)
-        movq    STATE(STATE_STACK), %rsp
+        .endm
+
+        .macro  CALL_FAST
         pushq   %rcx
         pushq   %r11
         call    *kernel_fast_calls(, %rax, 8)
         popq    %r11
         popq    %rcx
-        movq    STATE(STATE_USER_RSP), %rsp
+        .endm
+
         .macro  CLEAR_CALLER_SAVED
         xorl    %edi, %edi
         xorl    %esi, %esi
@@ -99,29 +61,34 @@ kernel_syscall_entry:
         xorl    %r9d, %r9d
         xorl    %r10d, %r10d
         .endm
+
+        .macro  FAST_RETURN
+        movq    STATE(STATE_USER_RSP), %rsp
         CLEAR_CALLER_SAVED
         sysretq
+        .endm
+
+        // SYSCALL: RCX = return address, R11 = RFLAGS, the stack still the task's.
+        .balign 64
+        .global kernel_syscall_entry
+kernel_syscall_entry:
+        FAST_BEGIN
+        movq    STATE(STATE_STACK), %rsp
+        CALL_FAST
+        FAST_RETURN
 
         // The same for a kernel that lives in an address space of its own: CR3 is changed on both ways.
         .balign 64
         .global kernel_syscall_entry_apart
 kernel_syscall_entry_apart:
-        cmpq    $FAST_CALLS, %rax
-        jae     syscall_slow
-        movq    %rsp, STATE(STATE_USER_RSP)
+        FAST_BEGIN
         movq    STATE(STATE_KERNEL_SPACE), %rsp
         movq    %rsp, %cr3
         movq    STATE(STATE_STACK), %rsp
-        pushq   %rcx
-        pushq   %r11
-        call    *kernel_fast_calls(, %rax, 8)
-        popq    %r11
-        popq    %rcx
+        CALL_FAST
         movq    STATE(STATE_LOADED_SPACE), %rsp
         movq    %rsp, %cr3
-        movq    STATE(STATE_USER_RSP), %rsp
-        CLEAR_CALLER_SAVED
-        sysretq
+        FAST_RETURN
 
         .balign 16
 syscall_slow:

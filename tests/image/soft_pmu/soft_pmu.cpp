@@ -1,4 +1,6 @@
 #include "tests/image/soft_pmu/soft_pmu.h"
+
+#include "labs/kit/saved_registers.h"
 #undef Msrs
 #undef Cpuid
 
@@ -18,25 +20,13 @@ soft_rdpmc_rsp:
         .global soft_rdpmc
 soft_rdpmc:
         xchgq   %rsp, soft_rdpmc_rsp(%rip)
-        pushq   %rcx
-        pushq   %rsi
-        pushq   %rdi
-        pushq   %r8
-        pushq   %r9
-        pushq   %r10
-        pushq   %r11
+        PUSH_CALLER_SAVED
         movl    %ecx, %edi
         call    soft_rdpmc_value
         movq    %rax, %rdx
         shrq    $32, %rdx
         movl    %eax, %eax
-        popq    %r11
-        popq    %r10
-        popq    %r9
-        popq    %r8
-        popq    %rdi
-        popq    %rsi
-        popq    %rcx
+        POP_CALLER_SAVED
         xchgq   %rsp, soft_rdpmc_rsp(%rip)
         ret
         .popsection
