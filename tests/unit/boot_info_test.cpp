@@ -10,6 +10,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 // Two fuzzers in one program: this one's entry gets a name of its own.
@@ -155,6 +156,192 @@ TEST(BootInfo, ANumberOfEntriesThatCannotBeIsSaid) {
     auto info = memory.read();
     EXPECT_TRUE(info->map_cut);
     EXPECT_EQ(holding(info->memory, 0x200000)->length, gib);
+}
+
+/// Multiboot2 from its tags; the total is what they add up to.
+struct Tags {
+    std::vector<uint8_t> bytes;
+
+    Tags& tag(uint32_t type, const Memory& body, uint32_t size) {
+        Memory head;
+        head.u32(type);
+        head.u32(size);
+        bytes.insert(bytes.end(), head.bytes.begin(), head.bytes.end());
+        bytes.insert(bytes.end(), body.bytes.begin(), body.bytes.end());
+        bytes.resize((bytes.size() + 7) / 8 * 8);
+        return *this;
+    }
+    Tags& tag(uint32_t type, const Memory& body) {
+        return tag(type, body, 8 + static_cast<uint32_t>(body.bytes.size()));
+    }
+    Tags& text(std::string_view words) {
+        Memory body;
+        body.bytes.assign(words.begin(), words.end());
+        body.bytes.push_back(0);
+        return tag(1, body);
+    }
+    Tags& map(const std::vector<MemoryRegion>& regions, uint32_t entry_size = 24) {
+        Memory body;
+        body.u32(entry_size);
+        body.u32(0);
+        for (const MemoryRegion& r : regions) {
+            size_t end = body.bytes.size() + std::max(entry_size, 24u);
+            body.u64(r.base), body.u64(r.length), body.u32(r.type);
+            body.bytes.resize(end);
+        }
+        return tag(6, body);
+    }
+    Tags& rsdp(uint32_t type, size_t length, uint8_t fill) {
+        Memory body;
+        body.bytes.assign(length, fill);
+        return tag(type, body);
+    }
+    Memory done() {
+        tag(0, {});
+        Memory all;
+        all.u32(8 + static_cast<uint32_t>(bytes.size()));
+        all.u32(0);
+        all.bytes.insert(all.bytes.end(), bytes.begin(), bytes.end());
+        return all;
+    }
+};
+
+const std::vector<MemoryRegion> two_regions = {{0x100000, gib, 1}, {0x7FFE0000, 0x8000, 3}};
+
+TEST(BootInfo, InformationCutAnywhereGivesWhatStandsBeforeTheCut) {
+    Memory pvh = Memory::pvh(two_regions);
+    pvh.bytes[24] = 0x80, pvh.bytes[26] = 1;  // the command line stands at base + 0x80
+    pvh.bytes.resize(0x80);
+    for (char c : std::string_view("lab=nic")) pvh.bytes.push_back(static_cast<uint8_t>(c));
+    pvh.bytes.push_back(0);
+    struct {
+        Memory whole;
+        size_t first_end, second_end;  ///< where the two regions end
+        size_t line;                   ///< where the command line begins
+    } cases[] = {{Tags().map(two_regions).text("lab=nic").done(), 48, 72, 80},
+                 {pvh, 80, 104, 0x80}};
+    for (auto& c : cases) {
+        for (size_t cut = 8; cut <= c.whole.bytes.size(); ++cut) {
+            SCOPED_TRACE(cut);
+            Memory memory = c.whole;
+            memory.bytes.resize(cut);
+            auto info = memory.read();
+            bool pvh_head_cut = info->protocol == std::string_view("pvh") && cut < 56;
+            size_t regions = cut >= c.second_end ? 2 : cut >= c.first_end ? 1 : 0;
+            EXPECT_EQ(info->memory.size(), pvh_head_cut ? 0 : regions);
+            size_t letters = cut < c.line ? 0 : std::min<size_t>(7, cut - c.line);
+            EXPECT_EQ(info->words(), std::string_view("lab=nic").substr(0, letters));
+        }
+        EXPECT_EQ(c.whole.read()->words(), "lab=nic");
+    }
+}
+
+TEST(BootInfo, ATagWhoseSizeCannotBeEndsTheReading) {
+    Memory body;
+    body.u64(0x5555555555555555);
+    for (uint32_t size : {0u, 7u, 200u, 0xFFFFFFF9u, 0xFFFFFFFFu}) {
+        SCOPED_TRACE(size);
+        auto info = Tags().text("before").tag(99, body, size).map(two_regions).done().read();
+        EXPECT_EQ(info->words(), "before");
+        EXPECT_EQ(info->memory.size(), 0u);
+    }
+    EXPECT_EQ(Tags().tag(99, body).map(two_regions).done().read()->memory.size(), 2u)
+        << "a tag of an unknown type is passed over";
+}
+
+TEST(BootInfo, AnEntrySizeThatCannotBeGivesNoEntries) {
+    for (uint32_t size : {0u, 1u, 23u}) {
+        auto info = Tags().map(two_regions, size).text("after").done().read();
+        EXPECT_EQ(info->memory.size(), 0u) << size;
+        EXPECT_EQ(info->words(), "after") << size;
+    }
+    auto wide = Tags().map(two_regions, 40).done().read();
+    ASSERT_EQ(wide->memory.size(), 2u) << "a later version may have longer entries";
+    EXPECT_EQ(wide->memory[1].base, 0x7FFE0000u);
+    Memory longer_than_its_tag = Tags().map(two_regions).done();
+    std::fill_n(longer_than_its_tag.bytes.begin() + 17, 3, uint8_t{0xFF});
+    EXPECT_EQ(longer_than_its_tag.read()->memory.size(), 0u);
+}
+
+TEST(BootInfo, AMapWithoutEntriesIsEmpty) {
+    auto multiboot = Tags().map({}).text("after").done().read();
+    EXPECT_EQ(multiboot->memory.size(), 0u);
+    EXPECT_EQ(multiboot->words(), "after");
+    auto pvh = Memory::pvh({}).read();
+    EXPECT_EQ(pvh->memory.size(), 0u);
+    EXPECT_FALSE(pvh->map_cut);
+    EXPECT_EQ(pvh->rsdp_address, 0xF5A10u);
+    Memory too_short;
+    too_short.u32(24);
+    EXPECT_EQ(Tags().tag(6, too_short).map(two_regions).done().read()->memory.size(), 2u);
+}
+
+TEST(BootInfo, PvhOfVersion0HasNoMap) {
+    Memory memory = Memory::pvh(two_regions);
+    memory.bytes[4] = 0;
+    auto info = memory.read();
+    EXPECT_EQ(info->memory.size(), 0u);
+    EXPECT_EQ(info->rsdp_address, 0xF5A10u);
+}
+
+TEST(BootInfo, PvhAddressesOutsideOfMemoryAreNotFollowed) {
+    for (size_t pointer : {size_t{24}, size_t{40}}) {  // the command line's, and the map's
+        Memory memory = Memory::pvh(two_regions);
+        std::fill_n(memory.bytes.begin() + static_cast<std::ptrdiff_t>(pointer), 8, uint8_t{0xFF});
+        auto info = memory.read();
+        EXPECT_EQ(info->words(), "");
+        EXPECT_EQ(info->memory.size(), pointer == 40 ? 0u : 2u);
+    }
+}
+
+TEST(BootInfo, ACommandLineIsCutAtItsLimitAndThatIsSaid) {
+    constexpr size_t most = BootInfo::max_command_line;
+    for (size_t length : {most - 1, most, most + 1, 2 * most}) {
+        SCOPED_TRACE(length);
+        Memory pvh = Memory::pvh({});
+        pvh.bytes[24] = 56, pvh.bytes[26] = 1;
+        pvh.bytes.resize(56 + length, 'x');
+        pvh.bytes.push_back(0);
+        for (Memory memory : {Tags().text(std::string(length, 'x')).done(), pvh}) {
+            auto info = memory.read();
+            EXPECT_EQ(info->command_line_length, std::min(length, most));
+            EXPECT_EQ(info->command_line_cut, length > most);
+        }
+    }
+}
+
+TEST(BootInfo, TheNewerRsdpWinsInAnyOrderAndALongOneIsCut) {
+    for (bool newer_first : {false, true}) {
+        Tags tags;
+        if (newer_first) tags.rsdp(15, 36, 0xAA);
+        tags.rsdp(14, 20, 0xBB);
+        if (!newer_first) tags.rsdp(15, 36, 0xAA);
+        auto info = tags.done().read();
+        EXPECT_EQ(info->rsdp_copy_length, 36u);
+        EXPECT_EQ(info->rsdp_copy[0], 0xAA);
+        EXPECT_EQ(info->rsdp_copy[35], 0xAA);
+    }
+    EXPECT_EQ(Tags().rsdp(15, 500, 0xAA).done().read()->rsdp_copy_length, 36u);
+    EXPECT_EQ(Tags().rsdp(14, 0, 0).done().read()->rsdp_copy_length, 0u);
+}
+
+TEST(BootInfo, WhatNeitherProtocolWritesIsRefused) {
+    auto accepts = [](uint32_t first, uint32_t second) {
+        Memory memory;
+        memory.u32(first);
+        memory.u32(second);
+        memory.u64(0);
+        auto info = std::make_unique<BootInfo>();
+        return boot::read_boot_info(memory.view(), Memory::base, *info);
+    };
+    EXPECT_TRUE(accepts(16, 0));
+    EXPECT_FALSE(accepts(0, 0));
+    EXPECT_FALSE(accepts(15, 0));
+    EXPECT_FALSE(accepts(16, 1));
+    EXPECT_FALSE(accepts((1u << 20) + 1, 0));
+    EXPECT_FALSE(accepts(0x2BADB002, 0));
+    auto info = std::make_unique<BootInfo>();
+    EXPECT_FALSE(boot::read_boot_info(Memory().view(), Memory::base, *info));
 }
 
 TEST(BootInfo, TheFuzzCorpusIsSurvived) {
