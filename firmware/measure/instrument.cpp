@@ -3,6 +3,7 @@
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/msr.h"
 #include "firmware/cpu/mul_div.h"
+#include "firmware/measure/gap_scan.h"
 #include "firmware/measure/resolution.h"
 #include "firmware/measure/timestamp.h"
 #include "firmware/measure/yardstick.h"
@@ -86,32 +87,16 @@ uint64_t find_resolution() {
     return find_step(differences);
 }
 
-/// Reads the clock in a tight loop; a step far above the usual one is time that somebody else took.
-void scan_for_gaps(Instrument& in, uint64_t span, uint64_t usual) {
-    // Reads that may give the same value: far more than fit into one step of any clock.
-    constexpr uint64_t most_still = 10000000;
-    uint64_t threshold = usual * 10 + 100;
-    uint64_t start = end(), last = start, still = 0;
-    in.gap_scan = 1;
-    while (in.gap_scan < span && !in.stopped) {
-        uint64_t now = end();
-        uint64_t step = now - last;
-        still = step == 0 ? still + 1 : 0;
-        in.stopped = still == most_still;
-        if (now < last) {
-            // What passed before the jump stays scanned; the scan goes on from here.
-            ++in.backward;
-            in.stopped = in.stopped || in.backward == most_still;
-            start = now;
-        } else if (step > threshold) {
-            in.gap_lost += step - usual;
-            ++in.gaps;
-            if (step > in.gap_longest) in.gap_longest = step;
-        }
-        last = now;
-        if (now - start > in.gap_scan) in.gap_scan = now - start;
-    }
-    in.gap_share_ppm = cpu::mul_div(in.gap_lost, 1000000, in.gap_scan);
+/// What a tight loop of timestamps sees in `span` ticks.
+void observe_gaps(Instrument& in, uint64_t span) {
+    GapScan scan = scan_for_gaps([] { return end(); }, span, in.overhead_p50);
+    in.gap_scan = scan.scanned;
+    in.gap_lost = scan.lost;
+    in.gap_longest = scan.longest;
+    in.gaps = scan.gaps;
+    in.backward = scan.backward;
+    in.stopped = scan.stopped;
+    in.gap_share_ppm = cpu::mul_div(scan.lost, 1000000, scan.scanned);
 }
 
 /// What a body costs: its median, less a pair; in a coarse clock, where it is short, its mean.
@@ -193,7 +178,7 @@ Instrument observe(const cpu::Features& features, const cpu::TscClock& tsc, Hist
     in.counts_instructions = counts_instructions(seen);
 
     // 20 ms of a machine's time; in a counting clock nothing can be missing, and 1 ms shows that.
-    scan_for_gaps(in, in.counts_instructions ? tsc.hz / 1000 : tsc.hz / 50, in.overhead_p50);
+    observe_gaps(in, in.counts_instructions ? tsc.hz / 1000 : tsc.hz / 50);
     if (in.smi_known)
         in.smi_during = (smi_count() - in.smi_before) & cpu::msr::SmiCount::count.ones;
     seen.gap_share_ppm = in.gap_share_ppm;

@@ -3,6 +3,7 @@
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/measure/timestamp.h"
+#include "firmware/measure/timestamp_sites.h"
 #include "firmware/wire/text.h"
 
 // What the call at each timestamp leads to. The log's next place is taken in one instruction, so
@@ -98,20 +99,7 @@ pmu_edge_ends:
 namespace doorbell::measure {
 namespace {
 
-constexpr unsigned char timestamp[5] = {0x0F, 0xAE, 0xE8, 0x0F, 0x31};
-constexpr unsigned char begin_tail[7] = {0x48, 0xC1, 0xE2, 0x20, 0x48, 0x09, 0xD0};
-/// From a begin() to its own last LFENCE, which a RDTSC of the measured code may follow: that is no
-/// timestamp.
-constexpr unsigned begin_last_lfence = 5 + 7 + 3;
-constexpr unsigned most_sites = 1024;
-uint32_t sites[most_sites];
-unsigned site_count;
-
-bool same(const unsigned char* a, const unsigned char* b, unsigned n) {
-    for (unsigned i = 0; i < n; ++i)
-        if (a[i] != b[i]) return false;
-    return true;
-}
+TimestampSites sites;
 
 /// The image's text, that of ring 3 as well, is written to and run here: never with interrupts on.
 class OpenText {
@@ -130,34 +118,17 @@ class OpenText {
     uint64_t cr0_, cr4_;
 };
 
-/// Error: more timestamps than `sites` has room for; some of them would go uncounted.
-Result<void> put_calls(char* from, char* until, char* begins_target, char* ends_target) {
+/// Calls in place of the timestamps of ring 0, and of ring 3. Error: too many of them.
+Result<void> put_calls() {
     OpenText open;
-    const char* no_timestamp = nullptr;
-    for (char* at = from; at + 18 < until; ++at) {
-        auto* bytes = reinterpret_cast<unsigned char*>(at);
-        if (!same(bytes, timestamp, 5) || at == no_timestamp) continue;
-        if (site_count == most_sites)
-            return Error{"more timestamps in the image than a counting pass replaces", most_sites};
-        sites[site_count++] = static_cast<uint32_t>(reinterpret_cast<uint64_t>(at));
-        bool begins =
-            same(bytes + 5, begin_tail, 7) && same(bytes + begin_last_lfence, timestamp, 3);
-        if (begins) no_timestamp = at + begin_last_lfence;
-        char* target = begins ? begins_target : ends_target;
-        auto distance = static_cast<uint32_t>(target - (at + 5));
-        bytes[0] = 0xE8;
-        for (unsigned i = 0; i < 4; ++i)
-            bytes[1 + i] = static_cast<unsigned char>(distance >> 8 * i);
-    }
-    return {};
+    auto put = sites.replace(text_start, text_end, pmu_edge_begins, pmu_edge_ends);
+    if (put) put = sites.replace(user_text_start, user_text_end, pmu_user_begins, pmu_user_ends);
+    return put;
 }
 
 void take_calls_out() {
     OpenText open;
-    for (unsigned s = 0; s < site_count; ++s)
-        for (unsigned i = 0; i < 5; ++i)
-            reinterpret_cast<unsigned char*>(static_cast<uint64_t>(sites[s]))[i] = timestamp[i];
-    site_count = 0;
+    sites.restore();
 }
 
 uint64_t rdpmc(uint32_t index) {
@@ -319,14 +290,14 @@ Result<void> PmuPass::start(unsigned turn, std::span<PmuEdge> log) {
         names_[i] = running_[i].event->counter;
         pmu_indices[i] = running_[i].rdpmc;
     }
-    log_ = log;
-    for (PmuEdge& e : log_) e = {};
-    pmu_log_end = reinterpret_cast<uint64_t>(log_.data() + log_.size());
+    edges_ = log;
+    log_.count({running_, counters_});
+    for (PmuEdge& e : edges_) e = {};
+    pmu_log_end = reinterpret_cast<uint64_t>(edges_.data() + edges_.size());
     forget_log();
     cpu::set_gate(USER_BEGINS, pmu_gate_begins, 3);
     cpu::set_gate(USER_ENDS, pmu_gate_ends, 3);
-    auto put = put_calls(text_start, text_end, pmu_edge_begins, pmu_edge_ends);
-    if (put) put = put_calls(user_text_start, user_text_end, pmu_user_begins, pmu_user_ends);
+    auto put = put_calls();
     if (!put) {
         stop();
         return put;
@@ -365,21 +336,10 @@ Result<void> PmuPass::start(unsigned turn, std::span<PmuEdge> log) {
         user_begins();
         (void)end();
     }
-    auto all = logged();
-    for (unsigned c = 0; c < counters_; ++c) {
-        for (auto& of_first : cost_[c])
-            for (uint64_t& cost : of_first) cost = ~0ull;
-        for (size_t i = 0; i + 1 < all.size(); ++i) {
-            uint64_t moved = running_[c].between(all[i].counts[c], all[i + 1].counts[c]);
-            uint64_t& known = cost_[c][all[i].kind][all[i + 1].kind >> 1];
-            if ((all[i + 1].kind & PmuEdge::begins) == 0 && moved < known) known = moved;
-        }
-        pair_cost_[c] = cost_[c][PmuEdge::begins][0];
-        user_pair_cost_[c] = cost_[c][PmuEdge::user | PmuEdge::begins][1];
-    }
+    log_.learn_costs(logged());
 }
 
-void PmuPass::forget_log() { pmu_log_next = reinterpret_cast<uint64_t>(log_.data()); }
+void PmuPass::forget_log() { pmu_log_next = reinterpret_cast<uint64_t>(edges_.data()); }
 
 void PmuPass::stop() {
     take_calls_out();
@@ -389,68 +349,12 @@ void PmuPass::stop() {
 }
 
 std::span<const PmuEdge> PmuPass::logged() const {
-    uint64_t used = (pmu_log_next - reinterpret_cast<uint64_t>(log_.data())) / sizeof(PmuEdge);
-    return log_.first(used < log_.size() ? used : log_.size());
+    uint64_t used = (pmu_log_next - reinterpret_cast<uint64_t>(edges_.data())) / sizeof(PmuEdge);
+    return edges_.first(used < edges_.size() ? used : edges_.size());
 }
 
-void PmuPass::add(wire::MailboxRow& row, const PmuEdge& from, const PmuEdge& to) const {
-    ++row.samples;
-    for (unsigned c = 0; c < counters_; ++c) {
-        uint64_t moved = running_[c].between(from.counts[c], to.counts[c]), own = 0;
-        for (const PmuEdge* e = &from; e != &to; ++e) own += cost_[c][e->kind][e[1].kind >> 1];
-        row.counts[c] += moved > own ? moved - own : 0;
-    }
-}
-
-void PmuPass::attribute(const Series& s, bool check, std::span<wire::MailboxRow> rows) const {
-    auto all = logged();
-    uint64_t stages = s.parts().stages.size(), overhead = s.parts().overhead_removed;
-    size_t at = 0;
-    if (stages != 0) {
-        // Marks are timestamps, and the log has each by its value; a mark that is none (a deadline)
-        // is not there.
-        auto paths = s.parts().paths;
-        for (size_t p = 0; p + stages < paths.size() && p / (stages + 1) < s.parts().warm->count();
-             p += stages + 1) {
-            auto find = [&](uint64_t tsc) -> const PmuEdge* {
-                for (size_t i = at; i < all.size() && all[i].tsc <= tsc; ++i)
-                    if (all[i].tsc == tsc) return &all[at = i];
-                return nullptr;
-            };
-            const PmuEdge *whole = nullptr, *before = find(paths[p]);
-            whole = before;
-            for (uint64_t stage = 0; stage < stages; ++stage) {
-                const PmuEdge* after = find(paths[p + stage + 1]);
-                if (before != nullptr && after != nullptr)
-                    add(rows[stage + 1], *before, *after);
-                else
-                    whole = nullptr;
-                before = after;
-            }
-            if (whole != nullptr && before != nullptr) add(rows[0], *whole, *before);
-        }
-        return;
-    }
-    for (uint64_t value : s.raw()) {
-        // The next begin() from which some edge is as far as the value says, or the last edge
-        // before another.
-        for (size_t from = at; from < all.size(); ++from) {
-            if ((all[from].kind & PmuEdge::begins) == 0) continue;
-            size_t to = from + 1;
-            auto fits = [&](size_t i) {
-                uint64_t distance = all[i].tsc - all[from].tsc;
-                return value == 0 ? distance <= overhead : distance == value + overhead;
-            };
-            if (check)
-                while (to < all.size() && to < from + 16 && !fits(to)) ++to;
-            else
-                while (to + 1 < all.size() && (all[to + 1].kind & PmuEdge::begins) == 0) ++to;
-            if (to >= all.size() || to >= from + 16) continue;
-            add(rows[0], all[from], all[to]);
-            at = from + 1;
-            break;
-        }
-    }
+void PmuPass::attribute(const Series& series, bool check, std::span<wire::MailboxRow> rows) const {
+    log_.attribute(logged(), series, check, rows);
 }
 
 }  // namespace doorbell::measure

@@ -13,19 +13,11 @@
 #include "firmware/cpu/apic.h"
 #include "firmware/cpu/pmu.h"
 #include "firmware/measure/counters.h"
+#include "firmware/measure/pmu_log.h"
 #include "firmware/measure/series.h"
 #include "firmware/wire/mailbox.h"
 
 namespace doorbell::measure {
-
-/// One timestamp that was passed, and the counters there.
-struct PmuEdge {
-    static constexpr unsigned most = 12;
-    static constexpr uint64_t begins = 1, user = 2;
-    uint64_t tsc;
-    uint64_t kind;  ///< `begins`: of a begin(); `user`: of code in ring 3
-    uint64_t counts[most];
-};
 
 /// Words of stack that the routine at each timestamp takes, its return address included.
 inline constexpr unsigned pmu_edge_words = 7;
@@ -50,8 +42,8 @@ class PmuPass final : public CountingPass {
     std::span<const char* const> names() const { return {names_, counters_}; }  ///< of this turn
     /// What a begin() and an end() with nothing between them count, taken off each stretch; and the
     /// same in ring 3.
-    std::span<const uint64_t> pair_cost() const { return {pair_cost_, counters_}; }
-    std::span<const uint64_t> user_pair_cost() const { return {user_pair_cost_, counters_}; }
+    std::span<const uint64_t> pair_cost() const { return log_.pair_cost(); }
+    std::span<const uint64_t> user_pair_cost() const { return log_.user_pair_cost(); }
 
     /// Adds up the log for a series of this pass, which was kept with raw values (and paths): the
     /// whole, then each stage. `check`: values are the distances of their timestamps.
@@ -60,7 +52,6 @@ class PmuPass final : public CountingPass {
   private:
     bool proven(const cpu::PmuCounter& counter, uint64_t scratch) const;
     void measure_pairs();
-    void add(wire::MailboxRow& row, const PmuEdge& from, const PmuEdge& to) const;
     std::span<const PmuEdge> logged() const;
 
     cpu::Pmu pmu_;
@@ -68,11 +59,9 @@ class PmuPass final : public CountingPass {
     unsigned believed_count_ = 0, turns_ = 0, first_of_turn_[cpu::Pmu::most_events + 1] = {};
     cpu::PmuCounter running_[PmuEdge::most];
     const char* names_[PmuEdge::most] = {};
-    uint64_t cost_[PmuEdge::most][4][2] =
-        {};  ///< of each counter, by the first edge's kind and the second's ring
-    uint64_t pair_cost_[PmuEdge::most] = {}, user_pair_cost_[PmuEdge::most] = {};
     unsigned counters_ = 0;
-    std::span<PmuEdge> log_;
+    std::span<PmuEdge> edges_;
+    PmuLog log_;
     char description_[200] = {};
 };
 

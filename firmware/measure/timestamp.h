@@ -7,6 +7,7 @@
 //
 // Both are written whole in assembly, down to the register that takes the value, so that the pair
 // costs the same number of instructions wherever it stands; the instrument measures that number.
+// timestamp_bytes.h has the bytes that they compile to.
 #pragma once
 #include <cstdint>
 

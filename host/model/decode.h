@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "firmware/measure/timestamp_bytes.h"
+
 namespace doorbell::model {
 
 enum class Kind : uint8_t {
@@ -131,17 +133,16 @@ inline Decoded decode(const uint8_t* bytes, size_t size) {
                              : decode_one_byte(bytes, size, at);
 }
 
-/// What follows RDTSC in begin() (firmware/measure/timestamp.h): shl $32,%rdx; or %rdx,%rax; mov
-/// %rax,REGISTER; lfence. In place of the register there may be (REGISTER), other than RSP, RBP,
-/// R12 and R13, whose forms are longer.
-inline constexpr size_t begin_tail_bytes = 13;
-inline constexpr size_t begin_tail_starts[] = {0, 4, 7, 10};
+/// Whether begin_tail_length bytes are what follows RDTSC in begin()
+/// (firmware/measure/timestamp_bytes.h). In place of the register that takes the value there may be
+/// (REGISTER), other than RSP, RBP, R12 and R13, whose forms are longer.
 inline bool is_begin_tail(const uint8_t* b) {
-    static constexpr uint8_t head[] = {0x48, 0xC1, 0xE2, 0x20, 0x48, 0x09, 0xD0},
-                             fence[] = {0x0F, 0xAE, 0xE8};
-    return std::memcmp(b, head, sizeof head) == 0 && (b[7] & 0xFE) == 0x48 && b[8] == 0x89 &&
-           ((b[9] & 0xF8) == 0xC0 || (b[9] < 8 && b[9] != 4 && b[9] != 5)) &&
-           std::memcmp(b + 10, fence, 3) == 0;
+    using measure::begin_tail_bytes, measure::lfence_bytes;
+    const uint8_t *mov = b + sizeof begin_tail_bytes, *fence = mov + measure::begin_mov_bytes;
+    return std::memcmp(b, begin_tail_bytes, sizeof begin_tail_bytes) == 0 &&
+           (mov[0] & 0xFE) == 0x48 && mov[1] == 0x89 &&
+           ((mov[2] & 0xF8) == 0xC0 || (mov[2] < 8 && mov[2] != 4 && mov[2] != 5)) &&
+           std::memcmp(fence, lfence_bytes, sizeof lfence_bytes) == 0;
 }
 
 }  // namespace doorbell::model

@@ -311,7 +311,7 @@ bool take_timestamp(const Insn& i) {
         if (i.address < page || std::memcmp(i.host - 3, "\x0F\xAE\xE8", 3) != 0) return false;
         bool begins = is_begin_tail(i.host + 2);
         if (begins)
-            for (size_t at : begin_tail_starts) model->silent.insert(i.address + 2 + at);
+            for (size_t at : measure::begin_tail_starts) model->silent.insert(i.address + 2 + at);
         on_execution(i.insn, at_edge, to_data(begins));
         return true;
     }
