@@ -37,12 +37,7 @@ Series& LinuxBench::series(const char* metric, const Kind& kind) {
     r.warm = histogram();
     r.spare = histogram();
     if (request_.raw) r.raw.assign(samples_ + 1, 0);
-    Series::Parts parts;
-    parts.metric = metric;
-    parts.unit = kind.unit != nullptr ? kind.unit : instrument.unit;
-    parts.evidence = instrument.evidence;
-    parts.overhead_removed = kind.less_overhead ? instrument.overhead_a_sample() : 0;
-    parts.pair = kind.less_overhead;
+    Series::Parts parts = measure::parts_of(metric, kind, instrument);
     parts.cold = r.cold.get();
     parts.warm = r.warm.get();
     parts.spare = r.spare.get();
@@ -52,8 +47,6 @@ Series& LinuxBench::series(const char* metric, const Kind& kind) {
         parts.stage_histograms[i] = r.stages.back().get();
     }
     parts.raw = r.raw;
-    parts.better = kind.better;
-    parts.shape = kind.shape;
     r.series = std::make_unique<Series>(parts);
     r.series->begin_cold();
     recordings_.push_back(std::move(r));

@@ -13,6 +13,7 @@
 #include <sstream>
 #include <vector>
 
+#include "firmware/measure/emit.h"
 #include "firmware/measure/histogram.h"
 #include "firmware/measure/resolution.h"
 #include "firmware/measure/timestamp.h"
@@ -335,20 +336,7 @@ void emit_machine(wire::Sender& sender, const LinuxInstrument& in) {
 void emit_instrument(wire::Sender& sender, const LinuxInstrument& in, const char* counters,
                      const std::string& counters_because) {
     wire::Json& j = sender.begin(wire::kind::instrument);
-    j.member("clock", in.clock).member("unit", in.unit).member("evidence", in.evidence);
-    j.member("verdict", in.verdict).member("because", std::string_view(in.because));
-    j.member("timestamp_overhead", in.overhead).member("overhead_min", in.overhead_min);
-    j.member("overhead_p50", in.overhead_p50).member("overhead_p99", in.overhead_p99);
-    if (in.overhead_mean.known())
-        j.member("timestamp_overhead_mean_milli", in.overhead_mean.milli)
-            .member("timestamp_overhead_error_milli", in.overhead_mean.error_milli);
-    j.member("resolution", in.resolution).member("noise_p99", in.noise_p99);
-    j.member("instruction_counting", in.counts_instructions).member("call_cost", in.call_cost);
-    j.member("thousand_nops", in.thousand_nops);
-    j.member("gap_scan", in.gap_scan)
-        .member("gap_share_ppm", in.gap_share_ppm)
-        .member("gaps", in.gaps);
-    j.member("gap_longest", in.gap_longest);
+    measure::put_clock(j, in, in.verdict, in.because);
     if (in.steal_known)
         j.member("steal_ppm", in.steal_ppm);
     else

@@ -69,4 +69,26 @@ void emit_series(wire::Sender& sender, uint64_t id, std::string_view lab,
     emit_raw(sender, id, s.raw());
 }
 
+/// The first members of an instrument record: the clock, the verdict on it, and what the pairs of
+/// timestamps, the gaps between them and the yardsticks showed. `Observed` is measure::Instrument
+/// or its equal under Linux.
+template <class Observed>
+void put_clock(wire::Json& j, const Observed& in, std::string_view verdict,
+               std::string_view because) {
+    j.member("clock", in.clock).member("unit", in.unit).member("evidence", in.evidence);
+    j.member("verdict", verdict).member("because", because);
+    j.member("timestamp_overhead", in.overhead).member("overhead_min", in.overhead_min);
+    j.member("overhead_p50", in.overhead_p50).member("overhead_p99", in.overhead_p99);
+    if (in.overhead_mean.known())
+        j.member("timestamp_overhead_mean_milli", in.overhead_mean.milli)
+            .member("timestamp_overhead_error_milli", in.overhead_mean.error_milli);
+    j.member("resolution", in.resolution).member("noise_p99", in.noise_p99);
+    j.member("instruction_counting", in.counts_instructions).member("call_cost", in.call_cost);
+    j.member("thousand_nops", in.thousand_nops);
+    j.member("gap_scan", in.gap_scan)
+        .member("gap_share_ppm", in.gap_share_ppm)
+        .member("gaps", in.gaps);
+    j.member("gap_longest", in.gap_longest);
+}
+
 }  // namespace doorbell::measure

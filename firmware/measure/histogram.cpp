@@ -18,17 +18,10 @@ uint64_t Histogram::count() const {
 uint64_t Histogram::percentile(uint64_t per_100000) const {
     uint64_t total = count();
     if (total == 0) return 0;
-    // Rank of the wanted value, 1-based, rounded up; split so that total * per_100000 cannot
-    // overflow.
-    uint64_t rank = total / 100000 * per_100000 + (total % 100000 * per_100000 + 99999) / 100000;
-    if (rank == 0) rank = 1;
-    uint64_t seen = 0;
+    uint64_t rank = rank_of(total, per_100000), seen = 0;
     for (size_t bin = 0; bin < bins; ++bin) {
         seen += counts_[bin];
-        if (seen >= rank) {
-            uint64_t value = highest_of(bin);
-            return value > max_ ? max_ : value < min_ ? min_ : value;
-        }
+        if (seen >= rank) return value_of(bin, min_, max_);
     }
     return max_;
 }

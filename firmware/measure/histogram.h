@@ -41,6 +41,19 @@ class Histogram {
     /// Empties the histogram and touches all of its memory.
     void clear();
 
+    /// The rank of a percentile among `total` values: 1-based, rounded up, without overflow. The
+    /// image and the command both find percentiles by it.
+    static constexpr uint64_t rank_of(uint64_t total, uint64_t per_100000) {
+        uint64_t rank =
+            total / 100000 * per_100000 + (total % 100000 * per_100000 + 99999) / 100000;
+        return rank == 0 ? 1 : rank;
+    }
+    /// The value that stands for a bin of a histogram whose values lie from `min` to `max`.
+    static constexpr uint64_t value_of(size_t bin, uint64_t min, uint64_t max) {
+        uint64_t value = highest_of(bin);
+        return value > max ? max : value < min ? min : value;
+    }
+
     /// Counts one value in fewer than 20 instructions (the instrument states how many, as
     /// record_cost).
     void record(uint64_t value) {

@@ -113,4 +113,19 @@ class Series {
     unsigned flag_count_ = 0;
 };
 
+/// What a series of `kind` says of its samples, in the words of the instrument that takes them; its
+/// memory and stages are the caller's to add.
+template <class Kind, class Observed>
+Series::Parts parts_of(const char* metric, const Kind& kind, const Observed& instrument) {
+    Series::Parts parts;
+    parts.metric = metric;
+    parts.unit = kind.unit != nullptr ? kind.unit : instrument.unit;
+    parts.evidence = instrument.evidence;
+    parts.overhead_removed = kind.less_overhead ? instrument.overhead_a_sample() : 0;
+    parts.pair = kind.less_overhead;
+    parts.better = kind.better;
+    parts.shape = kind.shape;
+    return parts;
+}
+
 }  // namespace doorbell::measure

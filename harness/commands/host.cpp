@@ -17,7 +17,6 @@
 #include "harness/system/nearest.h"
 #include "harness/system/number.h"
 #include "harness/system/output.h"
-#include "harness/system/version.h"
 #include "host/counters/settings.h"
 #include "host/counters/tune.h"
 
@@ -236,16 +235,11 @@ Finished run_on_host(const HostRequest& request, bool progress) {
     std::vector<std::string> argv = request.argv;
     argv.insert(argv.end(), {"--benchmark-out", (folder.path() / "benchmark.json").string()});
     argv.insert(argv.end(), request.labs.begin(), request.labs.end());
-    Json manifest = {{"schema", "doorbell-manifest/1"},
-                     {"doorbell", version},
-                     {"time", time_stamp()},
-                     {"status", "running"},
-                     {"clock", "live"},
-                     {"machine", "linux"},
-                     {"labs", texts_of_words(request.labs)},
-                     {"command", texts_of_words(argv)},
-                     {"host", describe_host()},
-                     {"settings", settings.json()}};
+    Json manifest = manifest_head("live", "linux");
+    manifest.update(Json{{"labs", texts_of_words(request.labs)},
+                         {"command", texts_of_words(argv)},
+                         {"host", describe_host()},
+                         {"settings", settings.json()}});
     Session session(std::move(folder), manifest, progress);
     session.machine_is({{"type", "linux"}});
     session.progress().say("looking at this machine ...");

@@ -83,16 +83,11 @@ uint64_t Bins::highest() const {
 }
 
 uint64_t Bins::percentile(uint64_t per_100000, uint64_t min, uint64_t max) const {
-    // The same rank as in the image: 1-based, rounded up, without overflow.
-    uint64_t rank = count_ / 100000 * per_100000 + (count_ % 100000 * per_100000 + 99999) / 100000;
-    if (rank == 0) rank = 1;
-    uint64_t seen = 0;
+    uint64_t rank = Shape::rank_of(count_, per_100000), seen = 0;
     for (const auto& [lowest, count] : bins_) {
         seen += count;
-        if (seen >= rank) {
-            uint64_t value = Shape::highest_of(Shape::bin_of(std::min(lowest, Shape::top_value)));
-            return value > max ? max : value < min ? min : value;
-        }
+        if (seen >= rank)
+            return Shape::value_of(Shape::bin_of(std::min(lowest, Shape::top_value)), min, max);
     }
     return max;
 }

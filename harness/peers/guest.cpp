@@ -13,13 +13,13 @@
 #include "harness/machine/machine.h"
 #include "harness/peers/initramfs.h"
 #include "harness/run/qemu_run.h"
+#include "harness/run/run_folder.h"
 #include "harness/run/watch.h"
 #include "harness/system/child.h"
 #include "harness/system/escape.h"
 #include "harness/system/failure.h"
 #include "harness/system/file.h"
 #include "harness/system/sha256.h"
-#include "harness/system/version.h"
 
 namespace doorbell::harness {
 
@@ -223,23 +223,20 @@ MachineOptions machine_of(const Guest& guest, const GuestSystem& system, const f
 
 Json manifest_of(const Guest& guest, const GuestSystem& system, const MachineOptions& machine,
                  const fs::path& initramfs) {
-    return {{"schema", "doorbell-manifest/1"},
-            {"doorbell", version},
-            {"time", time_stamp()},
-            {"status", "running"},
-            {"clock", machine.clock},
-            {"machine", machine.machine},
-            {"accel", machine.accel},
-            {"nic", machine.nic},
-            {"net", machine.net},
-            {"peer", guest.name},
-            {"kernel", {{"package", system.package}, {"sha256", sha256_file(system.kernel)}}},
-            {"program",
-             {{"path", text_of_path(guest.program)},
-              {"sha256", sha256_file(guest.program)},
-              {"words", guest.words}}},
-            {"initramfs", {{"sha256", sha256_file(initramfs)}}},
-            {"host", describe_host()}};
+    Json manifest = manifest_head(machine.clock, machine.machine);
+    manifest.update(
+        Json{{"accel", machine.accel},
+             {"nic", machine.nic},
+             {"net", machine.net},
+             {"peer", guest.name},
+             {"kernel", {{"package", system.package}, {"sha256", sha256_file(system.kernel)}}},
+             {"program",
+              {{"path", text_of_path(guest.program)},
+               {"sha256", sha256_file(guest.program)},
+               {"words", guest.words}}},
+             {"initramfs", {{"sha256", sha256_file(initramfs)}}},
+             {"host", describe_host()}});
+    return manifest;
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "harness/data/digest.h"
 #include "harness/machine/kvm.h"
 #include "harness/run/outside.h"
+#include "harness/run/run_folder.h"
 #include "harness/run/vcpu.h"
 #include "harness/run/watch.h"
 #include "harness/system/child.h"
@@ -21,7 +22,6 @@
 #include "harness/system/failure.h"
 #include "harness/system/file.h"
 #include "harness/system/sha256.h"
-#include "harness/system/version.h"
 
 namespace doorbell::harness {
 
@@ -64,13 +64,8 @@ Json manifest_of(const QemuRun& request, const std::vector<std::string>& argv,
     }
     Json settings = Json::object();
     for (const auto& [key, value] : request.selection.settings) settings[key] = value;
-    Json manifest = {
-        {"schema", "doorbell-manifest/1"},
-        {"doorbell", version},
-        {"time", time_stamp()},
-        {"status", "running"},
-        {"clock", machine.clock},
-        {"machine", machine.machine},
+    Json manifest = manifest_head(machine.clock, machine.machine);
+    manifest.update(Json{
         {"accel", machine.accel},
         {"nic", machine.nic},
         {"net", machine.net},
@@ -87,7 +82,7 @@ Json manifest_of(const QemuRun& request, const std::vector<std::string>& argv,
          {{"path", text_of_path(machine.qemu)},
           {"version", qemu_version},
           {"command", texts_of_words(argv)}}},
-        {"host", describe_host()}};
+        {"host", describe_host()}});
     if (machine.model != "off") manifest["model_plugin"] = text_of_path(machine.model_plugin);
     return manifest;
 }

@@ -17,6 +17,7 @@
 #include "harness/system/failure.h"
 #include "harness/system/file.h"
 #include "harness/system/process.h"
+#include "harness/system/version.h"
 
 namespace doorbell::harness {
 
@@ -197,6 +198,15 @@ std::string point_at(const fs::path& link, const fs::path& name) {
     if (!error) return {};
     fs::remove(beside, ignored);
     return fmt::format("cannot point {} at this run: {}", link.string(), error.message());
+}
+
+Json manifest_head(const std::string& clock, const std::string& machine) {
+    return {{"schema", "doorbell-manifest/1"},
+            {"doorbell", version},
+            {"time", time_stamp()},
+            {"status", "running"},
+            {"clock", clock},
+            {"machine", machine}};
 }
 
 }  // namespace doorbell::harness

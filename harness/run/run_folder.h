@@ -11,6 +11,10 @@
 
 namespace doorbell::harness {
 
+/// How every run's manifest begins: schema, version, time, that the run is going on, and where it
+/// is measured ("exact" or "live"; "q35", "linux").
+Json manifest_head(const std::string& clock, const std::string& machine);
+
 class RunFolder {
   public:
     /// Makes `out`, or results/<time>-<clock>-<machine>/ below the current folder, and proves that

@@ -119,21 +119,8 @@ void emit_machine(wire::Sender& sender, const platform::Machine& m, const char* 
 void emit_instrument(wire::Sender& sender, const measure::Instrument& in,
                      const measure::Counters& counters) {
     Json& j = sender.begin(wire::kind::instrument);
-    j.member("clock", in.clock).member("unit", in.unit).member("evidence", in.evidence);
-    j.member("verdict", measure::name_of(in.verdict)).member("because", in.because);
-    j.member("timestamp_overhead", in.overhead).member("overhead_min", in.overhead_min);
-    j.member("overhead_p50", in.overhead_p50).member("overhead_p99", in.overhead_p99);
-    if (in.overhead_mean.known())
-        j.member("timestamp_overhead_mean_milli", in.overhead_mean.milli)
-            .member("timestamp_overhead_error_milli", in.overhead_mean.error_milli);
-    j.member("resolution", in.resolution).member("noise_p99", in.noise_p99);
-    j.member("instruction_counting", in.counts_instructions).member("call_cost", in.call_cost);
-    j.member("interrupt_cost", in.interrupt_cost).member("thousand_nops", in.thousand_nops);
-    j.member("record_cost", in.record_cost);
-    j.member("gap_scan", in.gap_scan)
-        .member("gap_share_ppm", in.gap_share_ppm)
-        .member("gaps", in.gaps);
-    j.member("gap_longest", in.gap_longest);
+    measure::put_clock(j, in, measure::name_of(in.verdict), in.because);
+    j.member("interrupt_cost", in.interrupt_cost).member("record_cost", in.record_cost);
     if (in.smi_known)
         j.member("smi_count", in.smi_before).member("smi_during", in.smi_during);
     else

@@ -22,12 +22,7 @@ Series& Bench::series(const char* metric, const SeriesKind& kind, uint64_t recor
             exhausted_ = true;
         return h;
     };
-    Series::Parts parts;
-    parts.metric = metric;
-    parts.unit = kind.unit != nullptr ? kind.unit : instrument.unit;
-    parts.evidence = instrument.evidence;
-    parts.overhead_removed = kind.less_overhead ? instrument.overhead_a_sample() : 0;
-    parts.pair = kind.less_overhead;
+    Series::Parts parts = measure::parts_of(metric, kind, instrument);
     parts.cold = histogram();
     parts.warm = histogram();
     parts.stages = kind.stages.first(kind.stages.size() < Series::max_stages ? kind.stages.size()
@@ -40,8 +35,6 @@ Series& Bench::series(const char* metric, const SeriesKind& kind, uint64_t recor
     }
     parts.counted = kind.counted || kind.less_overhead || !kind.stages.empty();
     parts.checked = !kind.counted;
-    parts.better = kind.better;
-    parts.shape = kind.shape;
     if (request_.raw || (counters.in_pmu_pass() && parts.counted)) {
         parts.raw = machine.arena.array<uint64_t>((samples() > records ? samples() : records) + 1);
         if (parts.raw.empty()) exhausted_ = true;
