@@ -27,8 +27,10 @@ std::string overview() {
         text += wrapped(
             fmt::format("  doorbell {:<20} ", std::string(command.name) + " " + command.words),
             command.summary);
-    return text + fmt::format("\nFor a command's options: doorbell COMMAND --help. Version {}.\n",
-                              version);
+    return text + "\n" +
+           wrapped("", fmt::format("For a command's options: doorbell COMMAND --help. "
+                                   "Version {}.",
+                                   version));
 }
 
 int dispatch(const std::vector<std::string>& words) {
