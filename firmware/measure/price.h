@@ -1,0 +1,117 @@
+// The price of a primitive: what one event of it costs, by the difference of two bodies that differ
+// in nothing but the number of events. Each body is a loop; a turn of `more` holds `units` events
+// more than a turn of `base` (for most primitives twice as many). So neither the timestamps, nor
+// the loop, nor what the body does before and after it, nor a coarse clock is in the price:
+//
+//     price = (least T(more) - least T(base)) / (units * turns)       nanoBench: run(n) and run(2n)
+//
+// The unit is a thousandth of the clock's: a load that hits costs a few ticks, and a simple
+// instruction less than one. Beside each sample stands one of the yardstick, a chain of IMULs,
+// which tells how many core cycles a tick had at that moment. Before and after all samples of a
+// price the yardstick is measured again: a drift by more than 2 % has the price measured again, and
+// is a flag where it stays.
+//
+// No hardware is touched here but the timestamp: the image, the Linux program and the unit tests
+// share this file.
+#pragma once
+#include <cstdint>
+#include <span>
+
+#include "firmware/measure/timestamp.h"
+#include "firmware/measure/yardstick.h"
+
+namespace doorbell::measure {
+
+/// One body: `turns` turns of its loop, at what `place` says (the primitive knows its type).
+using PriceBody = void(void* place, uint64_t turns);
+
+/// How one price is taken.
+struct PricePlan {
+    PriceBody* base = nullptr;
+    PriceBody* more = nullptr;
+    void* base_place = nullptr;
+    void* more_place = nullptr;
+    uint64_t units = 1;  ///< events a turn that `more` has beyond `base`
+    uint64_t turns = 1;
+    /// Called before each run of `more`, outside of every timestamp; null: nothing. What it makes
+    /// anew (random bits) must not be seen twice, so `more` runs once a sample and not `tries`
+    /// times.
+    void (*freshen)(void* more_place) = nullptr;
+};
+
+/// One sample; both in thousandths of a tick.
+struct PriceSample {
+    uint64_t price = 0;      ///< of one event
+    uint64_t yardstick = 0;  ///< of one IMUL of a chain: 3 core cycles
+};
+
+/// Runs of each body a sample: the least of them counts.
+inline constexpr unsigned price_tries = 3;
+
+[[gnu::noinline]] inline uint64_t ticks_of(PriceBody* body, void* place, uint64_t turns) {
+    uint64_t t = begin();
+    body(place, turns);
+    return end() - t;
+}
+
+/// Thousandths of a tick an event; 0 where `more` was quicker.
+constexpr uint64_t milli_an_event(uint64_t base, uint64_t more, uint64_t events) {
+    if (more <= base || events == 0) return 0;
+    return static_cast<uint64_t>((static_cast<unsigned __int128>(more - base) * 1000 + events / 2) /
+                                 events);
+}
+
+/// Takes one price.
+inline uint64_t take_price(const PricePlan& plan) {
+    uint64_t base = ~0ull, more = ~0ull;
+    for (unsigned i = 0; i < price_tries; ++i) {
+        uint64_t t = ticks_of(plan.base, plan.base_place, plan.turns);
+        base = t < base ? t : base;
+    }
+    for (unsigned i = 0; i < (plan.freshen != nullptr ? 1 : price_tries); ++i) {
+        if (plan.freshen != nullptr) plan.freshen(plan.more_place);
+        uint64_t t = ticks_of(plan.more, plan.more_place, plan.turns);
+        more = t < more ? t : more;
+    }
+    return milli_an_event(base, more, plan.units * plan.turns);
+}
+
+/// Two readings of the yardstick (core cycles in a million ticks) differ by more than 2 %. A
+/// yardstick that could not be read (0) has drifted.
+constexpr bool drifted(uint64_t before, uint64_t after) {
+    uint64_t apart = before > after ? before - after : after - before;
+    return before == 0 || after == 0 || apart * 50 > before;
+}
+
+/// How often a price is measured while the yardstick drifts.
+inline constexpr unsigned price_attempts = 3;
+
+/// Fills `samples`, again where the yardstick drifted meanwhile. Whether it drifted in the last
+/// attempt, too.
+inline bool take_prices(const PricePlan& plan, const PricePlan& yardstick,
+                        std::span<PriceSample> samples) {
+    bool drift = false;
+    for (unsigned attempt = 0; attempt < price_attempts; ++attempt) {
+        uint64_t before = core_cycles_a_million_ticks();
+        for (PriceSample& s : samples) {
+            s.price = take_price(plan);
+            s.yardstick = take_price(yardstick);
+        }
+        drift = drifted(before, core_cycles_a_million_ticks());
+        if (!drift) break;
+    }
+    return drift;
+}
+
+inline constexpr const char* price_drifted =
+    "the yardstick drifted by more than 2 % while this price was measured, three times in a row";
+inline constexpr const char* price_unsteady =
+    "refused: the price is not steady: its p25 is more than 1.3 times its least value";
+
+/// Whether a price is steady enough to be one, given the least and the 25th percentile of its
+/// samples.
+constexpr bool steady(uint64_t least, uint64_t p25) {
+    return static_cast<unsigned __int128>(p25) * 10 <= static_cast<unsigned __int128>(least) * 13;
+}
+
+}  // namespace doorbell::measure

@@ -1,0 +1,185 @@
+#include "labs/kit/primitives.h"
+
+#include "labs/kit/primitive_body.h"
+
+// Every unit's instructions are what the exact clock counts as its price:
+// tests/image/prices_test.cpp has the list.
+DOORBELL_BODIES("price_yardstick", 64, "", "imulq %rax, %rax", "");
+// Eight instructions that do not wait for each other.
+DOORBELL_BODIES("price_instruction", 8, "",
+                "addq $1, %rax\n\taddq $1, %rcx\n\taddq $1, %rdx\n\taddq $1, %r8\n\t"
+                "movq %r9, %r10\n\tleaq 4(%r9), %r11\n\ttestq %r9, %r9\n\txorl %r10d, %r10d",
+                "");
+DOORBELL_BODIES("price_call_ret", 16, "", "call price_null", "");
+DOORBELL_BODIES("price_lfence", 16, "", "lfence", "");
+DOORBELL_BODIES("price_mfence", 16, "", "mfence", "");
+DOORBELL_BODIES("price_lock_add", 16, "pushq %rax", "lock addq $1, (%rsp)", "popq %rax");
+DOORBELL_BODIES("price_rdtsc", 16, "", "rdtsc", "");
+DOORBELL_BODIES("price_lfence_rdtsc", 16, "", "lfence\n\trdtsc", "");
+DOORBELL_BODIES("price_rdtscp", 16, "", "rdtscp", "");
+// Leaf 0, which has no subleaves: two instructions.
+DOORBELL_BODIES("price_cpuid", 4, "pushq %rbx", "xorl %eax, %eax\n\tcpuid", "popq %rbx");
+// Of a line that the first flush took out of the caches.
+DOORBELL_BODIES("price_clflush", 16, "subq $128, %rsp", "clflush 64(%rsp)", "addq $128, %rsp");
+asm(".pushsection .text.primitives, \"ax\"\n.balign 16\nprice_null:\n\tret\n.popsection");
+
+DOORBELL_BODIES("price_load_chained", 16, "movq (%rdi), %rax", "movq (%rax), %rax",
+                "movq %rax, (%rdi)");
+DOORBELL_WALKING_BODIES("price_load_scattered", 16, "movq 24(%rdi), %r8",
+                        "movl 4*place(%rdx), %eax\n\tmovq (%r8,%rax), %rcx", "4");
+DOORBELL_WALKING_BODIES("price_load_streamed", 16, "", "movq 64*place(%rdx), %rax", "64");
+DOORBELL_WALKING_BODIES("price_store_scattered", 16, "movq 24(%rdi), %r8",
+                        "movl 4*place(%rdx), %eax\n\tmovq %rsi, (%r8,%rax)", "4");
+// Either way two instructions behind the branch.
+DOORBELL_WALKING_BODY("price_branch", "8", "",
+                      "testb $1, place(%rdx)\n\tjz 1f\n\tnop\n\tjmp 2f\n1:\tnop\n\tnop\n2:", "1");
+
+extern "C" {
+doorbell::measure::PriceBody price_yardstick_once, price_yardstick_twice, price_instruction_once,
+    price_instruction_twice, price_call_ret_once, price_call_ret_twice, price_lfence_once,
+    price_lfence_twice, price_mfence_once, price_mfence_twice, price_lock_add_once,
+    price_lock_add_twice, price_rdtsc_once, price_rdtsc_twice, price_lfence_rdtsc_once,
+    price_lfence_rdtsc_twice, price_rdtscp_once, price_rdtscp_twice, price_cpuid_once,
+    price_cpuid_twice, price_clflush_once, price_clflush_twice, price_load_chained_once,
+    price_load_chained_twice, price_load_scattered_once, price_load_scattered_twice,
+    price_load_streamed_once, price_load_streamed_twice, price_store_scattered_once,
+    price_store_scattered_twice, price_branch;
+}
+
+namespace doorbell::labs {
+namespace {
+
+using measure::PriceBody;
+using measure::PricePlan;
+
+constexpr Primitive primitives[] = {
+    {"yardstick", price_yardstick_once, price_yardstick_twice, 64, 16},
+    {"instruction", price_instruction_once, price_instruction_twice, 64, 64},
+    {"call-ret", price_call_ret_once, price_call_ret_twice, 16, 32},
+    {"lfence", price_lfence_once, price_lfence_twice, 16, 16},
+    {"mfence", price_mfence_once, price_mfence_twice, 16, 16},
+    {"lock-add", price_lock_add_once, price_lock_add_twice, 16, 16},
+    {"rdtsc", price_rdtsc_once, price_rdtsc_twice, 16, 16},
+    {"lfence-rdtsc", price_lfence_rdtsc_once, price_lfence_rdtsc_twice, 16, 16},
+    {"rdtscp", price_rdtscp_once, price_rdtscp_twice, 16, 16},
+    {"cpuid", price_cpuid_once, price_cpuid_twice, 4, 4},
+    {"clflush", price_clflush_once, price_clflush_twice, 16, 4},
+};
+
+/// The accesses of a turn's first half, which the bodies' loops are written for.
+constexpr uint64_t accesses = 16;
+
+/// A random permutation of 0 to `count` - 1 in one cycle when each is followed by the next (Fisher
+/// and Yates, as Durstenfeld wrote it down: CACM 1964, algorithm 235).
+void shuffle(uint32_t* table, uint64_t count, measure::Random& random) {
+    for (uint64_t i = 0; i < count; ++i) table[i] = static_cast<uint32_t>(i);
+    for (uint64_t i = count - 1; i > 0; --i) {
+        uint64_t j = random.below(i + 1);
+        uint32_t other = table[i];
+        table[i] = table[j];
+        table[j] = other;
+    }
+}
+
+/// Links places, whose numbers are in the table's order, into one ring; `address_of` a number.
+template <class AddressOf>
+PricePlan plan_ring(uint64_t count, uint32_t* table, measure::Random& random, PrimitivePlace& place,
+                    AddressOf&& address_of) {
+    shuffle(table, count, random);
+    for (uint64_t i = 0; i < count; ++i)
+        *reinterpret_cast<uint64_t*>(address_of(table[i])) = address_of(table[(i + 1) % count]);
+    place.at = address_of(table[0]);
+    return {.base = price_load_chained_once,
+            .more = price_load_chained_twice,
+            .base_place = &place,
+            .more_place = &place,
+            .units = accesses,
+            .turns = 1};
+}
+
+/// Enough events that a clock's step is little beside them, and no more.
+constexpr uint64_t turns_for(uint64_t bytes) { return bytes <= 512 * 1024 ? 64 : 16; }
+
+void walk_over(const PricePlan& plan, uint64_t count) {
+    for (unsigned round = 0; round < 2; ++round)
+        plan.base(plan.base_place, (count + accesses - 1) / accesses);
+}
+
+}  // namespace
+
+std::span<const Primitive> user_primitives() { return primitives; }
+
+const Primitive* find_primitive(std::span<const Primitive> all, std::string_view name) {
+    for (const Primitive& p : all)
+        if (p.name == name) return &p;
+    return nullptr;
+}
+
+PricePlan plan_memory(Access access, void* memory, uint64_t bytes, uint32_t* table,
+                      measure::Random& random, PrimitivePlace& place) {
+    auto start = reinterpret_cast<uint64_t>(memory);
+    uint64_t lines = bytes / cache_line;
+    for (uint64_t i = 0; i < bytes; i += cache_line)
+        *reinterpret_cast<volatile uint64_t*>(start + i) = 0;
+    PricePlan plan;
+    if (access == Access::chained) {
+        plan = plan_ring(lines, table, random, place,
+                         [&](uint64_t line) { return start + line * cache_line; });
+    } else if (access == Access::streamed) {
+        place = {start, start, start + bytes, start};
+        plan = {.base = price_load_streamed_once, .more = price_load_streamed_twice};
+    } else {
+        shuffle(table, lines, random);
+        for (uint64_t i = 0; i < lines; ++i) table[i] *= static_cast<uint32_t>(cache_line);
+        auto first = reinterpret_cast<uint64_t>(table);
+        place = {first, first, first + lines * sizeof *table, start};
+        bool store = access == Access::store;
+        plan = {.base = store ? price_store_scattered_once : price_load_scattered_once,
+                .more = store ? price_store_scattered_twice : price_load_scattered_twice};
+    }
+    plan.base_place = plan.more_place = &place;
+    plan.units = accesses;
+    plan.turns = turns_for(bytes);
+    walk_over(plan, lines);
+    return plan;
+}
+
+PricePlan plan_pages(void* memory, uint64_t pages, uint64_t page, uint32_t* table,
+                     measure::Random& random, PrimitivePlace& place) {
+    auto start = reinterpret_cast<uint64_t>(memory);
+    // Another line in each page, so that the lines do not share a set of the cache.
+    constexpr uint64_t lines_a_page = 4096 / cache_line;
+    PricePlan plan = plan_ring(pages, table, random, place, [&](uint64_t number) {
+        return start + number * page + number % lines_a_page * cache_line;
+    });
+    plan.turns = turns_for(pages * cache_line);
+    walk_over(plan, pages);
+    return plan;
+}
+
+PricePlan plan_mispredict(uint8_t* zeros, uint8_t* bits, MispredictPlaces& places) {
+    constexpr uint64_t branches_a_turn = 8;
+    auto place_of = [](uint8_t* table) {
+        auto at = reinterpret_cast<uint64_t>(table);
+        return PrimitivePlace{at, at, at + mispredict_branches, at};
+    };
+    for (uint64_t i = 0; i < mispredict_branches; ++i) zeros[i] = bits[i] = 0;
+    places.zeros = place_of(zeros);
+    places.bits = place_of(bits);
+    return {.base = price_branch,
+            .more = price_branch,
+            .base_place = &places.zeros,
+            .more_place = &places.bits,
+            .units = branches_a_turn / 2,
+            .turns = mispredict_branches / branches_a_turn,
+            .freshen = [](void* place) {
+                // `bits` is a member of the places, whose random numbers it takes.
+                auto* all = reinterpret_cast<MispredictPlaces*>(
+                    static_cast<char*>(place) - __builtin_offsetof(MispredictPlaces, bits));
+                auto* table = reinterpret_cast<uint64_t*>(all->bits.start);
+                for (uint64_t i = 0; i < mispredict_branches / 8; ++i)
+                    table[i] = all->random.next();
+            }};
+}
+
+}  // namespace doorbell::labs
