@@ -26,6 +26,8 @@ struct Lab {
     uint64_t (*fewer)(const Case& test_case) = nullptr;
     /// Whether its counters are also those of the threads and processes that it makes.
     bool count_threads = false;
+    /// Whether `doorbell host` without a lab's name runs it.
+    bool by_default = true;
 };
 
 /// All labs, in the order in which they run.

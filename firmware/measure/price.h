@@ -3,7 +3,10 @@
 // more than a turn of `base` (for most primitives twice as many). So neither the timestamps, nor
 // the loop, nor what the body does before and after it, nor a coarse clock is in the price:
 //
-//     price = (least T(more) - least T(base)) / (units * turns)       nanoBench: run(n) and run(2n)
+//     price = (T(more) - T(base)) / (units * turns)       nanoBench: run(n) and run(2n)
+//
+// T(more) is a sample's own, the least of a few runs. T(base), the same work in every sample, is
+// the 25th percentile of all samples: a base that something disturbed would make a price too low.
 //
 // The unit is a thousandth of the clock's: a load that hits costs a few ticks, and a simple
 // instruction less than one. Beside each sample stands one of the yardstick, a chain of IMULs,
@@ -39,10 +42,11 @@ struct PricePlan {
     void (*freshen)(void* more_place) = nullptr;
 };
 
-/// One sample; both in thousandths of a tick.
+/// One sample.
 struct PriceSample {
-    uint64_t price = 0;      ///< of one event
-    uint64_t yardstick = 0;  ///< of one IMUL of a chain: 3 core cycles
+    uint64_t base = 0, more = 0;  ///< ticks
+    uint64_t price = 0;           ///< of one event, in thousandths of a tick
+    uint64_t yardstick = 0;       ///< of one IMUL of a chain, which is 3 core cycles; likewise
 };
 
 /// Runs of each body a sample: the least of them counts.
@@ -61,19 +65,34 @@ constexpr uint64_t milli_an_event(uint64_t base, uint64_t more, uint64_t events)
                                  events);
 }
 
-/// Takes one price.
-inline uint64_t take_price(const PricePlan& plan) {
-    uint64_t base = ~0ull, more = ~0ull;
+/// Runs both bodies: fills in `base` and `more`.
+inline PriceSample take_sample(const PricePlan& plan) {
+    PriceSample s{.base = ~0ull, .more = ~0ull};
     for (unsigned i = 0; i < price_tries; ++i) {
         uint64_t t = ticks_of(plan.base, plan.base_place, plan.turns);
-        base = t < base ? t : base;
+        s.base = t < s.base ? t : s.base;
     }
     for (unsigned i = 0; i < (plan.freshen != nullptr ? 1 : price_tries); ++i) {
         if (plan.freshen != nullptr) plan.freshen(plan.more_place);
         uint64_t t = ticks_of(plan.more, plan.more_place, plan.turns);
-        more = t < more ? t : more;
+        s.more = t < s.more ? t : s.more;
     }
-    return milli_an_event(base, more, plan.units * plan.turns);
+    return s;
+}
+
+/// The 25th percentile of the samples' bases: the least value that a quarter of them does not
+/// exceed. 0 where there are none.
+constexpr uint64_t quarter_of_bases(std::span<const PriceSample> samples) {
+    uint64_t low = 0, high = ~0ull;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2, within = 0;
+        for (const PriceSample& s : samples) within += s.base <= middle;
+        if (within * 4 >= samples.size())
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
 }
 
 /// Two readings of the yardstick (core cycles in a million ticks) differ by more than 2 %. A
@@ -94,12 +113,15 @@ inline bool take_prices(const PricePlan& plan, const PricePlan& yardstick,
     for (unsigned attempt = 0; attempt < price_attempts; ++attempt) {
         uint64_t before = core_cycles_a_million_ticks();
         for (PriceSample& s : samples) {
-            s.price = take_price(plan);
-            s.yardstick = take_price(yardstick);
+            s = take_sample(plan);
+            PriceSample imuls = take_sample(yardstick);
+            s.yardstick = milli_an_event(imuls.base, imuls.more, yardstick.units * yardstick.turns);
         }
         drift = drifted(before, core_cycles_a_million_ticks());
         if (!drift) break;
     }
+    uint64_t base = quarter_of_bases(samples);
+    for (PriceSample& s : samples) s.price = milli_an_event(base, s.more, plan.units * plan.turns);
     return drift;
 }
 

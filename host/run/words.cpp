@@ -123,7 +123,8 @@ Words read_words(int argc, char** argv) {
     }
     if (!any)
         for (const Lab* lab : catalogue())
-            for (const Case& test_case : lab->cases) words.cases.push_back({lab, &test_case});
+            if (lab->by_default)
+                for (const Case& test_case : lab->cases) words.cases.push_back({lab, &test_case});
     if (words.request.cpus.empty()) words.request.cpus = allowed_cpus();
     if (words.request.samples == 0 || words.repetitions == 0)
         throw std::invalid_argument("at least one sample and one repetition");

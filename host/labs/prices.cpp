@@ -1,0 +1,117 @@
+// What does one event cost on this processor, as far as user mode can tell? The same bodies, names
+// and method as in the image (labs/prices.cpp): firmware/measure/price.h, labs/kit/primitives.h.
+#include <cpuid.h>
+#include <sys/mman.h>
+
+#include <vector>
+
+#include "firmware/measure/price.h"
+#include "host/bench.h"
+#include "host/lab.h"
+#include "labs/kit/primitives.h"
+
+namespace doorbell::host {
+namespace {
+
+constexpr Case cases[] = {DOORBELL_USER_PRICE_CASES};
+
+/// Memory at a boundary of large pages, given back at the end.
+class Memory {
+  public:
+    /// `large`: ask for large pages, which the kernel may refuse
+    /// (/sys/kernel/mm/transparent_hugepage).
+    Memory(uint64_t bytes, bool large) : bytes_(bytes + large_page) {
+        mapped_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (mapped_ == MAP_FAILED)
+            throw Skip("there are not " + std::to_string(bytes) + " bytes of memory");
+        auto start = reinterpret_cast<uintptr_t>(mapped_);
+        at_ = reinterpret_cast<void*>((start + large_page - 1) & ~(large_page - 1));
+        (void)madvise(at_, bytes, large ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    }
+    ~Memory() { munmap(mapped_, bytes_); }
+    Memory(const Memory&) = delete;
+    void* at() const { return at_; }
+
+  private:
+    static constexpr uint64_t large_page = 2 << 20;
+    uint64_t bytes_;
+    void* mapped_;
+    void* at_;
+};
+
+/// All samples are taken first, so that they can be taken again where the yardstick drifts; the
+/// loop then only records them.
+void record(LinuxBench& bench, const measure::PricePlan& plan) {
+    const char* unit = bench.instrument.counts_instructions ? "milli-insn" : "millitick";
+    measure::Series& price = bench.series("price", {.unit = unit});
+    measure::Series& yardstick = bench.series("yardstick", {.unit = unit});
+    std::vector<measure::PriceSample> samples(bench.samples());
+    bool drift =
+        measure::take_prices(plan, labs::plan_of(labs::user_primitives().front()), samples);
+    uint64_t next = 0;
+    bench.repeat([&] {
+        const measure::PriceSample& s = samples[next++ % samples.size()];
+        price.record(s.price);
+        yardstick.record(s.yardstick);
+        return s.price / 1000 + 1;
+    });
+    if (drift) price.flag(measure::price_drifted);
+    const measure::Histogram& h = *price.parts().warm;
+    if (!measure::steady(h.min(), h.percentile(25000))) price.flag(measure::price_unsteady);
+}
+
+void measure_memory(LinuxBench& bench, labs::Access access, uint64_t bytes) {
+    Memory memory(bytes, true);
+    std::vector<uint32_t> table(bytes / labs::cache_line);
+    PrimitivePlace place{};
+    record(bench, labs::plan_memory(access, memory.at(), bytes, table.data(), bench.random, place));
+}
+
+void measure_pages(LinuxBench& bench, uint64_t page, uint64_t pages) {
+    Memory memory(page * pages, false);
+    std::vector<uint32_t> table(pages);
+    PrimitivePlace place{};
+    record(bench, labs::plan_pages(memory.at(), pages, page, table.data(), bench.random, place));
+}
+
+void measure_mispredict(LinuxBench& bench) {
+    std::vector<uint64_t> zeros(labs::mispredict_branches / 8), bits(zeros.size());
+    labs::MispredictPlaces places{{}, {}, bench.random};
+    record(bench, labs::plan_mispredict(reinterpret_cast<uint8_t*>(zeros.data()),
+                                        reinterpret_cast<uint8_t*>(bits.data()), places));
+}
+
+bool has_rdtscp() {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid(0x80000001, &a, &b, &c, &d) != 0 && (d >> 27 & 1) != 0;
+}
+
+void body(LinuxBench& bench, const Case& test_case) {
+    std::string_view name = test_case["primitive"];
+    labs::Access access;
+    if (labs::access_of(name, access))
+        return measure_memory(bench, access, test_case.number("bytes"));
+    if (name == "load-paged")
+        return measure_pages(bench, test_case.number("page"), test_case.number("pages"));
+    if (name == "mispredict") return measure_mispredict(bench);
+    if (name == "rdtscp" && !has_rdtscp())
+        throw Skip("this processor has no RDTSCP (CPUID 80000001H:EDX[27])");
+    const labs::Primitive* p = labs::find_primitive(labs::user_primitives(), name);
+    if (p == nullptr) throw Wrong("the lab has a case without a primitive");
+    record(bench, labs::plan_of(*p));
+}
+
+}  // namespace
+
+extern const Lab prices_lab;
+constinit const Lab prices_lab = {
+    "prices",
+    "What does one event cost on this processor, as far as user mode can tell?",
+    "nothing; large pages for prices that no page walk is in",
+    cases,
+    body,
+    nullptr,
+    false,
+    false};
+
+}  // namespace doorbell::host
