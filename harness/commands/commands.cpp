@@ -16,6 +16,7 @@ constexpr Command all[] = {
     {"export", "RUN", "convert a run for other tools: gbench, hgrm, csv, junit", command_export},
     {"quiz", "", "ask ten questions that your last run answers", command_quiz},
     {"peers", "", "measure Linux and DPDK in the same exact clock", command_peers},
+    {"profile", "RUN", "write the prices of a machine as profile.json", command_profile},
     {"doctor", "", "show what this machine can measure, and what to change", command_doctor},
 };
 

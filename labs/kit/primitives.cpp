@@ -63,7 +63,7 @@ constexpr Primitive primitives[] = {
     {"lfence-rdtsc", price_lfence_rdtsc_once, price_lfence_rdtsc_twice, 16, 16},
     {"rdtscp", price_rdtscp_once, price_rdtscp_twice, 16, 16},
     {"cpuid", price_cpuid_once, price_cpuid_twice, 4, 4},
-    {"clflush", price_clflush_once, price_clflush_twice, 16, 4},
+    {"clflush", price_clflush_once, price_clflush_twice, 16, 16},
 };
 
 /// The accesses of a turn's first half, which the bodies' loops are written for.
@@ -98,7 +98,10 @@ PricePlan plan_ring(uint64_t count, uint32_t* table, measure::Random& random, Pr
 }
 
 /// Enough events that a clock's step is little beside them, and no more.
-constexpr uint64_t turns_for(uint64_t bytes) { return bytes <= 512 * 1024 ? 64 : 16; }
+/// Loads that do not wait for each other are far shorter than those that do.
+constexpr uint64_t turns_for(uint64_t bytes, bool chained) {
+    return chained ? bytes <= 512 * 1024 ? 64 : 16 : 256;
+}
 
 void walk_over(const PricePlan& plan, uint64_t count) {
     for (unsigned round = 0; round < 2; ++round)
@@ -139,7 +142,7 @@ PricePlan plan_memory(Access access, void* memory, uint64_t bytes, uint32_t* tab
     }
     plan.base_place = plan.more_place = &place;
     plan.units = accesses;
-    plan.turns = turns_for(bytes);
+    plan.turns = turns_for(bytes, access == Access::chained);
     walk_over(plan, lines);
     return plan;
 }
@@ -152,7 +155,7 @@ PricePlan plan_pages(void* memory, uint64_t pages, uint64_t page, uint32_t* tabl
     PricePlan plan = plan_ring(pages, table, random, place, [&](uint64_t number) {
         return start + number * page + number % lines_a_page * cache_line;
     });
-    plan.turns = turns_for(pages * cache_line);
+    plan.turns = turns_for(pages * cache_line, true);
     walk_over(plan, pages);
     return plan;
 }

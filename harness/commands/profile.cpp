@@ -1,0 +1,80 @@
+// doorbell profile: the prices of a machine, from a run of lab `prices`.
+#include "harness/results/profile/profile.h"
+
+#include <fmt/format.h>
+
+#include "harness/commands/commands.h"
+#include "harness/run/options.h"
+#include "harness/system/file.h"
+#include "harness/system/output.h"
+#include "harness/system/terminal.h"
+
+namespace doorbell::harness {
+
+namespace po = boost::program_options;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string estimate_text(const std::optional<Estimate>& i, const char* unit) {
+    if (!i) return "";
+    return fmt::format("{:.2f} {} ({:.2f} to {:.2f})", i->value, unit, i->low, i->high);
+}
+
+void print_prices(const Profile& profile) {
+    for (const Price& price : profile.prices) {
+        std::string main = price.cycles  ? estimate_text(price.cycles, "cycles")
+                           : price.ticks ? estimate_text(price.ticks, "ticks")
+                                         : estimate_text(price.insn, "insn");
+        say("  {:<24} {:<40} {}\n", price.name, main, estimate_text(price.ns, "ns"));
+        for (const std::string& flag : price.flags) print_text(wrapped("    ", flag));
+    }
+    for (const Capacity& c : profile.capacities)
+        say("  {:<24} {} {}{} fit\n", c.name, c.low, c.unit, c.low == 1 ? "" : "s");
+    for (const NoPrice& m : profile.refused)
+        print_text(wrapped(fmt::format("  {:<24} ", m.name), m.reason));
+    for (const NoPrice& m : profile.absent)
+        print_text(wrapped(fmt::format("  {:<24} absent: ", m.name), m.reason));
+}
+
+}  // namespace
+
+int command_profile(const std::vector<std::string>& args) {
+    po::options_description options("Options", 100);
+    options.add_options()  //
+        ("out", po::value<std::string>(),
+         "the file (default: profile.json in the run's folder; -: standard output)")  //
+        ("json", po::bool_switch(), "print the profile as JSON and nothing else")     //
+        ("quiet", po::bool_switch(), "print nothing");
+    auto map = parse(args,
+                     "doorbell profile RUN\n\nThe prices of a machine as profile.json, from a run "
+                     "of lab prices. A RUN is a folder or its\n"
+                     "results.json; without one it is results/latest.\n",
+                     options, "run");
+    if (!map) return 0;
+    std::vector<std::string> names{"results/latest"};
+    if (map->count("run") != 0) names = (*map)["run"].as<std::vector<std::string>>();
+    if (names.size() != 1)
+        throw UsageError(fmt::format("a profile is made of one run, not of {}", names.size()));
+    StoredRun stored = load_run(names.front());
+    Profile profile = profile_of(stored);
+    std::string text = json_document(profile.json());
+    std::string out = said(*map, "out").value_or((stored.folder / "profile.json").string());
+    if (out != "-") {
+        std::error_code error;
+        if (fs::is_directory(out, error)) out = (fs::path(out) / "profile.json").string();
+        if (std::string trouble = write_whole(out, text); !trouble.empty())
+            throw MachineError(trouble);
+    }
+    if (out == "-" || (*map)["json"].as<bool>()) {
+        write_out(text);
+        return 0;
+    }
+    if ((*map)["quiet"].as<bool>()) return 0;
+    say("prices of {} ({})\n", stored.name, profile.evidence);
+    print_prices(profile);
+    say("{}\n", out);
+    return 0;
+}
+
+}  // namespace doorbell::harness

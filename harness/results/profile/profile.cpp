@@ -1,0 +1,273 @@
+#include "harness/results/profile/profile.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "firmware/measure/yardstick.h"
+#include "harness/results/profile/levels.h"
+#include "harness/system/failure.h"
+#include "harness/system/number.h"
+
+namespace doorbell::harness {
+namespace {
+
+constexpr uint64_t quarter = 25000, three_quarters = 75000;
+
+bool is_refused(const Series& series) {
+    return std::any_of(series.flags.begin(), series.flags.end(),
+                       [](const std::string& flag) { return flag.starts_with("refused"); });
+}
+
+/// One case of the lab: its two series.
+struct PriceCase {
+    const Series* price = nullptr;
+    const Series* yardstick = nullptr;
+};
+
+class ProfileMaker {
+  public:
+    explicit ProfileMaker(const StoredRun& stored) : run_(stored.run) {
+        for (const Series& s : run_.series) {
+            if (s.lab != "prices" || !s.whole()) continue;
+            PriceCase& m = measured_[s.test_case.text()];
+            if (s.metric == "price") m.price = &s;
+            if (s.metric == "yardstick") m.yardstick = &s;
+        }
+        std::erase_if(measured_, [](const auto& m) { return m.second.price == nullptr; });
+        if (measured_.empty())
+            throw UsageError(
+                fmt::format("{} has no prices: run `doorbell run prices`, `doorbell "
+                            "host prices`, or lab prices on a machine",
+                            stored.name));
+        exact_ = run_.instrument.value("evidence", "") == "exact";
+        // Under emulation a tick is not time of a core: it has no cycles.
+        cycles_ = run_.instrument.value("evidence", "") == "measured";
+    }
+
+    Profile make(const StoredRun& stored) {
+        describe(stored);
+        for (const auto& [name, m] : measured_) simple(m);
+        memory();
+        pages();
+        for (const CaseEnd& end : run_.skipped)
+            if (end.lab == "prices")
+                profile_.absent.push_back({name_of(end.test_case), end.reason});
+        for (const CaseEnd& end : run_.failed)
+            if (end.lab == "prices")
+                profile_.absent.push_back({name_of(end.test_case), end.reason});
+        return std::move(profile_);
+    }
+
+  private:
+    static std::string name_of(const CaseKeys& keys) {
+        std::string name;
+        for (const auto& [key, value] : keys.pairs())
+            name += (name.empty() ? "" : "-") + (key == "primitive" ? value : key + value);
+        return name;
+    }
+
+    void describe(const StoredRun& stored) {
+        const Json& m = run_.machine;
+        profile_.name = stored.name;
+        profile_.evidence = run_.instrument.value("evidence", "");
+        for (const char* key : {"cpu", "vendor", "family", "model", "stepping", "microcode", "type",
+                                "accel", "os", "os_release"})
+            if (m.contains(key)) profile_.machine[key] = m.at(key);
+        for (const char* key : {"image", "compiler", "boot", "acpi", "lfence"})
+            if (m.contains(key)) profile_.firmware[key] = m.at(key);
+        profile_.date = word_of(stored.manifest, "time");
+        profile_.tsc_hz = number_in(m, "tsc_hz");
+        if (m.contains("hypervisor")) profile_.hypervisor = m.at("hypervisor");
+        if (m.contains("smt")) profile_.smt = m.at("smt");
+        profile_.sources.push_back(fmt::format("run {}, {}", stored.name,
+                                               run_.digest.empty() ? "no digest" : run_.digest));
+        auto yard = measured_.find("primitive=yardstick");
+        if (cycles_ && yard != measured_.end()) {
+            Estimate ticks = interval(*yard->second.price, 1000);
+            if (ticks.low > 0) {
+                constexpr double each = measure::cycles_an_imul;
+                profile_.yardstick =
+                    Estimate{each / ticks.value, each / ticks.high, each / ticks.low};
+            }
+        }
+    }
+
+    /// quarter, within least and three_quarters, in `scale`-ths of the series' unit.
+    static Estimate interval(const Series& s, double scale) {
+        auto low = static_cast<double>(s.min),
+             high = static_cast<double>(*s.percentile(three_quarters)),
+             value = static_cast<double>(*s.percentile(quarter));
+        return {value / scale, low / scale, high / scale};
+    }
+
+    /// Core cycles a tick while that case was measured; 0 where nothing tells.
+    double cycles_a_tick(const PriceCase& m) const {
+        if (!cycles_ || m.yardstick == nullptr) return 0;
+        auto milli = static_cast<double>(*m.yardstick->percentile(quarter));
+        return milli > 0 ? 1000.0 * measure::cycles_an_imul / milli : 0;
+    }
+
+    static Estimate times(const Estimate& i, double factor) {
+        return {i.value * factor, i.low * factor, i.high * factor};
+    }
+
+    /// A price in every unit; `ticks` in the clock's unit.
+    Price price_of(const std::string& name, const Estimate& ticks, double cycles_a_tick) const {
+        Price price;
+        price.name = name;
+        price.evidence = profile_.evidence;
+        if (exact_) {
+            price.insn = ticks;
+            return price;
+        }
+        price.ticks = ticks;
+        if (cycles_a_tick > 0) price.cycles = times(ticks, cycles_a_tick);
+        if (profile_.tsc_hz > 0) price.ns = times(ticks, 1e9 / profile_.tsc_hz);
+        return price;
+    }
+
+    void simple(const PriceCase& m) {
+        const CaseKeys& keys = m.price->test_case;
+        if (!keys["bytes"].empty() || !keys["pages"].empty()) return;
+        std::string name = name_of(keys);
+        if (is_refused(*m.price)) {
+            profile_.refused.push_back({name, m.price->flags.front()});
+            return;
+        }
+        Price price = price_of(name, interval(*m.price, 1000), cycles_a_tick(m));
+        price.from.push_back(keys.text());
+        price.flags = m.price->flags;
+        profile_.prices.push_back(std::move(price));
+    }
+
+    /// The cases of one primitive over one key, in the clock's unit.
+    std::vector<SweepPoint> sweep(const std::string& primitive, const char* key,
+                                  const std::string& page = "") const {
+        std::vector<SweepPoint> points;
+        for (const auto& [name, m] : measured_) {
+            const CaseKeys& keys = m.price->test_case;
+            if (keys["primitive"] != primitive || keys[key].empty() || keys["page"] != page)
+                continue;
+            points.push_back({parse_number(keys[key], key, 1, ~0ull >> 1), interval(*m.price, 1000),
+                              !is_refused(*m.price)});
+        }
+        std::sort(points.begin(), points.end(),
+                  [](const SweepPoint& a, const SweepPoint& b) { return a.size < b.size; });
+        return points;
+    }
+
+    /// The factor between ticks and cycles in all of a sweep: the median of its cases'.
+    double sweep_cycles(const std::string& primitive) const {
+        std::vector<double> all;
+        for (const auto& [name, m] : measured_)
+            if (m.price->test_case["primitive"] == primitive) all.push_back(cycles_a_tick(m));
+        std::sort(all.begin(), all.end());
+        return all.empty() ? 0 : all[all.size() / 2];
+    }
+
+    void add(const std::string& name, const std::optional<Estimate>& ticks, double cycles,
+             const std::string& from) {
+        if (!ticks) {
+            profile_.refused.push_back({name, "no size of that level had a steady price"});
+            return;
+        }
+        Price price = price_of(name, *ticks, cycles);
+        price.from.push_back(from);
+        profile_.prices.push_back(std::move(price));
+    }
+
+    /// Loads and stores by level: the levels come from the chained loads.
+    void memory() {
+        auto chained = sweep("load-chained", "bytes");
+        auto levels = levels_of(chained);
+        if (levels.empty()) return;
+        static constexpr const char* names[] = {"l1d", "l2", "llc"};
+        if (levels.size() == 1)
+            profile_.absent.push_back(
+                {"load-chained-memory", "the sweep over sizes has one level, without a knee"});
+        bool last_is_memory = levels.size() > 1 && levels.back().beyond == 0;
+        for (size_t i = 0; i < levels.size(); ++i) {
+            const Level& level = levels[i];
+            bool memory = last_is_memory && i + 1 == levels.size();
+            std::string name = memory ? "memory" : i < 3 ? names[i] : fmt::format("level{}", i + 1);
+            add("load-chained-" + name, level.price, sweep_cycles("load-chained"),
+                fmt::format("primitive=load-chained bytes={}..{}", level.first, level.last));
+            // A clock that sees no knee knows no capacity.
+            if (level.beyond != 0)
+                profile_.capacities.push_back({name, "byte", level.last, level.beyond});
+            for (const char* other : {"load-scattered", "load-streamed", "store-scattered"}) {
+                auto points = sweep(other, "bytes");
+                // Whatever is halfway in a level before is not the price of this one.
+                uint64_t from = i == 0 ? 0 : 2 * levels[i - 1].last;
+                uint64_t to = memory ? ~0ull : level.last;
+                bool any = std::any_of(points.begin(), points.end(), [&](const SweepPoint& p) {
+                    return p.size >= from && p.size <= to;
+                });
+                if (any)
+                    add(fmt::format("{}-{}", other, name), price_within(points, from, to),
+                        sweep_cycles(other),
+                        fmt::format("primitive={} bytes={}..{}", other,
+                                    std::max(from, points.front().size),
+                                    std::min(to, points.back().size)));
+            }
+        }
+    }
+
+    /// What one load a page costs beyond one of as many lines close together: misses of the TLB.
+    void pages() {
+        auto lines = sweep("load-chained", "bytes");
+        if (lines.empty()) return;
+        for (const auto& [page, word] : {std::pair{"4096", "4k"}, std::pair{"2097152", "2m"}}) {
+            auto points = sweep("load-paged", "pages", page);
+            for (SweepPoint& p : points) {
+                auto close = std::find_if(lines.begin(), lines.end(), [&](const SweepPoint& l) {
+                    return l.size >= 64 * p.size;
+                });
+                if (close == lines.end()) close = lines.end() - 1;
+                // On the level of the first load, so that levels_of() finds the plateaus.
+                double less = close->price.value - lines.front().price.value;
+                p.price = {std::max(p.price.value - less, 0.0), std::max(p.price.low - less, 0.0),
+                           std::max(p.price.high - less, 0.0)};
+                p.price.low = std::min(p.price.low, p.price.value);
+                p.steady = p.steady && close->steady;
+            }
+            tlb(levels_of(points), lines.front().price.value, word);
+        }
+    }
+
+    void tlb(const std::vector<Level>& levels, double hit, const char* word) {
+        static constexpr const char* names[] = {"dtlb-miss", "page-walk"};
+        static constexpr const char* capacities[] = {"dtlb", "l2-tlb"};
+        for (size_t i = 0; i < levels.size() && i < 3; ++i) {
+            if (levels[i].beyond != 0 && i < 2)
+                profile_.capacities.push_back({fmt::format("{}-{}", capacities[i], word), "page",
+                                               levels[i].last, levels[i].beyond});
+            if (i == 0) continue;
+            std::optional<Estimate> extra = levels[i].price;
+            if (extra)
+                extra = Estimate{std::max(extra->value - hit, 0.0), std::max(extra->low - hit, 0.0),
+                                 std::max(extra->high - hit, 0.0)};
+            add(fmt::format("{}-{}", names[i - 1], word), extra, sweep_cycles("load-paged"),
+                fmt::format("primitive=load-paged pages={}..{}", levels[i].first, levels[i].last));
+        }
+        if (levels.size() < 2)
+            profile_.absent.push_back(
+                {fmt::format("dtlb-miss-{}", word), "the sweep over pages has no second level"});
+        if (levels.size() < 3)
+            profile_.absent.push_back(
+                {fmt::format("page-walk-{}", word), "the sweep over pages has no third level"});
+    }
+
+    const Run& run_;
+    std::map<std::string, PriceCase> measured_;  ///< by the case's text
+    bool exact_ = false, cycles_ = false;
+    Profile profile_;
+};
+
+}  // namespace
+
+Profile profile_of(const StoredRun& stored) { return ProfileMaker(stored).make(stored); }
+
+}  // namespace doorbell::harness
