@@ -140,13 +140,16 @@ constexpr uint64_t page = 4096;
 
 const char* milli_unit(const Bench& bench) { return bench.exact() ? "milli-insn" : "millitick"; }
 
-/// Takes and records the samples of one price.
-Result<void> record(Bench& bench, const measure::PricePlan& plan) {
+/// Takes and records the samples of one price. `prepare` makes the plan, last of all: what makes
+/// the series takes memory out of the caches that the plan has put there.
+template <class Prepare>
+Result<void> record(Bench& bench, Prepare&& prepare) {
     measure::Series& price = bench.series("price", {.unit = milli_unit(bench)});
     measure::Series& yardstick = bench.series("yardstick", {.unit = milli_unit(bench)});
     uint64_t most = bench.samples() > bench.warm_up() ? bench.samples() : bench.warm_up();
     auto samples = bench.machine.arena.array<measure::PriceSample>(most);
     if (samples.empty()) return Lacking{"not enough memory for the samples asked for"};
+    const measure::PricePlan plan = prepare();
     const measure::PricePlan imuls = plan_of(user_primitives().front());
     bool drift = false;
     bench.repeat([&](uint64_t count) {
@@ -168,8 +171,10 @@ Result<void> measure_memory(Bench& bench, Access access, uint64_t bytes) {
     auto table = bench.machine.arena.array<uint32_t>(bytes / cache_line);
     if (memory == 0 || table.empty()) return Lacking{"not enough memory for the loads", bytes};
     PrimitivePlace place{};
-    return record(bench, plan_memory(access, reinterpret_cast<void*>(memory), bytes, table.data(),
-                                     bench.random, place));
+    return record(bench, [&] {
+        return plan_memory(access, reinterpret_cast<void*>(memory), bytes, table.data(),
+                           bench.random, place);
+    });
 }
 
 /// An address space in which some memory is mapped by pages of 4 KiB, neighbours of which lie apart
@@ -211,16 +216,20 @@ Result<void> measure_pages(Bench& bench, uint64_t size, uint64_t pages) {
         SmallPages small(bench);
         auto memory = small.map(pages);
         if (!memory) return memory.error();
-        return record(bench, plan_pages(reinterpret_cast<void*>(*memory), pages, page, table.data(),
-                                        bench.random, place));
+        return record(bench, [&] {
+            return plan_pages(reinterpret_cast<void*>(*memory), pages, page, table.data(),
+                              bench.random, place);
+        });
     }
     uint64_t memory = bench.machine.arena.take(pages * size, size);
     if (memory == 0) return Lacking{"not enough memory for so many large pages", pages * size};
     for (uint64_t at = memory; at < memory + pages * size; at += size)
         if (!(bench.machine.tables.entry_of(at) & cpu::PageFlags::large))
             return Lacking{"this memory is not mapped by large pages", at};
-    return record(bench, plan_pages(reinterpret_cast<void*>(memory), pages, size, table.data(),
-                                    bench.random, place));
+    return record(bench, [&] {
+        return plan_pages(reinterpret_cast<void*>(memory), pages, size, table.data(), bench.random,
+                          place);
+    });
 }
 
 Result<void> measure_mispredict(Bench& bench) {
@@ -228,7 +237,7 @@ Result<void> measure_mispredict(Bench& bench) {
     auto bits = bench.machine.arena.array<uint8_t>(mispredict_branches);
     if (zeros.empty() || bits.empty()) return Lacking{"not enough memory for the branches"};
     MispredictPlaces places{{}, {}, bench.random};
-    return record(bench, plan_mispredict(zeros.data(), bits.data(), places));
+    return record(bench, [&] { return plan_mispredict(zeros.data(), bits.data(), places); });
 }
 
 /// A body in ring 3: the kernel's task, run to its end.
@@ -264,7 +273,7 @@ Result<void> measure_user(Bench& bench, const Primitive& p, bool system_call) {
     plan.base = plan.more = run_user;
     plan.base_place = &base;
     plan.more_place = &more;
-    auto done = record(bench, plan);
+    auto done = record(bench, [&] { return plan; });
     cpu::Msrs{}.write(msr_lstar, entry);
     cpu::reset_gate(int_vector);
     if (!base.done) return base.done;
@@ -363,8 +372,8 @@ Result<void> measure_ring0(Bench& bench, const RingZero& what) {
         uint32_t low = cpu::Cpuid{}(0xD, 0).eax & wanted;
         asm volatile("xsetbv" : : "c"(0), "a"(low), "d"(0) : "memory");
     }
-    auto done = record(
-        bench, plan_of(needs_page ? *what.x2 : what.primitive, reinterpret_cast<void*>(*where)));
+    const Primitive& p = needs_page ? *what.x2 : what.primitive;
+    auto done = record(bench, [&] { return plan_of(p, reinterpret_cast<void*>(*where)); });
     cpu::write_cr4(cr4);
     cpu::write_cr0(cr0);
     cpu::reset_gate(ipi_vector);
@@ -384,7 +393,7 @@ Result<void> body(Bench& bench, const Case& test_case) {
     if (name == "rdtscp" && !bench.machine.features.rdtscp)
         return Lacking{"this processor has no RDTSCP (CPUID 80000001H:EDX[27])"};
     if (const Primitive* p = find_primitive(user_primitives(), name))
-        return record(bench, plan_of(*p));
+        return record(bench, [&] { return plan_of(*p); });
     for (const RingZero& r : ring0)
         if (r.primitive.name == name) return measure_ring0(bench, r);
     return Error{"the lab has a case without a primitive"};

@@ -40,12 +40,15 @@ class Memory {
 };
 
 /// All samples are taken first, so that they can be taken again where the yardstick drifts; the
-/// loop then only records them.
-void record(LinuxBench& bench, const measure::PricePlan& plan) {
+/// loop then only records them. `prepare` makes the plan, last of all: what makes the series takes
+/// memory out of the caches that the plan has put there.
+template <class Prepare>
+void record(LinuxBench& bench, Prepare&& prepare) {
     const char* unit = bench.instrument.counts_instructions ? "milli-insn" : "millitick";
     measure::Series& price = bench.series("price", {.unit = unit});
     measure::Series& yardstick = bench.series("yardstick", {.unit = unit});
     std::vector<measure::PriceSample> samples(bench.samples());
+    const measure::PricePlan plan = prepare();
     bool drift =
         measure::take_prices(plan, labs::plan_of(labs::user_primitives().front()), samples);
     uint64_t next = 0;
@@ -64,21 +67,27 @@ void measure_memory(LinuxBench& bench, labs::Access access, uint64_t bytes) {
     Memory memory(bytes, true);
     std::vector<uint32_t> table(bytes / labs::cache_line);
     PrimitivePlace place{};
-    record(bench, labs::plan_memory(access, memory.at(), bytes, table.data(), bench.random, place));
+    record(bench, [&] {
+        return labs::plan_memory(access, memory.at(), bytes, table.data(), bench.random, place);
+    });
 }
 
 void measure_pages(LinuxBench& bench, uint64_t page, uint64_t pages) {
     Memory memory(page * pages, false);
     std::vector<uint32_t> table(pages);
     PrimitivePlace place{};
-    record(bench, labs::plan_pages(memory.at(), pages, page, table.data(), bench.random, place));
+    record(bench, [&] {
+        return labs::plan_pages(memory.at(), pages, page, table.data(), bench.random, place);
+    });
 }
 
 void measure_mispredict(LinuxBench& bench) {
     std::vector<uint64_t> zeros(labs::mispredict_branches / 8), bits(zeros.size());
     labs::MispredictPlaces places{{}, {}, bench.random};
-    record(bench, labs::plan_mispredict(reinterpret_cast<uint8_t*>(zeros.data()),
-                                        reinterpret_cast<uint8_t*>(bits.data()), places));
+    record(bench, [&] {
+        return labs::plan_mispredict(reinterpret_cast<uint8_t*>(zeros.data()),
+                                     reinterpret_cast<uint8_t*>(bits.data()), places);
+    });
 }
 
 bool has_rdtscp() {
@@ -98,7 +107,7 @@ void body(LinuxBench& bench, const Case& test_case) {
         throw Skip("this processor has no RDTSCP (CPUID 80000001H:EDX[27])");
     const labs::Primitive* p = labs::find_primitive(labs::user_primitives(), name);
     if (p == nullptr) throw Wrong("the lab has a case without a primitive");
-    record(bench, labs::plan_of(*p));
+    record(bench, [&] { return labs::plan_of(*p); });
 }
 
 }  // namespace

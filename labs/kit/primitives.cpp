@@ -30,8 +30,9 @@ DOORBELL_WALKING_BODIES("price_load_scattered", 16, "movq 24(%rdi), %r8",
 DOORBELL_WALKING_BODIES("price_load_streamed", 16, "", "movq 64*place(%rdx), %rax", "64");
 DOORBELL_WALKING_BODIES("price_store_scattered", 16, "movq 24(%rdi), %r8",
                         "movl 4*place(%rdx), %eax\n\tmovq %rsi, (%r8,%rax)", "4");
-// Either way two instructions behind the branch.
-DOORBELL_WALKING_BODY("price_branch", "8", "",
+// Either way two instructions behind the branch. The loop's own branch, whose prediction suffers
+// from a random history, is one of 65.
+DOORBELL_WALKING_BODY("price_branch", "64", "",
                       "testb $1, place(%rdx)\n\tjz 1f\n\tnop\n\tjmp 2f\n1:\tnop\n\tnop\n2:", "1");
 
 extern "C" {
@@ -150,10 +151,11 @@ PricePlan plan_memory(Access access, void* memory, uint64_t bytes, uint32_t* tab
 PricePlan plan_pages(void* memory, uint64_t pages, uint64_t page, uint32_t* table,
                      measure::Random& random, PrimitivePlace& place) {
     auto start = reinterpret_cast<uint64_t>(memory);
-    // Another line in each page, so that the lines do not share a set of the cache.
+    // Another line in each page, so that the lines do not share sets of a cache: over 64 pages each
+    // line once, then shifted by one, since a larger cache's sets are chosen by the page, too.
     constexpr uint64_t lines_a_page = 4096 / cache_line;
     PricePlan plan = plan_ring(pages, table, random, place, [&](uint64_t number) {
-        return start + number * page + number % lines_a_page * cache_line;
+        return start + number * page + (number + number / lines_a_page) % lines_a_page * cache_line;
     });
     plan.turns = turns_for(pages * cache_line, true);
     walk_over(plan, pages);
@@ -161,7 +163,7 @@ PricePlan plan_pages(void* memory, uint64_t pages, uint64_t page, uint32_t* tabl
 }
 
 PricePlan plan_mispredict(uint8_t* zeros, uint8_t* bits, MispredictPlaces& places) {
-    constexpr uint64_t branches_a_turn = 8;
+    constexpr uint64_t branches_a_turn = 64;
     auto place_of = [](uint8_t* table) {
         auto at = reinterpret_cast<uint64_t>(table);
         return PrimitivePlace{at, at, at + mispredict_branches, at};
