@@ -31,8 +31,8 @@ DOORBELL_WALKING_BODIES("price_load_streamed", 16, "", "movq 64*place(%rdx), %ra
 DOORBELL_WALKING_BODIES("price_store_scattered", 16, "movq 24(%rdi), %r8",
                         "movl 4*place(%rdx), %eax\n\tmovq %rsi, (%r8,%rax)", "4");
 // Either way two instructions behind the branch. The loop's own branch, whose prediction suffers
-// from a random history, is one of 65.
-DOORBELL_WALKING_BODY("price_branch", "64", "",
+// from a random history, is one of 257.
+DOORBELL_WALKING_BODY("price_branch", "256", "",
                       "testb $1, place(%rdx)\n\tjz 1f\n\tnop\n\tjmp 2f\n1:\tnop\n\tnop\n2:", "1");
 
 extern "C" {
@@ -163,7 +163,7 @@ PricePlan plan_pages(void* memory, uint64_t pages, uint64_t page, uint32_t* tabl
 }
 
 PricePlan plan_mispredict(uint8_t* zeros, uint8_t* bits, MispredictPlaces& places) {
-    constexpr uint64_t branches_a_turn = 64;
+    constexpr uint64_t branches_a_turn = 256;
     auto place_of = [](uint8_t* table) {
         auto at = reinterpret_cast<uint64_t>(table);
         return PrimitivePlace{at, at, at + mispredict_branches, at};

@@ -209,7 +209,7 @@ TEST_P(PlantedProfile, IsRecovered) {
         expect_price(made, "load-streamed-" + name.substr(2), static_cast<double>(level), 1);
     }
     expect_price(made, "load-scattered-l1d", 2, 0);
-    expect_price(made, "mispredict", static_cast<double>(planted["branch-miss"]), 50);
+    expect_price(made, "mispredict", static_cast<double>(planted["branch-miss"]), 20);
     expect_capacity(made, "l1d", 32 << 10);
     expect_capacity(made, "l2", 256 << 10);
     expect_capacity(made, "llc", 8 << 20);
