@@ -83,33 +83,22 @@ inline constexpr uint64_t cache_line = 64;
 
 // The cases, the same in the image and under Linux.
 
-#define DOORBELL_USER_PRIMITIVES(X) \
-    X("primitive=yardstick")        \
-    X("primitive=instruction")      \
-    X("primitive=call-ret")         \
-    X("primitive=lfence")           \
-    X("primitive=mfence")           \
-    X("primitive=lock-add")         \
-    X("primitive=rdtsc")            \
-    X("primitive=lfence-rdtsc")     \
-    X("primitive=rdtscp")           \
-    X("primitive=cpuid")            \
-    X("primitive=clflush")          \
-    X("primitive=mispredict")
-
-#define DOORBELL_CHAINED_SIZES(X)                                                                  \
-    X(8192)                                                                                        \
-    X(16384)                                                                                       \
-    X(24576)                                                                                       \
-    X(32768) X(40960) X(49152) X(65536) X(98304) X(131072) X(262144) X(393216) X(524288) X(786432) \
-        X(1048576) X(1572864) X(2097152) X(3145728) X(4194304) X(6291456) X(8388608) X(12582912)   \
-            X(16777216) X(25165824) X(33554432) X(67108864)
-#define DOORBELL_OTHER_SIZES(X) \
-    X(16384)                    \
-    X(131072)                   \
-    X(262144) X(524288) X(1048576) X(2097152) X(4194304) X(8388608) X(16777216) X(67108864)
-#define DOORBELL_PAGE_COUNTS(X) \
+// clang-format off
+#define DOORBELL_USER_PRIMITIVES(X)                                                            \
+    X("primitive=yardstick") X("primitive=instruction") X("primitive=call-ret")                \
+    X("primitive=lfence") X("primitive=mfence") X("primitive=lock-add") X("primitive=rdtsc")   \
+    X("primitive=lfence-rdtsc") X("primitive=rdtscp") X("primitive=cpuid")                     \
+    X("primitive=clflush") X("primitive=mispredict")
+#define DOORBELL_CHAINED_SIZES(X)                                                              \
+    X(8192) X(16384) X(24576) X(32768) X(40960) X(49152) X(65536) X(98304) X(131072) X(262144) \
+    X(393216) X(524288) X(786432) X(1048576) X(1572864) X(2097152) X(3145728) X(4194304)       \
+    X(6291456) X(8388608) X(12582912) X(16777216) X(25165824) X(33554432) X(67108864)
+#define DOORBELL_OTHER_SIZES(X)                                                                \
+    X(16384) X(131072) X(262144) X(524288) X(1048576) X(2097152) X(4194304) X(8388608)         \
+    X(16777216) X(67108864)
+#define DOORBELL_PAGE_COUNTS(X)                                                                \
     X(16) X(32) X(48) X(64) X(96) X(128) X(256) X(512) X(1024) X(2048) X(4096) X(8192) X(16384)
+// clang-format on
 
 #define DOORBELL_AS_CASE(text) text,
 #define DOORBELL_CHAINED_CASE(bytes) "primitive=load-chained bytes=" #bytes,

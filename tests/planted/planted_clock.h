@@ -5,17 +5,9 @@
 #pragma once
 
 #ifdef __ASSEMBLER__
-        .macro  rdtsc
-        .byte   0x0f, 0x1f, 0x80, 0x00, 0xc0, 0x10, 0x7c
-        movl    planted_clock(%rip), %eax
-        movl    4 + planted_clock(%rip), %edx
-        .endm
+// clang-format off
+        .include "tests/planted/planted_clock.inc"
+// clang-format on
 #else
-asm(R"(
-        .macro  rdtsc
-        .byte   0x0f, 0x1f, 0x80, 0x00, 0xc0, 0x10, 0x7c
-        movl    planted_clock(%rip), %eax
-        movl    4 + planted_clock(%rip), %edx
-        .endm
-)");
+asm(".include \"tests/planted/planted_clock.inc\"");
 #endif

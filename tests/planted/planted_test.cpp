@@ -134,7 +134,7 @@ class Planted : public testing::Test {
         if (!plugin.empty()) clock += "," + plugin;
         Outcome out = shell(
             scratch,
-            "rm -rf run; timeout 300 qemu-system-x86_64 -nodefaults -no-user-config -M q35 -m 512M "
+            "rm -rf run; timeout 550 qemu-system-x86_64 -nodefaults -no-user-config -M q35 -m 512M "
             "-smp 1 -cpu max,-x2apic -accel tcg,thread=single -icount shift=0,sleep=off -seed 1 "
             "-rtc base=2026-01-01,clock=vm -display none -serial stdio -monitor none -no-reboot "
             "-device isa-debug-exit,iobase=0xf4,iosize=4 -device e1000e -plugin " +
