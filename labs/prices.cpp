@@ -401,18 +401,13 @@ Result<void> body(Bench& bench, const Case& test_case) {
 
 }  // namespace
 
-extern const Lab prices_lab{
-    .name = "prices",
-    .question = "What does one event cost on this machine?",
-    .needs =
-        "a real processor, or the prices are counts of instructions; an HPET and an Intel "
-        "network card for their registers",
-    .cases = cases,
-    .settings = {},
-    .claims = {},
-    .body = in_image(body),
-    .by_default = false,
-    .wants_card = true,
-};
+extern const Lab prices_lab = define_lab(
+    {.name = "prices",
+     .question = "What does one event cost on this machine?",
+     .needs = "a real processor, or the prices are counts of instructions; an HPET and an Intel "
+              "network card for their registers",
+     .by_default = false,
+     .wants_card = true},
+    cases, {}, {}, body);
 
 }  // namespace doorbell::labs
