@@ -16,6 +16,9 @@ enum class ErrorKind : uint8_t {
     /// another configuration would. A feature that CPUID does not name, a card that is not there,
     /// a link that was never up, too little memory. The case is skipped.
     lacking,
+    /// The same, and the thing asked for is not in the machine at all (a card of that model), so
+    /// that there is nothing that could say more. The case is skipped.
+    absent,
 };
 
 /// Why something could not be done. `what` is a string literal (never freed), `value` the number
@@ -26,13 +29,20 @@ struct Error {
     uint64_t value = 0;
     ErrorKind kind = ErrorKind::wrong;
 
-    constexpr bool lacking() const { return kind == ErrorKind::lacking; }
+    /// Whether the machine lacks something, which is not a defect: the case is skipped.
+    constexpr bool lacking() const { return kind != ErrorKind::wrong; }
+    constexpr bool absent() const { return kind == ErrorKind::absent; }
 };
 
 /// The Error that means that this machine lacks something.
 struct Lacking : Error {
     constexpr Lacking(const char* what, uint64_t value = 0)
         : Error{what, value, ErrorKind::lacking} {}
+};
+
+/// The Error that means that what was asked for is not in this machine.
+struct Absent : Error {
+    constexpr explicit Absent(const char* what) : Error{what, 0, ErrorKind::absent} {}
 };
 
 /// A value of type T, or the Error that kept it from being.

@@ -76,7 +76,7 @@ Result<Card> find(Bench& bench, std::string_view model, const RingSizes& rings, 
     return otherwise;
 }
 
-constexpr Lacking no_such_card{"there is no card of this model in the machine (or no PCI)"};
+constexpr Absent no_such_card{"there is no card of this model in the machine (or no PCI)"};
 
 /// Two ends of a cable.
 struct Ends {
@@ -172,7 +172,7 @@ Result<Card> find_looped(Bench& bench, std::string_view model, const RingSizes& 
     auto card = find(bench, model, rings, otherwise, true, Wanted::uncabled);
     // Why the card does not come up at all says more than why it does not loop back; that it is
     // broken says most.
-    if (!card && card.error().lacking() && otherwise.what != no_such_card.what) return otherwise;
+    if (!card && card.error().lacking() && !otherwise.absent()) return otherwise;
     return card;
 }
 
