@@ -9,6 +9,7 @@
 #include "firmware/measure/histogram.h"
 #include "harness/data/run_data.h"
 #include "harness/system/escape.h"
+#include "harness/system/number.h"
 
 namespace doorbell::harness {
 namespace {
@@ -71,7 +72,7 @@ std::string export_gbench(const StoredRun& stored, const std::vector<const Serie
                        {"host_name", word_of(host, "system")},
                        {"executable", "doorbell"},
                        {"num_cpus", 1},
-                       {"mhz_per_cpu", static_cast<uint64_t>(tsc_hz / 1e6)},
+                       {"mhz_per_cpu", whole_part(tsc_hz / 1e6)},
                        {"cpu_scaling_enabled", false},
                        {"caches", Json::array()},
                        {"load_avg", Json::array()},

@@ -9,6 +9,7 @@
 
 #include "firmware/measure/histogram.h"
 #include "harness/results/stored_run.h"
+#include "harness/system/number.h"
 
 namespace doorbell::harness {
 namespace {
@@ -43,12 +44,7 @@ double resolution_of(const Run& run, const Series& series) {
 
 double bin_width(double value) {
     using Shape = measure::Histogram;
-    // As a double the last value is 2^64, which no uint64_t holds.
-    constexpr auto past_the_last = static_cast<double>(Shape::top_value);
-    uint64_t whole = value >= past_the_last ? Shape::top_value
-                     : value > 0            ? static_cast<uint64_t>(value)
-                                            : 0;
-    size_t bin = Shape::bin_of(whole);
+    size_t bin = Shape::bin_of(whole_part(value));
     return static_cast<double>(Shape::highest_of(bin) - Shape::lowest_of(bin) + 1);
 }
 

@@ -7,6 +7,8 @@
 #include <numeric>
 #include <random>
 
+#include "harness/system/number.h"
+
 namespace doorbell::harness {
 namespace {
 
@@ -58,7 +60,7 @@ Sample Sample::of(std::vector<double> values) {
 
 double Sample::quantile(double share) const {
     double exact = share * static_cast<double>(count());
-    auto rank = static_cast<uint64_t>(std::max(1.0, std::ceil(exact - 1e-9)));
+    uint64_t rank = whole_part(std::max(1.0, std::ceil(exact - 1e-9)));
     auto at = std::lower_bound(upto_.begin(), upto_.end(), std::min(rank, count()));
     return points_[static_cast<size_t>(at - upto_.begin())].first;
 }

@@ -24,6 +24,11 @@ uint64_t parse_number(std::string_view text, std::string_view what, uint64_t lea
     return number;
 }
 
+uint64_t whole_part(double number) {
+    if (!(number > 0)) return 0;
+    return number >= 0x1p64 ? ~uint64_t{0} : static_cast<uint64_t>(number);
+}
+
 std::string grouped(uint64_t number) {
     std::string digits = std::to_string(number);
     for (size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, 1, ',');

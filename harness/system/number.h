@@ -15,6 +15,11 @@ uint64_t whole_number(const Json& value, std::string_view what);
 /// number from 1 to 1000`.
 uint64_t parse_number(std::string_view text, std::string_view what, uint64_t least, uint64_t most);
 
+/// The whole part of a number that a file may have made as large as it likes: 0 for what is
+/// negative or not a number, the largest uint64_t from 2^64 on, where a conversion would be
+/// undefined.
+uint64_t whole_part(double number);
+
 /// 1234567 as "1,234,567".
 std::string grouped(uint64_t number);
 

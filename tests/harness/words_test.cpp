@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
 #include "harness/machine/kvm.h"
 #include "harness/machine/machine.h"
@@ -37,6 +38,15 @@ TEST(Nearest, CountsInsertionsDeletionsReplacementsAndSwaps) {
     EXPECT_EQ(edit_distance("", "abc"), 3u);
     EXPECT_EQ(nearest("clok", {"timer", "clock"}), "clock");
     EXPECT_EQ(nearest("x", {}), "");
+}
+
+TEST(Words, TheWholePartOfANumberFitsWhateverAFileSays) {
+    EXPECT_EQ(whole_part(12.9), 12u);
+    for (double nothing : {-1.0, 0.0, 0.9, std::numeric_limits<double>::quiet_NaN()})
+        EXPECT_EQ(whole_part(nothing), 0u) << nothing;
+    for (double much : {0x1p64, 1e300, std::numeric_limits<double>::infinity()})
+        EXPECT_EQ(whole_part(much), ~uint64_t{0}) << much;
+    EXPECT_EQ(whole_part(0x1p63), uint64_t{1} << 63);
 }
 
 TEST(Number, IsWholeAndInRange) {

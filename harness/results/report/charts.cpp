@@ -12,6 +12,7 @@
 
 #include "firmware/measure/histogram.h"
 #include "harness/results/figures.h"
+#include "harness/system/number.h"
 
 namespace doorbell::harness {
 namespace {
@@ -128,8 +129,7 @@ Json percentile_points(const Series& series, int a_decade) {
         double x = std::pow(10, static_cast<double>(i) / a_decade);
         bool last = x >= count;
         if (last) x = count;
-        auto rank =
-            std::max<uint64_t>(1, static_cast<uint64_t>(std::ceil(count * (1 - 1 / x) - 1e-9)));
+        auto rank = std::max<uint64_t>(1, whole_part(std::ceil(count * (1 - 1 / x) - 1e-9)));
         double value = last     ? static_cast<double>(series.max)
                        : i == 0 ? static_cast<double>(series.min)
                                 : value_at_rank(series, rank);

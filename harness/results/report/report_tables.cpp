@@ -10,6 +10,7 @@
 #include "harness/results/report/report.h"
 #include "harness/results/table/table_counters.h"
 #include "harness/system/escape.h"
+#include "harness/system/number.h"
 
 namespace doorbell::harness {
 namespace {
@@ -327,7 +328,7 @@ std::string command_of(const StoredRun& stored) {
             words.push_back(std::string("--") + name);
             words.push_back(value);
         }
-    if (uint64_t samples = static_cast<uint64_t>(number_in(manifest, "samples")); samples != 0) {
+    if (uint64_t samples = whole_part(number_in(manifest, "samples")); samples != 0) {
         words.emplace_back("--samples");
         words.push_back(std::to_string(samples));
     }
