@@ -17,9 +17,9 @@ class EndingSignals {
     explicit EndingSignals(boost::asio::io_context& io);
     ~EndingSignals();
 
-    /// Calls `handler` with the first that comes. From then on a second SIGINT, SIGQUIT or SIGTERM
-    /// ends this process at once; a terminal that goes away sends SIGHUP more than once, and a
-    /// second SIGHUP or SIGPIPE is ignored.
+    /// Calls `handler` with the first that comes. From a second later on another SIGINT, SIGQUIT or
+    /// SIGTERM ends this process at once; what comes sooner is the same request. A terminal that
+    /// goes away sends SIGHUP more than once, and a second SIGHUP or SIGPIPE is ignored.
     void wait(std::function<void(int number)> handler);
     /// No longer waits.
     void cancel();
