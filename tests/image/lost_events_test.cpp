@@ -18,13 +18,6 @@
 namespace doorbell::test {
 namespace {
 
-std::string qemu_with(const Scratch& scratch, const std::string& more) {
-    fs::path script = scratch / "qemu";
-    std::ofstream(script) << "#!/bin/sh\nexec qemu-system-x86_64 \"$@\" " << more << "\n";
-    fs::permissions(script, fs::perms::owner_all);
-    return " --qemu " + script.string();
-}
-
 /// A stream socket of QEMU's.
 class Line {
   public:

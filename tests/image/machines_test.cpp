@@ -9,14 +9,6 @@
 namespace doorbell::test {
 namespace {
 
-/// A QEMU with more on its command line than `doorbell run` puts there; the last word counts.
-std::string qemu_with(const Scratch& scratch, const std::string& more) {
-    fs::path script = scratch / "qemu";
-    std::ofstream(script) << "#!/bin/sh\nexec qemu-system-x86_64 \"$@\" " << more << "\n";
-    fs::permissions(script, fs::perms::owner_all);
-    return " --qemu " + script.string();
-}
-
 TEST(Processors, MwaitWakesUpBesideASecondOne) {
     for (const char* clock : {"exact", "live"}) {
         Scratch scratch;

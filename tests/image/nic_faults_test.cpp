@@ -20,14 +20,6 @@
 namespace doorbell::test {
 namespace {
 
-/// A QEMU with more on its command line than `doorbell run` puts there.
-std::string qemu_with(const Scratch& scratch, const std::string& more) {
-    fs::path script = scratch / "qemu";
-    std::ofstream(script) << "#!/bin/sh\nexec qemu-system-x86_64 \"$@\" " << more << "\n";
-    fs::permissions(script, fs::perms::owner_all);
-    return " --qemu " + script.string();
-}
-
 /// Looks until `condition` holds, for as long as a run may take.
 bool until(const std::function<bool()>& condition) {
     for (auto start = std::chrono::steady_clock::now();

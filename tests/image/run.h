@@ -56,6 +56,15 @@ inline Outcome shell(const Scratch& scratch, const std::string& line) {
     return outcome;
 }
 
+/// The option that names a QEMU with more on its command line than `doorbell run` puts there; of
+/// two that exclude each other the last counts.
+inline std::string qemu_with(const Scratch& scratch, const std::string& more) {
+    fs::path script = scratch / "qemu";
+    std::ofstream(script) << "#!/bin/sh\nexec qemu-system-x86_64 \"$@\" " << more << "\n";
+    fs::permissions(script, fs::perms::owner_all);
+    return " --qemu " + script.string();
+}
+
 /// `doorbell run ARGUMENTS --out run` in `scratch`.
 inline Outcome doorbell_run(const Scratch& scratch, const std::string& arguments) {
     fs::remove_all(scratch / "run");
@@ -73,6 +82,14 @@ inline Json series(const Json& results, const std::string& lab, const Json& test
     for (const Json& s : results.at("series"))
         if (s.at("lab") == lab && s.at("case") == test_case && s.at("metric") == metric) return s;
     return nullptr;
+}
+
+/// Whether the run itself says that the series differs from run to run: it is no part of the
+/// digest.
+inline bool unstable(const Json& series) {
+    for (const Json& flag : series.at("flags"))
+        if (flag.get<std::string>().starts_with("unstable")) return true;
+    return false;
 }
 
 /// Why that case was skipped; "" where it was not. `ended`: or "failed".

@@ -223,11 +223,15 @@ TEST(Model, TimesAreTheSameWithTheModelAndWithoutAndItsCountsAreInTheDigest) {
     EXPECT_EQ(with["digest"], results(scratch)["digest"]);
     EXPECT_NE(with["digest"], without["digest"]);
     ASSERT_EQ(with["series"].size(), without["series"].size());
+    unsigned compared = 0;
     for (size_t i = 0; i < with["series"].size(); ++i) {
         const Json &a = with["series"][i], &b = without["series"][i];
-        EXPECT_EQ(a["histogram"], b["histogram"]) << a["lab"] << a["case"] << a["metric"];
         EXPECT_TRUE(b["counters"].empty());
+        if (unstable(a)) continue;
+        ++compared;
+        EXPECT_EQ(a["histogram"], b["histogram"]) << a["lab"] << a["case"] << a["metric"];
     }
+    EXPECT_GE(compared, 5u);
 }
 
 TEST(Model, EveryCountIsTheSameInEveryRunWithBothCoresLoadedOrIdle) {
