@@ -38,16 +38,7 @@ using wire::MailboxCommand;
 using wire::ModelCount;
 
 int api = 1;
-/// QEMU reads qemu_plugin_version after it has loaded the file and before it calls anything in it.
-[[gnu::constructor]] void choose_version() {
-    if (qemu_plugin_register_vcpu_tb_exec_inline != nullptr)
-        api = 1;
-    else if (qemu_plugin_register_vcpu_tb_exec_cond_cb != nullptr)
-        api = 3;
-    else
-        api = 2;
-    qemu_plugin_version = api;
-}
+[[gnu::constructor]] void choose_version() { qemu_plugin_version = api = plugin_api_version(); }
 
 /// Where a block of translated code begins.
 struct Block {

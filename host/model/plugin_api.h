@@ -71,3 +71,15 @@ WEAK void* qemu_plugin_scoreboard_find(qemu_plugin_scoreboard*, unsigned vcpu);
 WEAK void qemu_plugin_register_vcpu_tb_exec_cond_cb();
 #undef WEAK
 }
+
+namespace doorbell::model {
+
+/// The version of the interface that this QEMU and the model have in common. A constructor stores
+/// it in qemu_plugin_version: QEMU reads that after it has loaded the file and before it calls
+/// anything in it.
+inline int plugin_api_version() {
+    if (qemu_plugin_register_vcpu_tb_exec_inline != nullptr) return 1;
+    return qemu_plugin_register_vcpu_tb_exec_cond_cb != nullptr ? 3 : 2;
+}
+
+}  // namespace doorbell::model

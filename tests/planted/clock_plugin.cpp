@@ -45,13 +45,7 @@ using wire::ModelCount;
 
 int api = 1;
 [[gnu::constructor]] void choose_version() {
-    if (qemu_plugin_register_vcpu_tb_exec_inline != nullptr)
-        api = 1;
-    else if (qemu_plugin_register_vcpu_tb_exec_cond_cb != nullptr)
-        api = 3;
-    else
-        api = 2;
-    qemu_plugin_version = api;
+    qemu_plugin_version = api = model::plugin_api_version();
 }
 
 struct Branch {
@@ -192,7 +186,7 @@ std::string device_at(uint64_t address) {
 void at_memory(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void*) {
     Clock& c = *planted;
     bool store = qemu_plugin_mem_is_store(info);
-    // What the processor itself reads and pushes on the way into a handler is no event: host/model.
+    // As in host/model, the accesses by which the processor enters a handler are not events.
     if (!store && c.idt() != 0 && address - c.idt() < 4096) c.delivery = c.instructions;
     if (c.delivery == c.instructions) return;
     constexpr uint64_t ram_end = 0x20000000;
