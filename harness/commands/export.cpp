@@ -72,14 +72,11 @@ int command_export(const std::vector<std::string>& args) {
         "series; csv: one row a bin; junit: claims, failed and skipped cases as test cases.\n",
         options, "run");
     if (!map) return 0;
-    std::vector<std::string> runs{"results/latest"};
-    if (map->count("run") != 0) runs = (*map)["run"].as<std::vector<std::string>>();
-    if (runs.size() != 1)
-        throw UsageError(fmt::format("it takes one run; there are {}", runs.size()));
+    std::string run = run_name(*map);
     auto format = said(*map, "format");
     if (!format) throw UsageError("--format is missing: gbench, hgrm, csv or junit");
     check_choice("--format", *format, {"gbench", "hgrm", "csv", "junit"});
-    StoredRun stored = load_run(runs[0]);
+    StoredRun stored = load_run(run);
     auto out = said(*map, "out");
     if (*format == "junit") {
         write_or_print(out, export_junit(stored));

@@ -52,11 +52,7 @@ int command_profile(const std::vector<std::string>& args) {
                      "results.json; without one it is results/latest.\n",
                      options, "run");
     if (!map) return 0;
-    std::vector<std::string> names{"results/latest"};
-    if (map->count("run") != 0) names = (*map)["run"].as<std::vector<std::string>>();
-    if (names.size() != 1)
-        throw UsageError(fmt::format("a profile is made of one run, not of {}", names.size()));
-    StoredRun stored = load_run(names.front());
+    StoredRun stored = load_run(run_name(*map));
     Profile profile = profile_of(stored);
     std::string text = json_document(profile.json());
     std::string out = said(*map, "out").value_or((stored.folder / "profile.json").string());

@@ -26,10 +26,8 @@ int command_report(const std::vector<std::string>& args) {
                      "results.json; without one it is results/latest.\n",
                      options, "run");
     if (!map) return 0;
-    std::vector<std::string> names{"results/latest"};
-    if (map->count("run") != 0) names = (*map)["run"].as<std::vector<std::string>>();
     std::vector<StoredRun> runs;
-    for (const std::string& name : names) runs.push_back(load_run(name));
+    for (const std::string& name : run_names(*map)) runs.push_back(load_run(name));
     std::string page = report_page(runs);
     std::string out = said(*map, "out").value_or((runs.front().folder / "report.html").string());
     if (out == "-") {

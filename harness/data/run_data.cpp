@@ -86,8 +86,7 @@ uint64_t Bins::percentile(uint64_t per_100000, uint64_t min, uint64_t max) const
     uint64_t rank = Shape::rank_of(count_, per_100000), seen = 0;
     for (const auto& [lowest, count] : bins_) {
         seen += count;
-        if (seen >= rank)
-            return Shape::value_of(Shape::bin_of(std::min(lowest, Shape::top_value)), min, max);
+        if (seen >= rank) return Shape::value_of(Shape::bin_of(lowest), min, max);
     }
     return max;
 }

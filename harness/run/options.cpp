@@ -216,4 +216,15 @@ fs::path image_path(const std::string& said) {
                                                        : beside_command("doorbell.elf");
 }
 
+std::vector<std::string> run_names(const po::variables_map& map) {
+    if (map.count("run") == 0) return {"results/latest"};
+    return map["run"].as<std::vector<std::string>>();
+}
+
+std::string run_name(const po::variables_map& map) {
+    std::vector<std::string> names = run_names(map);
+    if (names.size() != 1) throw UsageError(fmt::format("it takes one run, not {}", names.size()));
+    return names.front();
+}
+
 }  // namespace doorbell::harness

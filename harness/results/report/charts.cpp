@@ -114,8 +114,8 @@ double value_at_rank(const Series& series, uint64_t rank) {
     for (const auto& [lowest, count] : series.bins.pairs())
         if ((seen += count) >= rank) {
             using Shape = measure::Histogram;
-            uint64_t value = Shape::highest_of(Shape::bin_of(std::min(lowest, Shape::top_value)));
-            return static_cast<double>(std::clamp(value, series.min, series.max));
+            return static_cast<double>(
+                Shape::value_of(Shape::bin_of(lowest), series.min, series.max));
         }
     return static_cast<double>(series.max);
 }
