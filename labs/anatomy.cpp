@@ -380,7 +380,7 @@ Result<void> record_timer(Bench& bench, Ring& ring, Timer& timer, CaseTimeout::L
     return done;
 }
 
-/// INT n comes with the instruction: there is no wait.
+/// INT n raises the interrupt at once, so this source needs no wait.
 Result<void> measure_instruction(Bench& bench, Ring& ring) {
     trial.source = Source::interrupt_instruction;
     return record(bench, ring);

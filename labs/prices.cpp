@@ -307,7 +307,7 @@ using Where = Result<uint64_t>(Bench& bench);
         card.write16(command, card.read16(command) | memory_space);
         return card.bar(0).address;
     }
-    return Lacking{"there is no Intel network card"};
+    return Lacking{"this machine has no Intel network card"};
 }
 /// What XSAVE may write, where the extended state is switched on (SDM vol. 1, "Enabling the XSAVE
 /// Feature Set").

@@ -78,7 +78,7 @@
          "leaq -32(%rsp), %rax\n xorl %ecx, %ecx\n xorl %edx, %edx\n monitor")                     \
     USER(mwait, "mwait", none, "xorl %eax, %eax\n xorl %ecx, %ecx\n mwait")                        \
     USER(sysret, "sysret", none, "leaq 1f(%rip), %rcx\n movl $2, %r11d\n sysretq\n 1:")            \
-    USER(sysexit, "sysexit", none, "sysexit")                                                      \
+    USER(sysexit, "sysexit", none, "sysexitl")                                                     \
     USER(sysenter, "sysenter", none, "sysenter")                                                   \
     USER(rsm, "rsm", none, "rsm")                                                                  \
     USER(vmrun, "vmrun", none, "xorl %eax, %eax\n vmrun")                                          \

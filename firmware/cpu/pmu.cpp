@@ -80,7 +80,7 @@ Result<Pmu> Pmu::find(Cpuid cpuid, Msrs msrs, const Features& f) {
     pmu.version_ = r[MonitoringEax::version];
     pmu.count_ = r[MonitoringEax::counters];
     if (pmu.version_ == 0 || pmu.count_ == 0)
-        return Lacking{"CPUID.0AH says that there is no performance monitoring", r->eax};
+        return Lacking{"CPUID.0AH reports no performance monitoring", r->eax};
     if (pmu.count_ > intel_usable) pmu.count_ = intel_usable;
     pmu.mask_ = low_bits(r[MonitoringEax::width]);
     pmu.global_ = pmu.version_ >= 2;

@@ -76,7 +76,7 @@ Result<Card> find(Bench& bench, std::string_view model, const RingSizes& rings, 
     return otherwise;
 }
 
-constexpr Absent no_such_card{"there is no card of this model in the machine (or no PCI)"};
+constexpr Absent no_such_card{"this machine has no card of this model (or no PCI)"};
 
 /// Two ends of a cable.
 struct Ends {

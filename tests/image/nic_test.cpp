@@ -211,7 +211,7 @@ TEST(Nic, WithoutACardEveryCaseIsSkippedWithItsReason) {
         EXPECT_TRUE(r["series"].empty()) << machine;
         ASSERT_FALSE(r["skipped"].empty());
         for (const Json& s : r["skipped"])
-            EXPECT_EQ(s["reason"], "there is no card of this model in the machine (or no PCI)")
+            EXPECT_EQ(s["reason"], "this machine has no card of this model (or no PCI)")
                 << s.dump();
     }
 }
