@@ -123,7 +123,7 @@ Result<void> measure_hpet(Bench& bench) {
     platform::Machine& m = bench.machine;
     if (!m.hpet) return m.hpet.absent;
     return measure_clock(bench, sample_memory,
-                         {m.hpet->registers().base() + platform::Hpet::main_counter});
+                         {m.hpet->base() + platform::hpet::MainCounter::address});
 }
 Result<void> measure_pm_timer(Bench& bench) {
     platform::Machine& m = bench.machine;

@@ -298,7 +298,7 @@ using Where = Result<uint64_t>(Bench& bench);
 }
 [[maybe_unused]] Result<uint64_t> hpet(Bench& bench) {
     if (!bench.machine.hpet) return bench.machine.hpet.absent;
-    return bench.machine.hpet->registers().base();
+    return bench.machine.hpet->base();
 }
 [[maybe_unused]] Result<uint64_t> intel_card(Bench& bench) {
     constexpr uint16_t intel = 0x8086, command = 4, memory_space = 2;

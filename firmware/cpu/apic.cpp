@@ -7,15 +7,16 @@ namespace {
 
 using msr::ApicBase;
 
-// Spurious vector register, local vector table, interrupt command register.
-constexpr uint32_t software_enable = 1u << 8;
-constexpr uint32_t lvt_masked = 1u << 16;
-constexpr uint32_t command_pending = 1u << 12, command_assert = 1u << 14, shorthand_self = 1u << 18;
 // Reads of the command register that sending may take; a message takes well under 100.
 constexpr unsigned most_reads = 100000;
 
 constexpr ApicRegister next(ApicRegister first, unsigned n) {
     return static_cast<ApicRegister>(static_cast<unsigned>(first) + 16 * n);
+}
+
+/// A fixed interrupt, physical destination.
+constexpr Value<InterruptCommand> to_one(uint8_t vector) {
+    return InterruptCommand::level_assert | InterruptCommand::vector(vector);
 }
 
 }  // namespace
@@ -55,21 +56,21 @@ uint32_t LocalApic::id() const {
 }
 
 void LocalApic::mask_all() const {
-    unsigned last_entry = version() >> 16 & 0xFF;
-    auto mask = [&](ApicRegister r) { write(r, read(r) | lvt_masked); };
-    mask(ApicRegister::lvt_timer);
-    mask(ApicRegister::lvt_lint0);
-    mask(ApicRegister::lvt_lint1);
-    mask(ApicRegister::lvt_error);
+    unsigned last_entry = ApicVersion::last_lvt_entry.of(read<ApicVersion>());
+    auto mask = [&]<ApicRegister r>() { write(read<Lvt<r>>() | Lvt<r>::masked); };
+    mask.operator()<ApicRegister::lvt_timer>();
+    mask.operator()<ApicRegister::lvt_lint0>();
+    mask.operator()<ApicRegister::lvt_lint1>();
+    mask.operator()<ApicRegister::lvt_error>();
     // Later processors have more entries; the version register counts them.
-    if (last_entry >= 4) mask(ApicRegister::lvt_performance);
-    if (last_entry >= 5) mask(ApicRegister::lvt_thermal);
-    if (last_entry >= 6) mask(ApicRegister::lvt_cmci);
+    if (last_entry >= 4) mask.operator()<ApicRegister::lvt_performance>();
+    if (last_entry >= 5) mask.operator()<ApicRegister::lvt_thermal>();
+    if (last_entry >= 6) mask.operator()<ApicRegister::lvt_cmci>();
 }
 
 void LocalApic::enable(uint8_t spurious_vector) const {
     write(ApicRegister::task_priority, 0);
-    write(ApicRegister::spurious_vector, software_enable | spurious_vector);
+    write(SpuriousVector::software_enable | SpuriousVector::vector(spurious_vector));
     // An interrupt in service holds back all of its priority and below. One EOI ends one; there are
     // 256.
     for (unsigned i = 0; i < 256; ++i) {
@@ -84,13 +85,13 @@ void LocalApic::enable(uint8_t spurious_vector) const {
 void LocalApic::disable() const {
     set_initial_count(0);
     mask_all();
-    write(ApicRegister::spurious_vector, read(ApicRegister::spurious_vector) & ~software_enable);
+    write(read<SpuriousVector>() & ~SpuriousVector::software_enable);
 }
 
 void LocalApic::set_timer_mode(TimerMode mode, uint8_t vector, bool masked) const {
     set_initial_count(0);
-    write(ApicRegister::lvt_timer,
-          static_cast<uint32_t>(mode) << 17 | (masked ? lvt_masked : 0) | vector);
+    write(LvtTimer::mode(static_cast<unsigned>(mode)) | LvtTimer::masked(masked) |
+          LvtTimer::vector(vector));
     // The store to the LVT must have arrived before the deadline's MSR is written (SDM,
     // "TSC-Deadline Mode").
     if (mode == TimerMode::tsc_deadline && !x2_) asm volatile("mfence" ::: "memory");
@@ -98,7 +99,7 @@ void LocalApic::set_timer_mode(TimerMode mode, uint8_t vector, bool masked) cons
 
 Result<void> LocalApic::wait_for_idle() const {
     for (unsigned i = 0; i < most_reads; ++i)
-        if ((read(ApicRegister::interrupt_command) & command_pending) == 0) return {};
+        if (!(read<InterruptCommand>() & InterruptCommand::pending)) return {};
     return Error{"waited for the local APIC to send an interrupt",
                  read(ApicRegister::interrupt_command)};
 }
@@ -109,7 +110,7 @@ Result<void> LocalApic::send_self(uint8_t vector) const {
         return {};
     }
     if (auto idle = wait_for_idle(); !idle) return idle;
-    write(ApicRegister::interrupt_command, shorthand_self | command_assert | vector);
+    write(InterruptCommand::shorthand(InterruptCommand::to_self) | to_one(vector));
     return {};
 }
 
@@ -117,13 +118,13 @@ Result<void> LocalApic::send(uint32_t apic_id, uint8_t vector) const {
     if (x2_) {
         // One 64-bit register; there is no delivery status to wait for.
         msrs_.write(x2apic_msr(ApicRegister::interrupt_command),
-                    uint64_t{apic_id} << 32 | command_assert | vector);
+                    uint64_t{apic_id} << 32 | to_one(vector).word());
         return {};
     }
     if (apic_id > 0xFF) return Lacking{"an xAPIC cannot reach an APIC id over 255", apic_id};
     if (auto idle = wait_for_idle(); !idle) return idle;
     write(ApicRegister::interrupt_command_high, apic_id << 24);
-    write(ApicRegister::interrupt_command, command_assert | vector);
+    write(to_one(vector));
     return {};
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "firmware/cpu/access.h"
+#include "firmware/cpu/field.h"
 #include "firmware/cpu/msr.h"
 #include "firmware/cpu/result.h"
 
@@ -38,6 +39,41 @@ enum class ApicRegister : uint16_t {
 /// The MSR of a register in x2APIC mode (SDM, "x2APIC Register Address Space").
 constexpr uint32_t x2apic_msr(ApicRegister r) { return 0x800 + (static_cast<uint32_t>(r) >> 4); }
 
+/// A register made of bits (field.h).
+template <ApicRegister r>
+struct ApicBits : Register<static_cast<uint64_t>(r)> {
+    static constexpr ApicRegister which = r;
+};
+struct ApicVersion : ApicBits<ApicRegister::version> {
+    static constexpr Field<ApicVersion, 16, 8> last_lvt_entry{};
+};
+struct SpuriousVector : ApicBits<ApicRegister::spurious_vector> {
+    static constexpr Field<SpuriousVector, 0, 8> vector{};
+    static constexpr Field<SpuriousVector, 8> software_enable{};
+};
+struct InterruptCommand : ApicBits<ApicRegister::interrupt_command> {  ///< its low half
+    static constexpr Field<InterruptCommand, 0, 8> vector{};
+    static constexpr Field<InterruptCommand, 12> pending{};  ///< xAPIC only
+    static constexpr Field<InterruptCommand, 14> level_assert{};
+    static constexpr Field<InterruptCommand, 18, 2> shorthand{};
+    static constexpr unsigned to_self = 1;
+};
+/// An entry of the local vector table.
+template <ApicRegister r>
+struct Lvt : ApicBits<r> {
+    static constexpr Field<Lvt, 0, 8> vector{};
+    static constexpr Field<Lvt, 16> masked{};
+};
+struct LvtTimer : ApicBits<ApicRegister::lvt_timer> {
+    static constexpr Field<LvtTimer, 0, 8> vector{};
+    static constexpr Field<LvtTimer, 16> masked{};
+    static constexpr Field<LvtTimer, 17, 2> mode{};  ///< TimerMode
+};
+struct DivideConfiguration : ApicBits<ApicRegister::divide_configuration> {
+    static constexpr Field<DivideConfiguration, 0, 2> low{};
+    static constexpr Field<DivideConfiguration, 3> high{};  ///< all three set: divide by 1
+};
+
 enum class ApicMode : uint8_t { xapic, x2apic };
 /// The LVT timer's mode, bits 18:17.
 enum class TimerMode : uint8_t { one_shot = 0, periodic = 1, tsc_deadline = 2 };
@@ -70,7 +106,7 @@ class LocalApic {
 
     // The timer.
     /// One count per tick of the timer's clock.
-    void set_divide_1() const { write(ApicRegister::divide_configuration, 0b1011); }
+    void set_divide_1() const { write(DivideConfiguration::low | DivideConfiguration::high); }
     /// Stops the timer and sets its LVT entry. For TimerMode::tsc_deadline ask has_deadline()
     /// first.
     void set_timer_mode(TimerMode mode, uint8_t vector, bool masked) const;
@@ -105,6 +141,14 @@ class LocalApic {
             msrs_.write(x2apic_msr(r), value);
         else
             page_.write32(static_cast<uint64_t>(r), value);
+    }
+    template <class R>
+    Value<R> read() const {
+        return Value<R>(read(R::which));
+    }
+    template <class R>
+    void write(Value<R> value) const {
+        write(R::which, value.word());
     }
 
   private:

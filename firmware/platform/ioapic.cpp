@@ -1,13 +1,31 @@
 #include "firmware/platform/ioapic.h"
 
+#include "firmware/cpu/field.h"
+
 namespace doorbell::platform {
 namespace {
 
 // Memory-mapped window (section 3.1) and registers behind it (section 3.2).
 constexpr uint64_t register_select = 0x00, window = 0x10;
-constexpr uint32_t version_register = 0x01;
-constexpr uint32_t redirection(unsigned input) { return 0x10 + 2 * input; }
-constexpr uint32_t masked_bit = 1u << 16;
+struct Version : cpu::Register<0x01> {
+    static constexpr cpu::Field<Version, 16, 8> last_input{};
+};
+/// The low half of a redirection entry (section 3.2.4) and the high one. Delivery mode 0 is fixed,
+/// destination mode 0 physical.
+struct Redirection : cpu::Register<0x10> {
+    static constexpr cpu::Field<Redirection, 0, 8> vector{};
+    static constexpr cpu::Field<Redirection, 13> active_low{};
+    static constexpr cpu::Field<Redirection, 15> level{};
+    static constexpr cpu::Field<Redirection, 16> masked{};
+};
+struct RedirectionHigh : cpu::Register<0x11> {
+    static constexpr cpu::Field<RedirectionHigh, 24, 8> destination{};
+};
+/// The index of `input`'s half entry R.
+template <class R>
+constexpr uint32_t half(unsigned input) {
+    return static_cast<uint32_t>(R::address) + 2 * input;
+}
 
 }  // namespace
 
@@ -25,10 +43,10 @@ Result<IoApic> IoApic::bring_up(cpu::Mmio registers, uint32_t gsi_base) {
     IoApic io;
     io.registers_ = registers;
     io.gsi_base_ = gsi_base;
-    uint32_t version = io.read(version_register);
-    if (version == 0 || version == ~0u)
+    cpu::Value<Version> version(io.read(Version::address));
+    if (version.word() == 0 || version.word() == ~0u)
         return Lacking{"no I/O APIC answers at this address", registers.base()};
-    io.inputs_ = (version >> 16 & 0xFF) + 1;
+    io.inputs_ = static_cast<unsigned>(Version::last_input.of(version)) + 1;
     // 240 is the most that the register index leaves room for.
     if (io.inputs_ > 240)
         return Error{"an I/O APIC claims more inputs than it can have", io.inputs_};
@@ -41,26 +59,27 @@ Result<void> IoApic::route(unsigned input, uint8_t vector, uint32_t apic_id, Pol
     if (input >= inputs_) return Error{"the I/O APIC has no such input", input};
     if (vector < 16) return Error{"an I/O APIC cannot send this vector", vector};
     if (apic_id > 0xFF) return Lacking{"an I/O APIC cannot reach an APIC id over 255", apic_id};
-    uint32_t low = vector;  // delivery mode fixed (000), physical destination
-    if (polarity == Polarity::active_low) low |= 1u << 13;
-    if (trigger == Trigger::level) low |= 1u << 15;
+    auto low = Redirection::vector(vector) |
+               Redirection::active_low(polarity == Polarity::active_low) |
+               Redirection::level(trigger == Trigger::level) | Redirection::masked(masked);
     // Masked while the two halves do not belong together.
     mask(input);
-    write(redirection(input) + 1, apic_id << 24);
-    write(redirection(input), low | (masked ? masked_bit : 0));
+    write(half<RedirectionHigh>(input), RedirectionHigh::destination(apic_id).word());
+    write(half<Redirection>(input), low.word());
     return {};
 }
 
 void IoApic::set_mask(unsigned input, bool masked) const {
     if (input >= inputs_) return;
-    uint32_t low = read(redirection(input));
-    write(redirection(input), masked ? low | masked_bit : low & ~masked_bit);
+    cpu::Value<Redirection> low(read(half<Redirection>(input)));
+    low = (low & ~Redirection::masked) | Redirection::masked(masked);
+    write(half<Redirection>(input), low.word());
 }
 
 uint64_t IoApic::entry(unsigned input) const {
-    if (input >= inputs_) return masked_bit;
-    uint64_t high = read(redirection(input) + 1);
-    return high << 32 | read(redirection(input));
+    if (input >= inputs_) return cpu::Value<Redirection>(Redirection::masked).word();
+    uint64_t high = read(half<RedirectionHigh>(input));
+    return high << 32 | read(half<Redirection>(input));
 }
 
 }  // namespace doorbell::platform

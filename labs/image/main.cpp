@@ -309,7 +309,7 @@ void run() {
     if (instrument.counts_instructions && machine.hpet) {
         machine.hpet->stop();
         measure::store_at(measure::next_multiple(case_phase),
-                          machine.hpet->registers().base() + platform::Hpet::configuration, 1);
+                          machine.hpet->base() + platform::hpet::Configuration::address, 1);
     }
     look_for_counters();
     emit_instrument(sender(), instrument, counters);

@@ -106,11 +106,9 @@ class HpetTimer {
     /// Interrupts").
     Result<void> open_by_message() {
         if (!machine_.hpet) return machine_.hpet.absent;
-        constexpr uint64_t configuration = platform::Hpet::timer_configuration(0),
-                           route = configuration + 0x10;
-        constexpr uint32_t message_able = 1 << 15, message_enable = 1 << 14;
-        cpu::Mmio registers = machine_.hpet->registers();
-        if ((registers.read32(configuration) & message_able) == 0)
+        using Configuration = platform::hpet::TimerConfiguration;
+        auto timer = machine_.hpet->timer(0);
+        if (!(timer.read<Configuration>() & Configuration::message_capable))
             return Lacking{
                 "the HPET cannot send messages (Tn_FSB_INT_DEL_CAP); a card's are source=nic"};
         uint32_t able = machine_.hpet->routes(0);
@@ -119,9 +117,9 @@ class HpetTimer {
                                                     platform::Trigger::edge);
                 !set)
                 return set;
-        registers.write32(route, vector_);
-        registers.write32(route + 4, 0xFEE00000 | machine_.apic->id() << 12);
-        registers.write32(configuration, registers.read32(configuration) | message_enable);
+        timer.write<platform::hpet::MessageValue>(vector_);
+        timer.write<platform::hpet::MessageAddress>(0xFEE00000 | machine_.apic->id() << 12);
+        timer.write(timer.read<Configuration>() | Configuration::message_enable);
         return {};
     }
     void close() {
@@ -148,9 +146,10 @@ class HpetTimer {
                      "addl %[count], %[due]\n\t"
                      "movl %[due], %c[comparator](%[at])"
                      : "=&a"(low), "=&d"(high), "+c"(begin), [first] "=&r"(first), [due] "=&r"(due)
-                     : [at] "r"(machine_.hpet->registers().base()), [count] "r"(count),
-                       [counter] "i"(platform::Hpet::main_counter),
-                       [comparator] "i"(platform::Hpet::comparator(0))
+                     : [at] "r"(machine_.hpet->base()), [count] "r"(count),
+                       [counter] "i"(platform::hpet::MainCounter::address),
+                       [comparator] "i"(platform::hpet::timer_offset(0) +
+                                        platform::hpet::Comparator::address)
                      : "memory", "cc");
         due_ = due;
         return (uint64_t{high} << 32 | low) + rate_.ticks(count);
@@ -159,7 +158,7 @@ class HpetTimer {
     /// Sets the counter to the deadline.
     void expire() const {
         machine_.hpet->stop();
-        machine_.hpet->registers().write32(platform::Hpet::main_counter, due_);
+        machine_.hpet->set_counter32(due_);
         machine_.hpet->start();
     }
     /// Interrupts after about `ticks`, for what is not measured.
@@ -175,8 +174,8 @@ class HpetTimer {
                      "lfence\n\t"
                      "rdtsc"
                      : "=&a"(low), "=&d"(high), "+c"(begin)
-                     : [at] "r"(machine_.hpet->registers().base()), [due] "r"(due_),
-                       [counter] "i"(platform::Hpet::main_counter)
+                     : [at] "r"(machine_.hpet->base()), [due] "r"(due_),
+                       [counter] "i"(platform::hpet::MainCounter::address)
                      : "memory", "cc");
         return uint64_t{high} << 32 | low;
     }
