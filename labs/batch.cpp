@@ -212,7 +212,7 @@ Result<void> send_to_card(Bench& bench, uint32_t size) {
         return Lacking{"the card's transmit ring has less room than the bag", nic.transmit_room()};
     auto frames = make_frames(bench, size, nic::shortest_frame, pair->sender().mac(), nic.mac());
     if (frames.empty()) return Lacking{"no memory for the frames"};
-    measure::Series& cost = bench.series("cost");
+    measure::Series& cost = bench.series("cost", {.derived = "total / 1000"});
     measure::Series& total = bench.series("total", {.less_overhead = true});
     measure::Series& first = bench.series("first", {.less_overhead = true});
     nic::BoundedWait bounded_wait(cpu::Tsc{}, bench.machine.tsc.hz);
@@ -246,7 +246,7 @@ Result<void> send_to_card(Bench& bench, uint32_t size) {
 Result<void> body(Bench& bench, const Case& test_case) {
     uint64_t size = test_case.number("size");
     if (!test_case["to"].empty()) return send_to_card(bench, static_cast<uint32_t>(size));
-    measure::Series& cost = bench.series("cost");
+    measure::Series& cost = bench.series("cost", {.derived = "total / 1000"});
     measure::Series& total = bench.series("total", {.less_overhead = true});
     measure::Series& first = bench.series("first", {.less_overhead = true});
     // A sample is a thousand records already.

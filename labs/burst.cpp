@@ -55,7 +55,7 @@ Result<void> body(Bench& bench, const Case& test_case) {
     auto frames =
         make_frames(bench, burst, static_cast<uint32_t>(bench.setting("length")), to, nic.mac());
     if (frames.empty()) return Lacking{"no memory for the frames"};
-    measure::Series& cost = bench.series("cost");
+    measure::Series& cost = bench.series("cost", {.derived = "first / burst"});
     measure::Series& first = bench.series("first", {.counted = true});
     nic::BoundedWait bounded_wait(cpu::Tsc{}, bench.machine.tsc.hz);
     uint64_t overhead = bench.instrument.overhead;

@@ -183,7 +183,7 @@ struct Sampling {
         : bench(b),
           s(traffic),
           by_interrupt(interrupts),
-          latency(b.series("latency")),
+          latency(b.series("latency", {.derived = interrupts ? "path:entry" : "path:notice"})),
           payload(b.series("payload")),
           path(b.series("path", {.stages = stages})),
           wire(traffic.pair.delay == 0 ? &b.series("wire") : nullptr),
@@ -413,7 +413,7 @@ Result<void> empty_poll_case(Bench& bench, const Case& test_case) {
     auto card = open_card(bench, test_case["model"]);
     if (!card) return card.error();
     nic::Nic& nic = **card;
-    measure::Series& cost = bench.series("cost", {.counted = true});
+    measure::Series& cost = bench.series("cost", {.counted = true, .derived = "cost / 100"});
     constexpr uint32_t looks = 100, at_once = 32;
     nic::Received frames[at_once];
     uint64_t overhead = bench.instrument.overhead;
@@ -446,7 +446,7 @@ Result<void> receive_case(Bench& bench, const Case& test_case) {
                               static_cast<uint32_t>(bench.setting("length")));
     if (!made) return made.error();
     Traffic& s = *made;
-    measure::Series& cost = bench.series("cost", {.counted = true});
+    measure::Series& cost = bench.series("cost", {.counted = true, .derived = "cost / burst"});
     auto* frames = bench.machine.arena.array<nic::Received>(burst).data();
     if (frames == nullptr) return Lacking{"no memory for the frames"};
     uint64_t overhead = bench.instrument.overhead, settle = bench.machine.tsc.hz / 100000;

@@ -192,7 +192,7 @@ void make_chain(char* kernel_address, uint64_t user_address, uint64_t lines, uin
 Result<void> refill(Bench& bench, const Case& test_case) {
     uint64_t bytes = test_case.number("set"), stride = test_case.number("stride"),
              lines = bytes / stride;
-    measure::Series& hidden = bench.series("refill");
+    measure::Series& hidden = bench.series("refill", {.derived = "walk-after-switch - walk"});
     measure::Series& warm = bench.series("walk", {.less_overhead = true});
     measure::Series& after = bench.series("walk-after-switch", {.less_overhead = true});
     // Instructions are the same in every walk: where they are what is counted, few walks are

@@ -177,7 +177,8 @@ struct RunSeries {
         : total(bench.series("total", {.counted = true})),
           job(bench.series("job", {}, jobs)),
           service(bench.series("service", {}, jobs)),
-          work(bench.series("work", {.unit = "ppm", .better = Better::more})),
+          work(bench.series("work",
+                            {.unit = "ppm", .better = Better::more, .derived = "share of total"})),
           switches(bench.series("switches", {.unit = "switch"})),
           memory(bench.series("memory", {.unit = "byte"})) {}
 };

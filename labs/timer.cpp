@@ -208,7 +208,7 @@ constexpr CaseTimeout::Lapic lapic_beside =
 
 template <class Source, Idle idle>
 Result<void> by_interrupt(Bench& bench, Source& source) {
-    measure::Series& latency = bench.series("latency");
+    measure::Series& latency = bench.series("latency", {.derived = "round-trip:entry"});
     measure::Series& round_trip = bench.series("round-trip", {.stages = interrupt_stages});
     bool x2 = bench.machine.apic->x2();
     timer_event.end_of_interrupt =

@@ -52,6 +52,7 @@ void emit_series(wire::Sender& sender, uint64_t id, std::string_view lab,
     j.member("count", p.warm->count()).member("min", p.warm->min()).member("max", p.warm->max());
     j.member("sum", p.warm->sum()).member("overhead_removed", p.overhead_removed);
     if (p.pair) j.member("pair", true);
+    if (*p.derived != 0) j.member("derived", p.derived);
     j.key("cold").object().member("count", p.cold->count()).member("first", s.first());
     j.member("min", p.cold->min()).member("p50", p.cold->percentile(50000));
     j.member("max", p.cold->max()).end();

@@ -33,6 +33,8 @@ class Series {
         bool counted = false;  ///< counters may be attributed to it: see labs/kit/bench.h
         bool pair = false;     ///< each sample held one begin()/end() pair
         bool checked = true;   ///< ... to a sample that is the distance of its timestamps
+        /// How its values follow from other series of its case (wire/words.h); "": they do not.
+        const char* derived = "";
     };
 
     explicit Series(const Parts& parts) : parts_(parts) {}
@@ -125,6 +127,7 @@ Series::Parts parts_of(const char* metric, const Kind& kind, const Observed& ins
     parts.pair = kind.less_overhead;
     parts.better = kind.better;
     parts.shape = kind.shape;
+    parts.derived = kind.derived;
     return parts;
 }
 

@@ -21,7 +21,7 @@ inline constexpr const char* wire_name = "doorbell-wire/1";
 // plan       {cases, samples, seed, labs}: what will be run
 // begin      {lab, case}: a case starts
 // series     {id, lab, case, metric, unit, evidence, better ("less"|"more"|"neither"),
-//             shape ("distribution"|"total"), count, min, max, sum, overhead_removed,
+//             shape ("distribution"|"total"), count, min, max, sum, overhead_removed, [derived],
 //             pair (true: each sample held one pair of timestamps),
 //             cold: {count, min, p50, max, first}, stages: [name, ...], flags: [text, ...],
 //             counters: [{name, value, evidence, stage}, ...] (or in records of their own, below)}

@@ -88,7 +88,8 @@ struct Series {
     uint64_t min = 0, max = 0;                 ///< exact; without meaning where count is 0
     uint64_t sum = 0;                          ///< exact modulo 2^64
     std::optional<uint64_t> overhead_removed;  ///< taken off each sample, in `unit`
-    Bins bins;                                 ///< all samples
+    std::string derived;  ///< how its values follow from other series of its case; "": they do not
+    Bins bins;            ///< all samples
     std::vector<Stage> stages;
     std::vector<Counter> counters;
     std::vector<std::string> flags;

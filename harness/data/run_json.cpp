@@ -85,6 +85,7 @@ Json series_json(const Series& series, double tsc_hz) {
         json["mean"] = series.mean();
         json["sum"] = series.sum;
     }
+    if (!series.derived.empty()) json["derived"] = series.derived;
     if (series.overhead_removed) json["overhead_removed"] = *series.overhead_removed;
     if (series.unit == "tick" && tsc_hz > 0 && series.count != 0) {
         double ns = 1e9 / tsc_hz;
@@ -120,6 +121,7 @@ Series series_from(const Json& json) {
     series.unit = text_of(json, "unit");
     series.evidence = text_of(json, "evidence");
     series.read_as(text_of(json, "better"), text_of(json, "shape"));
+    series.derived = text_of(json, "derived");
     series.count = number_of(json, "count");
     series.min = number_of(json, "min");
     series.max = number_of(json, "max");

@@ -214,6 +214,7 @@ void Collector::take_series(const Json& record) {
     series.unit = text(record, "unit");
     series.evidence = text(record, "evidence");
     series.read_as(text(record, "better"), text(record, "shape"));
+    series.derived = text(record, "derived");
     series.count = number(record, "count");
     if (series.count != 0) {
         series.min = number(record, "min");

@@ -43,6 +43,13 @@ struct SeriesKind {
     /// their distribution: sent with the series, for comparisons, tables and charts.
     Better better = Better::less;
     Shape shape = Shape::distribution;
+    /// How a value follows from what was counted, where it is not the cost of what its own counts
+    /// were counted in. Names are metrics of the same case, this one's included:
+    ///   "total / 1000", "cost / burst"  a share of a larger sample; a number, or a key of the case
+    ///   "after - before"                what one has beyond another
+    ///   "path:entry"                    a stage of a path
+    ///   "share of total"                in ppm: work that is nothing but instructions
+    const char* derived = "";
 };
 
 /// The flag of a wait in HLT or MWAIT where the clock counts instructions. QEMU's main loop warps
