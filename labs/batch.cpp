@@ -131,9 +131,8 @@ batch_deposit:
         .balign 64
         .global batch_deposit_all
 batch_deposit_all:
-        pushq   %rbx
         pushq   %rbp
-        PUSH_R12_TO_R15
+        PUSH_RBX_R12_TO_R15
         subq    $8, %rsp
         movq    %rdi, %r12
         movq    %rsi, %r13
@@ -164,9 +163,8 @@ batch_deposit_all:
         jnz     1b
         movq    %rbp, %rax
         addq    $8, %rsp
-        POP_R12_TO_R15
+        POP_RBX_R12_TO_R15
         popq    %rbp
-        popq    %rbx
         ret
         .popsection
 )");

@@ -15,46 +15,46 @@
 #include "labs/kit/primitives.h"
 
 // RDI is the page, the registers or the area that the primitive works on.
-DOORBELL_BODIES("price_int_ring0", 8, "", "int $0x64", "");
+DOORBELL_BODIES(price_int_ring0, 8, "", "int $0x64", "");
 // Ring 3. The function ends by the call `exit` through INT 0x80: SYSCALL is another one's here.
-DOORBELL_BODIES_IN(".user_text, \"ax\"", "price_int_ring3", 8, "", "int $0x64",
+DOORBELL_BODIES_IN(".user_text, \"ax\"", price_int_ring3, 8, "", "int $0x64",
                    "movl $17, %eax\n\tint $0x80");
-DOORBELL_BODIES_IN(".user_text, \"ax\"", "price_syscall", 8, "", "syscall",
+DOORBELL_BODIES_IN(".user_text, \"ax\"", price_syscall, 8, "", "syscall",
                    "movl $17, %eax\n\tint $0x80");
 // The processor interrupts itself, and waits until the handler has run.
-DOORBELL_BODIES("price_self_ipi", 4, "movl $0, price_fired(%rip)\n\tsti",
+DOORBELL_BODIES(price_self_ipi, 4, "movl $0, price_fired(%rip)\n\tsti",
                 "movl $0x44065, 0x300(%rdi)\n8:\tcmpl $0, price_fired(%rip)\n\tje 8b\n\t"
                 "movl $0, price_fired(%rip)",
                 "cli");
-DOORBELL_BODIES("price_self_ipi_x2", 4, "movl $0, price_fired(%rip)\n\tsti",
+DOORBELL_BODIES(price_self_ipi_x2, 4, "movl $0, price_fired(%rip)\n\tsti",
                 "movl $0x83F, %ecx\n\tmovl $0x65, %eax\n\txorl %edx, %edx\n\twrmsr\n"
                 "8:\tcmpl $0, price_fired(%rip)\n\tje 8b\n\tmovl $0, price_fired(%rip)",
                 "cli");
-DOORBELL_BODIES("price_cr3", 8, "movq %cr3, %rax", "movq %rax, %cr3", "");
-DOORBELL_BODIES("price_invlpg", 8, "", "invlpg (%rdi)", "");
+DOORBELL_BODIES(price_cr3, 8, "movq %cr3, %rax", "movq %rax, %cr3", "");
+DOORBELL_BODIES(price_invlpg, 8, "", "invlpg (%rdi)", "");
 // IA32_KERNEL_GS_BASE, which SWAPGS alone uses.
-DOORBELL_BODIES("price_rdmsr", 8, "movl $0xC0000102, %ecx", "rdmsr", "");
-DOORBELL_BODIES("price_wrmsr", 8, "movl $0xC0000102, %ecx\n\txorl %eax, %eax\n\txorl %edx, %edx",
+DOORBELL_BODIES(price_rdmsr, 8, "movl $0xC0000102, %ecx", "rdmsr", "");
+DOORBELL_BODIES(price_wrmsr, 8, "movl $0xC0000102, %ecx\n\txorl %eax, %eax\n\txorl %edx, %edx",
                 "wrmsr", "");
-DOORBELL_BODIES("price_swapgs", 16, "", "swapgs", "");
+DOORBELL_BODIES(price_swapgs, 16, "", "swapgs", "");
 // The local APIC: its version, its task priority (0, as it is), the end of interrupt (of none).
-DOORBELL_BODIES("price_apic_read", 8, "", "movl 0x30(%rdi), %eax", "");
-DOORBELL_BODIES("price_apic_write", 8, "xorl %eax, %eax", "movl %eax, 0x80(%rdi)", "");
-DOORBELL_BODIES("price_eoi", 8, "xorl %eax, %eax", "movl %eax, 0xB0(%rdi)", "");
-DOORBELL_BODIES("price_x2apic_read", 8, "movl $0x803, %ecx", "rdmsr", "");
-DOORBELL_BODIES("price_eoi_msr", 8, "movl $0x80B, %ecx\n\txorl %eax, %eax\n\txorl %edx, %edx",
+DOORBELL_BODIES(price_apic_read, 8, "", "movl 0x30(%rdi), %eax", "");
+DOORBELL_BODIES(price_apic_write, 8, "xorl %eax, %eax", "movl %eax, 0x80(%rdi)", "");
+DOORBELL_BODIES(price_eoi, 8, "xorl %eax, %eax", "movl %eax, 0xB0(%rdi)", "");
+DOORBELL_BODIES(price_x2apic_read, 8, "movl $0x803, %ecx", "rdmsr", "");
+DOORBELL_BODIES(price_eoi_msr, 8, "movl $0x80B, %ecx\n\txorl %eax, %eax\n\txorl %edx, %edx",
                 "wrmsr", "");
 // The HPET: its counter, and its interrupt status, where a 0 changes nothing.
-DOORBELL_BODIES("price_hpet_read", 4, "", "movl 0xF0(%rdi), %eax", "");
-DOORBELL_BODIES("price_hpet_write", 4, "xorl %eax, %eax", "movl %eax, 0x20(%rdi)", "");
+DOORBELL_BODIES(price_hpet_read, 4, "", "movl 0xF0(%rdi), %eax", "");
+DOORBELL_BODIES(price_hpet_write, 4, "xorl %eax, %eax", "movl %eax, 0x20(%rdi)", "");
 // An Intel network card: STATUS, and IMC, where a 0 changes nothing.
-DOORBELL_BODIES("price_card_read", 4, "", "movl 0x8(%rdi), %eax", "");
-DOORBELL_BODIES("price_card_write", 4, "xorl %eax, %eax", "movl %eax, 0xD8(%rdi)", "");
+DOORBELL_BODIES(price_card_read, 4, "", "movl 0x8(%rdi), %eax", "");
+DOORBELL_BODIES(price_card_write, 4, "xorl %eax, %eax", "movl %eax, 0xD8(%rdi)", "");
 // Port 80H, the diagnostic code, which nothing answers to.
-DOORBELL_BODIES("price_port_read", 4, "", "inb $0x80, %al", "");
-DOORBELL_BODIES("price_port_write", 4, "xorl %eax, %eax", "outb %al, $0x80", "");
-DOORBELL_BODIES("price_xsave", 4, "movl $-1, %eax\n\tmovl $-1, %edx", "xsave (%rdi)", "");
-DOORBELL_BODIES("price_xrstor", 4, "movl $-1, %eax\n\tmovl $-1, %edx\n\txsave (%rdi)",
+DOORBELL_BODIES(price_port_read, 4, "", "inb $0x80, %al", "");
+DOORBELL_BODIES(price_port_write, 4, "xorl %eax, %eax", "outb %al, $0x80", "");
+DOORBELL_BODIES(price_xsave, 4, "movl $-1, %eax\n\tmovl $-1, %edx", "xsave (%rdi)", "");
+DOORBELL_BODIES(price_xrstor, 4, "movl $-1, %eax\n\tmovl $-1, %edx\n\txsave (%rdi)",
                 "xrstor (%rdi)", "");
 asm(R"(
         .pushsection .text.primitives, "ax"
@@ -90,18 +90,6 @@ void price_return();
 void price_sysret();
 void price_handler();
 void price_handler_x2();
-doorbell::measure::PriceBody price_int_ring0_once, price_int_ring0_twice, price_int_ring3_once,
-    price_int_ring3_twice, price_syscall_once, price_syscall_twice, price_self_ipi_once,
-    price_self_ipi_twice, price_self_ipi_x2_once, price_self_ipi_x2_twice, price_cr3_once,
-    price_cr3_twice, price_invlpg_once, price_invlpg_twice, price_rdmsr_once, price_rdmsr_twice,
-    price_wrmsr_once, price_wrmsr_twice, price_swapgs_once, price_swapgs_twice,
-    price_apic_read_once, price_apic_read_twice, price_apic_write_once, price_apic_write_twice,
-    price_eoi_once, price_eoi_twice, price_x2apic_read_once, price_x2apic_read_twice,
-    price_eoi_msr_once, price_eoi_msr_twice, price_hpet_read_once, price_hpet_read_twice,
-    price_hpet_write_once, price_hpet_write_twice, price_card_read_once, price_card_read_twice,
-    price_card_write_once, price_card_write_twice, price_port_read_once, price_port_read_twice,
-    price_port_write_once, price_port_write_twice, price_xsave_once, price_xsave_twice,
-    price_xrstor_once, price_xrstor_twice;
 }
 
 namespace doorbell::labs {
@@ -261,9 +249,9 @@ Result<void> measure_user(Bench& bench, const Primitive& p, bool system_call) {
     if (!up) return up;
     auto space = kernel.make_space(65536);
     if (!space) return space.error();
-    auto task = kernel.make_task(**space, reinterpret_cast<const void*>(p.base), {0, 1});
+    auto task = kernel.make_task(**space, reinterpret_cast<const void*>(p.bodies.base), {0, 1});
     if (!task) return task.error();
-    UserBody base{&kernel, *task, p.base, {}}, more{&kernel, *task, p.more, {}};
+    UserBody base{&kernel, *task, p.bodies.base, {}}, more{&kernel, *task, p.bodies.more, {}};
     uint64_t entry = cpu::Msrs{}.read(msr_lstar);
     if (system_call)
         cpu::Msrs{}.write(msr_lstar, reinterpret_cast<uint64_t>(price_sysret));
@@ -280,9 +268,8 @@ Result<void> measure_user(Bench& bench, const Primitive& p, bool system_call) {
     return more.done ? done : more.done;
 }
 
-constexpr Primitive int_ring3{"int-iretq", price_int_ring3_once, price_int_ring3_twice, 8, 32};
-constexpr Primitive syscall_sysret{"syscall-sysret", price_syscall_once, price_syscall_twice, 8,
-                                   32};
+constexpr Primitive int_ring3{"int-iretq", price_int_ring3, 8, 32};
+constexpr Primitive syscall_sysret{"syscall-sysret", price_syscall, 8, 32};
 
 // Where a primitive of ring 0 works, or what the machine lacks.
 using Where = Result<uint64_t>(Bench& bench);
@@ -328,29 +315,28 @@ struct RingZero {
     const Primitive* x2 = nullptr;
 };
 
-constexpr Primitive self_ipi_x2{"self-ipi", price_self_ipi_x2_once, price_self_ipi_x2_twice, 4, 8},
-    x2apic_read{"apic-read", price_x2apic_read_once, price_x2apic_read_twice, 8, 8},
-    x2apic_eoi{"eoi", price_eoi_msr_once, price_eoi_msr_twice, 8, 8};
+constexpr Primitive self_ipi_x2{"self-ipi", price_self_ipi_x2, 4, 8},
+    x2apic_read{"apic-read", price_x2apic_read, 8, 8}, x2apic_eoi{"eoi", price_eoi_msr, 8, 8};
 
 constexpr RingZero ring0[] = {
-    {{"int-iretq", price_int_ring0_once, price_int_ring0_twice, 8, 16}, nowhere},
-    {{"self-ipi", price_self_ipi_once, price_self_ipi_twice, 4, 8}, apic_page, &self_ipi_x2},
-    {{"cr3-write", price_cr3_once, price_cr3_twice, 8, 8}, nowhere},
-    {{"invlpg", price_invlpg_once, price_invlpg_twice, 8, 8}, a_page},
-    {{"rdmsr", price_rdmsr_once, price_rdmsr_twice, 8, 8}, nowhere},
-    {{"wrmsr", price_wrmsr_once, price_wrmsr_twice, 8, 8}, nowhere},
-    {{"swapgs", price_swapgs_once, price_swapgs_twice, 16, 16}, nowhere},
-    {{"xsave", price_xsave_once, price_xsave_twice, 4, 8}, extended_area},
-    {{"xrstor", price_xrstor_once, price_xrstor_twice, 4, 8}, extended_area},
-    {{"apic-read", price_apic_read_once, price_apic_read_twice, 8, 8}, apic_page, &x2apic_read},
-    {{"apic-write", price_apic_write_once, price_apic_write_twice, 8, 8}, apic_page},
-    {{"eoi", price_eoi_once, price_eoi_twice, 8, 8}, apic_page, &x2apic_eoi},
-    {{"hpet-read", price_hpet_read_once, price_hpet_read_twice, 4, 4}, hpet},
-    {{"hpet-write", price_hpet_write_once, price_hpet_write_twice, 4, 4}, hpet},
-    {{"card-read", price_card_read_once, price_card_read_twice, 4, 4}, intel_card},
-    {{"card-write", price_card_write_once, price_card_write_twice, 4, 4}, intel_card},
-    {{"port-read", price_port_read_once, price_port_read_twice, 4, 4}, nowhere},
-    {{"port-write", price_port_write_once, price_port_write_twice, 4, 4}, nowhere},
+    {{"int-iretq", price_int_ring0, 8, 16}, nowhere},
+    {{"self-ipi", price_self_ipi, 4, 8}, apic_page, &self_ipi_x2},
+    {{"cr3-write", price_cr3, 8, 8}, nowhere},
+    {{"invlpg", price_invlpg, 8, 8}, a_page},
+    {{"rdmsr", price_rdmsr, 8, 8}, nowhere},
+    {{"wrmsr", price_wrmsr, 8, 8}, nowhere},
+    {{"swapgs", price_swapgs, 16, 16}, nowhere},
+    {{"xsave", price_xsave, 4, 8}, extended_area},
+    {{"xrstor", price_xrstor, 4, 8}, extended_area},
+    {{"apic-read", price_apic_read, 8, 8}, apic_page, &x2apic_read},
+    {{"apic-write", price_apic_write, 8, 8}, apic_page},
+    {{"eoi", price_eoi, 8, 8}, apic_page, &x2apic_eoi},
+    {{"hpet-read", price_hpet_read, 4, 4}, hpet},
+    {{"hpet-write", price_hpet_write, 4, 4}, hpet},
+    {{"card-read", price_card_read, 4, 4}, intel_card},
+    {{"card-write", price_card_write, 4, 4}, intel_card},
+    {{"port-read", price_port_read, 4, 4}, nowhere},
+    {{"port-write", price_port_write, 4, 4}, nowhere},
 };
 
 Result<void> measure_ring0(Bench& bench, const RingZero& what) {

@@ -126,16 +126,14 @@ asm(R"(
         .global rings_try, rings_refused
 rings_try:
         pushq   %rbp
-        pushq   %rbx
-        PUSH_R12_TO_R15
+        PUSH_RBX_R12_TO_R15
         subq    $8, %rsp
         movq    %rsp, rings_stack(%rip)
         movq    %rdi, %rax
         movq    %rsi, %rdi
         call    *%rax
 1:      addq    $8, %rsp
-        POP_R12_TO_R15
-        popq    %rbx
+        POP_RBX_R12_TO_R15
         popq    %rbp
         ret
 rings_refused:

@@ -20,8 +20,7 @@ asm(R"(
         .balign 64
         .global switch_relay
 switch_relay:
-        pushq   %rbx
-        PUSH_R12_TO_R15
+        PUSH_RBX_R12_TO_R15
         movq    %rdi, %r12
         movq    %rsi, %r13
         movq    %rdx, %r14
@@ -77,8 +76,7 @@ switch_relay:
         btl     $8, %r15d
         cmovcl  %ecx, %edx
         subl    %edx, %eax
-4:      POP_R12_TO_R15
-        popq    %rbx
+4:      POP_RBX_R12_TO_R15
         ret
         .popsection
 )");

@@ -34,8 +34,7 @@ asm(R"(
         .balign 64
         .global \name
 \name:
-        pushq   %rbx
-        PUSH_R12_TO_R15
+        PUSH_RBX_R12_TO_R15
         movq    %rdi, %r12
         movq    %rsi, %r13
         \prepare
@@ -55,8 +54,7 @@ asm(R"(
         addq    $8, %r12
         decq    %r13
         jnz     1b
-        POP_R12_TO_R15
-        popq    %rbx
+        POP_RBX_R12_TO_R15
         ret
         .popsection
         .endm

@@ -15,6 +15,7 @@ struct MemoryRegion {
     uint32_t type = 0;
     bool usable() const { return type == 1; }
     bool acpi() const { return type == 3 || type == 4; }
+    bool memory() const { return usable() || acpi(); }
     uint64_t end() const { return base + length; }
 };
 

@@ -22,18 +22,18 @@ struct PmuEvent {
     uint16_t event;       ///< event select; AMD's has 12 bits
     uint8_t umask;
     Proof proof;
-    const char* where;  ///< manual and table
 };
 
 /// The events of one microarchitecture.
 struct PmuTable {
     const char* name;
+    const char* source;  ///< manual and table
     std::span<const PmuEvent> events;
     std::span<const PmuEvent> shared = {};  ///< with other microarchitectures
 };
 
-/// The events that every architectural PMU may have, in the order of CPUID.0AH:EBX (SDM table
-/// 20-1).
+/// The events that every architectural PMU may have, in the order of CPUID.0AH:EBX (SDM vol. 3B,
+/// 20.2.1.2, table 20-1).
 std::span<const PmuEvent> architectural_events();
 /// The rest, by microarchitecture; null where the processor is not known.
 const PmuTable* intel_events(uint32_t family, uint32_t model);

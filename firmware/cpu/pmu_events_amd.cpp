@@ -2,53 +2,47 @@
 // Reference (PPR, "Core Performance Monitor Counters") lists them: PMCxNNN, which is the place in
 // the book as well. The L3's own counters belong to another unit and are not read here: what the
 // core had to fetch from it, and from memory, stands for them.
+#include <array>
+
 #include "firmware/cpu/pmu.h"
 
 namespace doorbell::cpu {
 namespace {
 
-// The same in every family; interrupts from Zen 2 on.
-constexpr const char* every_ppr = "PPR of each Zen family (54945, 56176, 55898, 55901, 57238)";
+// The same in the PPR of each Zen family (54945, 56176, 55898, 55901, 57238); interrupts from Zen 2
+// on.
 constexpr PmuEvent common[] = {
-    {"interrupts", "PMCx02C LsIntTaken", 0x02C, 0x00, Proof::interrupts, every_ppr},
-    {"instructions", "PMCx0C0 ExRetInstr", 0x0C0, 0x00, Proof::instructions, every_ppr},
-    {"cycles", "PMCx076 LsNotHaltedCyc", 0x076, 0x00, Proof::cycles, every_ppr},
-    {"l2_misses", "PMCx064 L2CacheReqStat, IcFillMiss and LsRdBlkC", 0x064, 0x09, Proof::lines,
-     every_ppr},
-    {"branch_misses", "PMCx0C3 ExRetBrnMisp", 0x0C3, 0x00, Proof::branches, every_ppr},
-    {"dtlb_walks", "PMCx045 LsL1DTlbMiss, L2 misses", 0x045, 0xF0, Proof::pages, every_ppr},
+    {"interrupts", "PMCx02C LsIntTaken", 0x02C, 0x00, Proof::interrupts},
+    {"instructions", "PMCx0C0 ExRetInstr", 0x0C0, 0x00, Proof::instructions},
+    {"cycles", "PMCx076 LsNotHaltedCyc", 0x076, 0x00, Proof::cycles},
+    {"l2_misses", "PMCx064 L2CacheReqStat, IcFillMiss and LsRdBlkC", 0x064, 0x09, Proof::lines},
+    {"branch_misses", "PMCx0C3 ExRetBrnMisp", 0x0C3, 0x00, Proof::branches},
+    {"dtlb_walks", "PMCx045 LsL1DTlbMiss, L2 misses", 0x045, 0xF0, Proof::pages},
 };
 
-// The sources of a fill are what differs: more of them are told apart from family to family.
-constexpr const char* from_anywhere = "PMCx043 LsDmndFillsFromSys, from anywhere";
-constexpr const char* from_beyond_l2 = "PMCx043 LsDmndFillsFromSys, from beyond the L2";
-constexpr const char* from_memory = "PMCx043 LsDmndFillsFromSys, from memory";
+// The sources of a fill, a bit each, are what differs: more of them are told apart from family to
+// family.
+constexpr std::array<PmuEvent, 3> demand_fills(uint8_t from_anywhere, uint8_t from_beyond_l2,
+                                               uint8_t from_memory) {
+    return {{{"l1d_misses", "PMCx043 LsDmndFillsFromSys, from anywhere", 0x043, from_anywhere,
+              Proof::lines},
+             {"llc_references", "PMCx043 LsDmndFillsFromSys, from beyond the L2", 0x043,
+              from_beyond_l2, Proof::lines},
+             {"llc_misses", "PMCx043 LsDmndFillsFromSys, from memory", 0x043, from_memory,
+              Proof::lines}}};
+}
+constexpr auto zen1 = demand_fills(0x5B, 0x5A, 0x48), zen3 = demand_fills(0x5F, 0x5E, 0x48),
+               zen4 = demand_fills(0xDF, 0xDE, 0xC8);
 
-constexpr const char* zen1_ppr = "PPR for family 17h (54945, 56176)";
-constexpr PmuEvent zen1[] = {
-    {"l1d_misses", from_anywhere, 0x043, 0x5B, Proof::lines, zen1_ppr},
-    {"llc_references", from_beyond_l2, 0x043, 0x5A, Proof::lines, zen1_ppr},
-    {"llc_misses", from_memory, 0x043, 0x48, Proof::lines, zen1_ppr},
-};
-constexpr const char* zen3_ppr = "PPR for family 19h, models 00h-0Fh and 20h-5Fh (55898, 56214)";
-constexpr PmuEvent zen3[] = {
-    {"l1d_misses", from_anywhere, 0x043, 0x5F, Proof::lines, zen3_ppr},
-    {"llc_references", from_beyond_l2, 0x043, 0x5E, Proof::lines, zen3_ppr},
-    {"llc_misses", from_memory, 0x043, 0x48, Proof::lines, zen3_ppr},
-};
-constexpr const char* zen4_ppr =
-    "PPR for family 19h, models 10h-1Fh, 60h-7Fh, A0h-AFh (55901), and family 1Ah (57238)";
-constexpr PmuEvent zen4[] = {
-    {"l1d_misses", from_anywhere, 0x043, 0xDF, Proof::lines, zen4_ppr},
-    {"llc_references", from_beyond_l2, 0x043, 0xDE, Proof::lines, zen4_ppr},
-    {"llc_misses", from_memory, 0x043, 0xC8, Proof::lines, zen4_ppr},
-};
-
+constexpr const char* family_17h = "PPR for family 17h (54945, 56176)";
 constexpr std::span<const PmuEvent> from_zen2(common);
-constexpr PmuTable tables[] = {{"Zen, Zen+", zen1, from_zen2.subspan(1)},
-                               {"Zen 2", zen1, from_zen2},
-                               {"Zen 3", zen3, from_zen2},
-                               {"Zen 4, Zen 5", zen4, from_zen2}};
+constexpr PmuTable tables[] = {
+    {"Zen, Zen+", family_17h, zen1, from_zen2.subspan(1)},
+    {"Zen 2", family_17h, zen1, from_zen2},
+    {"Zen 3", "PPR for family 19h, models 00h-0Fh and 20h-5Fh (55898, 56214)", zen3, from_zen2},
+    {"Zen 4, Zen 5",
+     "PPR for family 19h, models 10h-1Fh, 60h-7Fh, A0h-AFh (55901), and family 1Ah (57238)", zen4,
+     from_zen2}};
 
 }  // namespace
 

@@ -5,52 +5,42 @@
 namespace doorbell::cpu {
 namespace {
 
-constexpr const char* sdm = "SDM vol. 3B, 20.2.1.2, table 20-1";
-
 constexpr PmuEvent architectural[] = {
-    {"cycles", "UnHalted Core Cycles", 0x3C, 0x00, Proof::cycles, sdm},
-    {"instructions", "Instruction Retired", 0xC0, 0x00, Proof::instructions, sdm},
-    {"reference_cycles", "UnHalted Reference Cycles", 0x3C, 0x01, Proof::cycles, sdm},
-    {"llc_references", "LLC Reference", 0x2E, 0x4F, Proof::lines, sdm},
-    {"llc_misses", "LLC Misses", 0x2E, 0x41, Proof::lines, sdm},
-    {"branches", "Branch Instruction Retired", 0xC4, 0x00, Proof::branches, sdm},
-    {"branch_misses", "Branch Misses Retired", 0xC5, 0x00, Proof::branches, sdm},
+    {"cycles", "UnHalted Core Cycles", 0x3C, 0x00, Proof::cycles},
+    {"instructions", "Instruction Retired", 0xC0, 0x00, Proof::instructions},
+    {"reference_cycles", "UnHalted Reference Cycles", 0x3C, 0x01, Proof::cycles},
+    {"llc_references", "LLC Reference", 0x2E, 0x4F, Proof::lines},
+    {"llc_misses", "LLC Misses", 0x2E, 0x41, Proof::lines},
+    {"branches", "Branch Instruction Retired", 0xC4, 0x00, Proof::branches},
+    {"branch_misses", "Branch Misses Retired", 0xC5, 0x00, Proof::branches},
 };
 
-constexpr const char* haswell_list = "perfmon-events.intel.com, Haswell and Broadwell core events";
-constexpr PmuEvent haswell[] = {
-    {"l1d_misses", "L1D.REPLACEMENT", 0x51, 0x01, Proof::lines, haswell_list},
-    {"l2_misses", "L2_RQSTS.MISS", 0x24, 0x3F, Proof::lines, haswell_list},
-    {"dtlb_walks", "DTLB_LOAD_MISSES.WALK_COMPLETED", 0x08, 0x0E, Proof::pages, haswell_list},
-};
+// What several generations have under the same number.
+constexpr PmuEvent l1d_replacement{"l1d_misses", "L1D.REPLACEMENT", 0x51, 0x01, Proof::lines};
+constexpr PmuEvent l2_miss{"l2_misses", "L2_RQSTS.MISS", 0x24, 0x3F, Proof::lines};
+constexpr PmuEvent walk_completed{"dtlb_walks", "DTLB_LOAD_MISSES.WALK_COMPLETED", 0x08, 0x0E,
+                                  Proof::pages};
 
-constexpr const char* skylake_list = "perfmon-events.intel.com, Skylake core events";
+constexpr PmuEvent haswell[] = {l1d_replacement, l2_miss, walk_completed};
 constexpr PmuEvent skylake[] = {
-    {"l1d_misses", "L1D.REPLACEMENT", 0x51, 0x01, Proof::lines, skylake_list},
-    {"l2_misses", "L2_RQSTS.MISS", 0x24, 0x3F, Proof::lines, skylake_list},
-    {"dtlb_walks", "DTLB_LOAD_MISSES.WALK_COMPLETED", 0x08, 0x0E, Proof::pages, skylake_list},
-    {"interrupts", "HW_INTERRUPTS.RECEIVED", 0xCB, 0x01, Proof::interrupts, skylake_list},
-};
-
-constexpr const char* ice_lake_list = "perfmon-events.intel.com, Ice Lake core events";
-constexpr PmuEvent ice_lake[] = {
-    {"l1d_misses", "L1D.REPLACEMENT", 0x51, 0x01, Proof::lines, ice_lake_list},
-    {"l2_misses", "L2_LINES_IN.ALL", 0xF1, 0x1F, Proof::lines,
-     ice_lake_list},  // L2_RQSTS.MISS does not count here
-    {"dtlb_walks", "DTLB_LOAD_MISSES.WALK_COMPLETED", 0x08, 0x0E, Proof::pages, ice_lake_list},
-};
-
-constexpr const char* golden_cove_list = "perfmon-events.intel.com, Golden Cove core events";
+    l1d_replacement,
+    l2_miss,
+    walk_completed,
+    {"interrupts", "HW_INTERRUPTS.RECEIVED", 0xCB, 0x01, Proof::interrupts}};
+constexpr PmuEvent ice_lake[] = {l1d_replacement,
+                                 // L2_RQSTS.MISS does not count here.
+                                 {"l2_misses", "L2_LINES_IN.ALL", 0xF1, 0x1F, Proof::lines},
+                                 walk_completed};
 constexpr PmuEvent golden_cove[] = {
-    {"l1d_misses", "L1D.REPLACEMENT", 0x51, 0x01, Proof::lines, golden_cove_list},
-    {"l2_misses", "L2_RQSTS.MISS", 0x24, 0x3F, Proof::lines, golden_cove_list},
-    {"dtlb_walks", "DTLB_LOAD_MISSES.WALK_COMPLETED", 0x12, 0x0E, Proof::pages, golden_cove_list},
-};
+    l1d_replacement,
+    l2_miss,
+    {"dtlb_walks", "DTLB_LOAD_MISSES.WALK_COMPLETED", 0x12, 0x0E, Proof::pages}};
 
-constexpr PmuTable tables[] = {{"Haswell/Broadwell", haswell},
-                               {"Skylake", skylake},
-                               {"Ice Lake", ice_lake},
-                               {"Golden Cove", golden_cove}};
+constexpr PmuTable tables[] = {
+    {"Haswell/Broadwell", "perfmon-events.intel.com, Haswell and Broadwell core events", haswell},
+    {"Skylake", "perfmon-events.intel.com, Skylake core events", skylake},
+    {"Ice Lake", "perfmon-events.intel.com, Ice Lake core events", ice_lake},
+    {"Golden Cove", "perfmon-events.intel.com, Golden Cove core events", golden_cove}};
 
 struct Model {
     uint8_t model, table;

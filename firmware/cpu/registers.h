@@ -20,26 +20,16 @@ inline constexpr uint64_t fixed = 1 << 1, trap = 1 << 8, interrupt = 1 << 9, dir
                           alignment_check = 1 << 18;
 }
 
-inline uint64_t read_cr0() {
+template <unsigned number>
+uint64_t read_control_register() {
     uint64_t v;
-    asm volatile("mov %%cr0, %0" : "=r"(v));
+    asm volatile("mov %%cr%c1, %0" : "=r"(v) : "i"(number));
     return v;
 }
-inline uint64_t read_cr2() {
-    uint64_t v;
-    asm volatile("mov %%cr2, %0" : "=r"(v));
-    return v;
-}
-inline uint64_t read_cr3() {
-    uint64_t v;
-    asm volatile("mov %%cr3, %0" : "=r"(v));
-    return v;
-}
-inline uint64_t read_cr4() {
-    uint64_t v;
-    asm volatile("mov %%cr4, %0" : "=r"(v));
-    return v;
-}
+inline uint64_t read_cr0() { return read_control_register<0>(); }
+inline uint64_t read_cr2() { return read_control_register<2>(); }
+inline uint64_t read_cr3() { return read_control_register<3>(); }
+inline uint64_t read_cr4() { return read_control_register<4>(); }
 inline void write_cr0(uint64_t v) { asm volatile("mov %0, %%cr0" : : "r"(v) : "memory"); }
 inline void write_cr3(uint64_t v) { asm volatile("mov %0, %%cr3" : : "r"(v) : "memory"); }
 inline void write_cr4(uint64_t v) { asm volatile("mov %0, %%cr4" : : "r"(v) : "memory"); }

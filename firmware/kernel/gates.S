@@ -68,6 +68,27 @@
         sysretq
         .endm
 
+        .macro  INT_BEGIN
+        cmpq    $FAST_CALLS, %rax
+        jae     kernel_call_by_int
+        cld                             // an interrupt gate leaves DF as ring 3 had it
+        .endm
+
+        .macro  INT_RETURN
+        movq    STATE(STATE_CURRENT), %rsp
+        addq    $FRAME_RIP, %rsp
+        CLEAR_CALLER_SAVED
+        xorl    %ecx, %ecx
+        xorl    %r11d, %r11d
+        iretq
+        .endm
+
+        // A kernel that lives in an address space of its own changes CR3 on both ways.
+        .macro  LOAD_SPACE field
+        movq    STATE(\field), %rsp
+        movq    %rsp, %cr3
+        .endm
+
         // SYSCALL: RCX = return address, R11 = RFLAGS, the stack still the task's.
         .balign 64
         .global kernel_syscall_entry
@@ -77,17 +98,14 @@ kernel_syscall_entry:
         CALL_FAST
         FAST_RETURN
 
-        // The same for a kernel that lives in an address space of its own: CR3 is changed on both ways.
         .balign 64
         .global kernel_syscall_entry_apart
 kernel_syscall_entry_apart:
         FAST_BEGIN
-        movq    STATE(STATE_KERNEL_SPACE), %rsp
-        movq    %rsp, %cr3
+        LOAD_SPACE STATE_KERNEL_SPACE
         movq    STATE(STATE_STACK), %rsp
         CALL_FAST
-        movq    STATE(STATE_LOADED_SPACE), %rsp
-        movq    %rsp, %cr3
+        LOAD_SPACE STATE_LOADED_SPACE
         FAST_RETURN
 
         .balign 16
@@ -100,36 +118,20 @@ syscall_slow:
         .balign 64
         .global kernel_int_entry
 kernel_int_entry:
-        cmpq    $FAST_CALLS, %rax
-        jae     kernel_call_by_int
-        cld                             // an interrupt gate leaves DF as ring 3 had it
+        INT_BEGIN
         movq    STATE(STATE_STACK), %rsp
         call    *kernel_fast_calls(, %rax, 8)
-        movq    STATE(STATE_CURRENT), %rsp
-        addq    $FRAME_RIP, %rsp
-        CLEAR_CALLER_SAVED
-        xorl    %ecx, %ecx
-        xorl    %r11d, %r11d
-        iretq
+        INT_RETURN
 
         .balign 64
         .global kernel_int_entry_apart
 kernel_int_entry_apart:
-        cmpq    $FAST_CALLS, %rax
-        jae     kernel_call_by_int
-        cld                             // an interrupt gate leaves DF as ring 3 had it
-        movq    STATE(STATE_KERNEL_SPACE), %rsp
-        movq    %rsp, %cr3
+        INT_BEGIN
+        LOAD_SPACE STATE_KERNEL_SPACE
         movq    STATE(STATE_STACK), %rsp
         call    *kernel_fast_calls(, %rax, 8)
-        movq    STATE(STATE_LOADED_SPACE), %rsp
-        movq    %rsp, %cr3
-        movq    STATE(STATE_CURRENT), %rsp
-        addq    $FRAME_RIP, %rsp
-        CLEAR_CALLER_SAVED
-        xorl    %ecx, %ecx
-        xorl    %r11d, %r11d
-        iretq
+        LOAD_SPACE STATE_LOADED_SPACE
+        INT_RETURN
 
         // Everything else: the whole frame is saved and C++ decides who runs next.
         .balign 16

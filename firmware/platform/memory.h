@@ -9,17 +9,6 @@
 
 namespace doorbell::platform {
 
-/// A stretch of physical memory, as firmware describes it. Types as in ACPI 6.5, table 15.2: 1
-/// usable, 3 ACPI tables, 4 ACPI non-volatile storage, everything else reserved.
-struct MemoryRegion {
-    uint64_t base = 0;
-    uint64_t length = 0;
-    uint32_t type = 0;
-    bool usable() const { return type == 1; }
-    bool memory() const { return type == 1 || type == 3 || type == 4; }
-    uint64_t end() const { return base + length; }
-};
-
 /// Memory handed out from one stretch, upwards, never freed singly: a caller marks a place and
 /// later goes back to it. Identity-mapped, so addresses are pointers.
 class Arena {

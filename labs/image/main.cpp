@@ -150,9 +150,7 @@ void send_plan() {
 void look_for_counters() {
     uint64_t ram_end = 0;
     for (const boot::MemoryRegion& r : boot_info.memory) {
-        bool memory = platform::MemoryRegion{r.base, r.length, r.type}.memory();
-        if (memory && r.base < (1ull << 32) && r.base + r.length > ram_end)
-            ram_end = r.base + r.length;
+        if (r.memory() && r.base < (1ull << 32) && r.end() > ram_end) ram_end = r.end();
     }
     counters.look_for_model(ram_end < (1ull << 32) ? ram_end : 1ull << 32);
     if (counters.source() != measure::Counters::Source::none) return;
@@ -278,13 +276,9 @@ void run() {
     if (command_line.problem_count != 0) finish("refused", wire::Exit::refused);
 
     whereabouts().phase = "machine";
-    static platform::MemoryRegion regions[boot::MemoryMap::most];
-    size_t region_count = 0;
-    for (const boot::MemoryRegion& r : boot_info.memory)
-        regions[region_count++] = {r.base, r.length, r.type};
     // The HPET counts from when it is enabled: not from how long it took to read these words.
     measure::hold_until(measure::next_multiple(case_phase));
-    auto up = machine.bring_up({{regions, region_count},
+    auto up = machine.bring_up({{boot_info.memory.begin(), boot_info.memory.end()},
                                 boot_info.rsdp_address,
                                 {boot_info.rsdp_copy, boot_info.rsdp_copy_length},
                                 boot_info.map_cut || boot_info.memory.dropped() != 0});

@@ -4,48 +4,36 @@
 
 // Every unit's instructions are what the exact clock counts as its price:
 // tests/image/prices_test.cpp has the list.
-DOORBELL_BODIES("price_yardstick", 64, "", "imulq %rax, %rax", "");
+DOORBELL_BODIES(price_yardstick, 64, "", "imulq %rax, %rax", "");
 // Eight instructions that do not wait for each other.
-DOORBELL_BODIES("price_instruction", 8, "",
+DOORBELL_BODIES(price_instruction, 8, "",
                 "addq $1, %rax\n\taddq $1, %rcx\n\taddq $1, %rdx\n\taddq $1, %r8\n\t"
                 "movq %r9, %r10\n\tleaq 4(%r9), %r11\n\ttestq %r9, %r9\n\txorl %r10d, %r10d",
                 "");
-DOORBELL_BODIES("price_call_ret", 16, "", "call price_null", "");
-DOORBELL_BODIES("price_lfence", 16, "", "lfence", "");
-DOORBELL_BODIES("price_mfence", 16, "", "mfence", "");
-DOORBELL_BODIES("price_lock_add", 16, "pushq %rax", "lock addq $1, (%rsp)", "popq %rax");
-DOORBELL_BODIES("price_rdtsc", 16, "", "rdtsc", "");
-DOORBELL_BODIES("price_lfence_rdtsc", 16, "", "lfence\n\trdtsc", "");
-DOORBELL_BODIES("price_rdtscp", 16, "", "rdtscp", "");
+DOORBELL_BODIES(price_call_ret, 16, "", "call price_null", "");
+DOORBELL_BODIES(price_lfence, 16, "", "lfence", "");
+DOORBELL_BODIES(price_mfence, 16, "", "mfence", "");
+DOORBELL_BODIES(price_lock_add, 16, "pushq %rax", "lock addq $1, (%rsp)", "popq %rax");
+DOORBELL_BODIES(price_rdtsc, 16, "", "rdtsc", "");
+DOORBELL_BODIES(price_lfence_rdtsc, 16, "", "lfence\n\trdtsc", "");
+DOORBELL_BODIES(price_rdtscp, 16, "", "rdtscp", "");
 // Leaf 0, which has no subleaves: two instructions.
-DOORBELL_BODIES("price_cpuid", 4, "pushq %rbx", "xorl %eax, %eax\n\tcpuid", "popq %rbx");
+DOORBELL_BODIES(price_cpuid, 4, "pushq %rbx", "xorl %eax, %eax\n\tcpuid", "popq %rbx");
 // Of a line that the first flush took out of the caches.
-DOORBELL_BODIES("price_clflush", 16, "subq $128, %rsp", "clflush 64(%rsp)", "addq $128, %rsp");
+DOORBELL_BODIES(price_clflush, 16, "subq $128, %rsp", "clflush 64(%rsp)", "addq $128, %rsp");
 asm(".pushsection .text.primitives, \"ax\"\n.balign 16\nprice_null:\n\tret\n.popsection");
 
-DOORBELL_BODIES("price_load_chained", 16, "movq (%rdi), %rax", "movq (%rax), %rax",
+DOORBELL_BODIES(price_load_chained, 16, "movq (%rdi), %rax", "movq (%rax), %rax",
                 "movq %rax, (%rdi)");
-DOORBELL_WALKING_BODIES("price_load_scattered", 16, "movq 24(%rdi), %r8",
+DOORBELL_WALKING_BODIES(price_load_scattered, 16, "movq 24(%rdi), %r8",
                         "movl 4*place(%rdx), %eax\n\tmovq (%r8,%rax), %rcx", "4");
-DOORBELL_WALKING_BODIES("price_load_streamed", 16, "", "movq 64*place(%rdx), %rax", "64");
-DOORBELL_WALKING_BODIES("price_store_scattered", 16, "movq 24(%rdi), %r8",
+DOORBELL_WALKING_BODIES(price_load_streamed, 16, "", "movq 64*place(%rdx), %rax", "64");
+DOORBELL_WALKING_BODIES(price_store_scattered, 16, "movq 24(%rdi), %r8",
                         "movl 4*place(%rdx), %eax\n\tmovq %rsi, (%r8,%rax)", "4");
 // Either way two instructions behind the branch. The loop's own branch, whose prediction suffers
 // from a random history, is one of 257.
-DOORBELL_WALKING_BODY("price_branch", "256", "",
+DOORBELL_WALKING_BODY(price_branch, "256", "",
                       "testb $1, place(%rdx)\n\tjz 1f\n\tnop\n\tjmp 2f\n1:\tnop\n\tnop\n2:", "1");
-
-extern "C" {
-doorbell::measure::PriceBody price_yardstick_once, price_yardstick_twice, price_instruction_once,
-    price_instruction_twice, price_call_ret_once, price_call_ret_twice, price_lfence_once,
-    price_lfence_twice, price_mfence_once, price_mfence_twice, price_lock_add_once,
-    price_lock_add_twice, price_rdtsc_once, price_rdtsc_twice, price_lfence_rdtsc_once,
-    price_lfence_rdtsc_twice, price_rdtscp_once, price_rdtscp_twice, price_cpuid_once,
-    price_cpuid_twice, price_clflush_once, price_clflush_twice, price_load_chained_once,
-    price_load_chained_twice, price_load_scattered_once, price_load_scattered_twice,
-    price_load_streamed_once, price_load_streamed_twice, price_store_scattered_once,
-    price_store_scattered_twice, price_branch;
-}
 
 namespace doorbell::labs {
 namespace {
@@ -54,17 +42,12 @@ using measure::PriceBody;
 using measure::PricePlan;
 
 constexpr Primitive primitives[] = {
-    {"yardstick", price_yardstick_once, price_yardstick_twice, 64, 16},
-    {"instruction", price_instruction_once, price_instruction_twice, 64, 64},
-    {"call-ret", price_call_ret_once, price_call_ret_twice, 16, 32},
-    {"lfence", price_lfence_once, price_lfence_twice, 16, 16},
-    {"mfence", price_mfence_once, price_mfence_twice, 16, 16},
-    {"lock-add", price_lock_add_once, price_lock_add_twice, 16, 16},
-    {"rdtsc", price_rdtsc_once, price_rdtsc_twice, 16, 16},
-    {"lfence-rdtsc", price_lfence_rdtsc_once, price_lfence_rdtsc_twice, 16, 16},
-    {"rdtscp", price_rdtscp_once, price_rdtscp_twice, 16, 16},
-    {"cpuid", price_cpuid_once, price_cpuid_twice, 4, 4},
-    {"clflush", price_clflush_once, price_clflush_twice, 16, 16},
+    {"yardstick", price_yardstick, 64, 16}, {"instruction", price_instruction, 64, 64},
+    {"call-ret", price_call_ret, 16, 32},   {"lfence", price_lfence, 16, 16},
+    {"mfence", price_mfence, 16, 16},       {"lock-add", price_lock_add, 16, 16},
+    {"rdtsc", price_rdtsc, 16, 16},         {"lfence-rdtsc", price_lfence_rdtsc, 16, 16},
+    {"rdtscp", price_rdtscp, 16, 16},       {"cpuid", price_cpuid, 4, 4},
+    {"clflush", price_clflush, 16, 16},
 };
 
 /// The accesses of a turn's first half, which the bodies' loops are written for.
@@ -90,8 +73,8 @@ PricePlan plan_ring(uint64_t count, uint32_t* table, measure::Random& random, Pr
     for (uint64_t i = 0; i < count; ++i)
         *reinterpret_cast<uint64_t*>(address_of(table[i])) = address_of(table[(i + 1) % count]);
     place.at = address_of(table[0]);
-    return {.base = price_load_chained_once,
-            .more = price_load_chained_twice,
+    return {.base = price_load_chained.base,
+            .more = price_load_chained.more,
             .base_place = &place,
             .more_place = &place,
             .units = accesses,
@@ -131,15 +114,15 @@ PricePlan plan_memory(Access access, void* memory, uint64_t bytes, uint32_t* tab
                          [&](uint64_t line) { return start + line * cache_line; });
     } else if (access == Access::streamed) {
         place = {start, start, start + bytes, start};
-        plan = {.base = price_load_streamed_once, .more = price_load_streamed_twice};
+        plan = {.base = price_load_streamed.base, .more = price_load_streamed.more};
     } else {
         shuffle(table, lines, random);
         for (uint64_t i = 0; i < lines; ++i) table[i] *= static_cast<uint32_t>(cache_line);
         auto first = reinterpret_cast<uint64_t>(table);
         place = {first, first, first + lines * sizeof *table, start};
-        bool store = access == Access::store;
-        plan = {.base = store ? price_store_scattered_once : price_load_scattered_once,
-                .more = store ? price_store_scattered_twice : price_load_scattered_twice};
+        const PrimitiveBodies& bodies =
+            access == Access::store ? price_store_scattered : price_load_scattered;
+        plan = {.base = bodies.base, .more = bodies.more};
     }
     plan.base_place = plan.more_place = &place;
     plan.units = accesses;

@@ -26,11 +26,16 @@ struct PrimitivePlace {
 
 namespace doorbell::labs {
 
+/// The two bodies that a price is the difference of (primitive_body.h makes them).
+struct PrimitiveBodies {
+    measure::PriceBody* base;
+    measure::PriceBody* more;
+};
+
 /// A primitive that needs no memory: its two bodies and how often they turn.
 struct Primitive {
     const char* name;  ///< the value of the case's key `primitive`
-    measure::PriceBody* base;
-    measure::PriceBody* more;
+    PrimitiveBodies bodies;
     uint64_t units, turns;
 };
 
@@ -42,8 +47,8 @@ const Primitive* find_primitive(std::span<const Primitive> all, std::string_view
 
 /// The plan of a primitive without memory. `place` is what its bodies get.
 constexpr measure::PricePlan plan_of(const Primitive& p, void* place = nullptr) {
-    return {.base = p.base,
-            .more = p.more,
+    return {.base = p.bodies.base,
+            .more = p.bodies.more,
             .base_place = place,
             .more_place = place,
             .units = p.units,

@@ -6,18 +6,20 @@
 #pragma once
 
 asm(R"(
-        .macro  PUSH_R12_TO_R15
+        .macro  PUSH_RBX_R12_TO_R15
+        pushq   %rbx
         pushq   %r12
         pushq   %r13
         pushq   %r14
         pushq   %r15
         .endm
 
-        .macro  POP_R12_TO_R15
+        .macro  POP_RBX_R12_TO_R15
         popq    %r15
         popq    %r14
         popq    %r13
         popq    %r12
+        popq    %rbx
         .endm
 
         # What a call destroys, but for RAX and RDX.
