@@ -1,8 +1,13 @@
 // Is what counts here to be believed? Walks whose loads, stores and misses are known beforehand, so
 // that a counter can be held against them: for the cache model, and for a processor's own counters.
+//
+// And bodies (labs/kit/bodies.h): programs whose counts and prices predict what the same object
+// code costs under Linux (host/labs/caches.cpp). The tally `result` has each body's checksum.
 #include "firmware/cpu/descriptors.h"
+#include "firmware/measure/timestamp.h"
 #include "firmware/wire/text.h"
 #include "labs/kit/bench.h"
+#include "labs/kit/bodies.h"
 #include "labs/kit/choice.h"
 #include "labs/kit/lab.h"
 #include "labs/kit/walks.h"
@@ -52,9 +57,12 @@ constexpr Case cases[] = {
     "walk=branches",
     "walk=memory state=cold",
     "walk=events",
+#define BODY(function, name, bytes, input, sentence) "body=" name,
+#include "labs/kit/bodies.list"
+#undef BODY
 };
 static_assert(keys_are(cases, {"walk", "walk step state", "walk bytes state", "walk n state",
-                               "walk state"}) &&
+                               "walk state", "body"}) &&
               words_are(cases, "state", {"cold", "warm"}) &&
               words_are(cases, "walk",
                         {"empty", "stride", "chase", "random", "transpose", "branches", "memory",
@@ -91,7 +99,41 @@ void make_cold(uint64_t memory, uint64_t bytes) {
     asm volatile("mfence" : : : "memory");
 }
 
+constexpr const char* checksum_names[] = {"checksum"};
+
+/// A sample is one run, which finds the caches as the run before and prepare() left them.
+Result<void> measure_body(Bench& bench, const Body& body) {
+    auto counts = bench.machine.arena.array<uint64_t>(1);
+    uint64_t at = bench.machine.arena.take(body.bytes, body_alignment);
+    if (at == 0 || counts.empty()) return Lacking{"not enough memory for the body", body.bytes};
+    auto* memory = reinterpret_cast<void*>(at);
+    measure::Series& cost = bench.series("cost", {.less_overhead = true});
+    const uint64_t first_seed = bench.random.next();
+    uint64_t seed = first_seed;
+    bool first = true;
+    body.prepare(memory, seed);
+    bench.repeat([&](uint64_t wanted) {
+        for (uint64_t left = body_samples(wanted); left != 0; --left) {
+            if (body.input == BodyInput::fresh) body.prepare(memory, seed++);
+            uint64_t t = measure::begin();
+            uint64_t result = body.run(memory);
+            cost.record(measure::end() - t);
+            if (first) counts[0] = Body::checksum(result);
+            first = false;
+        }
+    });
+    bench.tally = {"result", checksum_names, counts};
+    body.prepare(memory, first_seed);
+    if (Body::checksum(body.run(memory)) != counts[0])
+        return Error{"the body computes something else from the same data when it runs again"};
+    return {};
+}
+
 Result<void> body(Bench& bench, const Case& test_case) {
+    if (std::string_view name = test_case["body"]; !name.empty()) {
+        const Body* chosen = find_body(name);
+        return chosen != nullptr ? measure_body(bench, *chosen) : no_such_choice;
+    }
     uint64_t memory = bench.machine.arena.take(room, room);
     if (memory == 0) return Lacking{"not enough memory for the walks", room};
     for (uint64_t at = memory; at < memory + room; at += 64)

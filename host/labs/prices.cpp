@@ -1,43 +1,19 @@
 // What does one event cost on this processor, as far as user mode can tell? The same bodies, names
 // and method as in the image (labs/prices.cpp): firmware/measure/price.h, labs/kit/primitives.h.
 #include <cpuid.h>
-#include <sys/mman.h>
 
 #include <vector>
 
 #include "firmware/measure/price.h"
 #include "host/bench.h"
 #include "host/lab.h"
+#include "host/memory.h"
 #include "labs/kit/primitives.h"
 
 namespace doorbell::host {
 namespace {
 
 constexpr Case cases[] = {DOORBELL_USER_PRICE_CASES};
-
-/// Memory at a boundary of large pages, given back at the end.
-class Memory {
-  public:
-    /// `large`: ask for large pages, which the kernel may refuse
-    /// (/sys/kernel/mm/transparent_hugepage).
-    Memory(uint64_t bytes, bool large) : bytes_(bytes + large_page) {
-        mapped_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (mapped_ == MAP_FAILED)
-            throw Skip("there are not " + std::to_string(bytes) + " bytes of memory");
-        auto start = reinterpret_cast<uintptr_t>(mapped_);
-        at_ = reinterpret_cast<void*>((start + large_page - 1) & ~(large_page - 1));
-        (void)madvise(at_, bytes, large ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-    }
-    ~Memory() { munmap(mapped_, bytes_); }
-    Memory(const Memory&) = delete;
-    void* at() const { return at_; }
-
-  private:
-    static constexpr uint64_t large_page = 2 << 20;
-    uint64_t bytes_;
-    void* mapped_;
-    void* at_;
-};
 
 /// All samples are taken first, so that they can be taken again where the yardstick drifts; the
 /// loop then only records them. `prepare` makes the plan, last of all: what makes the series takes

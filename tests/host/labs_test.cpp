@@ -103,7 +103,7 @@ TEST_P(LinuxLab, EachCaseIsMeasuredOrSkippedWithItsReason) {
 
 INSTANTIATE_TEST_SUITE_P(All, LinuxLab,
                          testing::Values("timer", "nic", "syscall", "batch", "switch", "signals",
-                                         "thrash"),
+                                         "thrash", "caches"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST(LinuxLabs, AHandlerDrainsAndSigkillDoesNotAsk) {
