@@ -123,6 +123,7 @@ class LinuxBench {
             false;  ///< each sample holds one begin()/end() pair, whose cost is taken off
         wire::Better better = wire::Better::less;
         wire::Shape shape = wire::Shape::distribution;
+        const char* derived = "";
     };
     /// A new series of this case, its memory touched; the same one again in a later repetition.
     measure::Series& series(const char* metric, const Kind& kind);
