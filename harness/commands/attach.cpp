@@ -15,6 +15,7 @@
 
 #include "firmware/wire/words.h"
 #include "harness/commands/commands.h"
+#include "harness/commands/documents.h"
 #include "harness/results/report/report.h"
 #include "harness/run/options.h"
 #include "harness/run/session.h"
@@ -263,13 +264,12 @@ int command_attach(const std::vector<std::string>& args) {
         "follows at once.\n",
         attach_options(), "device");
     if (!map) return 0;
-    std::vector<std::string> devices;
-    if (map->count("device") != 0) devices = (*map)["device"].as<std::vector<std::string>>();
+    std::vector<std::string> devices = words_of(*map, "device");
     if (devices.size() != 1) throw UsageError("it takes one device, or - for the standard input");
     speed_t speed = speed_code((*map)["baud"].as<std::string>());
     auto timeout = static_cast<unsigned>(
         parse_number((*map)["timeout"].as<std::string>(), "--timeout", 1, 1'000'000));
-    Showing showing{(*map)["json"].as<bool>(), (*map)["quiet"].as<bool>()};
+    Showing showing = showing_from(*map);
     size_t run_number = 0;
     if (auto number = said(*map, "which"))
         run_number = parse_number(*number, "--which", 1, 1'000'000);

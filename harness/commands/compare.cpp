@@ -46,8 +46,7 @@ int command_compare(const std::vector<std::string>& args) {
                      "reason (status 2).\n",
                      options, "run");
     if (!map) return 0;
-    std::vector<std::string> runs;
-    if (map->count("run") != 0) runs = (*map)["run"].as<std::vector<std::string>>();
+    std::vector<std::string> runs = words_of(*map, "run");
     if (runs.size() != 2)
         throw UsageError(fmt::format("it takes two runs, A and B; there {} {}",
                                      runs.size() == 1 ? "is" : "are", runs.size()));

@@ -7,9 +7,9 @@
 #include <cstdio>
 
 #include "harness/commands/commands.h"
+#include "harness/commands/documents.h"
 #include "harness/run/options.h"
 #include "harness/run/run_folder.h"
-#include "harness/system/file.h"
 #include "harness/system/output.h"
 
 namespace doorbell::harness {
@@ -37,15 +37,6 @@ std::vector<const Series*> chosen(const StoredRun& stored, const std::string& on
                                       : fmt::format("--only: no series of {} has all of \"{}\"",
                                                     stored.name, only));
     return some;
-}
-
-void write_or_print(const std::optional<std::string>& out, const std::string& text) {
-    if (out && *out != "-") {
-        if (std::string trouble = write_whole(*out, text); !trouble.empty())
-            throw MachineError(trouble);
-        return;
-    }
-    write_out(text);
 }
 
 std::string file_name(const Series& series) {
@@ -77,7 +68,7 @@ int command_export(const std::vector<std::string>& args) {
     if (!format) throw UsageError("--format is missing: gbench, hgrm, csv or junit");
     check_choice("--format", *format, {"gbench", "hgrm", "csv", "junit"});
     StoredRun stored = load_run(run);
-    auto out = said(*map, "out");
+    std::string out = said(*map, "out").value_or("-");
     if (*format == "junit") {
         write_or_print(out, export_junit(stored));
         return 0;
@@ -89,21 +80,21 @@ int command_export(const std::vector<std::string>& args) {
 
     std::erase_if(series, [](const Series* one) { return !one->whole(); });
     if (series.empty()) throw UsageError("none of these series has a whole histogram");
-    if (series.size() == 1 && !(out && fs::is_directory(*out))) {
+    if (series.size() == 1 && !fs::is_directory(out)) {
         write_or_print(out, export_hgrm(*series[0]));
         return 0;
     }
-    if (!out || *out == "-")
+    if (out == "-")
         throw UsageError(
             fmt::format("hgrm holds one series a file, and there are {}: name a folder with --out, "
                         "or one of them with --only",
                         series.size()));
     std::error_code error;
-    fs::create_directories(*out, error);
-    if (error) throw UsageError(fmt::format("--out {}: {}", *out, error.message()));
+    fs::create_directories(out, error);
+    if (error) throw UsageError(fmt::format("--out {}: {}", out, error.message()));
     for (const Series* one : series)
-        write_or_print((fs::path(*out) / file_name(*one)).string(), export_hgrm(*one));
-    complain("doorbell export: {} files in {}", series.size(), *out);
+        write_or_print((fs::path(out) / file_name(*one)).string(), export_hgrm(*one));
+    complain("doorbell export: {} files in {}", series.size(), out);
     return 0;
 }
 

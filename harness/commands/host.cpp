@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "harness/commands/commands.h"
+#include "harness/commands/documents.h"
 #include "harness/results/report/report.h"
 #include "harness/results/table/table.h"
 #include "harness/run/options.h"
@@ -195,7 +196,7 @@ struct HostRequest {
 /// Throws UsageError where `map` asks for something that the program or this machine cannot do.
 HostRequest host_request(const po::variables_map& map, const Json& labs, const fs::path& program) {
     HostRequest request;
-    if (map.count("lab") != 0) request.labs = map["lab"].as<std::vector<std::string>>();
+    request.labs = words_of(map, "lab");
     for (const std::string& word : request.labs) check_lab_word(labs, word);
     request.cpus = said(map, "cpus");
     if (request.cpus) check_cpus(*request.cpus);
@@ -270,7 +271,7 @@ int command_host(const std::vector<std::string>& args) {
     if (!map) return 0;
     fs::path program = beside_command("doorbell-linux");
     Json labs = labs_of(program);
-    Showing showing{(*map)["json"].as<bool>(), (*map)["quiet"].as<bool>()};
+    Showing showing = showing_from(*map);
     if ((*map)["list"].as<bool>()) {
         print_labs(labs, showing.json);
         return 0;

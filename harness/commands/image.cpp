@@ -56,9 +56,7 @@ int command_image(const std::vector<std::string>& args) {
                      "written raw to a USB stick.\n",
                      options);
     if (!map) return 0;
-    std::vector<std::string> labs;
-    if (map->count("labs") != 0) labs = split_labs((*map)["labs"].as<std::vector<std::string>>());
-    Selection selection = selection_from(*map, labs);
+    Selection selection = selection_from(*map, split_labs(words_of(*map, "labs")));
     std::string exit = (*map)["exit"].as<std::string>();
     check_choice("--exit", exit, {"halt", "poweroff", "reset", "debug"});
     fs::path iso = (*map)["out"].as<std::string>();

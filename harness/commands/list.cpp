@@ -65,8 +65,7 @@ int command_list(const std::vector<std::string>& args) {
         args, "doorbell list [LAB...]\n\nThe labs, their questions, cases, needs and settings.\n",
         options, "lab");
     if (!map) return 0;
-    std::vector<std::string> wanted;
-    if (map->count("lab") != 0) wanted = (*map)["lab"].as<std::vector<std::string>>();
+    std::vector<std::string> wanted = words_of(*map, "lab");
     for (const std::string& name : wanted)
         if (labs::find(name) == nullptr) throw UsageError(unknown_word("lab", name, lab_names()));
     bool json = (*map)["json"].as<bool>();

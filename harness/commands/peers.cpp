@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "harness/commands/commands.h"
+#include "harness/commands/documents.h"
 #include "harness/peers/guest.h"
 #include "harness/peers/table.h"
 #include "harness/results/table/show.h"
@@ -267,7 +268,7 @@ int command_peers(const std::vector<std::string>& args) {
         peers_options());
     if (!map) return 0;
     PeersRequest request;
-    request.showing = {(*map)["json"].as<bool>(), (*map)["quiet"].as<bool>()};
+    request.showing = showing_from(*map);
     request.samples = parse_number((*map)["samples"].as<std::string>(), "--samples", 1, 1'000'000);
     request.timeout_s = static_cast<unsigned>(
         parse_number((*map)["timeout"].as<std::string>(), "--timeout", 1, 1'000'000));

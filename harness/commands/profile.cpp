@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include "harness/commands/commands.h"
+#include "harness/commands/documents.h"
 #include "harness/run/options.h"
-#include "harness/system/file.h"
 #include "harness/system/output.h"
 #include "harness/system/terminal.h"
 
@@ -55,21 +55,14 @@ int command_profile(const std::vector<std::string>& args) {
     StoredRun stored = load_run(run_name(*map));
     Profile profile = profile_of(stored);
     std::string text = json_document(profile.json());
-    std::string out = said(*map, "out").value_or((stored.folder / "profile.json").string());
-    if (out != "-") {
-        std::error_code error;
-        if (fs::is_directory(out, error)) out = (fs::path(out) / "profile.json").string();
-        if (std::string trouble = write_whole(out, text); !trouble.empty())
-            throw MachineError(trouble);
-    }
-    if (out == "-" || (*map)["json"].as<bool>()) {
-        write_out(text);
-        return 0;
-    }
-    if ((*map)["quiet"].as<bool>()) return 0;
+    std::optional<std::string> file = write_document(*map, stored.folder, "profile.json", text);
+    if (!file) return 0;
+    Showing showing = showing_from(*map);
+    if (showing.json) write_out(text);
+    if (showing.json || showing.quiet) return 0;
     say("prices of {} ({})\n", stored.name, profile.evidence);
     print_prices(profile);
-    say("{}\n", out);
+    say("{}\n", *file);
     return 0;
 }
 

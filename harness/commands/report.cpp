@@ -4,15 +4,14 @@
 #include <fmt/format.h>
 
 #include "harness/commands/commands.h"
+#include "harness/commands/documents.h"
 #include "harness/run/options.h"
 #include "harness/run/run_folder.h"
-#include "harness/system/file.h"
 #include "harness/system/output.h"
 
 namespace doorbell::harness {
 
 namespace po = boost::program_options;
-namespace fs = std::filesystem;
 
 int command_report(const std::vector<std::string>& args) {
     po::options_description options("Options", 100);
@@ -28,16 +27,8 @@ int command_report(const std::vector<std::string>& args) {
     if (!map) return 0;
     std::vector<StoredRun> runs;
     for (const std::string& name : run_names(*map)) runs.push_back(load_run(name));
-    std::string page = report_page(runs);
-    std::string out = said(*map, "out").value_or((runs.front().folder / "report.html").string());
-    if (out == "-") {
-        write_out(page);
-        return 0;
-    }
-    std::error_code error;
-    if (fs::is_directory(out, error)) out = (fs::path(out) / "report.html").string();
-    if (std::string trouble = write_whole(out, page); !trouble.empty()) throw MachineError(trouble);
-    if (!(*map)["quiet"].as<bool>()) say("{}\n", out);
+    auto file = write_document(*map, runs.front().folder, "report.html", report_page(runs));
+    if (file && !(*map)["quiet"].as<bool>()) say("{}\n", *file);
     return 0;
 }
 

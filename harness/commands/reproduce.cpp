@@ -125,8 +125,7 @@ int command_reproduce(const std::vector<std::string>& args) {
                      "statistically.\n",
                      options, "run");
     if (!map) return 0;
-    std::vector<std::string> runs;
-    if (map->count("run") != 0) runs = (*map)["run"].as<std::vector<std::string>>();
+    std::vector<std::string> runs = words_of(*map, "run");
     if (runs.size() != 1) throw UsageError(fmt::format("it takes one run, not {}", runs.size()));
     fs::path place = runs[0];
     if (place.filename() == "manifest.json")

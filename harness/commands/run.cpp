@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "harness/commands/commands.h"
+#include "harness/commands/documents.h"
 #include "harness/results/compare/history.h"
 #include "harness/results/report/report.h"
 #include "harness/run/options.h"
@@ -38,10 +39,8 @@ po::options_description run_options() {
 
 /// What the command line asks for. Throws UsageError.
 QemuRun run_request(const po::variables_map& map) {
-    std::vector<std::string> labs;
-    if (map.count("lab") != 0) labs = map["lab"].as<std::vector<std::string>>();
     QemuRun request;
-    request.selection = selection_from(map, labs);
+    request.selection = selection_from(map, words_of(map, "lab"));
     request.machine = machine_from(map);
     if (auto out = said(map, "out")) request.out = *out;
     if (auto timeout = said(map, "timeout"))
@@ -68,7 +67,7 @@ int command_run(const std::vector<std::string>& args) {
     QemuRun request = run_request(*map);
     std::optional<uint64_t> keep;
     if (auto number = said(*map, "keep")) keep = parse_number(*number, "--keep", 1, 1'000'000);
-    Showing showing{(*map)["json"].as<bool>(), (*map)["quiet"].as<bool>()};
+    Showing showing = showing_from(*map);
     request.progress = !showing.quiet;
     Finished finished = run_in_qemu(request);
     finished.strict = (*map)["strict"].as<bool>();

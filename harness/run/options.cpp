@@ -216,9 +216,14 @@ fs::path image_path(const std::string& said) {
                                                        : beside_command("doorbell.elf");
 }
 
+std::vector<std::string> words_of(const po::variables_map& map, const std::string& option) {
+    if (map.count(option) == 0) return {};
+    return map[option].as<std::vector<std::string>>();
+}
+
 std::vector<std::string> run_names(const po::variables_map& map) {
-    if (map.count("run") == 0) return {"results/latest"};
-    return map["run"].as<std::vector<std::string>>();
+    std::vector<std::string> names = words_of(map, "run");
+    return names.empty() ? std::vector<std::string>{"results/latest"} : names;
 }
 
 std::string run_name(const po::variables_map& map) {

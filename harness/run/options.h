@@ -43,6 +43,10 @@ void check_choice(const std::string& option, const std::string& word,
 std::optional<std::string> said(const boost::program_options::variables_map& map,
                                 const std::string& option);
 
+/// The words of an option that takes several; empty where the command line has none.
+std::vector<std::string> words_of(const boost::program_options::variables_map& map,
+                                  const std::string& option);
+
 /// The runs that the command line names, by the option "run"; results/latest where it names none.
 std::vector<std::string> run_names(const boost::program_options::variables_map& map);
 /// The same for a command that takes one. Throws UsageError where there are more.

@@ -6,10 +6,10 @@
 #include <string>
 #include <string_view>
 
-#include "firmware/wire/crc32c.h"
 #include "firmware/wire/record.h"
 #include "harness/results/table/table.h"
 #include "harness/run/collector.h"
+#include "tests/harness/wire_lines.h"
 
 namespace {
 
@@ -25,13 +25,7 @@ std::string with_right_crcs(std::string_view bytes) {
         bytes = newline == bytes.npos ? std::string_view{} : bytes.substr(newline + 1);
         size_t brace = line.find('{');
         if (brace == line.npos) continue;
-        std::string body = std::to_string(sequence) + " " + std::string(line.substr(brace));
-        constexpr char digits[] = "0123456789abcdef";
-        std::string crc;
-        for (int shift = 28; shift >= 0; shift -= 4)
-            crc += digits[wire::crc32c(body) >> shift & 15];
-        text += "@" + std::to_string(sequence++) + " " + crc + " " +
-                std::string(line.substr(brace)) + "\n";
+        text += harness::wire_line(sequence++, line.substr(brace));
     }
     return text;
 }

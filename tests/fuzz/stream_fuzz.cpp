@@ -8,11 +8,11 @@
 #include <string>
 #include <string_view>
 
-#include "firmware/wire/crc32c.h"
 #include "harness/results/table/table.h"
 #include "harness/run/collector.h"
 #include "harness/system/escape.h"
 #include "harness/system/gunzip.h"
+#include "tests/harness/wire_lines.h"
 
 namespace {
 
@@ -63,10 +63,9 @@ std::string with_right_crcs(std::string_view bytes, unsigned how) {
         }
         std::string json(line.substr(brace));
         if (json.find("\"hello\"") != json.npos) sequence = 0;
-        std::string body = std::to_string(sequence) + " " + json, crc;
-        for (int shift = 28; shift >= 0; shift -= 4)
-            crc += "0123456789abcdef"[wire::crc32c(body) >> shift & 15];
-        text += dressed("@" + std::to_string(sequence++) + " " + crc + " " + json, how);
+        std::string record = harness::wire_line(sequence++, json);
+        record.pop_back();  // the line end: dressed() adds one of its kind
+        text += dressed(record, how);
     }
     return text;
 }

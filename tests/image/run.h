@@ -1,7 +1,5 @@
 // Runs commands and reads runs, for tests that boot the image.
 #pragma once
-#include <sys/wait.h>
-
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -9,58 +7,17 @@
 #include <sstream>
 #include <string>
 
+#include "tests/scratch.h"
+
 namespace doorbell::test {
 
-namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-/// A folder of its own for one test, removed afterwards.
-class Scratch {
-  public:
-    Scratch() {
-        std::string pattern = (fs::temp_directory_path() / "doorbell-XXXXXX").string();
-        folder_ = mkdtemp(pattern.data());
-    }
-    ~Scratch() {
-        std::error_code ignored;
-        fs::remove_all(folder_, ignored);
-    }
-    Scratch(const Scratch&) = delete;
-    fs::path operator/(const std::string& name) const { return folder_ / name; }
-
-  private:
-    fs::path folder_;
-};
-
-inline std::string content(const fs::path& file) {
-    std::ifstream in(file, std::ios::binary);
-    std::ostringstream text;
-    text << in.rdbuf();
-    return text.str();
-}
-
-struct Outcome {
-    int status = -1;  ///< exit status, or 128 + signal
-    std::string out, err;
-};
-
-/// Runs a shell line in `scratch`, to its end.
-inline Outcome shell(const Scratch& scratch, const std::string& line) {
-    std::string all = "cd " + (scratch / "").string() + " && { " + line +
-                      "; } >stdout.txt 2>stderr.txt </dev/null";
-    int status = std::system(all.c_str());
-    Outcome outcome;
-    outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    outcome.out = content(scratch / "stdout.txt");
-    outcome.err = content(scratch / "stderr.txt");
-    return outcome;
-}
-
-/// The option that names a QEMU with more on its command line than `doorbell run` puts there; of
-/// two that exclude each other the last counts.
+/// Words for `doorbell run`: a QEMU whose command line ends in `more`, behind what the command puts
+/// there. Of two options that exclude each other, the last one counts.
 inline std::string qemu_with(const Scratch& scratch, const std::string& more) {
-    fs::path script = scratch / "qemu";
-    std::ofstream(script) << "#!/bin/sh\nexec qemu-system-x86_64 \"$@\" " << more << "\n";
+    fs::path script =
+        scratch.write("qemu", "#!/bin/sh\nexec qemu-system-x86_64 \"$@\" " + more + "\n");
     fs::permissions(script, fs::perms::owner_all);
     return " --qemu " + script.string();
 }

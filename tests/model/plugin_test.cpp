@@ -67,35 +67,45 @@ TEST_F(Plugin, AsksForTheInterfaceThatItFinds) {
 
 const Instruction fence{{0x0F, 0xAE, 0xE8}}, stamp{{0x0F, 0x31}};
 
+/// `between`, with the timestamps of begin() and end() around it, and the store of what lies
+/// between them.
+std::vector<Instruction> timed(const std::vector<Instruction>& between) {
+    std::vector<Instruction> all{
+        fence, stamp, {{0x48, 0xC1, 0xE2, 0x20}}, {{0x48, 0x09, 0xD0}}, {{0x48, 0x89, 0xC3}},
+        fence};
+    all.insert(all.end(), between.begin(), between.end());
+    all.insert(all.end(), {fence, stamp, {{0x48, 0x89, 0x07}, {{true, value_at, 3}}}});
+    return all;
+}
+
+/// The parts, one after the other.
+std::vector<Instruction> joined(std::initializer_list<std::vector<Instruction>> parts) {
+    std::vector<Instruction> all;
+    for (const auto& part : parts) all.insert(all.end(), part.begin(), part.end());
+    return all;
+}
+
 /// A sample between begin() and end(): three loads of two lines, a store, a device's register read
 /// and written, a port, INT n, IRETQ, SYSCALL, SYSRETQ, a CR3 write, CPUID and a locked ADD.
 std::vector<Instruction> sample_of_each_kind(const Instruction& begin, const Instruction& end) {
-    return {begin,
-            fence,
-            stamp,
-            {{0x48, 0xC1, 0xE2, 0x20}},
-            {{0x48, 0x09, 0xD0}},
-            {{0x48, 0x89, 0xC3}},
-            fence,
-            {{0x48, 0x8B, 0x07}, {{false, data_at, 3}}},
-            {{0x48, 0x8B, 0x07}, {{false, data_at + 8, 3}}},
-            {{0x48, 0x8B, 0x07}, {{false, data_at + 64, 3}}},
-            {{0x48, 0x89, 0x07}, {{true, data_at + 72, 3}}},
-            {{0x8B, 0x06}, {{false, 0xFEE00020, 2, true}}},
-            {{0x89, 0x06}, {{true, 0xFEE000B0, 2, true}}},
-            {{0xEC}},
-            {{0xEE}},
-            {{0xCD, 0x80}},
-            {{0x48, 0xCF}},
-            {{0x0F, 0x05}},
-            {{0x48, 0x0F, 0x07}},
-            {{0x0F, 0x22, 0xD8}},
-            {{0x0F, 0xA2}},
-            {{0xF0, 0x48, 0x83, 0x07, 0x01}, {{false, data_at, 3}, {true, data_at, 3}}},
-            fence,
-            stamp,
-            {{0x48, 0x89, 0x07}, {{true, value_at, 3}}},
-            end};
+    return joined(
+        {{begin},
+         timed({{{0x48, 0x8B, 0x07}, {{false, data_at, 3}}},
+                {{0x48, 0x8B, 0x07}, {{false, data_at + 8, 3}}},
+                {{0x48, 0x8B, 0x07}, {{false, data_at + 64, 3}}},
+                {{0x48, 0x89, 0x07}, {{true, data_at + 72, 3}}},
+                {{0x8B, 0x06}, {{false, 0xFEE00020, 2, true}}},
+                {{0x89, 0x06}, {{true, 0xFEE000B0, 2, true}}},
+                {{0xEC}},
+                {{0xEE}},
+                {{0xCD, 0x80}},
+                {{0x48, 0xCF}},
+                {{0x0F, 0x05}},
+                {{0x48, 0x0F, 0x07}},
+                {{0x0F, 0x22, 0xD8}},
+                {{0x0F, 0xA2}},
+                {{0xF0, 0x48, 0x83, 0x07, 0x01}, {{false, data_at, 3}, {true, data_at, 3}}}}),
+         {end}});
 }
 
 TEST_F(Plugin, CountsASampleBetweenItsTimestamps) {
@@ -150,25 +160,12 @@ TEST_F(Plugin, WhatADeviceWroteIsNotThere) {
         box.device_start = data_at + 60;
         box.device_bytes = 8;  // two lines
         auto load = [](uint64_t at) { return Instruction{{0x48, 0x8B, 0x07}, {{false, at, 3}}}; };
-        qemu.run(qemu.block(code, {marker(MailboxCommand::hello),
-                                   load(data_at),
-                                   load(data_at + 64),
-                                   load(data_at + 128),
-                                   marker(MailboxCommand::begin),
-                                   marker(MailboxCommand::device),
-                                   fence,
-                                   stamp,
-                                   {{0x48, 0xC1, 0xE2, 0x20}},
-                                   {{0x48, 0x09, 0xD0}},
-                                   {{0x48, 0x89, 0xC3}},
-                                   fence,
-                                   load(data_at),
-                                   load(data_at + 64),
-                                   load(data_at + 128),
-                                   fence,
-                                   stamp,
-                                   {{0x48, 0x89, 0x07}, {{true, value_at, 3}}},
-                                   marker(MailboxCommand::end)}));
+        qemu.run(qemu.block(
+            code, joined({{marker(MailboxCommand::hello), load(data_at), load(data_at + 64),
+                           load(data_at + 128), marker(MailboxCommand::begin),
+                           marker(MailboxCommand::device)},
+                          timed({load(data_at), load(data_at + 64), load(data_at + 128)}),
+                          {marker(MailboxCommand::end)}})));
         const auto& row = qemu.at<MailboxRow>(rows_at);
         ASSERT_EQ(row.samples, 1u);
         EXPECT_EQ(row.counts[static_cast<unsigned>(ModelCount::l1d_misses)], 2u);
@@ -199,22 +196,13 @@ TEST_F(Plugin, AProcessorsOwnWayIntoAHandlerIsNotCounted) {
         Instruction interrupted{{0x48, 0x8B, 0x07}, {{false, data_at, 3}}};
         if (reported)
             interrupted.uses.insert(interrupted.uses.end(), delivery.begin(), delivery.end());
-        qemu.run(qemu.block(code, {marker(MailboxCommand::hello),
-                                   marker(MailboxCommand::begin),
-                                   fence,
-                                   stamp,
-                                   {{0x48, 0xC1, 0xE2, 0x20}},
-                                   {{0x48, 0x09, 0xD0}},
-                                   {{0x48, 0x89, 0xC3}},
-                                   fence,
-                                   interrupted,
-                                   // The handler saves a register below, and reads the stack.
-                                   {{0x50}, {{true, stack_at - 64, 3}}},
-                                   {{0x48, 0x8B, 0x07}, {{false, stack_at - 128, 3}}},
-                                   fence,
-                                   stamp,
-                                   {{0x48, 0x89, 0x07}, {{true, value_at, 3}}},
-                                   marker(MailboxCommand::end)}));
+        qemu.run(qemu.block(
+            code, joined({{marker(MailboxCommand::hello), marker(MailboxCommand::begin)},
+                          timed({interrupted,
+                                 // The handler saves a register below, and reads the stack.
+                                 {{0x50}, {{true, stack_at - 64, 3}}},
+                                 {{0x48, 0x8B, 0x07}, {{false, stack_at - 128, 3}}}}),
+                          {marker(MailboxCommand::end)}})));
         const auto& row = qemu.at<MailboxRow>(rows_at);
         ASSERT_EQ(row.samples, 1u);
         EXPECT_EQ(row.counts[static_cast<unsigned>(ModelCount::loads)], 2u) << reported;

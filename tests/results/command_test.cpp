@@ -94,7 +94,7 @@ std::vector<Broken> broken_runs() {
 TEST(Commands, DamagedForeignOlderAndHalfWrittenRunsGiveAClearErrorAndStay) {
     for (const Broken& broken : broken_runs()) {
         Scratch scratch;
-        scratch.save("good", small_run());
+        save(scratch, "good", small_run());
         broken.make(scratch);
         auto before = everything_in(scratch / "");
         for (const char* words :
@@ -109,8 +109,8 @@ TEST(Commands, DamagedForeignOlderAndHalfWrittenRunsGiveAClearErrorAndStay) {
                 << broken.what << ": " << words << " says: " << outcome.err;
             EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
         }
-        fs::remove(scratch / ".out");
-        fs::remove(scratch / ".err");
+        fs::remove(scratch / "stdout.txt");
+        fs::remove(scratch / "stderr.txt");
         EXPECT_EQ(everything_in(scratch / ""), before) << broken.what;
     }
 }
@@ -119,14 +119,14 @@ TEST(Commands, SamplesOutsideOfTheFolderAreNotRead) {
     Scratch scratch;
     StoredRun stored = small_run();
     stored.run.series[0].raw_file = "../../secret.txt";
-    scratch.save("run", stored);
+    save(scratch, "run", stored);
     EXPECT_NE(doorbell(scratch, "report run").err.find("outside"), std::string::npos);
 }
 
 TEST(Commands, CompareGates) {
     Scratch scratch;
-    scratch.save("a", small_run(25));
-    scratch.save("b", small_run(30));
+    save(scratch, "a", small_run(25));
+    save(scratch, "b", small_run(30));
     EXPECT_EQ(doorbell(scratch, "compare a b").status, 0);
     Outcome gated = doorbell(scratch, "compare a b --gate 5");
     EXPECT_EQ(gated.status, 1);
@@ -142,7 +142,7 @@ TEST(Commands, CompareGates) {
 
 TEST(Commands, ExportsCsvWithARowABin) {
     Scratch scratch;
-    scratch.save("run", small_run());
+    save(scratch, "run", small_run());
     Outcome outcome = doorbell(scratch, "export run --format csv");
     EXPECT_EQ(outcome.out,
               "run,lab,case,metric,unit,evidence,part,bin_low,bin_high,count\n"
@@ -152,7 +152,7 @@ TEST(Commands, ExportsCsvWithARowABin) {
 
 TEST(Commands, ExportsJunitThatAnXmlParserReads) {
     Scratch scratch;
-    scratch.save("run", small_run());
+    save(scratch, "run", small_run());
     Outcome outcome = doorbell(scratch, "export run --format junit");
     std::istringstream in(outcome.out);
     boost::property_tree::ptree tree;
@@ -174,7 +174,7 @@ TEST(Commands, JunitNamesAClaimByItsId) {
     Scratch scratch;
     StoredRun stored = small_run();
     stored.run.claims = {{"timer", "these words may change", false, "7 against 5", "poll-sooner"}};
-    scratch.save("run", stored);
+    save(scratch, "run", stored);
     Outcome outcome = doorbell(scratch, "export run --format junit");
     EXPECT_NE(outcome.out.find("name=\"claim: poll-sooner\""), std::string::npos) << outcome.out;
     EXPECT_NE(outcome.out.find("these words may change"), std::string::npos) << outcome.out;
@@ -184,7 +184,7 @@ TEST(Commands, AFailedCaseIsAFailureInEveryForm) {
     Scratch scratch;
     StoredRun stored = small_run();
     stored.run.failed = {{"timer", CaseKeys::from_text("source=pit wait=irq"), "it hangs & hangs"}};
-    scratch.save("run", stored);
+    save(scratch, "run", stored);
     std::istringstream in(doorbell(scratch, "export run --format junit").out);
     boost::property_tree::ptree tree;
     boost::property_tree::read_xml(in, tree);
@@ -202,10 +202,10 @@ TEST(Commands, AFailedCaseIsAFailureInEveryForm) {
     EXPECT_NE(content(scratch / "page.html").find("it hangs &amp; hangs: source=pit wait=irq"),
               std::string::npos);
     // The other run has neither that case nor a failure.
-    scratch.save("before", small_run());
+    save(scratch, "before", small_run());
     EXPECT_EQ(doorbell(scratch, "compare before run --gate 5").status, 0);
     stored.run.failed[0].test_case = stored.run.series[0].test_case;
-    scratch.save("run", stored);
+    save(scratch, "run", stored);
     Outcome gated = doorbell(scratch, "compare before run --gate 5");
     EXPECT_EQ(gated.status, 1);
     EXPECT_NE(gated.err.find("timer source=lapic wait=poll failed in B: it hangs & hangs"),
@@ -229,8 +229,8 @@ TEST(Commands, CompareOfGoogleBenchmarkReadsTheExport) {
     if (compare_py.empty() || std::system("/usr/bin/python3 -c 'import scipy' 2>/dev/null") != 0)
         FAIL() << "compare.py (libbenchmark-tools) or its SciPy (python3-scipy) is not installed";
     Scratch scratch;
-    scratch.save("a", small_run(25));
-    scratch.save("b", small_run(30));
+    save(scratch, "a", small_run(25));
+    save(scratch, "b", small_run(30));
     ASSERT_EQ(doorbell(scratch, "export a --format gbench --out a.json && " DOORBELL_COMMAND
                                 " export b --format gbench --out b.json")
                   .status,
@@ -308,11 +308,10 @@ TEST(Quiz, CountsAndProvesByTheRun) {
     EXPECT_NE(without.out.find("doorbell run"), std::string::npos)
         << "without a run it says which lab to run";
 
-    scratch.save(
-        "run",
-        run_of({series_of("syscall", "gate=call space=same", "cost", std::vector<uint64_t>(9, 4)),
-                series_of("syscall", "gate=syscall space=same", "cost",
-                          std::vector<uint64_t>(9, 321))}));
+    save(scratch, "run",
+         run_of({series_of("syscall", "gate=call space=same", "cost", std::vector<uint64_t>(9, 4)),
+                 series_of("syscall", "gate=syscall space=same", "cost",
+                           std::vector<uint64_t>(9, 321))}));
     Outcome with = doorbell(scratch, "quiz --answers wrong --run run");
     EXPECT_NE(with.out.find("9 of 10 right"), std::string::npos);
     EXPECT_NE(with.out.find("321 insn (exact)"), std::string::npos) << with.out;
@@ -346,8 +345,8 @@ TEST(Compare, NamesTheFirstOfManySeriesThatOnlyOneRunHas) {
         many.push_back(series_of("livelock", "load=" + std::to_string(load), "cost",
                                  std::vector<uint64_t>(9, 4)));
     Scratch scratch;
-    scratch.save("few", run_of({many[0]}));
-    scratch.save("all", run_of(many));
+    save(scratch, "few", run_of({many[0]}));
+    save(scratch, "all", run_of(many));
     Outcome outcome = doorbell(scratch, "compare few all");
     EXPECT_EQ(outcome.status, 0) << outcome.err;
     EXPECT_NE(outcome.out.find("only in B: 89 more series"), std::string::npos) << outcome.out;
@@ -362,8 +361,8 @@ TEST(Compare, NamesTheFirstOfManySeriesThatOnlyOneRunHas) {
 TEST(History, KeepsTheYoungestAndLeavesStrangersAlone) {
     Scratch scratch;
     for (int hour = 10; hour < 15; ++hour)
-        scratch.save("results/20260101T" + std::to_string(hour) + "0000Z-exact-q35", small_run());
-    scratch.save("results/mine", small_run());
+        save(scratch, "results/20260101T" + std::to_string(hour) + "0000Z-exact-q35", small_run());
+    save(scratch, "results/mine", small_run());
     scratch.write("results/20260101T090000Z-exact-pc/notes.txt", "no run");
     EXPECT_EQ(
         run_before(scratch / "results", scratch / "results/20260101T140000Z-exact-q35")->filename(),
@@ -371,7 +370,7 @@ TEST(History, KeepsTheYoungestAndLeavesStrangersAlone) {
     StoredRun interrupted = small_run();
     interrupted.run.complete = false;
     interrupted.run.failure = "interrupted by SIGINT";
-    scratch.save("results/20260101T133000Z-exact-q35", interrupted);
+    save(scratch, "results/20260101T133000Z-exact-q35", interrupted);
     EXPECT_EQ(
         run_before(scratch / "results", scratch / "results/20260101T140000Z-exact-q35")->filename(),
         "20260101T130000Z-exact-q35");
@@ -392,7 +391,7 @@ TEST(History, NeitherTheRunJustMadeNorTheLatestIsRemoved) {
         StoredRun stored = small_run();
         stored.manifest["time"] = time;
         if (sequence != 0) stored.manifest["sequence"] = sequence;
-        return scratch.save(std::string("results/") + name, stored);
+        return save(scratch, std::string("results/") + name, stored);
     };
     fs::path old = save("20260101T000000Z-exact-q35", "20260101T000000Z", 0);
     fs::path ahead = save("20990101T000000Z-exact-q35", "20990101T000000Z", 3);

@@ -205,7 +205,7 @@ TEST(Compare, TheSeriesSaysWhatIsBetterWhateverItIsCalled) {
         return run_of({series});
     };
     Scratch scratch;
-    scratch.save("a", run(100)), scratch.save("b", run(50));
+    save(scratch, "a", run(100)), save(scratch, "b", run(50));
     EXPECT_EQ(doorbell(scratch, "compare a b --gate 5").status, 1);
     EXPECT_EQ(doorbell(scratch, "compare b a --gate 5").status, 0);
 }
@@ -289,7 +289,7 @@ TEST(Reproduce, NamesWhatFailedAndForgivesOnlyWhatTheMachineLacks) {
     lacks.run.skipped.push_back({"timer", CaseKeys::from_text("wait=poll"), "nor this"});
     lacks.run.series.clear();
     lacks.run.digest.clear();
-    scratch.save("a", halved.a), scratch.save("b", lacks);
+    save(scratch, "a", halved.a), save(scratch, "b", lacks);
     Outcome nothing = doorbell(scratch, "reproduce a --with b");
     EXPECT_EQ(nothing.status, 1) << nothing.out;
     EXPECT_NE(

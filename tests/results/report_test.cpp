@@ -212,9 +212,9 @@ TEST(Report, ABrowserDrawsEveryChartWithoutAnError) {
     first.run.series[0].raw_file = "samples/0001.txt";
     std::string samples = "# nic\n";
     for (int i = 0; i < 2000; ++i) samples += std::to_string(300 + i % 7) + "\n";
-    scratch.save("first", first);
+    save(scratch, "first", first);
     scratch.write("first/samples/0001.txt", samples);
-    scratch.save("second", second);
+    save(scratch, "second", second);
     fs::create_directories(scratch / "page");
     for (const char* words : {"first --out page/one.html", "first second --out page/two.html"})
         ASSERT_EQ(doorbell(scratch, std::string("report ") + words).status, 0);

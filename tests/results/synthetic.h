@@ -1,7 +1,5 @@
 // Runs made of numbers: what a machine would have sent, without a machine.
 #pragma once
-#include <sys/wait.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -16,10 +14,10 @@
 #include "firmware/measure/histogram.h"
 #include "harness/data/digest.h"
 #include "harness/results/stored_run.h"
+#include "tests/scratch.h"
 
 namespace doorbell::test {
 
-namespace fs = std::filesystem;
 using namespace doorbell::harness;
 
 inline void fill(Series& series, const std::vector<uint64_t>& values) {
@@ -96,54 +94,11 @@ inline StoredRun run_of(std::vector<Series> series, const std::string& clock = "
     return stored;
 }
 
-/// A folder of its own for one test, removed afterwards.
-class Scratch {
-  public:
-    Scratch() {
-        std::string pattern = (fs::temp_directory_path() / "doorbell-results-XXXXXX").string();
-        folder_ = mkdtemp(pattern.data());
-    }
-    ~Scratch() {
-        std::error_code ignored;
-        fs::remove_all(folder_, ignored);
-    }
-    Scratch(const Scratch&) = delete;
-    fs::path operator/(const std::string& name) const { return folder_ / name; }
-    fs::path write(const std::string& name, const std::string& text) const {
-        fs::create_directories((folder_ / name).parent_path());
-        std::ofstream(folder_ / name, std::ios::binary) << text;
-        return folder_ / name;
-    }
-    /// Saves the run as a folder.
-    fs::path save(const std::string& name, const StoredRun& stored) const {
-        write(name + "/results.json", stored.run.json().dump(2));
-        write(name + "/manifest.json", stored.manifest.dump(2));
-        return folder_ / name;
-    }
-
-  private:
-    fs::path folder_;
-};
-
-inline std::string content(const fs::path& file) {
-    std::ifstream in(file, std::ios::binary);
-    std::ostringstream text;
-    text << in.rdbuf();
-    return text.str();
-}
-
-struct Outcome {
-    int status = -1;
-    std::string out, err;
-};
-
-/// Runs a shell line in `scratch`.
-inline Outcome shell(const Scratch& scratch, const std::string& line) {
-    std::string all =
-        "cd " + (scratch / "").string() + " && { " + line + "; } >.out 2>.err </dev/null";
-    int status = std::system(all.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
-            content(scratch / ".out"), content(scratch / ".err")};
+/// Saves the run as a folder of `scratch`.
+inline fs::path save(const Scratch& scratch, const std::string& name, const StoredRun& stored) {
+    scratch.write(name + "/results.json", stored.run.json().dump(2));
+    scratch.write(name + "/manifest.json", stored.manifest.dump(2));
+    return scratch / name;
 }
 
 inline Outcome doorbell(const Scratch& scratch, const std::string& words) {

@@ -103,51 +103,30 @@ TEST(Verdict, EveryRuleHasARowAndAppliesAlone) {
 
 // The limits, from both sides.
 TEST(Verdict, ARuleAppliesBeyondItsLimitOnly) {
-    const Row at_the_limit[] = {
-        {"unstable", [](Observed& o) { o.pair = {2, 26, 30, 30}; }, {}, {}, {}},
-        {"trapped", [](Observed& o) { o.pair = {1000, 1000, 1100, 9000}; }, {}, {}, {}},
-        {"coarse", [](Observed& o) { o.resolution = 640; }, {}, {}, {}},
-        {"emulated-interrupt",
-         [](Observed& o) { o.interrupt_cost = 2 * o.call_cost + 1; },
-         {},
-         {},
-         {}},
-        {"989 NOPs",
-         [](Observed& o) { o.nops = {1010, 1010, 1010, 1010}, o.thousand_nops = 989; },
-         {},
-         {},
-         {}},
+    const struct {
+        const char* rule;
+        void (*change)(Observed&);
+    } at_the_limit[] = {
+        {"unstable", [](Observed& o) { o.pair = {2, 26, 30, 30}; }},
+        {"trapped", [](Observed& o) { o.pair = {1000, 1000, 1100, 9000}; }},
+        {"coarse", [](Observed& o) { o.resolution = 640; }},
+        {"emulated-interrupt", [](Observed& o) { o.interrupt_cost = 2 * o.call_cost + 1; }},
+        {"989 NOPs", [](Observed& o) { o.nops = {1010, 1010, 1010, 1010}, o.thousand_nops = 989; }},
         {"1011 NOPs",
-         [](Observed& o) { o.nops = {1030, 1030, 1030, 1030}, o.thousand_nops = 1011; },
-         {},
-         {},
-         {}},
+         [](Observed& o) { o.nops = {1030, 1030, 1030, 1030}, o.thousand_nops = 1011; }},
         {"1000 NOPs with spread",
-         [](Observed& o) { o.nops = {1020, 1024, 1031, 1031}, o.thousand_nops = 1000; },
-         {},
-         {},
-         {}},
-        {"gaps", [](Observed& o) { o.gap_share_ppm = 1000; }, {}, {}, {}},
-        {"slow-timestamps", [](Observed& o) { o.pair.p99 = 200; }, {}, {}, {}},
+         [](Observed& o) { o.nops = {1020, 1024, 1031, 1031}, o.thousand_nops = 1000; }},
+        {"gaps", [](Observed& o) { o.gap_share_ppm = 1000; }},
+        {"slow-timestamps", [](Observed& o) { o.pair.p99 = 200; }},
         // A coarse clock: the least pair is up to a step longer than it reads.
         {"a step of 26, ties broken",
-         [](Observed& o) { o.pair = {1, 26, 53, 79}, o.resolution = 26; },
-         {},
-         {},
-         {}},
-        {"a step of 26",
-         [](Observed& o) { o.pair = {26, 52, 104, 130}, o.resolution = 26; },
-         {},
-         {},
-         {}},
+         [](Observed& o) { o.pair = {1, 26, 53, 79}, o.resolution = 26; }},
+        {"a step of 26", [](Observed& o) { o.pair = {26, 52, 104, 130}, o.resolution = 26; }},
         {"a step of 40, ties repeated",
-         [](Observed& o) { o.pair = {0, 40, 80, 120}, o.resolution = 40; },
-         {},
-         {},
-         {}},
-        {"a majority of three", [](Observed& o) { o.rate_sources = 3; }, {}, {}, {}},
+         [](Observed& o) { o.pair = {0, 40, 80, 120}, o.resolution = 40; }},
+        {"a majority of three", [](Observed& o) { o.rate_sources = 3; }},
     };
-    for (const Row& row : at_the_limit) {
+    for (const auto& row : at_the_limit) {
         Observed o = hardware();
         row.change(o);
         EXPECT_EQ(measure::judge(o).evidence, Evidence::measured) << row.rule;
