@@ -391,7 +391,7 @@ TEST(History, NeitherTheRunJustMadeNorTheLatestIsRemoved) {
         StoredRun stored = small_run();
         stored.manifest["time"] = time;
         if (sequence != 0) stored.manifest["sequence"] = sequence;
-        return save(scratch, std::string("results/") + name, stored);
+        return test::save(scratch, std::string("results/") + name, stored);
     };
     fs::path old = save("20260101T000000Z-exact-q35", "20260101T000000Z", 0);
     fs::path ahead = save("20990101T000000Z-exact-q35", "20990101T000000Z", 3);
