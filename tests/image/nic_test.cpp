@@ -32,16 +32,19 @@ TEST_P(NicOnEveryMachine, BothCardsKnowOfAPacketByEveryWait) {
             ASSERT_TRUE(latency.is_object())
                 << model << " " << wait << ": " << reason_of(r, "nic", test_case);
             EXPECT_EQ(latency["count"], 100);
-            EXPECT_GE(latency["min"], 3) << "known before it came";
-            bool halts = wait == std::string("irq-halt");
+            bool halts = wait == std::string("irq-halt"), polls = wait == std::string("poll");
             bool late = halts && model == std::string("e1000e") && emulator().e1000e_wakes_late;
             ASSERT_EQ(latency["flags"].size(), halts ? 1u : 0u)
                 << model << " " << wait << latency["flags"];
             if (late) {
                 EXPECT_GE(latency["p50"], 128000);
             } else {
-                EXPECT_LE(latency["p50"], wait == std::string("poll") ? 30 : 20)
-                    << model << " " << wait;
+                EXPECT_EQ(latency["p50"], polls ? 6 : 4) << model << " " << wait;
+            }
+            if (!halts) {
+                // The packet comes anywhere in the polling loop.
+                EXPECT_EQ(latency["min"], polls ? 5 : 4) << model << " " << wait;
+                EXPECT_EQ(latency["max"], polls ? 8 : 4) << model << " " << wait;
             }
             // The flag says what was seen, whatever the wait is called.
             if (halts) {
@@ -52,14 +55,13 @@ TEST_P(NicOnEveryMachine, BothCardsKnowOfAPacketByEveryWait) {
             }
             Json path = series(r, "nic", test_case, "path");
             ASSERT_TRUE(path.is_object());
-            EXPECT_EQ(path["stages"].size(), wait == std::string("poll")     ? 4u
-                                             : wait == std::string("hybrid") ? 7u
-                                                                             : 6u);
+            EXPECT_EQ(path["stages"].size(), polls ? 4u : wait == std::string("hybrid") ? 7u : 6u);
         }
         EXPECT_NE(reason_of(r, "nic", {{"model", model}, {"wait", "mwait"}}), "");
         EXPECT_EQ(series(r, "nic", {{"model", model}, {"op", "empty-poll"}}, "cost")["p50"], 7)
             << model;
     }
+    // The driver's C++ is in this figure: readme_test.cpp has the digits of Debian 12's compiler.
     EXPECT_LE(
         series(r, "nic", {{"model", "e1000e"}, {"op", "receive"}, {"burst", "32"}}, "cost")["p50"],
         30);
@@ -136,6 +138,7 @@ TEST_P(NicOnEveryMachine, BurstsArriveWholeAndCostLessAPacket) {
         ASSERT_TRUE(one.is_object() && many.is_object()) << model;
         EXPECT_LT(many["p50"].get<int>() * 2, one["p50"].get<int>()) << model;
     }
+    // The driver's C++ is in this figure, too.
     EXPECT_LE(series(r, "burst", {{"model", "e1000e"}, {"burst", "32"}}, "cost")["p50"], 25);
     EXPECT_TRUE(series(r, "burst", {{"model", "e1000e"}, {"burst", "1024"}}, "cost").is_object());
     for (unsigned burst : {512u, 1024u}) {

@@ -41,8 +41,15 @@ inline Json series(const Json& results, const std::string& lab, const Json& test
     return nullptr;
 }
 
-/// Whether the run itself says that the series differs from run to run: it is no part of the
-/// digest.
+/// The claim of that id; null where there is none.
+inline Json claim(const Json& results, const std::string& id) {
+    for (const Json& c : results.at("claims"))
+        if (c.at("id") == id) return c;
+    return nullptr;
+}
+
+/// Whether the run itself says that the series differs from run to run: the
+/// digest leaves it out.
 inline bool unstable(const Json& series) {
     for (const Json& flag : series.at("flags"))
         if (flag.get<std::string>().starts_with("unstable")) return true;
