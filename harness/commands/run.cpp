@@ -1,6 +1,7 @@
 // doorbell run: labs in QEMU.
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include "firmware/wire/fault.h"
 #include "harness/commands/commands.h"
 #include "harness/commands/documents.h"
 #include "harness/results/compare/history.h"
@@ -15,6 +16,13 @@ namespace doorbell::harness {
 namespace po = boost::program_options;
 
 namespace {
+
+/// The words of --fault.
+std::vector<std::string> faults() {
+    std::vector<std::string> names;
+    for (const wire::FaultName& one : wire::fault_names) names.emplace_back(one.name);
+    return names;
+}
 
 po::options_description run_options() {
     po::options_description options("Options", 100);
@@ -32,8 +40,8 @@ po::options_description run_options() {
         ("keep", po::value<std::string>(),
          "keep the last N runs under results/, and say what changed since the one before")  //
         ("fault", po::value<std::string>(),
-         "have the image fail on purpose: "
-         "early|lab|double|triple|hang|stack|write-code|run-data|null");
+         ("have the image fail on purpose: " + fmt::format("{}", fmt::join(faults(), "|")))
+             .c_str());
     return options;
 }
 
@@ -47,9 +55,7 @@ QemuRun run_request(const po::variables_map& map) {
         request.timeout_s =
             static_cast<unsigned>(parse_number(*timeout, "--timeout", 1, 1'000'000));
     if (auto fault = said(map, "fault")) {
-        check_choice("--fault", *fault,
-                     {"early", "lab", "double", "triple", "hang", "stack", "write-code", "run-data",
-                      "null"});
+        check_choice("--fault", *fault, faults());
         request.extra_words = "fault=" + *fault;
     }
     return request;

@@ -34,15 +34,6 @@ constexpr Name leaves[] = {{"halt", static_cast<unsigned char>(Leave::halt)},
                            {"debug", static_cast<unsigned char>(Leave::debug_exit)},
                            {"poweroff", static_cast<unsigned char>(Leave::power_off)},
                            {"reset", static_cast<unsigned char>(Leave::reset)}};
-constexpr Name faults[] = {{"early", static_cast<unsigned char>(Fault::early)},
-                           {"lab", static_cast<unsigned char>(Fault::lab)},
-                           {"double", static_cast<unsigned char>(Fault::double_fault)},
-                           {"triple", static_cast<unsigned char>(Fault::triple_fault)},
-                           {"hang", static_cast<unsigned char>(Fault::hang)},
-                           {"stack", static_cast<unsigned char>(Fault::stack)},
-                           {"write-code", static_cast<unsigned char>(Fault::write_code)},
-                           {"run-data", static_cast<unsigned char>(Fault::run_data)},
-                           {"null", static_cast<unsigned char>(Fault::null)}};
 
 template <size_t n>
 const Name* named(const Name (&names)[n], std::string_view text) {
@@ -137,12 +128,9 @@ void CommandLine::take(std::string_view word) {
         auto choice = platform::SerialChoice::read(value);
         if (!choice) return complain(word, choice.error().what);
     } else if (key == "fault") {
-        const Name* name = named(faults, value);
-        if (name == nullptr)
-            return complain(
-                word,
-                "fault: early, lab, double, triple, hang, stack, write-code, run-data or null");
-        fault = static_cast<Fault>(name->value);
+        for (const wire::FaultName& one : wire::fault_names)
+            if (one.name == value) fault = one.fault;
+        if (fault == Fault::none) complain(word, "no such fault; doorbell run --help lists them");
     } else {
         complain(word, "no such word");
     }

@@ -3,27 +3,16 @@
 #include <cstdint>
 #include <string_view>
 
+#include "firmware/wire/fault.h"
 #include "labs/kit/bench.h"
 #include "labs/kit/lab.h"
 
 namespace doorbell::labs {
 
+using wire::Fault;
+
 /// How the image ends.
 enum class Leave : uint8_t { halt, debug_exit, power_off, reset };
-
-/// A failure on purpose, to test panic, page permissions and watchdog.
-enum class Fault : uint8_t {
-    none,
-    early,
-    lab,
-    double_fault,
-    triple_fault,
-    hang,
-    stack,
-    write_code,
-    run_data,
-    null
-};
 
 /// A lab that was asked for, with the keys that choose its cases ("wait=irq,source=lapic"; "" for
 /// all).
