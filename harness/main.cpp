@@ -1,4 +1,4 @@
-// The command `doorbell`: finds the subcommand, and turns what it throws into one line and an exit
+// The command `doorbell`: finds the subcommand, and turns an exception into one line and an exit
 // status.
 #include <fmt/format.h>
 #include <signal.h>
@@ -56,7 +56,7 @@ int dispatch(const std::vector<std::string>& words) {
     throw UsageError(unknown_word("command", words[0], names));
 }
 
-/// The command's words, run; what they throw, as one line and a status.
+/// Runs the command's words; an exception becomes one line and a status.
 int run_words(const std::vector<std::string>& words) {
     std::string name = words.empty() ? "" : " " + words[0];
     try {
@@ -74,8 +74,7 @@ int run_words(const std::vector<std::string>& words) {
 
 int main(int argc, char** argv) {
     hold_standard_streams();
-    // A file-size limit or a reader that went away is an error to report, not the end of the
-    // program.
+    // A file-size limit or a closed reader is an error to report; it must not kill the program.
     signal(SIGXFSZ, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     return finish_output(run_words(std::vector<std::string>(argv + 1, argv + argc)));

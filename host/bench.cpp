@@ -73,7 +73,7 @@ void LinuxBench::begin_cold() {
 }
 
 void LinuxBench::keep_first() {
-    if (repeated_) return;  // the very first sample of all is what counts
+    if (repeated_) return;  // only the very first sample counts
     for (Recording& r : recordings_) r.series->keep_first();
 }
 

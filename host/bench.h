@@ -1,5 +1,5 @@
-// What a Linux lab's body measures with: the same series and histograms as in the image, fed by a
-// loop that belongs to Google Benchmark or, in a guest without its library, to a plain counter.
+// The measuring interface for a Linux lab's body: the same series and histograms as in the image,
+// fed by Google Benchmark's loop or, in a guest without that library, by a plain counter.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -27,8 +27,8 @@ struct Skip : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// Something is wrong: what is there does not do what its manual says (a packet is lost, a write
-/// that worked before fails). what() is the reason. Any other exception means the same.
+/// Something is wrong: a present device or call does not do what its manual says (a packet is lost,
+/// a write that worked before fails). what() is the reason. Any other exception means the same.
 struct Wrong : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
@@ -38,7 +38,7 @@ struct Wrong : std::runtime_error {
 /// Throws Wrong: "what: strerror(errno)".
 [[noreturn]] void wrong_errno(const std::string& what);
 
-/// Who counts the samples.
+/// The loop that counts the samples.
 class Loop {
   public:
     virtual ~Loop() = default;
@@ -46,7 +46,7 @@ class Loop {
     virtual void took(double seconds) = 0;  ///< what the last one took
 };
 
-/// Takes that many samples and no more.
+/// Takes exactly that many samples.
 class CountingLoop : public Loop {
   public:
     explicit CountingLoop(uint64_t samples) : left_(samples) {}
@@ -57,7 +57,7 @@ class CountingLoop : public Loop {
     uint64_t left_;
 };
 
-/// Told when the samples that count begin and end, outside every sample.
+/// Called when the samples that count begin and end, outside of every sample.
 class Window {
   public:
     virtual ~Window() = default;
@@ -71,8 +71,8 @@ struct LinuxRequest {
     uint64_t warm_up = 16;
     uint64_t seed = 1;
     bool raw = false;
-    std::vector<int> cpus;  ///< where the labs run: the first for the one that is measured, the
-                            ///< next for its partner
+    std::vector<int>
+        cpus;  ///< where the labs run: the first for the measured task, the next for its partner
     std::vector<std::pair<std::string, uint64_t>> settings;
 };
 
@@ -150,7 +150,7 @@ class LinuxBench {
     }
 
     void count(const std::string& name, uint64_t value);
-    /// Something that a reader of all of this case's series must know.
+    /// A remark that a reader of this case's series must know.
     void flag(const std::string& text);
 
     /// Turns to the next repetition of the same case, whose samples join those before.

@@ -25,7 +25,7 @@ inline uint64_t monotonic_ns() {
 /// One instant on both clocks.
 struct Instant {
     uint64_t ticks, ns;
-    /// The tick at which CLOCK_MONOTONIC reaches `at_ns`, later than this instant.
+    /// The tick at which CLOCK_MONOTONIC reaches `at_ns`, after this instant.
     uint64_t tick_at(uint64_t at_ns, uint64_t tsc_hz) const {
         return ticks + static_cast<uint64_t>(static_cast<unsigned __int128>(at_ns - ns) * tsc_hz /
                                              1'000'000'000);

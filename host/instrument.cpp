@@ -98,7 +98,7 @@ bool lists(const std::string& list, int cpu) {
 }
 
 /// Time stolen by a hypervisor from `cpu`, in clock ticks of 1/100 s; nothing where Linux does not
-/// say.
+/// tell.
 bool read_steal(int cpu, uint64_t& steal) {
     std::ifstream in("/proc/stat");
     std::string name = "cpu" + std::to_string(cpu);
@@ -151,7 +151,7 @@ uint64_t now_ns() {
     return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(t.tv_nsec);
 }
 
-/// SDM vol. 2A, CPUID leaf 15H; 0: it says nothing.
+/// SDM vol. 2A, CPUID leaf 15H; 0: unknown.
 uint64_t crystal_hz() {
     unsigned a, b, c, d;
     if (__get_cpuid_max(0, nullptr) < 0x15) return 0;
@@ -180,7 +180,7 @@ uint64_t counted_hz() {
                                  (ns1 - ns0));
 }
 
-/// The kernel's clock was checked by the kernel, and is believed where CPUID says something else.
+/// The kernel has checked its clock: prefer it where CPUID disagrees.
 void find_frequency(LinuxInstrument& in, measure::Observed& seen) {
     uint64_t crystal = crystal_hz(), counted = counted_hz();
     uint64_t apart = crystal > counted ? crystal - counted : counted - crystal;
@@ -195,7 +195,7 @@ measure::Spread spread_of(const Histogram& h) {
     return {h.min(), h.percentile(50000), h.percentile(99000), h.max()};
 }
 
-/// By the image's rules, but for those about interrupts, which a program cannot take.
+/// By the image's rules, except those about interrupts, which a program cannot measure.
 void judge(LinuxInstrument& in, measure::Observed& seen) {
     if (in.counts_instructions) {
         in.verdict = "exact";
@@ -217,7 +217,7 @@ void judge(LinuxInstrument& in, measure::Observed& seen) {
 
 void look_for_noise(LinuxInstrument& in, int cpu) {
     if (in.counts_instructions)
-        return;  // what the kernel does beside is part of the count, the same in every run
+        return;  // the kernel's own work is part of the count, and the same in every run
     if (in.gap_share_ppm > 1000)
         in.noise.push_back("noisy host: " + std::to_string(in.gap_share_ppm) + " ppm of CPU " +
                            std::to_string(cpu) +
@@ -280,8 +280,7 @@ LinuxInstrument observe(int cpu) {
     seen.pair = spread_of(*overhead);
     seen.nops = spread_of(*body);
 
-    // A tick of the kernel may fall into a sample in a hundred; the others are the same to the
-    // digit.
+    // A tick of the kernel may fall into a sample in a hundred; the others are identical.
     bool same = in.overhead_min == in.overhead_p99 && body->min() == body->percentile(90000);
     in.counts_instructions = in.hypervisor == "TCGTCGTCGTCG" && same && in.thousand_nops == 1000;
     if (in.counts_instructions) {

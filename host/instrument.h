@@ -1,5 +1,5 @@
-// What this Linux and its CPU are, how good the clock is, and what disturbs it: the same
-// self-statement as the image's, as far as a program can make it.
+// What this Linux and its CPU are, how good the clock is, and what disturbs it: the image's
+// self-statement, as far as a program can make it.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -44,15 +44,15 @@ struct LinuxInstrument {
     uint64_t overhead_a_sample() const { return overhead_min; }
 };
 
-/// What this Linux's settings do to figures measured on `cpu`, in sentences; `root` is "/" except
+/// How this Linux's settings affect figures measured on `cpu`, in sentences; `root` is "/" except
 /// in tests.
 std::vector<std::string> noise_of_settings(int cpu, const std::filesystem::path& root = "/");
 
-/// Looks, on the CPU `cpu` (the caller is already there).
+/// Measures on the CPU `cpu`, on which the caller already runs.
 LinuxInstrument observe(int cpu);
 
 void emit_machine(wire::Sender& sender, const LinuxInstrument& in);
-/// `counters`: what counts here ("perf", "none"), and in words what does not, and why.
+/// `counters`: what counts here ("perf", "none"), and a sentence with what does not, and why.
 void emit_instrument(wire::Sender& sender, const LinuxInstrument& in, const char* counters,
                      const std::string& counters_because);
 

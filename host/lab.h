@@ -16,15 +16,14 @@ class LinuxBench;  // bench.h
 struct Lab {
     const char* name;
     const char* question;
-    const char* needs;  ///< beyond a plain user's rights, in words
+    const char* needs;  ///< rights beyond a plain user's, as text
     std::span<const Case> cases;
     /// Measures one case; throws Skip where this machine lacks something, Wrong where something is
     /// wrong.
     void (*body)(LinuxBench& bench, const Case& test_case);
-    /// What the user's number of samples is divided by for this case, because one of its samples is
-    /// long.
+    /// Divides the user's number of samples for this case, because one of its samples is long.
     uint64_t (*fewer)(const Case& test_case) = nullptr;
-    /// Whether its counters are also those of the threads and processes that it makes.
+    /// Whether its counters include the threads and processes that it makes.
     bool count_threads = false;
     /// Whether `doorbell host` without a lab's name runs it.
     bool by_default = true;

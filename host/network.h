@@ -16,13 +16,13 @@ class NetworkNamespace {
     NetworkNamespace();
     ~NetworkNamespace();
     NetworkNamespace(const NetworkNamespace&) = delete;
-    /// A descriptor of it, for another thread or a link to go there.
+    /// Its descriptor, with which another thread or a link can enter it.
     int fd() const { return *inside_; }
-    /// A descriptor of the one that the thread was in before.
+    /// The descriptor of the thread's previous namespace.
     int outside_fd() const { return *before_; }
     /// Puts the calling thread into it.
     void enter() const;
-    /// Puts the calling thread back where it was before this one was made.
+    /// Puts the calling thread back into its previous namespace.
     void leave() const;
 
   private:

@@ -1,5 +1,5 @@
 // The packet of the exact clock's cable, the same for Linux and DPDK as for the image: sizes,
-// times, and what a program does with it at the least.
+// times, and the least that a program does with it.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -46,8 +46,8 @@ inline void keep_apart(LinuxBench& bench) {
     spin_until(measure::end() + bench.instrument.tsc_hz / 2000 + bench.random.below(10'000));
 }
 
-/// Between sending and waiting: as many instructions, up to some 2,000, as the seed chooses, so
-/// that the arrival meets a polling loop at no phase in particular.
+/// Between sending and waiting: a number of instructions that the seed chooses, up to some 2,000,
+/// so that the arrival meets a polling loop at any phase.
 inline void lose_phase(LinuxBench& bench) {
     for (uint64_t n = bench.random.below(1000); n != 0; --n) asm volatile("");
 }
@@ -55,7 +55,7 @@ inline void lose_phase(LinuxBench& bench) {
 /// One packet over the cable. `latency` and `payload` run from the timestamp before the sending
 /// call to the first one of the program that has the packet, and to the one after its last byte was
 /// read; the `-after-send` ones begin at the timestamp after that call. The card's doorbell is rung
-/// between the two. The time on the cable is taken off all.
+/// between the two. All exclude the time on the cable.
 class CableSeries {
   public:
     explicit CableSeries(LinuxBench& bench)
@@ -65,15 +65,15 @@ class CableSeries {
           latency_after_send_(bench.series("latency-after-send")),
           payload_(bench.series("payload")),
           payload_after_send_(bench.series("payload-after-send")) {}
-    /// Timestamps in their order; returns what the sample took.
+    /// Records timestamps, which are in order; returns the sample's duration.
     uint64_t record(uint64_t called, uint64_t returned, uint64_t known, uint64_t read) {
         if (known - called < cable_)
             throw Skip(
                 "the packet was known before it can have arrived: this is not the peers' cable");
         latency_.record(known - called - cable_);
         payload_.record(read - called - cable_);
-        // A kernel's timer may hold the call up after it has rung the doorbell, for longer than all
-        // the rest takes.
+        // A kernel timer may delay the call after it has rung the doorbell, for longer than the
+        // rest of the sample.
         if (known - returned < cable_)
             bench_.count("calls that returned too late to count from there (taken as 0)", 1);
         latency_after_send_.record(known - returned < cable_ ? 0 : known - returned - cable_);

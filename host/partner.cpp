@@ -19,7 +19,7 @@ Partner::Partner(As as, int cpu, std::function<void()> work) {
             try {
                 pin(cpu);
             } catch (const Skip&) {
-                // Then it runs where it may; the caller's own pin() has already told.
+                // Then it runs on any CPU; the caller's own pin() has already reported that.
             }
             work();
         });

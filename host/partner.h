@@ -1,4 +1,4 @@
-// The other side of a measurement: a thread or a process that is certain to be gone afterwards.
+// The other side of a measurement: a thread or a process that is certain to end with it.
 #pragma once
 #include <sys/types.h>
 
@@ -18,13 +18,13 @@ class Partner {
   public:
     /// Runs `work` on `cpu`. A process shares only what Shared<T> holds and open files.
     Partner(As as, int cpu, std::function<void()> work);
-    /// Waits until it has ended: the work must have been told to. A process that does not end
+    /// Waits until it has ended; tell the work to end before. A process that does not end
     /// within seconds is killed; it also ends when its parent does.
     ~Partner();
     Partner(const Partner&) = delete;
 
     pid_t pid() const { return pid_; }  ///< of a process; -1 for a thread
-    /// Waits until it ended; the status of waitpid(2), 0 for a thread.
+    /// Waits until it has ended; returns the status of waitpid(2), 0 for a thread.
     int join();
 
   private:

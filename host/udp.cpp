@@ -106,8 +106,8 @@ class Spin : public Receiver {
     unsigned tries_ = 0;
 };
 
-/// A receive ring in memory that the kernel fills (packet(7), PACKET_MMAP; TPACKET_V2): the status
-/// word of the next frame is watched, no system call is made.
+/// A receive ring in memory that the kernel fills (packet(7), PACKET_MMAP; TPACKET_V2): it polls
+/// the status word of the next frame, without a system call.
 class PacketRing : public Receiver {
   public:
     PacketRing(uint32_t address, uint16_t port, const char* link)
@@ -153,7 +153,7 @@ class PacketRing : public Receiver {
   private:
     static constexpr unsigned frame_bytes = 2048, frames = 64;
 
-    /// Whether the frame is one of ours, coming in; on the loopback each is seen going out as well.
+    /// Whether the frame is one of ours and incoming; the loopback shows each outgoing one as well.
     bool read(const char* bytes, const tpacket2_hdr& frame, Payload& payload) const {
         sockaddr_ll from;
         std::memcpy(&from, bytes + TPACKET_ALIGN(sizeof(tpacket2_hdr)), sizeof from);
@@ -173,7 +173,7 @@ class PacketRing : public Receiver {
     }
 
     File socket_;
-    File nobody_;  ///< an open port: without one the sender is told that nobody listens
+    File nobody_;  ///< an open port: without one, the sender gets an error that nobody listens
     uint16_t port_;
     char* ring_ = nullptr;
     unsigned at_ = 0;

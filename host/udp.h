@@ -1,4 +1,4 @@
-// A UDP receiver that waits in one of the ways that Linux offers.
+// A UDP receiver that waits in one of Linux's ways.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -9,7 +9,7 @@
 
 namespace doorbell::host {
 
-/// How long a packet is waited for: longer than a loaded machine leaves the sender aside.
+/// How long to wait for a packet: longer than a loaded machine suspends the sender.
 inline constexpr int timeout_s = 20;
 
 /// Waits for packets on UDP port `port` of `address` (host byte order), in the network namespace in
@@ -19,7 +19,7 @@ class Receiver {
     virtual ~Receiver() = default;
     /// Waits for the next packet; returns false where none came for patience_s.
     virtual bool next(Payload& payload) = 0;
-    /// What a reader must know of this way here; "" for nothing.
+    /// What a reader must know about this way of waiting here; "" where there is nothing.
     virtual const char* remark() { return ""; }
 
     /// `wait`: block, epoll, busy-poll, spin or packet-ring (on the interface `link`). Throws Skip.
@@ -27,7 +27,7 @@ class Receiver {
                                           const char* link);
 };
 
-/// A port of `address` that nobody has, in the calling thread's namespace. Throws Skip.
+/// A free port of `address`, in the calling thread's namespace. Throws Skip.
 uint16_t free_port(uint32_t address);
 
 /// A socket that sends to it.

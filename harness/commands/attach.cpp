@@ -60,14 +60,14 @@ int open_line(const std::string& device, speed_t speed) {
     };
     int line;
     if (device == "-") {
-        // Opened anew, because reading without waiting would otherwise change the shell's own
-        // input.
+        // Open it again: a non-blocking read would otherwise change the shell's own input.
         line = open("/proc/self/fd/0", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
         if (line < 0) line = dup(0);
     } else {
         struct stat status{};
         if (stat(device.c_str(), &status) != 0) failed("open");
-        // A serial line is not to wait for its carrier; a pipe is to wait for its writer.
+        // Opening a serial line must not wait for its carrier; opening a pipe must wait for its
+        // writer.
         line = open(device.c_str(),
                     O_RDONLY | O_NOCTTY | O_CLOEXEC | (S_ISCHR(status.st_mode) ? O_NONBLOCK : 0));
     }
@@ -84,8 +84,8 @@ int open_line(const std::string& device, speed_t speed) {
     return line;
 }
 
-/// How long another run may begin behind one that ended, where the line does not end with it. A
-/// recording has its own end.
+/// How long to wait for another run after one that ended, on a line that stays open. A recording
+/// has an end of its own.
 constexpr auto pause_of_pipe = std::chrono::seconds(5), pause_of_line = std::chrono::seconds(2);
 
 class Listener {
@@ -112,7 +112,7 @@ class Listener {
                       words->get<std::string>().find("exit=reset") != std::string::npos;
         });
         signals_.wait([this](int number) {
-            // With a whole run there, it only means that nothing more is waited for.
+            // Once a whole run has arrived, the signal only ends the wait for more.
             if (!pausing_) {
                 signal_ = number;
                 failure_ =
@@ -136,8 +136,7 @@ class Listener {
                                   std::string_view bytes(buffer_.data(), length);
                                   if (first_.size() < 8)
                                       first_ += bytes.substr(0, 8 - first_.size());
-                                  // A serial line has no packing, and must not wait for one to
-                                  // show.
+                                  // A serial line is not compressed; do not wait for a gzip header.
                                   terminal_ ? session_.wire(bytes) : unpack_.feed(bytes);
                                   if (error) return ended(error);
                                   perhaps_pause();
@@ -145,12 +144,12 @@ class Listener {
                               });
     }
 
-    /// The line has no more.
+    /// The line has ended.
     void ended(const error_code& error) {
         std::string trouble = terminal_ ? std::string() : unpack_.end();
         session_.collector().end_of_input();
         if (session_.collector().over()) return stop();
-        // EIO is how a pty says that its other side is gone.
+        // A pty reports EIO when its other side is gone.
         failure_ = error == asio::error::eof || error.value() == EIO
                        ? fmt::format("the line ended {}, without the end record", session_.where())
                        : fmt::format("the line failed {}: {}", session_.where(), error.message());
@@ -159,8 +158,8 @@ class Listener {
         stop();
     }
 
-    /// A run is over: a recording is read to its end, another line only for a while. A machine that
-    /// starts again after each run would never be left alone.
+    /// A run is over: read a recording to its end, any other line only for a while. A machine that
+    /// restarts after each run would never fall silent.
     void perhaps_pause() {
         bool over = session_.collector().over();
         if (recording_ || over == pausing_) return;
@@ -178,7 +177,7 @@ class Listener {
         session_.progress().say("the run is over; another may follow ...");
     }
 
-    /// Only after the first record: until then someone is still on the way to the power switch.
+    /// Starts with the first record: before it, somebody may still have to switch the machine on.
     void feed_watchdog() {
         watchdog_.expires_after(std::chrono::seconds(timeout_));
         watchdog_.async_wait([this](const error_code& error) {

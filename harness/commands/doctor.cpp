@@ -78,7 +78,7 @@ Finding kvm(const fs::path& root) {
             "rough"};
 }
 
-/// What the kernel itself found out about the counter counts for more than what CPUID promises: a
+/// The kernel's own finding about the counter outweighs CPUID: a
 /// clocksource watchdog, firmware or a resync may have rejected it.
 Finding tsc(const fs::path& root) {
     const char* what = "time stamp counter";
@@ -98,7 +98,7 @@ Finding tsc(const fs::path& root) {
     const std::string invariant = "invariant (constant_tsc, nonstop_tsc)";
     const bool rejected = current == "acpi_pm" || current == "hpet" || current == "pit" ||
                           current.ends_with("jiffies");
-    // Any other clock (tsc, a hypervisor's) is made of the counter.
+    // Any other clock (tsc, a hypervisor's) is derived from the counter.
     if (!rejected) return {what, State::good, invariant, ""};
     if (available.find(" tsc ") == available.npos)
         return {what, State::bad,
@@ -144,7 +144,7 @@ Finding smt(const fs::path& root) {
             "echo off > /sys/devices/system/cpu/smt/control"};
 }
 
-/// A reason of host/counters, cut at its first ": ": what is, and what would change it.
+/// Splits a reason of host/counters at its first ": " into the finding and its remedy.
 Finding reasoned(const std::string& what, const std::string& why, const std::string& otherwise) {
     size_t colon = why.find(": ");
     return {what, State::bad, why.substr(0, colon),

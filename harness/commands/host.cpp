@@ -30,7 +30,7 @@ namespace {
 
 constexpr unsigned normal_timeout_s = 120;
 
-/// What the program knows, from itself.
+/// The labs that the program itself lists.
 Json labs_of(const fs::path& program) {
     ToolResult tool = run_tool_or_end({program.string(), "--list"}, 20);
     Json labs = Json::parse(tool.out, nullptr, false);
@@ -41,7 +41,7 @@ Json labs_of(const fs::path& program) {
     return labs;
 }
 
-/// Refuses what the program does not know, with the nearest word that it does.
+/// Throws UsageError for a word that the program does not know, with the nearest one that it knows.
 void check_lab_word(const Json& labs, const std::string& word) {
     size_t colon = word.find(':');
     std::string name = word.substr(0, colon);
@@ -96,8 +96,8 @@ std::vector<int> cpus_of(const std::string& words) {
     return cpus;
 }
 
-/// Host settings, as long as this lives. What a killed run left changed is put back, also without
-/// --tune.
+/// Host settings, as long as this lives. Settings that a killed run left changed are restored, even
+/// without --tune.
 class HostSettings {
   public:
     HostSettings(bool tune, const std::vector<int>& cpus, const fs::path& root) {

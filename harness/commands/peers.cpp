@@ -1,4 +1,4 @@
-// doorbell peers: Linux and DPDK in the very same exact clock, beside Doorbell.
+// doorbell peers: Linux and DPDK in the same exact clock, beside Doorbell.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -24,7 +24,7 @@ namespace po = boost::program_options;
 
 namespace {
 
-/// What Doorbell is asked for; a lab or case that this image does not have is left out.
+/// What Doorbell runs; a lab or case that this image does not have is left out.
 constexpr const char* doorbell_cases[] = {
     "timer:source=lapic,wait=poll-tsc", "timer:source=lapic,wait=irq",
     "nic:model=e1000e,wait=poll",       "nic:model=e1000e,wait=irq",
@@ -50,7 +50,7 @@ Guest linux_guest(const std::string& samples) {
     guest.name = "linux";
     guest.program = beside_command("doorbell-guest");
     // napi_tx=0: no interrupt where the sender's card is done with a packet. It would come at the
-    // tick of the arrival, on the same CPU, and a sender is another machine's affair.
+    // tick of the arrival and on the same CPU, whereas a real sender is another machine.
     guest.modules = {"virtio_pci", "virtio_net napi_tx=0", "e1000e", "af_packet"};
     guest.words = {"--samples",
                    samples,
@@ -88,12 +88,12 @@ Guest dpdk_guest(const std::string& samples) {
     return guest;
 }
 
-/// Says it where nobody sees the line that Progress draws.
+/// Announces it where the line that Progress draws is not visible.
 void announce(bool quiet, const std::string& text) {
     if (!quiet) complain("doorbell peers: {}", text);
 }
 
-/// Tells what went wrong with a run, if something did.
+/// Reports what went wrong with a run, if anything did.
 int report(const Finished& finished, const char* name) {
     int status = finished.exit_status();
     if (status == 0) return 0;
@@ -135,7 +135,7 @@ struct PeersRequest {
     Showing showing;
 };
 
-/// The runs that were made, and the first exit status among theirs that is not 0.
+/// The runs so far, and the first of their exit statuses that is not 0.
 class Measured {
   public:
     void keep(const char* name, Finished one) {
@@ -144,7 +144,7 @@ class Measured {
         if (worst_ == 0 || interrupted_) worst_ = status;
         finished_.emplace_back(name, std::move(one));
     }
-    /// Notes a failure that is not a run's own.
+    /// Notes a failure outside the runs.
     void failed(Status status) {
         if (worst_ == 0) worst_ = static_cast<int>(status);
     }

@@ -1,4 +1,4 @@
-// doorbell quiz: ten questions, each answered by a figure of your own last run.
+// doorbell quiz: ten questions, each answered with a figure from your last run.
 #include "harness/results/report/quiz.h"
 
 #include <fmt/format.h>

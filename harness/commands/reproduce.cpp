@@ -1,4 +1,4 @@
-// doorbell reproduce: a run again, from its manifest, and proof that the digits are equal.
+// doorbell reproduce: repeats a run from its manifest and proves that the digits are equal.
 #include <fmt/format.h>
 
 #include "harness/commands/commands.h"
@@ -69,7 +69,7 @@ Proof proof_by_statistics(const StoredRun& before, const StoredRun& after) {
             proof.differences.push_back(one.name + ": it was not measured this time");
     for (const CaseEnd& fail : failed_only_in(after.run, before.run))
         proof.differences.push_back(fail.name() + ": failed: " + fail.reason);
-    // Where nothing can be said, nothing is reproduced.
+    // Without a verdict, nothing is reproduced.
     size_t said = comparison.count(Word::no_change) + comparison.count(Word::equal);
     proof.reproduced = proof.differences.empty() && said != 0;
     size_t unclear = comparison.count(Word::too_noisy) + comparison.count(Word::too_few);
@@ -81,7 +81,7 @@ Proof proof_by_statistics(const StoredRun& before, const StoredRun& after) {
     return proof;
 }
 
-/// Measures again what the run in `place` measured. Says first what differs.
+/// Measures again what the run in `place` measured. Reports first what differs.
 Finished run_again(const StoredRun& before, const fs::path& place, const po::variables_map& map) {
     QemuRun request = request_from(before.manifest);
     std::error_code error;

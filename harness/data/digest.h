@@ -16,11 +16,11 @@ namespace doorbell::harness {
 ///      [[counter's name, value, evidence, stage if there is one], ...], sorted; only evidence
 ///      exact or modelled]
 ///
-/// min, max and sum are 0 where count is 0. Neither the order of running, nor cold samples, nor
-/// anything of the machine takes part.
+/// min, max and sum are 0 where count is 0. The order of the cases, cold samples and everything
+/// about the machine are left out.
 std::string canonical_form(const Run& run);
 
-/// "sha256:" and 64 hexadecimal digits over canonical_form(); "" where no series takes part.
+/// "sha256:" and 64 hexadecimal digits over canonical_form(); "" where no series qualifies.
 std::string digest(const Run& run);
 
 }  // namespace doorbell::harness

@@ -28,7 +28,7 @@ class CaseKeys {
     /// The value of `key`, or "".
     std::string_view operator[](std::string_view key) const;
     const std::vector<std::pair<std::string, std::string>>& pairs() const& { return pairs_; }
-    /// Of a temporary, by value: so that a loop over its pairs holds them.
+    /// By value for a temporary, so that a loop over its pairs keeps them alive.
     std::vector<std::pair<std::string, std::string>> pairs() && { return std::move(pairs_); }
     bool operator==(const CaseKeys&) const = default;
 
@@ -36,8 +36,8 @@ class CaseKeys {
     std::vector<std::pair<std::string, std::string>> pairs_;
 };
 
-/// Bins of a histogram: (lowest value of the bin, count), ascending. What a bin spans is said by
-/// firmware/measure/histogram.h.
+/// Bins of a histogram: (lowest value of the bin, count), ascending. firmware/measure/histogram.h
+/// defines what a bin spans.
 class Bins {
   public:
     /// Adds `count` values to the bin that begins at `value`.
@@ -63,7 +63,7 @@ struct Stage {
     std::string name;
     Bins bins;
     uint64_t min = 0, max = 0,
-             sum = 0;  ///< exact where the image said them, else by the bins; sum else 0
+             sum = 0;  ///< exact where the image sent them, else from the bins; sum is 0 otherwise
 };
 
 /// A count that goes with a series.
@@ -72,7 +72,7 @@ struct Counter {
     Json value;              ///< a number: the sum over `samples`
     std::string evidence;    ///< exact, measured, modelled, rough
     std::string stage = {};  ///< the stretch that it was counted in; "": the whole
-    uint64_t samples = 0;    ///< 0: not said
+    uint64_t samples = 0;    ///< 0: unknown
 };
 
 /// The samples of one metric of one case.
@@ -85,7 +85,7 @@ struct Series {
     wire::Better better = wire::Better::less;
     wire::Shape shape = wire::Shape::distribution;
     uint64_t count = 0;
-    uint64_t min = 0, max = 0;                 ///< exact; without meaning where count is 0
+    uint64_t min = 0, max = 0;                 ///< exact; meaningless where count is 0
     uint64_t sum = 0;                          ///< exact modulo 2^64
     std::optional<uint64_t> overhead_removed;  ///< taken off each sample, in `unit`
     std::string derived;  ///< how its values follow from other series of its case; "": they do not
@@ -103,8 +103,8 @@ struct Series {
     /// A percentile, or nothing where the histogram did not arrive whole.
     std::optional<uint64_t> percentile(uint64_t per_100000) const;
     double mean() const { return static_cast<double>(sum) / static_cast<double>(count); }
-    /// Sets `better` and `shape` from a record's or results.json's members of these names. Where
-    /// they are missing (before they were sent), from what metrics and units meant then.
+    /// Sets `better` and `shape` from a record's or results.json's members of these names. Runs of
+    /// older images lack them: there the metric and the unit decide.
     void read_as(const std::string& better_name, const std::string& shape_name);
     /// Whether a flag says that this series differs from run to run ("unstable" or "unstable:
     /// why").
@@ -113,7 +113,7 @@ struct Series {
     std::string name() const;
 };
 
-/// What was counted in a case beside its samples.
+/// What was counted in a case besides its samples.
 struct Tally {
     std::string lab;
     CaseKeys test_case;
@@ -121,19 +121,19 @@ struct Tally {
     std::vector<std::pair<std::string, uint64_t>> values;
 };
 
-/// A sentence of a lab, and what the samples say of it.
+/// A sentence of a lab, and whether the samples support it.
 struct Claim {
     std::string lab;
     std::string text;
     std::optional<bool> holds;  ///< nothing: the samples cannot say
     std::string because;
-    std::string id = {};  ///< one of its kind in the lab; "" in runs of before there were ids
-    /// What it is looked up by: its id, or its text in an old run.
+    std::string id = {};  ///< unique in the lab; "" in runs from before there were ids
+    /// The key for looking it up: its id, or its text in an old run.
     const std::string& key() const { return id.empty() ? text : id; }
 };
 
-/// A case that did not simply end, and why: skipped, because this machine lacks something, or
-/// failed, because something is wrong.
+/// A case without figures, and why: skipped, because this machine lacks something, or failed,
+/// because something is wrong.
 struct CaseEnd {
     std::string lab;
     CaseKeys test_case;
@@ -145,9 +145,9 @@ struct CaseEnd {
 /// What went wrong on the wire.
 struct WireFaults {
     uint64_t lost = 0;               ///< records that never came
-    uint64_t damaged = 0;            ///< lines that began like a record and were none
-    uint64_t repeated = 0;           ///< records that came twice and were taken once
-    std::vector<std::string> notes;  ///< the first few, in words
+    uint64_t damaged = 0;            ///< lines that began like a record and were not one
+    uint64_t repeated = 0;           ///< records that came twice and were counted once
+    std::vector<std::string> notes;  ///< the first few, as text
     bool any_missing() const { return lost != 0 || damaged != 0; }
 };
 
@@ -159,19 +159,19 @@ struct Run {
     Json instrument = Json::object();
     std::string digest;               ///< "" where no series is exact
     std::vector<std::string> flags;   ///< of the whole run
-    std::vector<std::string> errors;  ///< what the image said it did not understand or refused
+    std::vector<std::string> errors;  ///< what the image reported as not understood or refused
     std::vector<Series> series;
     std::vector<Tally> tallies;
     std::vector<Claim> claims;
     std::vector<CaseEnd> skipped;
-    std::vector<CaseEnd> failed;  ///< a run with some can be complete: each says what is wrong
+    std::vector<CaseEnd> failed;  ///< a complete run may have some: each names what is wrong
     WireFaults wire;
     Json panic;  ///< the panic record, or null
 
-    /// The document results.json. Percentiles that cannot be had are left out.
+    /// The document results.json. Unavailable percentiles are left out.
     Json json() const;
     /// Reads results.json. Unknown members are ignored, missing ones are empty; throws
-    /// std::runtime_error where it is another schema or a member has the wrong type.
+    /// std::runtime_error for another schema or a member of the wrong type.
     static Run from(const Json& document);
 };
 

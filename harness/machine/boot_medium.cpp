@@ -61,7 +61,7 @@ void check_tools() {
                                        fmt::join(missing, " ")));
 }
 
-/// The last line that says something: grub-mkrescue ends its words with a line that holds a dot.
+/// The last line with a message: grub-mkrescue ends its output with a line that holds a dot.
 std::string last_line(const std::string& text) {
     size_t end = text.find_last_not_of("\n. ");
     if (end == text.npos) return "no word why";
@@ -75,7 +75,7 @@ void put(const fs::path& file, const std::string& content) {
         throw MachineError(trouble);
 }
 
-/// Reads the file back: both ways to boot, and the image byte by byte.
+/// Reads the file back: both boot paths, and the image byte by byte.
 void verify(const fs::path& iso, const fs::path& image, const fs::path& scratch) {
     auto wrong = [&](const std::string& what) {
         throw MachineError(fmt::format("{} was written, but {}", iso.string(), what));

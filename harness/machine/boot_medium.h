@@ -1,4 +1,4 @@
-// The bootable ISO, which written raw to a USB stick boots from there too.
+// The bootable ISO, which also boots from a USB stick when it is written there raw.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -10,7 +10,7 @@ namespace doorbell::harness {
 std::string grub_config(const std::string& image_words);
 
 /// Writes `iso` with `image` in it, by grub-mkrescue, for BIOS and UEFI, and reads it back. Throws
-/// MachineError that names the missing packages, or what is wrong with the written file.
+/// MachineError with the missing packages, or with what is wrong with the written file.
 void write_boot_medium(const std::filesystem::path& image, const std::string& image_words,
                        const std::filesystem::path& iso);
 

@@ -1,4 +1,4 @@
-// Whether KVM on this machine is worth the name.
+// Whether KVM on this machine is backed by hardware.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -6,14 +6,14 @@
 namespace doorbell::harness {
 
 /// What was found. `usable` only where /dev/kvm can be opened and the CPU's own virtualization
-/// stands behind it: a /dev/kvm without (a paravirtual module) runs slower than emulation and fails
-/// on instructions.
+/// stands behind it: a /dev/kvm without it (a paravirtual module) is slower than emulation and
+/// fails on some instructions.
 struct Kvm {
     bool usable = false;
     std::string because;  ///< why, or why not, in one sentence
 };
 
-/// Looks below `root`: "/" except in tests.
+/// Looks below `root`, which is "/" except in tests.
 Kvm look_for_kvm(const std::filesystem::path& root = "/");
 
 }  // namespace doorbell::harness

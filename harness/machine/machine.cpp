@@ -44,7 +44,7 @@ std::vector<std::string> qemu_arguments(const MachineOptions& options) {
     bool exact = options.clock == "exact";
     std::vector<std::string> words{options.qemu.string()};
     auto add = [&](std::initializer_list<std::string> more) { words.insert(words.end(), more); };
-    // Nothing that was not asked for: no default card, disk or screen, no user's configuration.
+    // Nothing beyond what was asked for: no default card, disk or screen, no user configuration.
     add({"-nodefaults", "-no-user-config"});
     add({"-M", options.machine});
     add({"-m", "512M", "-smp", "1"});
@@ -54,11 +54,11 @@ std::vector<std::string> qemu_arguments(const MachineOptions& options) {
     else
         // In the exact clock without x2APIC: an RDMSR of its timer count reads the virtual clock in
         // the middle of a translation block, which QEMU refuses ("Bad icount read"). TCG offers
-        // x2APIC from version 9.0 on; older versions lack it whatever is asked for.
+        // x2APIC from version 9.0 on; older versions never have it.
         add({"-cpu", exact ? "max,-x2apic" : "max", "-accel", "tcg,thread=single"});
     if (exact) {
         // One instruction is one nanosecond of virtual time, which does not wait for the host's;
-        // what the machine could learn of the outside (randomness, the date) is fixed.
+        // what the machine could learn from outside (randomness, the date) is fixed.
         add({"-icount", "shift=0,sleep=off"});
         add({"-seed", "1", "-rtc", "base=2026-01-01,clock=vm"});
     }

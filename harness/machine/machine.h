@@ -1,4 +1,4 @@
-// The machine that QEMU is asked to be: from options to a command line, and nothing else.
+// The machine that QEMU emulates: options become a command line, and nothing else.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -23,7 +23,7 @@ struct MachineOptions {
     std::string image_words;             ///< the image's command line
 };
 
-/// The words that are valid for each option; a word outside is wrong usage.
+/// The valid words of each option; any other word is wrong usage.
 const std::vector<std::string>& clock_choices();
 const std::vector<std::string>& machine_choices();
 const std::vector<std::string>& accel_choices();
@@ -34,19 +34,19 @@ const std::vector<std::string>& net_choices();  ///< forms: "udp:PORT" stands fo
 struct Net {
     enum class Kind { wire, user, udp, tap };
     Kind kind = Kind::wire;
-    uint16_t port = 0;      ///< udp: where the first card hears on 127.0.0.1; see card_ports()
+    uint16_t port = 0;      ///< udp: the port of the first card on 127.0.0.1; see card_ports()
     std::string interface;  ///< tap
-    /// Whether packets come from outside of QEMU, at instants that nobody can repeat.
+    /// Whether packets come from outside of QEMU, at instants that are not reproducible.
     bool outside() const { return kind == Kind::udp || kind == Kind::tap; }
 };
 
-/// Throws UsageError: what was wrong with the word, and what would be right.
+/// Throws UsageError with what is wrong with the word, and what would be right.
 Net parse_net(const std::string& word);
 
 /// The UDP ports on 127.0.0.1 that are the ends of a card's cable under `--net udp:PORT`. Each
 /// datagram is a frame.
 struct CardPorts {
-    uint16_t card;   ///< the card hears here
+    uint16_t card;   ///< the card receives here
     uint16_t other;  ///< and sends there
 };
 /// Of the card of that model (a word of --nic), among those that `nic` puts into the machine.
@@ -55,17 +55,17 @@ CardPorts card_ports(const Net& net, const std::string& nic, std::string_view mo
 /// Throws UsageError where two options exclude each other.
 void check(const MachineOptions& options);
 
-/// QEMU and its arguments. The same options give the same words, always.
+/// QEMU and its arguments. The same options always give the same words.
 std::vector<std::string> qemu_arguments(const MachineOptions& options);
 
-/// What `auto` means: every card with a driver where a lab wants one and the machine has PCI, none
-/// otherwise. A tap has room for one.
+/// What `auto` means: every card with a driver where a lab needs one and the machine has PCI, none
+/// otherwise. A tap takes one card.
 std::string cards_for(const std::string& machine, bool wanted, const Net& net = {});
 
-/// The part of it that puts a card and its cable into the machine (machine_nic.cpp).
+/// The part of qemu_arguments() for a card and its cable (machine_nic.cpp).
 std::vector<std::string> nic_arguments(const MachineOptions& options);
 
-/// The part of it that loads the cache model.
+/// The part of qemu_arguments() that loads the cache model.
 std::vector<std::string> model_arguments(const MachineOptions& options);
 
 /// A path, or another text, as the value of one of several options behind a QEMU option
@@ -74,7 +74,7 @@ std::vector<std::string> model_arguments(const MachineOptions& options);
 /// literally.
 std::string option_value(std::string_view text);
 
-/// Words as one line that a shell would read back.
+/// The words as one line that a shell splits into the same words.
 std::string shell_line(const std::vector<std::string>& words);
 
 }  // namespace doorbell::harness

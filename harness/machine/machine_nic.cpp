@@ -18,20 +18,19 @@ struct NicDevice {
 };
 
 // romfile=: no boot code on the card, which firmware would run first.
-// ioeventfd=off and tx=timer: with QEMU's own defaults two runs differ.
+// ioeventfd=off and tx=timer: with QEMU's defaults, two runs differ.
 constexpr const char* virtio_net =
     "virtio-net-pci,disable-legacy=on,ioeventfd=off,tx=timer,romfile=";
 constexpr NicDevice cards[] = {
     {"e1000e", "e1000e,romfile="},
     {"virtio-net", virtio_net},
 };
-/// Among packets from outside nothing is repeatable anyway: then QEMU's own way, which answers
-/// sooner.
+/// Packets from outside are not reproducible anyway: they get QEMU's default, which answers sooner.
 constexpr NicDevice outside_cards[] = {
     {"e1000e", "e1000e,romfile="},
     {"virtio-net", "virtio-net-pci,disable-legacy=on,romfile="},
 };
-/// The highest port that leaves room for every card's two.
+/// The highest port that leaves room for two ports a card.
 constexpr uint64_t highest_port = 65535 - 2 * std::size(cards) + 1;
 
 std::string address(unsigned cable, unsigned end) {
@@ -40,8 +39,8 @@ std::string address(unsigned cable, unsigned end) {
                        end);
 }
 
-/// A cable: a hub with the card at one end, and at the other a sender whose transmitter has a
-/// timer, so that packets come from outside and still at the same instruction in every run.
+/// A cable: a hub with the card at one end and a sender at the other. The sender's transmitter has
+/// a timer: packets come from outside, and still at the same instruction in every run.
 void add_cable(std::vector<std::string>& words, unsigned cable, const NicDevice& card) {
     std::string sender = fmt::format("wire{}", cable), under_test = fmt::format("card{}", cable);
     for (const std::string& end : {sender, under_test})
@@ -98,7 +97,7 @@ Net parse_net(const std::string& word) {
                 {}};
     }
     if (kind == "tap") {
-        // What the kernel allows in a name, less the comma, which QEMU reads as its own.
+        // What the kernel allows in a name, except the comma, which QEMU takes for a separator.
         bool good = !rest.empty() && rest.size() < IFNAMSIZ && rest != "." && rest != "..";
         for (char c : rest) good = good && c > ' ' && c <= '~' && c != '/' && c != ',' && c != ':';
         if (!good)
@@ -137,7 +136,7 @@ std::vector<std::string> nic_arguments(const MachineOptions& options) {
                          {"-netdev", outside_netdev(net, options.nic, card), "-device",
                           fmt::format("{},netdev=outside-{}", card.device, card.name)});
         } else if (net.kind == Net::Kind::user) {
-            // A network of QEMU's own for each card, with the address that QEMU would give it.
+            // One of QEMU's networks for each card, with the address that QEMU would assign to it.
             std::string id = fmt::format("card{}", cable++);
             words.insert(words.end(), {"-netdev", "user,id=" + id, "-device",
                                        fmt::format("{},netdev={}", card.device, id)});

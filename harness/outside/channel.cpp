@@ -21,8 +21,8 @@ namespace doorbell::harness {
 
 namespace {
 
-/// As much as the kernel allows: a burst of answers must not be lost because this thread had to
-/// wait for a CPU.
+/// As much as the kernel allows: a burst of answers must not be lost while this thread waits for a
+/// CPU.
 constexpr int socket_room = 4 << 20;
 
 [[noreturn]] void fail(const std::string& what) {
@@ -60,7 +60,7 @@ class Socket {
     int number_;
 };
 
-/// All at once, as far as the socket takes them.
+/// All in one call, as far as the socket accepts them.
 size_t send_all(int socket, std::span<const Datagram> datagrams) {
     mmsghdr messages[Channel::most_at_once] = {};
     iovec parts[Channel::most_at_once];
@@ -71,7 +71,7 @@ size_t send_all(int socket, std::span<const Datagram> datagrams) {
         messages[i].msg_hdr.msg_iovlen = 1;
     }
     int sent = sendmmsg(socket, messages, static_cast<unsigned>(count), MSG_DONTWAIT);
-    // Nobody listening yet (ECONNREFUSED) is a request lost, which the answers will show.
+    // ECONNREFUSED, nobody listens yet: the request is lost, which the answers will show.
     if (sent < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? 0 : 1;
     return static_cast<size_t>(sent);
 }
@@ -124,7 +124,7 @@ uint16_t folded(uint32_t sum) {
     return static_cast<uint16_t>(sum);
 }
 
-/// Frames in datagrams: the other end of QEMU's -netdev dgram. Also answers who asks for our
+/// Frames in datagrams: the other end of QEMU's -netdev dgram. Also answers ARP requests for our
 /// address.
 class ThroughFrames : public Channel {
   public:
@@ -221,7 +221,7 @@ class ThroughFrames : public Channel {
         return {frame.data(), std::max<size_t>(at + payload.size(), ETH_ZLEN)};
     }
 
-    /// RFC 768: addresses, protocol and length, as they count for the checksum.
+    /// RFC 768: addresses, protocol and length are part of the checksum.
     static uint32_t pseudo(const iphdr& ip, const udphdr& udp) {
         return sum_of(reinterpret_cast<const uint8_t*>(&ip.saddr), 8) + IPPROTO_UDP +
                ntohs(udp.len);
@@ -291,8 +291,7 @@ std::span<const Datagram> Channel::receive() {
         messages[i].msg_hdr.msg_iovlen = 1;
     }
     came_.clear();
-    // An error here belongs to something that was sent (ECONNREFUSED): it is taken off the socket
-    // by this call.
+    // An error here belongs to an earlier send (ECONNREFUSED): this call clears it.
     int count = recvmmsg(socket_, messages, most_at_once, MSG_DONTWAIT, nullptr);
     for (int i = 0; i < count; ++i)
         if (Datagram one = unpack({buffers_[static_cast<size_t>(i)].data(), messages[i].msg_len});

@@ -20,8 +20,8 @@ class Channel {
     virtual ~Channel() = default;
     /// To wait on with poll(2).
     int descriptor() const { return socket_; }
-    /// Asks for what stands between us and the first datagram, where anything does; may be called
-    /// again and again.
+    /// Asks for what the first datagram still needs, such as an address (ARP). May be called
+    /// repeatedly.
     virtual void knock() {}
     /// Whether datagrams can be sent.
     virtual bool open() const { return true; }
@@ -30,13 +30,12 @@ class Channel {
     virtual size_t send(std::span<const Datagram> datagrams) = 0;
     /// Asks the image to end the case.
     virtual void send_stop() = 0;
-    /// Whether it has said, since the last time this was asked, that it will. To be asked after
-    /// receive().
+    /// Whether it has agreed since the last call. Call it after receive().
     virtual bool stopping() = 0;
     /// What has come, without waiting, at most `most_at_once`; valid until the next call. Damaged
     /// ones (a wrong checksum or length) are counted and left out.
     std::span<const Datagram> receive();
-    /// What the sockets and the wire refused or damaged.
+    /// What the sockets refused and the wire damaged.
     uint64_t damaged() const { return damaged_; }
 
     static constexpr size_t most_at_once = 64, longest = 2048;
@@ -48,8 +47,8 @@ class Channel {
   protected:
     Channel() = default;
     Channel(const Channel&) = delete;
-    /// The datagram in what a receive call gave; empty where it is none of the echo's. May answer
-    /// by itself (ARP).
+    /// The datagram in what a receive call gave; empty where it is not one of the echo's. May
+    /// answer on its own (ARP).
     virtual Datagram unpack(std::span<const uint8_t> received) = 0;
 
     int socket_ = -1;

@@ -61,7 +61,7 @@ class Sending {
     }
 
     void run() {
-        // A schedule begins when there is time to keep it; a closed loop has none.
+        // A schedule begins in the future, so that it can be kept; a closed loop has none.
         start_ = now() + (requests_.window != 0 ? 0 : second / 100);
         uint64_t heard = start_;
         while (!cancel_.wanted()) {
@@ -75,7 +75,7 @@ class Sending {
             if (all && echoes_.answered == echoes_.sent) break;
             if (all && t > std::max(heard, intended_.back()) + timeout) break;
             if (requests_.window != 0 && in_flight() >= requests_.window && t > heard + timeout) {
-                // Whatever is missing now is lost; a closed loop goes on without it.
+                // Missing answers are lost now; a closed loop goes on without them.
                 given_up_ = echoes_.sent - echoes_.answered;
                 heard = t;
             }
@@ -89,15 +89,15 @@ class Sending {
         echoes_.lost = echoes_.sent - echoes_.answered;
     }
 
-    /// Until the image has ended the case.
+    /// Waits until the image has ended the case.
     void stop(uint64_t deadline) {
         bool told = false;
-        // Asked again only where nobody answers: the next case must not find a stop that was meant
-        // for this one.
+        // Asks again only where nobody answers: the next case must not receive a stop that was
+        // meant for this one.
         for (uint64_t next = 0; !cancel_.wanted() && now() < deadline;
              wait(std::min(next, now() + knock_every), false)) {
             take([](uint64_t) {});
-            // An answer from before we asked was meant for somebody else.
+            // An answer from before our request was meant for somebody else.
             told = (channel_.stopping() && next != 0) || told;
             if (told) next = deadline;
             if (now() < next) continue;
@@ -113,7 +113,7 @@ class Sending {
                std::min(given_up_, echoes_.sent - echoes_.answered);
     }
 
-    /// Sends what is due; whether the socket had no room for all of it.
+    /// Sends what is due. Returns whether the socket had no room for all of it.
     bool send_due(uint64_t t) {
         while (echoes_.sent < requests_.count) {
             Datagram batch[Channel::most_at_once];
@@ -139,7 +139,7 @@ class Sending {
         return false;
     }
 
-    /// Everything that has come and is ours, by its number.
+    /// Takes every answer that has come and is ours, by its number.
     template <class Number>
     void take(Number&& number) {
         for (;;) {
@@ -147,7 +147,7 @@ class Sending {
             for (Datagram one : came) {
                 uint64_t head[2] = {};  // mark and number
                 std::memcpy(head, one.data(), std::min(one.size(), sizeof head));
-                // Another case's answer, which was long under way, does not damage this one.
+                // A late answer to another case does not damage this one.
                 if (one.size() >= sizeof head && head[0] != requests_.mark) continue;
                 uint64_t n = head[1];
                 bool whole =
@@ -185,8 +185,8 @@ class Sending {
         for (size_t i = 16; i < payload.size(); ++i) payload[i] = pattern(number, i);
     }
 
-    /// Sleeps until then, or until something comes, or the socket has room (`blocked`), or the end
-    /// is wanted.
+    /// Sleeps until then, or until an answer comes, the socket has room (`blocked`), or the end is
+    /// requested.
     void wait(uint64_t until, bool blocked) const {
         uint64_t t = now(), left = until > t ? until - t : 0;
         pollfd sources[2] = {
@@ -223,8 +223,7 @@ bool Cancel::wanted() const {
 
 void send_requests(Channel& channel, const Requests& requests, unsigned patience_s,
                    const Cancel& cancel, Echoes& echoes) {
-    // A sleep ends when it should, not up to 50 us later, by which time the kernel usually collects
-    // timers.
+    // End a sleep on time: by default the kernel coalesces timers and is up to 50 us late.
     prctl(PR_SET_TIMERSLACK, 1);
     Sending sending(channel, requests, cancel, echoes);
     if (!sending.knock(now() + patience_s * second)) {

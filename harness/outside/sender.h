@@ -1,7 +1,6 @@
 // The open-loop sender: UDP echo requests on a schedule that does not wait for answers. Latency is
-// taken from the instant at which a request was meant to leave, so that a stall, here or there, is
-// not hidden by requests that were held back
-// ("coordinated omission").
+// counted from the instant at which a request should have left. A stall on either side is therefore
+// not hidden by requests that were held back ("coordinated omission").
 #pragma once
 #include <cstdint>
 #include <string>
@@ -16,13 +15,12 @@ struct Requests {
     uint64_t count = 0;
     uint64_t rate = 1000;  ///< a second
     uint64_t window =
-        0;  ///< not 0: closed loop; a request leaves as soon as fewer than so many are unanswered
-    uint64_t payload =
-        18;  ///< bytes, 16 at the least: a mark of this case and the request's number
+        0;  ///< not 0: closed loop; a request leaves as soon as fewer than this many are unanswered
+    uint64_t payload = 18;  ///< bytes, at least 16: a mark of this case and the request's number
     uint64_t mark = 0;
 };
 
-/// What came of it. Times in ns.
+/// The result. Times are in ns.
 struct Echoes {
     measure::Histogram
         round_trip;  ///< from the intended instant of sending to the answer in this program's hands
@@ -31,10 +29,10 @@ struct Echoes {
     uint64_t lost = 0;        ///< never answered
     uint64_t late = 0;        ///< answered, but after more than a second; they are in round_trip
     uint64_t duplicated = 0;  ///< further answers to the same request
-    uint64_t damaged = 0;     ///< answers that are not what was sent
-    uint64_t knocks = 0;      ///< requests that went before, until the first answer; no samples
+    uint64_t damaged = 0;     ///< answers that differ from what was sent
+    uint64_t knocks = 0;      ///< requests before the first answer; not counted as samples
     uint64_t took = 0;        ///< from the first request's instant to the last answer
-    std::string failure;      ///< why there is nothing, or not all of it; "" for nothing
+    std::string failure;      ///< why the result is missing or incomplete; "" where it is whole
 };
 
 /// Ends a sender from another thread.
@@ -44,7 +42,7 @@ class Cancel {
     ~Cancel();
     Cancel(const Cancel&) = delete;
     void now();
-    /// Readable once it is time.
+    /// Readable once the end is requested.
     int descriptor() const { return event_; }
     bool wanted() const;
 

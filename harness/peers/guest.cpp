@@ -27,25 +27,25 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// `name` below a package's files; there /usr may or may not have become one with /.
+/// `name` below a package's files; /usr may or may not be merged with / there.
 fs::path file_in(const fs::path& files, const fs::path& name) {
     return fs::exists(files / name) ? files / name : files / "usr" / name;
 }
 
-/// A module's name as it is compared: the kernel takes '-' and '_' for the same.
+/// A module's name for comparison: the kernel treats '-' and '_' alike.
 std::string plain_name(std::string name) {
     std::replace(name.begin(), name.end(), '-', '_');
     return name;
 }
 
-/// How a kernel's package may have packed a module, and the tool that unpacks it.
+/// How a kernel's package may compress a module, and the tool that unpacks it.
 struct Packing {
     const char *extension, *tool;
 };
 constexpr Packing packings[] = {
     {".ko", nullptr}, {".ko.xz", "xz"}, {".ko.zst", "zstd"}, {".ko.gz", "gzip"}};
 
-/// The name of the module that `file` holds, and how it is packed; null where it holds none.
+/// The name of the module in `file`, and how it is compressed; null where the file is not a module.
 const Packing* packing_of(const fs::path& file, std::string& name) {
     std::string whole = file.filename();
     for (const Packing& packing : packings)
@@ -94,14 +94,14 @@ class Modules {
             if (const Packing* packing = packing_of(entry.path(), name); packing != nullptr)
                 files_[name] = {entry.path(), packing};
         }
-        // One path a line, of what the kernel has built in.
+        // One path a line: what is built into the kernel.
         std::ifstream list(folder / "modules.builtin");
         std::string name;
         for (std::string line; std::getline(list, line);)
             if (packing_of(line, name) != nullptr) built_in_.insert(name);
     }
-    /// `words` (a name and its parameters) after everything that it needs. Throws MachineError
-    /// where the kernel has no such module.
+    /// Adds `words` (a name and its parameters) after everything that the module needs. Throws
+    /// MachineError where the kernel has no such module.
     void add(std::vector<Module>& order, const std::string& words) const {
         size_t blank = std::min(words.find(' '), words.size());
         std::string name = plain_name(words.substr(0, blank));
@@ -152,14 +152,14 @@ std::string initramfs_of(const Guest& guest, const GuestSystem& system) {
     return archive.finish();
 }
 
-/// What the guest said last for people, a panic before all else; "" where it said nothing.
+/// The guest's last message for people, a panic first; "" where there is none.
 std::string last_words(const fs::path& console) {
     std::ifstream in(console);
     std::string last;
     for (std::string line; std::getline(in, line);) {
         while (!line.empty() && line.back() == '\r') line.pop_back();
         if (line.find("Kernel panic") != line.npos) return line;
-        // Records, QEMU's word about the cable's hub, and a good night do not explain it.
+        // Records, QEMU's remark about the cable's hub and a clean shutdown do not explain it.
         bool tells = !line.empty() && line[0] != '@' && line.find("warning: hub") == line.npos &&
                      line.find("reboot: ") == line.npos;
         if (tells) last = line;
@@ -173,7 +173,7 @@ std::string why_it_failed(int status, const Session& session, const fs::path& co
                        how_it_ended(status), said.empty() ? "; it said nothing" : ": " + said);
 }
 
-/// A file that is made again from the same parts each time.
+/// A file that is rebuilt from the same parts each time.
 class Temporary {
   public:
     explicit Temporary(fs::path file) : file_(std::move(file)) {}

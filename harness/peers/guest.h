@@ -1,5 +1,5 @@
 // A Linux guest in the same machine as the image: Debian's kernel, busybox, one static program of
-// ours, and the same wire that the image's labs have.
+// ours, and the same cable that the image's labs use.
 #pragma once
 #include <filesystem>
 #include <optional>
@@ -17,20 +17,20 @@ struct Guest {
     std::filesystem::path program;     ///< static; writes records on its standard output
     std::vector<std::string> words;    ///< its arguments; none may hold a blank
     std::vector<std::string> modules;  ///< of the kernel, each with its parameters behind it;
-                                       ///< without those that they need themselves
+                                       ///< without their own dependencies
     std::string kernel_words;          ///< more of them
     std::string before;                ///< lines of the shell, before the program starts
-    std::string clock = "exact", nic = "e1000e", net = "wire";  ///< as `doorbell run` has them
-    std::optional<OutsidePlan> outside = {};  ///< what is sent while its lab echo runs
+    std::string clock = "exact", nic = "e1000e", net = "wire";  ///< as in `doorbell run`
+    std::optional<OutsidePlan> outside = {};  ///< what is sent while lab echo runs
 };
 
-/// What every guest is made of.
+/// What every guest consists of.
 struct GuestSystem {
     std::filesystem::path kernel, modules, busybox;
     std::string package;  ///< the kernel's
 };
 
-/// From Debian's packages, fetched where they are not there yet. Throws MachineError.
+/// Takes it from Debian's packages, and fetches those that are missing. Throws MachineError.
 GuestSystem guest_system(Packages& packages);
 
 /// Boots it, collects, saves into `out`. Throws MachineError where nothing was started.

@@ -23,7 +23,7 @@ void Initramfs::pad() { bytes_.append((4 - bytes_.size() % 4) % 4, '\0'); }
 
 void Initramfs::entry(const std::string& name, unsigned mode, std::string_view content) {
     // magic, inode, mode, user, group, links, time, size, device (2), its own device (2), name's
-    // length, check. No time, no owner: the archive depends on its content alone.
+    // length, check. Time and owner are 0: the archive depends on its content alone.
     bytes_ += fmt::format(
         "070701{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}",
         next_inode_++, mode, 0, 0, 1, 0, content.size(), 0, 0, 0, 0, name.size() + 1, 0);

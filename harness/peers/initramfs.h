@@ -9,12 +9,12 @@ namespace doorbell::harness {
 
 class Initramfs {
   public:
-    /// Names are without a leading slash. A folder must be added before what is in it.
+    /// Names have no leading slash. Add a folder before its content.
     void folder(const std::string& name) { entry(name, 0040755, {}); }
     void file(const std::string& name, std::string_view content, bool program = false) {
         entry(name, program ? 0100755 : 0100644, content);
     }
-    /// A file's copy. Throws MachineError where it cannot be read.
+    /// Adds a copy of a file. Throws MachineError where it cannot be read.
     void copy(const std::string& name, const std::filesystem::path& from, bool program = false);
     /// Closes the archive and returns it.
     std::string finish();

@@ -16,7 +16,7 @@ namespace {
 
 constexpr unsigned download_s = 900, unpack_s = 300;
 
-/// The tool's last words, or that it was not there.
+/// The tool's last message, or that it is missing.
 std::string complaint(const ToolResult& tool) {
     if (!tool.started) return tool.err;
     if (tool.timed_out) return "it took too long";
@@ -42,7 +42,7 @@ void Packages::update_lists() {
 }
 
 std::string Packages::depended_on(const std::string& package, const std::string& prefix) {
-    // What was found once is kept: a newer kernel would be another machine.
+    // Keep what was found once: a newer kernel would be another machine.
     for (std::error_code error;
          const fs::directory_entry& entry : fs::directory_iterator(folder_, error))
         if (std::string name = entry.path().filename();
@@ -87,7 +87,7 @@ fs::path Packages::unpacked(const std::string& package) {
     if (tool.exit_status != 0)
         throw MachineError(fmt::format("cannot unpack {}: {}", archive.string(), complaint(tool)));
     fs::remove(archive, ignored);
-    // Last, so that a run that was interrupted begins anew.
+    // Last, so that an interrupted run starts over.
     if (FILE* done = std::fopen(mark.c_str(), "w"); done == nullptr || std::fclose(done) != 0)
         throw MachineError(fmt::format("cannot write {}", mark.string()));
     return files;

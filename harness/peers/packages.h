@@ -6,11 +6,11 @@
 
 namespace doorbell::harness {
 
-/// Keeps unpacked packages below one folder.
+/// Unpacked packages, kept below one folder.
 class Packages {
   public:
     using Say = std::function<void(const std::string&)>;
-    /// `say` is told what takes time.
+    /// `say` is called with each step that takes time.
     Packages(std::filesystem::path folder, Say say)
         : folder_(std::move(folder)), say_(std::move(say)) {}
 
@@ -18,8 +18,7 @@ class Packages {
     /// dpkg-deb the first time. Throws MachineError with what the tool said.
     std::filesystem::path unpacked(const std::string& package);
 
-    /// The package that `package` (one without files of its own) depends on and whose name begins
-    /// with `prefix`.
+    /// The package whose name begins with `prefix` and on which `package`, a metapackage, depends.
     std::string depended_on(const std::string& package, const std::string& prefix);
 
   private:

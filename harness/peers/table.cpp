@@ -10,8 +10,8 @@ namespace {
 
 using Figure = std::optional<uint64_t>;
 
-/// The median of the first series of `lab` and `metric` whose case has each key of `keys`; one with
-/// fewer keys beside them comes first.
+/// The median of the first series of `lab` and `metric` whose case has each key of `keys`; a case
+/// with fewer other keys comes first.
 Figure median(const Run* run, const char* lab, const char* keys, const char* metric) {
     if (run == nullptr) return {};
     const Series* best = nullptr;

@@ -27,8 +27,7 @@ std::string benchmark_name(const Series& series) {
     return name + "/" + series.metric + "/" + series.unit;
 }
 
-/// The time unit of the format that a unit becomes, and what to multiply with; nothing where the
-/// unit is not time.
+/// The format's time unit for a unit, and the factor; nothing where the unit is not a time.
 std::optional<std::pair<const char*, double>> time_of(const std::string& unit, double tsc_hz) {
     if (unit == "insn") return std::pair{"ns", 1.0};
     if (unit == "tick" && tsc_hz > 0) return std::pair{"ns", 1e9 / tsc_hz};
@@ -122,7 +121,7 @@ std::string export_gbench(const StoredRun& stored, const std::vector<const Serie
 }
 
 // The layout is that of HdrHistogram's outputPercentileDistribution: five steps for each halving of
-// what is left to 100 %, a line for each value reached, the last without its infinite fourth
+// the distance to 100 %, one line for each value reached, the last one without its infinite fourth
 // column.
 std::string export_hgrm(const Series& series) {
     std::string text = fmt::format("{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile",
@@ -146,7 +145,7 @@ std::string export_hgrm(const Series& series) {
     }
     double mean = series.count == 0 ? 0 : series.mean(),
            spread = series.count == 0 ? 0 : deviation(series);
-    // As many buckets as hold 2048 sub-buckets each, doubling, up to the largest value.
+    // The number of buckets of 2048 sub-buckets each, doubling in width, up to the largest value.
     unsigned buckets = std::max(
         1, static_cast<int>(std::bit_width(series.max)) - static_cast<int>(Shape::sub_bits) + 1);
     text += fmt::format("#[Mean    = {:>12.3f}, StdDeviation   = {:>12.3f}]\n", mean, spread);
@@ -185,7 +184,7 @@ class Suites {
                                [&](const Suite& s) { return s.lab == lab; });
         return at != suites_.end() ? *at : suites_.emplace_back(Suite{lab, {}});
     }
-    /// A test, with the elements that stand inside it.
+    /// A test case, with the elements inside it.
     void add(const std::string& lab, const std::string& name, const std::string& inside) {
         Suite& s = of(lab);
         ++s.tests;
@@ -233,7 +232,7 @@ void add_series(const Series& series, Suites& suites) {
 }
 
 void add_claim(const Claim& claim, Suites& suites) {
-    // The name stays when the words of the claim change; these are then in the output.
+    // The name stays when the claim's wording changes; the wording is in the output.
     std::string inside, words = claim.id.empty() ? "" : claim.text;
     if (!claim.holds) {
         ++suites.of(claim.lab).skipped;

@@ -9,9 +9,9 @@ namespace doorbell::harness {
 
 /// Google Benchmark's JSON. A series is one run of a benchmark named lab/key:value/.../metric/unit,
 /// with its mean as the time and aggregates for median, p99 and the like. Ticks become ns by the
-/// TSC's frequency; instructions, which that format has no unit for, keep their number under "ns"
-/// (one is one nanosecond of the machine's virtual time), their unit in the name and in the member
-/// "unit".
+/// TSC's frequency; that format has no unit for instructions: they keep their number under "ns"
+/// (one instruction is one nanosecond of the machine's virtual time), and their unit is in the name
+/// and in the member "unit".
 std::string export_gbench(const StoredRun& stored, const std::vector<const Series*>& series);
 
 /// HdrHistogram's percentile distribution as text, of one series.
@@ -21,7 +21,8 @@ std::string export_hgrm(const Series& series);
 /// bin_high, count.
 std::string export_csv(const StoredRun& stored, const std::vector<const Series*>& series);
 
-/// JUnit XML: a suite a lab; claims, failed, skipped and measured cases are its test cases.
+/// JUnit XML: one suite a lab; its test cases are the claims and the failed, skipped and measured
+/// cases.
 std::string export_junit(const StoredRun& stored);
 
 }  // namespace doorbell::harness

@@ -1,4 +1,4 @@
-// Figures for people: no more digits than the resolution carries.
+// Figures for people: no more digits than the resolution supports.
 #pragma once
 #include <string>
 
@@ -10,7 +10,7 @@ namespace doorbell::harness {
 /// unit, else 1.
 double resolution_of(const Run& run, const Series& series);
 
-/// By how much a histogram's figure may be off: the width of the bin that holds `value`.
+/// The possible error of a histogram's figure: the width of the bin that holds `value`.
 double bin_width(double value);
 
 /// `value` rounded to a multiple of 1, 2 or 5 times a power of ten that is not below `step`, with

@@ -16,7 +16,7 @@ constexpr int resamples = 1000;
 constexpr size_t batches = 50;
 constexpr size_t least_in_order = 200;
 
-/// The variance of a difference of means, over what it were without dependence.
+/// The variance of a difference of means, relative to independent samples.
 double inflation(const Sample& a, const Sample& b) {
     double na = static_cast<double>(a.count()), nb = static_cast<double>(b.count());
     return (a.dependence / na + b.dependence / nb) / (1 / na + 1 / nb);
@@ -103,7 +103,8 @@ double dependence_of(std::span<const uint64_t> in_order) {
 double mann_whitney(const Sample& a, const Sample& b) {
     double na = static_cast<double>(a.count()), nb = static_cast<double>(b.count()), n = na + nb;
     if (a.count() == 0 || b.count() == 0) return 1;
-    double wins = 0, ties = 0, below = 0;  // below: how many of a are less than the value at hand
+    double wins = 0, ties = 0,
+           below = 0;  // below: how many values of a are less than the current one
     auto in_a = a.points().begin(), end_a = a.points().end();
     auto in_b = b.points().begin(), end_b = b.points().end();
     while (in_a != end_a || in_b != end_b) {
@@ -129,7 +130,7 @@ double quantile_test(const Sample& a, const Sample& b, double share) {
     points.insert(points.end(), b.points().begin(), b.points().end());
     double border = Sample(std::move(points)).quantile(share);
     double na = static_cast<double>(a.count()), nb = static_cast<double>(b.count());
-    // Dependent samples count for fewer.
+    // Dependent samples count less.
     double shrink = 1 / inflation(a, b);
     double in_b = std::floor(static_cast<double>(b.above(border)) * shrink);
     double both = std::floor(static_cast<double>(a.above(border) + b.above(border)) * shrink);

@@ -1,4 +1,4 @@
-// What two samples say of each other, in numbers: no JSON, no files, no words. Distributions from
+// Statistics of two samples: numbers only, without JSON, files or text. Distributions from
 // Boost.Math.
 #pragma once
 #include <cstdint>
@@ -13,7 +13,7 @@ class Sample {
   public:
     Sample() = default;
     explicit Sample(std::vector<std::pair<double, uint64_t>> points);
-    /// Of single values, in any order.
+    /// From single values, in any order.
     static Sample of(std::vector<double> values);
 
     const std::vector<std::pair<double, uint64_t>>& points() const { return points_; }
@@ -23,7 +23,7 @@ class Sample {
     /// How many values are above `value`.
     uint64_t above(double value) const;
 
-    /// How many samples in a row tell as much as one independent one: 1 where they are independent.
+    /// How many consecutive samples are worth one independent sample: 1 where they are independent.
     /// Only the order of measuring shows it (dependence_of).
     double dependence = 1;
 
@@ -33,7 +33,7 @@ class Sample {
 };
 
 /// From samples in the order of measuring: the variance of batch means of "is above the median",
-/// over what independent samples would have; never below 1. 1 where there are too few (below 200).
+/// relative to that of independent samples; never below 1. 1 where there are too few (below 200).
 double dependence_of(std::span<const uint64_t> in_order);
 
 /// Mann-Whitney: the probability that samples which differ this much come from one distribution,
@@ -45,19 +45,19 @@ double mann_whitney(const Sample& a, const Sample& b);
 /// quantile of both together. Binomial, two-sided.
 double quantile_test(const Sample& a, const Sample& b, double share);
 
-/// A difference b - a, and the interval that holds it with the confidence asked for.
+/// A difference b - a, and its interval at the requested confidence.
 struct Interval {
     double difference = 0, low = 0, high = 0;
     bool excludes_zero() const { return low > 0 || high < 0; }
 };
 
 /// The difference of a quantile, by bootstrap. A resample's order statistic of rank k among n is
-/// the sample's quantile at a Beta(k, n - k + 1) variate; so no resample is ever made, and a
-/// million samples cost as much as a hundred. The same samples give the same interval: the
-/// generator starts from a fixed seed.
+/// the sample's quantile at a Beta(k, n - k + 1) variate; no resample is made, and a million
+/// samples cost as much as a hundred. The same samples give the same interval: the generator starts
+/// from a fixed seed.
 Interval quantile_difference(const Sample& a, const Sample& b, double share, double confidence);
 
-/// Holm's correction: probabilities adjusted for being many, in the order given.
+/// Holm's correction: probabilities adjusted for their number, in the given order.
 std::vector<double> holm(const std::vector<double>& probabilities);
 
 }  // namespace doorbell::harness

@@ -64,7 +64,7 @@ void check_schema(const Json& document, const fs::path& file) {
         schema.empty() ? "it names no schema" : "its schema is \"" + schema.substr(0, 60) + "\""));
 }
 
-/// What cannot be, whoever wrote it.
+/// What is impossible, whoever wrote it.
 std::string contradiction(const Series& series) {
     if (series.lab.empty() || series.metric.empty() || series.unit.empty() ||
         series.evidence.empty())

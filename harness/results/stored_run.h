@@ -1,4 +1,4 @@
-// A run that lies on the disk: read, checked, never changed.
+// A run on disk: read, checked, never changed.
 #pragma once
 #include <filesystem>
 #include <optional>
@@ -9,18 +9,18 @@
 
 namespace doorbell::harness {
 
-/// A run and what its folder says of it.
+/// A run and what its folder holds about it.
 struct StoredRun {
     std::filesystem::path folder;
-    std::string name;  ///< the folder's own name, also where it was reached by results/latest
+    std::string name;  ///< the folder's real name, even where results/latest led to it
     Run run;
     Json manifest;                   ///< null where only results.json was named
     std::vector<std::string> notes;  ///< what a reader must know: incomplete, records lost
 };
 
-/// Reads a run's folder, or a results.json. Throws UsageError with one sentence: there is nothing;
-/// it is not a run; it is half-written; it is damaged (broken JSON, counts that contradict each
-/// other, a digest that does not fit); it is of another schema.
+/// Reads a run's folder, or a results.json. Throws UsageError with one sentence: there is no such
+/// file; it is not a run; it is half-written; it is damaged (broken JSON, counts that contradict
+/// each other, a digest that does not fit); it is of another schema.
 StoredRun load_run(const std::filesystem::path& path);
 
 /// load_run() of the files' texts: `manifest` is nothing where there is no such file; `results` is
@@ -44,7 +44,7 @@ std::string read_file(const std::filesystem::path& file);
 /// The middle of the bin that begins at `lowest`, within least..most.
 double middle_of_bin(uint64_t lowest, uint64_t least, uint64_t most);
 
-/// The sum of a stage's values: as the image said it, or from the bins.
+/// The sum of a stage's values: as the image sent it, or from the bins.
 double sum_of(const Stage& stage);
 
 }  // namespace doorbell::harness

@@ -1,4 +1,4 @@
-// The answer to the question, from one run.
+// The answer to the main question, from one run.
 #pragma once
 #include <string>
 
@@ -14,8 +14,8 @@ struct Contest {
 };
 Contest contest_of(const Run& run);
 
-/// One sentence: asked or told, what it costs, in which unit, on what evidence. "" where the run
-/// cannot say.
+/// One sentence: what polling and interrupts cost, in which unit, on what evidence. "" where the
+/// run lacks the series.
 std::string verdict(const Run& run);
 /// What that sentence is worth, by its evidence; "" where there is no verdict.
 std::string verdict_caveat(const Run& run);

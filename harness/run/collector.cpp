@@ -69,9 +69,9 @@ Collector::Collector(OnRecord on_record, OnWords on_words)
     : on_record_(std::move(on_record)),
       reader_({[this](const wire::Line& line) { record(line); }, std::move(on_words),
                [this](const char* fault) {
-                   // Until the first record, and after the last, a firmware or a boot loader may
-                   // print whatever it likes; a record that is damaged there leaves a gap in the
-                   // sequence all the same.
+                   // Before the first record and after the last, firmware or a boot loader may
+                   // print anything. A record that is damaged there still leaves a gap in the
+                   // sequence.
                    if (now_.records != 0 && !over())
                        damaged(
                            fmt::format("after record {}: {}", now_.sequence.expected() - 1, fault));
@@ -141,7 +141,7 @@ void Collector::record(const wire::Line& line) {
     try {
         take(kind, record);
     } catch (const Orphan& error) {
-        // The loss of its series is counted already, unless the image never sent one.
+        // The loss of its series is already counted, unless the image never sent one.
         std::string what = fmt::format("record {} ({}): {}", line.sequence, kind, error.what());
         now_.run.wire.any_missing() ? note(what) : damaged(what);
         return;
@@ -280,7 +280,7 @@ void Collector::take_histogram(const Json& record) {
         throw std::runtime_error(fmt::format("its series has no part \"{}\"", part));
     auto found = record.find("bins");
     if (found == record.end()) throw std::runtime_error("it has no bins");
-    // First all of it, so that a record that is half wrong adds nothing.
+    // Parse all of it first, so that a partly wrong record adds nothing.
     Bins more = Bins::from(*found);
     bool said = record.contains("min") && record.contains("max");
     uint64_t min = said ? number(record, "min") : 0, max = said ? number(record, "max") : 0;
@@ -314,13 +314,13 @@ void Collector::check_histograms() {
                 : fmt::format("{} of {} samples arrived in the histogram: no percentiles",
                               grouped(series.bins.count()), grouped(series.count));
         series.flags.push_back("incomplete: " + what);
-        // With every record there, the image itself left something out: that is damage too.
+        // No record is lost, so the image itself left something out: that is damage too.
         if (!now_.run.wire.any_missing() && ended()) damaged(series.name() + ": " + what);
     }
 }
 
-/// A case that began ends with figures, as skipped or as failed. One that just ends has failed,
-/// and must not pass for done.
+/// A case that began ends with figures, as skipped or as failed. A case that ends with none of
+/// these has failed.
 void Collector::check_cases() {
     Run& run = now_.run;
     if (!ended() || run.wire.any_missing()) return;
@@ -362,7 +362,8 @@ std::string Collector::complaint() const {
     return {};
 }
 
-/// Ends the run at hand; what comes is another's. `failure`: what went wrong outside the records.
+/// Ends the current run; what follows belongs to another. `failure`: what went wrong outside the
+/// records.
 void Collector::close(const std::string& failure) {
     check_histograms();
     check_cases();

@@ -1,4 +1,4 @@
-// From bytes of a wire to a Run: lines, records, their sequence and CRC, and what they say.
+// From bytes of a wire to a Run: lines, records, their sequence and CRC, and their content.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -17,11 +17,11 @@ namespace doorbell::harness {
 struct CapturedRun {
     bool complete = false;
     uint64_t records = 0;
-    std::string failure;  ///< why it is not complete, as far as that is known
+    std::string failure;  ///< why it is incomplete, as far as known
 };
 
-/// Takes bytes as they come and builds the run. Never throws over what the wire says: what is wrong
-/// is counted in Run::wire, and what is right is kept.
+/// Takes bytes as they come and builds the run. Never throws because of the wire's content:
+/// Run::wire counts what is wrong, and what is right is kept.
 class Collector {
   public:
     /// Called for each record that is taken, in order.
@@ -33,8 +33,9 @@ class Collector {
     Collector(const Collector&) = delete;
 
     /// What follows an end record, or begins with a second hello, is another run: a recorded line
-    /// may hold several. Run `run_number` of them finish() hands over, from 1; 0: the last complete
-    /// one, or the last where none is. Without this a second start is a fault of the one run.
+    /// may hold several. finish() returns run `run_number` of them, from 1; 0: the last complete
+    /// one, or the last where none is complete. Without this a second start is a fault of the one
+    /// run.
     void expect_several(size_t run_number);
 
     /// The next bytes, cut anywhere.
@@ -42,31 +43,31 @@ class Collector {
     /// No more bytes will come: takes a last line that has no line end.
     void end_of_input() { reader_.end_of_input(); }
 
-    /// The machine ended as if all were done, but the end record is missing: it counts as lost.
+    /// The machine ended as after a whole run, but the end record is missing: it counts as lost.
     void end_is_lost();
 
-    uint64_t records() const { return now_.records; }        ///< taken of the run at hand
+    uint64_t records() const { return now_.records; }        ///< taken of the current run
     bool ended() const { return !now_.end_status.empty(); }  ///< its end record came
-    /// Nothing more is to be expected: the end record, a panic, or a second start came.
+    /// Nothing more will come: the end record, a panic or a second start arrived.
     bool over() const { return ended() || started_again_ || !now_.run.panic.is_null(); }
     const std::string& end_status() const { return now_.end_status; }
     /// Bytes of lines for people, so far.
     uint64_t bytes_of_words() const { return reader_.bytes_of_words(); }
-    /// Why the run cannot be whole, as far as the records tell: a panic, a refusal, a second start.
-    /// "" where they tell nothing of the kind.
+    /// Why the run cannot be whole, according to its records: a panic, a refusal, a second start.
+    /// "" otherwise.
     std::string complaint() const;
 
-    /// Closes the books: checks that the histograms are whole, computes the digest, and hands over
+    /// Ends the collection: checks that the histograms are whole, computes the digest, and returns
     /// the run. `failure` is what else went wrong ("" for nothing); the run is complete only
     /// without failure, complaint, lost or damaged records, and with the end record.
     Run finish(const std::string& failure);
 
-    /// After finish(): what the capture held, and which of it was handed over (from 1).
+    /// After finish(): the runs in the capture, and which of them was returned (from 1).
     const std::vector<CapturedRun>& captured() const { return captured_; }
     size_t chosen() const { return chosen_; }
 
   private:
-    /// What is known of one run.
+    /// What is known about one run.
     struct Book {
         wire::Sequence sequence;
         std::unordered_map<uint64_t, size_t> seen;  // sequence number -> hash of its JSON

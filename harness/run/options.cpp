@@ -38,7 +38,7 @@ po::typed_value<std::string>* text_option(const char* normal) {
     return po::value<std::string>()->default_value(normal);
 }
 
-/// The usage in lines that fit: an empty line parts paragraphs, any other line end is a blank.
+/// The usage in lines that fit: an empty line separates paragraphs, any other line end is a blank.
 std::string usage_text(const std::string& usage) {
     std::string text, paragraph;
     std::istringstream lines(usage);
@@ -165,8 +165,8 @@ void add_machine_options(po::options_description& options) {
 
 namespace {
 
-/// The whole geometry in words, so that a manifest repeats it anywhere: a preset may change, a host
-/// differs.
+/// The whole geometry in words, so that a manifest repeats it anywhere: presets may change, and
+/// hosts differ.
 std::string model_from(const std::string& words) {
     if (words == "off") return words;
     std::vector<std::string> names = model::preset_names();

@@ -13,8 +13,8 @@
 namespace doorbell::harness {
 
 /// Parses `args` by `options`. Words without dashes go to the option `words` where it is not empty,
-/// and are wrong usage otherwise; `--help` prints `usage` and the options and gives nothing. Throws
-/// UsageError with the nearest valid option.
+/// and are wrong usage otherwise. `--help` prints `usage` and the options and returns nothing.
+/// Throws UsageError with the nearest valid option.
 std::optional<boost::program_options::variables_map> parse(
     const std::vector<std::string>& args, const std::string& usage,
     const boost::program_options::options_description& options, const std::string& words = {});

@@ -17,7 +17,7 @@ constexpr const char* lab_name = "echo";
 /// From the case's beginning to its first answer: a whole operating system may have to set up its
 /// card.
 constexpr unsigned patience_s = 30;
-/// Beyond this a schedule was not kept well enough to be silent about it.
+/// Beyond this, the schedule slipped so much that the result must mention it.
 constexpr uint64_t noted_slip_ns = 1'000'000;
 
 uint64_t setting_of(const labs::Lab& lab, const Selection& selection, std::string_view name) {
@@ -84,14 +84,14 @@ void Outside::record(const std::string& kind, const Json& record) {
     auto lab = record.find("lab");
     bool ours = lab != record.end() && *lab == lab_name;
     if (kind == wire::kind::alive) return;
-    // Whatever else is said ends the case before.
+    // Any other record ends the case before it.
     end();
     if (kind == wire::kind::begin && ours) begin(CaseKeys::from(record.value("case", Json())));
 }
 
 void Outside::begin(const CaseKeys& test_case) {
     case_ = test_case;
-    // A mark of this case's own: an answer to an earlier one must not be taken for one to this.
+    // A mark for this case: an answer to an earlier case must not be taken for one of this.
     plan_.requests.mark = plan_.requests.mark * 6364136223846793005ull + 1442695040888963407ull;
     cancel_ = std::make_unique<Cancel>();
     echoes_ = std::make_unique<Echoes>();

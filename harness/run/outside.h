@@ -1,5 +1,5 @@
-// The outside of a run: in each case of lab `echo` a sender of this command's own, in a thread
-// beside the collection.
+// The outside of a run: for each case of lab `echo` this command runs a sender, in a thread beside
+// the collection.
 #pragma once
 #include <memory>
 #include <optional>
@@ -13,7 +13,7 @@
 
 namespace doorbell::harness {
 
-/// What to send in each case, and where to.
+/// What to send in each case, and where.
 struct OutsidePlan {
     Net net;
     std::string nic;       ///< the cards in the machine, as --nic says
@@ -26,8 +26,8 @@ struct OutsidePlan {
 /// The plan, or nothing where nothing is to be sent: another network, another lab, requests=0.
 std::optional<OutsidePlan> outside_plan(const Selection& selection, const MachineOptions& machine);
 
-/// Throws MachineError where this end of a card's cable cannot be had: better before a machine is
-/// started for it.
+/// Throws MachineError where this end of a card's cable is unavailable, before a machine is started
+/// for it.
 void check_this_end(const OutsidePlan& plan);
 
 /// Watches the session's records and sends while a case of lab `echo` runs; what it measured joins
@@ -37,7 +37,7 @@ class Outside {
     Outside(Session& session, OutsidePlan plan);
     ~Outside();
     Outside(const Outside&) = delete;
-    /// No record will come any more: ends the case at hand and keeps what it measured.
+    /// No more records will come: ends the current case and keeps what it measured.
     void end();
 
   private:

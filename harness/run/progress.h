@@ -1,4 +1,4 @@
-// The line on a terminal that says how far a run is.
+// The progress line of a run on a terminal.
 #pragma once
 #include <chrono>
 #include <string>
@@ -7,16 +7,16 @@
 
 namespace doorbell::harness {
 
-/// Writes to stderr, only where that is a terminal and it is wanted.
+/// Writes to stderr, only where that is a terminal and progress is wanted.
 class Progress {
   public:
     explicit Progress(bool wanted);
     ~Progress() { clear(); }
     /// Looks at each record as it comes.
     void record(const std::string& kind, const Json& record);
-    /// Says something before there are records.
+    /// Shows a message before there are records.
     void say(const std::string& text);
-    /// Takes the line away, before something else is written.
+    /// Removes the line, before something else is written.
     void clear();
 
   private:

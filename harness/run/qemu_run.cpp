@@ -33,7 +33,7 @@ constexpr unsigned least_qemu[2] = {7, 2};
 /// QEMU's exit status for what the image writes to isa-debug-exit.
 constexpr int debug_exit(wire::Exit value) { return 2 * static_cast<int>(value) + 1; }
 
-/// Why a QEMU that is gone without an end record is a failure; "" where only the end record is
+/// Why a QEMU that ended without an end record is a failure; "" where only the end record is
 /// missing.
 std::string why_it_failed(int status, const Session& session) {
     std::string said = session.last_aside().empty() ? "" : ": " + session.last_aside();
@@ -145,7 +145,7 @@ Finished run_in_qemu(QemuRun request) {
         if (Kvm kvm = look_for_kvm(); !kvm.usable)
             throw MachineError(fmt::format("--accel kvm: {}; use --accel tcg", kvm.because));
     std::string qemu_version = check_qemu(machine.qemu);
-    // From here on the working folder does not matter: another may run it again from elsewhere.
+    // Absolute paths from here on: the run may be repeated from another folder.
     machine.qemu = absolute_program(machine.qemu);
     machine.image = fs::absolute(machine.image);
     if (machine.model != "off") machine.model_plugin = fs::absolute(machine.model_plugin);

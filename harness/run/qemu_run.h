@@ -20,10 +20,10 @@ struct QemuRun {
     std::string extra_words;  ///< appended to the image's command line as they are
 };
 
-/// How long a run may stay without a record: cases with many samples say nothing for long.
+/// How long a run may stay without a record: cases with many samples are silent for long.
 unsigned default_timeout(const Selection& selection);
 
-/// There is no program of QEMU's name: a package may be missing.
+/// No program has QEMU's name: a package may be missing.
 struct NoQemu : MachineError {
     using MachineError::MachineError;
 };
@@ -38,7 +38,7 @@ std::filesystem::path absolute_program(const std::filesystem::path& program);
 std::string check_qemu(const std::filesystem::path& path);
 
 /// Checks, starts, collects, saves. Throws UsageError and MachineError where nothing was started;
-/// afterwards what went wrong is in the result.
+/// after the start, what went wrong is in the result.
 Finished run_in_qemu(QemuRun request);
 
 }  // namespace doorbell::harness

@@ -27,7 +27,7 @@ namespace {
 
 constexpr const char* own_files[] = {"manifest.json", "results.json", "console.log"};
 
-/// A folder that holds something, and no run.
+/// A folder that is not empty and holds no run.
 bool belongs_to_someone_else(const fs::path& folder) {
     std::error_code error;
     if (fs::is_empty(folder, error) || error) return false;
@@ -64,7 +64,7 @@ int open_log(const fs::path& log) {
     return open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 }
 
-/// Whether another process holds the lock. A file system without locks knows of none.
+/// Whether another process holds the lock. Always false on a file system without locks.
 bool lock_is_taken(int file) { return flock(file, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK; }
 
 }  // namespace
@@ -145,7 +145,7 @@ std::vector<RunPlace> runs_in(const fs::path& results) {
             if (text_in(manifest, "schema").starts_with("doorbell-manifest/"))
                 runs.push_back({at->path(), std::move(manifest)});
         } catch (const std::exception&) {
-            // Whatever it is, it is not a run of ours to judge or to remove.
+            // Not a run of ours: neither judge nor remove it.
         }
     }
     auto key = [](const RunPlace& run) {

@@ -1,4 +1,4 @@
-// The folder of a run: made before the machine starts, so that nobody measures for an hour and
+// The folder of a run: made before the machine starts, so that nobody measures for an hour and then
 // cannot save.
 #pragma once
 #include <filesystem>
@@ -11,8 +11,8 @@
 
 namespace doorbell::harness {
 
-/// How every run's manifest begins: schema, version, time, that the run is going on, and where it
-/// is measured ("exact" or "live"; "q35", "linux").
+/// How every run's manifest begins: schema, version, time, status "running", and where it is
+/// measured ("exact" or "live"; "q35", "linux").
 Json manifest_head(const std::string& clock, const std::string& machine);
 
 class RunFolder {
@@ -34,8 +34,8 @@ class RunFolder {
     /// went wrong.
     std::string write(const std::string& name, std::string_view content) const;
 
-    /// What a manifest says of the folder and its writer: "sequence" (its
-    /// place among the runs beside it, whatever the clock said) and "process".
+    /// A manifest's members about the folder and its writer: "sequence" (its place among the runs
+    /// beside it, independent of the clock) and "process".
     Json identity() const;
 
     /// Points results/latest at this folder where it lies in results/. Returns "" or what went
@@ -61,8 +61,8 @@ class RunFolder {
 /// went wrong.
 std::string point_at(const std::filesystem::path& link, const std::filesystem::path& name);
 
-/// Whether somebody is still writing into a run's folder: its console.log is locked, or the process
-/// that its manifest names is alive.
+/// Whether a process is still writing into a run's folder: its console.log is locked, or the
+/// process that its manifest names is alive.
 bool is_going(const std::filesystem::path& folder, const Json& manifest);
 
 /// A run that lies in a folder of runs.
@@ -71,7 +71,7 @@ struct RunPlace {
     Json manifest;
 };
 
-/// The runs that Doorbell made and named by itself in `results`, in the order of their starts: by
+/// The runs in `results` that Doorbell made and named, in the order of their starts: by
 /// the manifests' sequence, then by the time in them (older manifests have no sequence, and come
 /// first). A folder that holds no manifest of Doorbell's is not among them.
 std::vector<RunPlace> runs_in(const std::filesystem::path& results);

@@ -103,7 +103,7 @@ uint64_t parse_setting(const labs::Setting& setting, const std::string& value) {
 }
 
 /// `--set` of a key of the cases: narrows every chosen lab that has the key. Without a lab's name,
-/// the labs that have it are the ones chosen.
+/// it chooses the labs that have the key.
 void narrow(Selection& selection, const std::string& key, const std::string& value) {
     if (selection.labs.empty())
         for (const labs::Lab* lab : labs::catalogue())
@@ -134,7 +134,7 @@ Selection select(const std::vector<std::string>& lab_words,
     Selection selection;
     for (const std::string& word : lab_words) selection.labs.push_back(parse_lab(word));
 
-    // The labs that may be meant by --set, before any of them is narrowed.
+    // The labs that --set may mean, before any of them is narrowed.
     std::vector<const labs::Lab*> meant;
     for (const LabChoice& choice : selection.labs) meant.push_back(choice.lab);
     if (meant.empty())

@@ -20,7 +20,7 @@ struct LabChoice {
 struct Selection {
     std::vector<LabChoice> labs;  ///< empty: every lab that runs by default
     std::vector<std::pair<std::string, uint64_t>> settings;
-    uint64_t samples = 0;  ///< 0: the labs' own number
+    uint64_t samples = 0;  ///< 0: each lab's default
     uint64_t seed = 1;
     bool raw = false;
 };
@@ -40,7 +40,7 @@ std::string image_words(const Selection& selection);
 /// Names of all labs, in the catalogue's order.
 std::vector<std::string> lab_names();
 
-/// Whether one of the chosen labs wants a network card.
+/// Whether one of the chosen labs needs a network card.
 bool wants_card(const Selection& selection);
 
 }  // namespace doorbell::harness

@@ -22,7 +22,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Lines for people beyond this are not kept: a machine that only babbles must not fill the disk.
+/// Lines for people beyond this are not kept: a machine that prints without end must not fill the
+/// disk.
 constexpr uint64_t most_console_words = 64ull << 20;
 
 }  // namespace
@@ -125,7 +126,7 @@ Finished Session::finish(const std::string& failure, int signal, const fs::path&
     run.tallies.insert(run.tallies.end(), added_.tallies.begin(), added_.tallies.end());
     run.skipped.insert(run.skipped.end(), added_.skipped.begin(), added_.skipped.end());
     run.failed.insert(run.failed.end(), added_.failed.begin(), added_.failed.end());
-    // Two ends may have seen the same case: what is wrong hides what is lacking.
+    // Both ends may report the same case: a failure takes the place of a skip.
     std::erase_if(run.skipped, [&](const CaseEnd& skip) {
         return std::any_of(run.failed.begin(), run.failed.end(), [&](const CaseEnd& fail) {
             return fail.lab == skip.lab && fail.test_case == skip.test_case;

@@ -19,11 +19,12 @@ struct Finished {
     std::filesystem::path folder;       ///< where it was saved; "" where it could not be
     std::vector<std::string> troubles;  ///< what could not be saved, in sentences
     std::vector<std::string> panic;     ///< the panic in lines, or nothing
-    std::vector<CapturedRun> captured;  ///< what the wire held; one run, where nothing else is said
-    size_t chosen = 1;                  ///< which of them this is, from 1
+    std::vector<CapturedRun>
+        captured;         ///< what the wire held; one run unless expect_several() was called
+    size_t chosen = 1;    ///< which of them this is, from 1
     bool strict = false;  ///< a refuted claim, or no claim that could be judged, is a failure
 
-    /// Whether no claim holds or is refuted: then there is nothing to be strict about.
+    /// Whether no claim could be judged: then --strict has nothing to check.
     bool nothing_judged() const;
 
     /// The exit status of the command, as failure.h lists them.
@@ -34,7 +35,7 @@ struct Finished {
 class Session {
   public:
     /// `manifest` is what is known before the start. It is written at once, so that even a killed
-    /// run says what it was.
+    /// run has one.
     Session(RunFolder folder, Json manifest, bool show_progress);
 
     /// Bytes of the machine's serial line.
@@ -54,7 +55,7 @@ class Session {
     std::function<void()> on_record;
     /// Called with each record that was taken.
     std::vector<Collector::OnRecord> listeners;
-    /// What was measured outside of the machine: joins the run at its end.
+    /// Adds to the run, at its end, what was measured outside of the machine.
     void add(Series series) { added_.series.push_back(std::move(series)); }
     void add(Tally tally) { added_.tallies.push_back(std::move(tally)); }
     void skip(CaseEnd end) { added_.skipped.push_back(std::move(end)); }
@@ -80,7 +81,7 @@ class Session {
     bool console_cut_ = false;
 };
 
-/// What a manifest says of this host: uname, CPU, processors.
+/// A manifest's description of this host: uname, CPU, processors.
 Json describe_host();
 
 }  // namespace doorbell::harness

@@ -10,7 +10,7 @@ namespace doorbell::harness {
 
 /// One line for each address ("0x..."): "0x101234 name at file.cpp:12"; the bare address where
 /// addr2line or the image's debug information knows nothing. `calls`: from the second one on they
-/// are return addresses, and the call stands in front of them.
+/// are return addresses, and the call is in front of them.
 std::vector<std::string> symbolize(const std::filesystem::path& image,
                                    const std::vector<std::string>& addresses);
 

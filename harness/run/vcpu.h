@@ -1,6 +1,6 @@
 // Counters on the thread that is the guest's processor, where QEMU runs on KVM: perf events of it,
-// case by case. A case lasts here from the arrival of its begin record to that of the next; what is
-// counted holds guest and host alike.
+// case by case. A case lasts here from the arrival of its begin record to that of the next; the
+// counts include guest and host alike.
 #pragma once
 #include <sys/types.h>
 
@@ -25,8 +25,8 @@ class VcpuCounters {
     void started(pid_t qemu) { qemu_ = qemu; }
     /// Each record, when it arrives.
     void record(const std::string& kind, const Json& record);
-    /// Puts what was counted into each case's first series, as "vcpu_..."; says in a flag why there
-    /// is nothing.
+    /// Puts the counts into each case's first series, as "vcpu_..."; a flag gives the reason where
+    /// there are none.
     void add_to(Run& run);
 
   private:

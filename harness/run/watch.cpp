@@ -10,7 +10,7 @@ using boost::system::error_code;
 
 namespace {
 
-/// After the end record the machine has this long to leave.
+/// How long the machine may take to exit after the end record.
 constexpr auto leaving = std::chrono::seconds(5);
 
 }  // namespace
@@ -76,7 +76,7 @@ void Watch::await_signal() {
 void Watch::on_end(int status) {
     watchdog_.cancel();
     signals_.cancel();
-    // A record that was cut by the end is only known as one now.
+    // Only now is a record that was cut off by the end known to be one.
     session_.collector().end_of_input();
     if (!failure_.empty() || session_.collector().ended() ||
         !session_.collector().complaint().empty())

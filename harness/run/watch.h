@@ -1,5 +1,5 @@
-// What happens between the start and the end of a program whose output is a wire: its bytes, its
-// silence, a signal to us, its end.
+// Watches a program whose output is a wire, from start to end: its bytes, its silence, a signal to
+// us, its exit.
 #pragma once
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -17,7 +17,7 @@ namespace doorbell::harness {
 
 class Watch {
   public:
-    /// Why a program that is gone without an end record failed, from the status of waitpid(2); ""
+    /// Why a program that ended without an end record failed, from the status of waitpid(2); ""
     /// where only the end record is missing.
     using WhyFailed = std::function<std::string(int wait_status)>;
 

@@ -8,14 +8,14 @@
 namespace doorbell::harness {
 namespace {
 
-/// A line longer than this is taken in parts: a wire without line ends must not fill the memory. Of
-/// what is not a record's yet, this much stays for the next part.
+/// A line longer than this is taken in parts: a wire without line ends must not fill the memory.
+/// This many bytes that are not yet part of a record stay for the next part.
 constexpr size_t longest_line = 6 * wire::max_record_length;
 constexpr size_t longest_tail = 4 * wire::max_record_length;
 /// How often a log may have wrapped a line into JSON.
 constexpr int most_wrappings = 3;
 
-/// Text, and for each byte of it where it came from.
+/// Text, and the origin of each of its bytes.
 struct Unwrapped {
     std::string bytes;
     std::vector<size_t> from;
@@ -131,7 +131,7 @@ void WireReader::words(std::string_view text) {
     if (!text.empty() && handlers_.words) handlers_.words(text);
 }
 
-/// Takes the records of a line, or of the part of it that is there; returns how much is done with.
+/// Takes the records of a line, or of its first part; returns how many bytes are finished.
 size_t WireReader::take(std::string_view text, bool whole) {
     const char* fault = nullptr;
     size_t done = 0, records = 0;
@@ -153,7 +153,7 @@ size_t WireReader::take(std::string_view text, bool whole) {
         if (handlers_.record) handlers_.record(found.record);
     }
     if (!whole) {
-        // A record that is not whole yet may stand in the rest.
+        // The rest may hold the beginning of a record.
         size_t rest = text.size() - done, away = rest > longest_tail ? rest - longest_tail : 0;
         words(text.substr(done, away));
         return done + away;

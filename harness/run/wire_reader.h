@@ -1,5 +1,5 @@
-// From bytes to records: finds them in whatever a wire, a terminal program or a log has put around
-// them.
+// From bytes to records: finds them within anything that a wire, a terminal program or a log has
+// put around them.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -11,15 +11,14 @@
 namespace doorbell::harness {
 
 /// Takes bytes as they come, cut anywhere: the outcome does not depend on the cuts. A line ends
-/// with LF, CR or both. A NUL is not there at all, and so UTF-16 reads like ASCII. A record may
-/// stand anywhere in a line, several in one, and inside a JSON string, as container logs keep their
-/// lines
+/// with LF, CR or both. NULs are ignored, so that UTF-16 reads like ASCII. A line may hold several
+/// records, anywhere, also inside a JSON string, as container logs keep their lines
 /// (`{"log":"@0 ... {\"t\": ...}\n", ...}`).
 class WireReader {
   public:
     struct Handlers {
         std::function<void(const wire::Line& record)> record;  ///< CRC and form are right
-        /// A line, or what stands around its records. May hold any bytes.
+        /// A line, or the text around its records. May hold any bytes.
         std::function<void(std::string_view words)> words;
         /// A line without a record that has something like one.
         std::function<void(const char* fault)> damaged;
@@ -32,8 +31,8 @@ class WireReader {
 
     /// Bytes that were not a record's, so far.
     uint64_t bytes_of_words() const { return bytes_of_words_; }
-    /// Where no record was right although lines look like records: how many, and what happened to
-    /// them as far as they show it. "" where there is nothing to say.
+    /// Where lines look like records but none is right: how many, and what probably happened to
+    /// them. "" otherwise.
     std::string lookalikes() const;
 
   private:

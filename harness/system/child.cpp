@@ -29,8 +29,8 @@ using boost::system::error_code;
 
 namespace {
 
-/// A pipe this large takes what QEMU's serial line says while we are away, so that the guest never
-/// waits for the host.
+/// A pipe this large buffers QEMU's serial output while this process does not run, so that the
+/// guest never waits for the host.
 constexpr int pipe_size = 1 << 20;
 constexpr auto grace = std::chrono::seconds(2);
 
@@ -63,7 +63,7 @@ struct Pipe {
 /// Runs between fork and exec: only calls that are safe there.
 [[noreturn]] void become(char* const* argv, int out, int err, int trouble, pid_t parent) {
     setpgid(0, 0);
-    // Without us nobody would end it.
+    // Without this process, nobody would end it.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(127);
     for (int number : {SIGINT, SIGTERM, SIGPIPE, SIGQUIT, SIGXFSZ}) signal(number, SIG_DFL);
@@ -124,8 +124,8 @@ struct Child::State : std::enable_shared_from_this<Child::State> {
         }
         reaped = true;
         kill_timer.cancel();
-        // Someone who left the group may still hold the pipes; what is in them by now is all we
-        // want.
+        // A process that left the group may still hold the pipes open; read only what is in them
+        // now.
         drain_timer.expires_after(grace);
         drain_timer.async_wait([self = shared_from_this()](const error_code& error) {
             if (error) return;
@@ -172,7 +172,7 @@ Child::Child(asio::io_context& io, const std::vector<std::string>& argv, Handler
     pid_t pid = fork();
     if (pid < 0) throw std::system_error(errno, std::generic_category(), "fork");
     if (pid == 0) become(words.data(), out.write, err.write, trouble.write, parent);
-    setpgid(pid, pid);  // in both, whoever comes first
+    setpgid(pid, pid);  // in both processes: either may come first
     out.close_write();
     err.close_write();
     trouble.close_write();

@@ -1,4 +1,4 @@
-// Other programs: started, listened to, and certain to be gone afterwards.
+// Other programs: started, read, and certain to be gone afterwards.
 #pragma once
 #include <sys/types.h>
 
@@ -11,14 +11,15 @@
 
 namespace doorbell::harness {
 
-/// A program in a process group of its own, with its output on pipes and nothing to read. It ends
+/// A program in its own process group, with its output on pipes and an empty input. It ends
 /// with this object, and also when this process is killed.
 class Child {
   public:
     struct Handlers {
         std::function<void(std::string_view)> out;  ///< bytes of its standard output
         std::function<void(std::string_view)> err;  ///< bytes of its standard error
-        /// It is gone and both outputs are read; gets the status of waitpid(2). Called once.
+        /// Called once when the program has ended and both outputs are read, with the status of
+        /// waitpid(2).
         std::function<void(int wait_status)> ended;
     };
 
@@ -28,7 +29,7 @@ class Child {
     Child(const Child&) = delete;
     Child& operator=(const Child&) = delete;
 
-    /// Asks it to end (SIGTERM to its group) and, two seconds later, makes it (SIGKILL). `ended`
+    /// Asks it to end (SIGTERM to its group) and kills it two seconds later (SIGKILL). `ended`
     /// follows.
     void end();
     pid_t pid() const;
@@ -39,18 +40,18 @@ class Child {
     std::shared_ptr<State> state_;
 };
 
-/// What a tool that was run to its end said.
+/// The output of a tool that ran to its end.
 struct ToolResult {
     bool started = false;  ///< false: `err` says why not
     bool timed_out = false;
     int exit_status = -1;  ///< -1 where a signal ended it
     std::string out, err;
     int error = 0;   ///< errno where it was not started
-    int signal = 0;  ///< one that came to this process meanwhile and ended the tool, or 0
+    int signal = 0;  ///< a signal to this process that ended the tool, or 0
 };
 
 /// Runs a program to its end, at most `seconds`. A signal that ends a collection (ending.h) ends
-/// the program and is told in the result.
+/// the program and is in the result.
 ToolResult run_tool(const std::vector<std::string>& argv, unsigned seconds);
 
 /// run_tool(), but such a signal is thrown as Interrupted: for work that leaves nothing to save.

@@ -46,7 +46,7 @@ EndingSignals::EndingSignals(boost::asio::io_context& io) : signals_(io) {
 EndingSignals::~EndingSignals() {
     boost::system::error_code none;
     signals_.clear(none);
-    // As main() has it: a reader that went away is an error of the write.
+    // As in main(): a closed reader is an error of the write.
     ::signal(SIGPIPE, SIG_IGN);
 }
 

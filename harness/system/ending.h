@@ -1,5 +1,5 @@
-// The signals that end a collection and must not lose what was collected: one list, one way to wait
-// for them.
+// The signals that end a collection and must not lose what was collected: one list, and one way to
+// wait for them.
 #pragma once
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -21,7 +21,7 @@ class EndingSignals {
     /// SIGTERM ends this process at once; what comes sooner is the same request. A terminal that
     /// goes away sends SIGHUP more than once, and a second SIGHUP or SIGPIPE is ignored.
     void wait(std::function<void(int number)> handler);
-    /// No longer waits.
+    /// Stops waiting.
     void cancel();
 
   private:
@@ -31,7 +31,7 @@ class EndingSignals {
 /// "SIGHUP".
 std::string signal_name(int number);
 
-/// Ends the command where a signal came and nothing was collected that could be saved: status 128 +
+/// Ends the command after a signal where nothing was collected: status 128 +
 /// its number, after everything temporary is gone.
 struct Interrupted : Failure {
     explicit Interrupted(int number)

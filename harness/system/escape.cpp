@@ -30,8 +30,8 @@ Character first_character(std::string_view text) {
     return {code, length};
 }
 
-/// Characters that a terminal obeys, that turn the direction of what follows, that break a line, or
-/// that XML does not allow.
+/// Characters that control a terminal, change the text direction, break a line, or are not allowed
+/// in XML.
 bool steers(uint32_t code) {
     auto within = [&](uint32_t first, uint32_t last) { return code >= first && code <= last; };
     return code < 0x20 || within(0x7F, 0x9F) || code == 0x061C || within(0x200E, 0x200F) ||

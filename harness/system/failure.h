@@ -29,7 +29,7 @@ struct UsageError : Failure {
     explicit UsageError(const std::string& text) : Failure(Status::usage, text) {}
 };
 
-/// The machine cannot be started, or did not end as it should.
+/// The machine cannot be started, or did not end properly.
 struct MachineError : Failure {
     explicit MachineError(const std::string& text) : Failure(Status::machine_failed, text) {}
 };

@@ -46,7 +46,7 @@ std::string write_whole(const fs::path& file, std::string_view content) {
     beside += fmt::format(".{}.part", getpid());
     int out = open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     int error = out < 0 ? errno : write_all(out, content);
-    // A full disk may show only here.
+    // A full disk may be reported only here.
     if (out >= 0 && error == 0 && fsync(out) != 0 && errno != EINVAL && errno != EROFS)
         error = errno;
     if (out >= 0 && close(out) != 0 && error == 0) error = errno;

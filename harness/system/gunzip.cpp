@@ -44,7 +44,7 @@ void Gunzip::unpack(std::string_view bytes) {
     s.z.avail_in = static_cast<unsigned>(bytes.size());
     while (s.z.avail_in != 0) {
         if (s.between) {
-            // Behind a member stands another, or padding, which gzip ignores too.
+            // After a member comes another one, or padding, which gzip ignores too.
             if (*s.z.next_in != static_cast<unsigned char>(gzip_magic[0])) return;
             inflateReset(&s.z);
             s.between = false;

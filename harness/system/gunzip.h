@@ -8,8 +8,8 @@
 
 namespace doorbell::harness {
 
-/// Passes bytes on, unpacked where they are gzip's (RFC 1952; also several members, one behind the
-/// other). The outcome does not depend on how the bytes are cut.
+/// Passes bytes on, and unpacks them where they are gzip data (RFC 1952; also several members in a
+/// row). The outcome does not depend on how the bytes are cut.
 class Gunzip {
   public:
     using Sink = std::function<void(std::string_view bytes)>;
@@ -17,7 +17,7 @@ class Gunzip {
     ~Gunzip();
 
     void feed(std::string_view bytes);
-    /// No more will come. Returns what is wrong with the input, or "".
+    /// The input has ended. Returns what is wrong with it, or "".
     std::string end();
 
   private:
@@ -25,13 +25,13 @@ class Gunzip {
     void unpack(std::string_view bytes);
 
     Sink sink_;
-    std::string first_;  // until it is known what it is
+    std::string first_;  // until the format is known
     bool known_ = false;
-    std::unique_ptr<Stream> stream_;  // where it is gzip's
+    std::unique_ptr<Stream> stream_;  // where it is gzip data
     std::string trouble_;
 };
 
-/// What input that begins with these bytes is and how to convert it, as a sentence, or "".
+/// Which format input with these first bytes has, and how to convert it, as a sentence, or "".
 std::string known_packing(std::string_view first);
 
 }  // namespace doorbell::harness

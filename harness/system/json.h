@@ -9,7 +9,7 @@ namespace doorbell::harness {
 using Json = nlohmann::ordered_json;
 
 /// A document as text, for a file or for --json: ASCII only, indented, with a line end. Never
-/// throws over what a text holds: what is not UTF-8 becomes U+FFFD.
+/// throws because of a text's content: bytes that are not UTF-8 become U+FFFD.
 std::string json_document(const Json& document);
 
 }  // namespace doorbell::harness

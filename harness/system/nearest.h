@@ -1,4 +1,4 @@
-// The valid word that a mistyped one was probably meant to be.
+// The valid word that is nearest to a mistyped one.
 #pragma once
 #include <string>
 #include <string_view>

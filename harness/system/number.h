@@ -1,4 +1,4 @@
-// Numbers out of JSON and out of the user's words, with a sentence where they are none.
+// Numbers from JSON and from the command line, with a sentence where they are invalid.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -15,9 +15,8 @@ uint64_t whole_number(const Json& value, std::string_view what);
 /// number from 1 to 1000`.
 uint64_t parse_number(std::string_view text, std::string_view what, uint64_t least, uint64_t most);
 
-/// The whole part of a number that a file may have made as large as it likes: 0 for what is
-/// negative or not a number, the largest uint64_t from 2^64 on, where a conversion would be
-/// undefined.
+/// The whole part of a number from a file, which may have any size: 0 where it is negative or not a
+/// number, the largest uint64_t from 2^64 on, where a conversion would be undefined.
 uint64_t whole_part(double number);
 
 /// 1234567 as "1,234,567".

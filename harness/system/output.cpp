@@ -45,7 +45,7 @@ void flush_output() {
 }
 
 void write_error_line(std::string_view text) {
-    // What was said before on the other stream comes first, where both are one terminal.
+    // Output on the other stream comes first where both are one terminal.
     flush_output();
     (void)write_all(STDERR_FILENO, one_line(text) + "\n");
 }

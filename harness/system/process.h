@@ -1,4 +1,4 @@
-// A process, named so that it can be found again, and not mistaken for a later one of its number.
+// A process, identified so that a later one with the same number is not mistaken for it.
 #pragma once
 #include <sys/types.h>
 

@@ -13,7 +13,7 @@
 namespace doorbell::harness {
 namespace {
 
-/// 0 where `file` is not a terminal, or does not say.
+/// 0 where `file` is not a terminal or does not tell.
 size_t columns_of(int file) {
     winsize size{};
     return ioctl(file, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;

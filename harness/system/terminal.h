@@ -11,12 +11,12 @@ inline constexpr size_t widest_line = 100, narrowest_line = 60;
 /// terminal's width, else widest_line; never more than that, nor less than narrowest_line.
 size_t text_width();
 
-/// Columns of the terminal on the standard error, as it says; 80 where it does not.
+/// Columns of the terminal on the standard error; 80 where it does not tell.
 size_t error_terminal_width();
 
 /// `text` in lines of at most `width` (0: text_width()), the first after `first`, the others after
-/// as many blanks. A word that is too long for a line goes on in the next behind a '|', where it
-/// has one. What would break a line is made visible.
+/// as many blanks. A word that is too long for a line continues on the next after a '|', where it
+/// has one. Characters that would break a line are made visible.
 std::string wrapped(const std::string& first, const std::string& text, size_t width = 0);
 
 }  // namespace doorbell::harness

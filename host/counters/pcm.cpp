@@ -57,7 +57,7 @@ PcmJob core_events(const PcmState& state, const std::vector<std::string>& events
     return job;
 }
 
-/// -f: without it the header rows stay in PCM's buffer until it ends.
+/// -f: without it, the header rows stay in PCM's buffer until it ends.
 PcmJob system_totals(const PcmState& state) { return {state.pcm, {"-f", "-nc", "-ns"}}; }
 
 namespace {
@@ -101,8 +101,8 @@ PcmWindow::PcmWindow(const PcmJob& job, unsigned seconds, unsigned timeout)
     try {
         start(job, job.header_comes_with_a_row ? 2 : 1);
         ready = follow(std::chrono::seconds(wait), header) || header();
-        // One that leaves after its first row, whatever it was told: then all that shows that it
-        // counts is that it says so.
+        // A program that leaves after its first row, whatever its options: its own message is then
+        // the only sign that it counts.
         if (ready && ended_ && job.header_comes_with_a_row && rows == 1u) {
             kill_it();
             start(job, 1);
@@ -135,8 +135,8 @@ void PcmWindow::start(const PcmJob& job, unsigned rows) {
                                    "-i=" + std::to_string(rows),
                                    "-csv=/proc/self/fd/" + std::to_string(output_)};
     words.insert(words.end(), job.options.begin(), job.options.end());
-    // PCM would switch the NMI watchdog off and on again by itself; settings are changed in one
-    // place only.
+    // PCM would switch the NMI watchdog off and on itself; only host/counters/settings changes
+    // settings.
     std::vector<std::string> settings{"PCM_KEEP_NMI_WATCHDOG=1"};
     for (char** one = environ; *one != nullptr; ++one) settings.emplace_back(*one);
     std::vector<char*> argv = pointers(words), environment = pointers(settings);
@@ -144,8 +144,8 @@ void PcmWindow::start(const PcmJob& job, unsigned rows) {
     std::memset(&everywhere, 0xFF, sizeof everywhere);
     child_ = fork();
     if (child_ == 0) {
-        // Other threads may hold any lock: from here on only what is safe then. The measured task's
-        // CPU and priority are its own.
+        // Other threads may hold any lock: from here on, call only async-signal-safe functions. The
+        // measured task's CPU and priority are its own.
         sched_param ordinary{};
         sched_setscheduler(0, SCHED_OTHER, &ordinary);
         sched_setaffinity(0, sizeof everywhere, &everywhere);
@@ -167,7 +167,7 @@ bool PcmWindow::follow(std::chrono::milliseconds timeout, Done&& done) {
     auto until = std::chrono::steady_clock::now() + timeout;
     while (!done()) {
         if (ended_ || std::chrono::steady_clock::now() >= until) return false;
-        // What it writes to its output wakes nobody: it is looked at again and again.
+        // Writes to its output wake nobody: poll it.
         pollfd wait{errors_, POLLIN, 0};
         if (poll(&wait, 1, static_cast<int>(between_looks.count())) <= 0) continue;
         char buffer[4096];
@@ -189,8 +189,8 @@ std::string PcmWindow::output() const {
     return text;
 }
 
-/// PCM says what is wrong and then what it cleans up: the reason is the last line that complains,
-/// or else the last one.
+/// PCM prints what is wrong and then what it cleans up: the reason is the last line with a
+/// complaint, or else the last line.
 std::string PcmWindow::reason() const {
     std::string last, complaint;
     std::istringstream lines(said_);

@@ -12,7 +12,7 @@
 
 namespace doorbell::host {
 
-/// Whether PCM can count here, and if not, why and what would make it.
+/// Whether PCM can count here, and if not, why and what would change that.
 struct PcmState {
     bool usable = false;
     std::string because, change;
@@ -23,7 +23,7 @@ struct PcmState {
 /// tests).
 PcmState look_for_pcm(const std::filesystem::path& root = "/");
 
-/// What a PCM program is to do; where to and for how long is the window's.
+/// What a PCM program counts; the window decides where the output goes and for how long.
 struct PcmJob {
     std::filesystem::path program;
     std::vector<std::string> options;
@@ -40,8 +40,8 @@ PcmJob system_totals(const PcmState& state);
 
 /// One window of whole seconds. PCM is started, and counts when the constructor returns; it reads
 /// the counters once more at the window's end, prints one row and leaves. (A signal would end it
-/// without a row.) Its output goes to memory that has no name in a file system, so that nothing
-/// stays behind, whatever ends this process.
+/// without a row.) Its output goes to an unnamed memory file, so that nothing is left behind
+/// however this process ends.
 class PcmWindow {
   public:
     /// Returns when PCM counts, which its CSV's two header rows show: `pcm` writes them (with -f)
@@ -59,8 +59,8 @@ class PcmWindow {
 
   private:
     void start(const PcmJob& job, unsigned rows);
-    /// Reads its standard error and its output until `done` says so; false: time is over, or the
-    /// program has ended.
+    /// Reads its standard error and its output until `done` returns true; false: the time is over,
+    /// or the program has ended.
     template <class Done>
     bool follow(std::chrono::milliseconds timeout, Done&& done);
     std::string output() const;

@@ -23,7 +23,7 @@ std::vector<std::string> cells_of(std::string_view line) {
         if (comma == line.npos) break;
         line.remove_prefix(comma + 1);
     }
-    // What follows the last comma is not a cell, unless there is something.
+    // The text after the last comma is a cell only where it is not empty.
     if (cells.back().empty()) cells.pop_back();
     return cells;
 }
@@ -66,8 +66,8 @@ PcmCsv PcmCsv::parse(std::string_view text) {
             throw std::runtime_error("PCM's line " + std::to_string(line_number) + " has " +
                                      std::to_string(cells.size()) + " cells, its header " +
                                      std::to_string(full));
-        // By commas: a last cell may be blank, and a number that was cut in the middle may still be
-        // one.
+        // Count commas: a last cell may be blank, and a number that was cut in the middle may still
+        // be a number.
         bool whole = static_cast<size_t>(std::count(line.begin(), line.end(), ',')) >= commas;
         if (!whole) {
             if (text.find_first_not_of(" \t\r\n") != text.npos)

@@ -1,6 +1,6 @@
 // What Intel PCM's programs write with -csv (pcm, pcm-raw; Debian's 202302 and newer): two header
 // rows, then a row a sample. Columns depend on the processor, so a value is looked up by its two
-// names, never by its place.
+// names, never by its position.
 #pragma once
 #include <algorithm>
 #include <cstddef>

@@ -101,7 +101,7 @@ PerfGroup::PerfGroup(pid_t thread, bool children)
         e.file = static_cast<int>(
             syscall(SYS_perf_event_open, &attr, thread, -1, group, PERF_FLAG_FD_CLOEXEC));
         if (e.file < 0 && group >= 0 && errno == EINVAL) {
-            // More than the group can hold: it counts for itself, in turns with the others.
+            // Does not fit into the group: it is counted separately, multiplexed with the others.
             attr.disabled = 1;
             e.file = static_cast<int>(
                 syscall(SYS_perf_event_open, &attr, thread, -1, -1, PERF_FLAG_FD_CLOEXEC));
@@ -137,7 +137,7 @@ std::vector<PerfCount> PerfGroup::stop() {
         } else if (e.file >= 0) {
             uint64_t value = now[0] - e.before[0], enabled = now[1] - e.before[1],
                      running = now[2] - e.before[2];
-            // What was counted some of the time would be an estimate, and this counts.
+            // A count over part of the time would be an estimate; drop it.
             if (running < enabled)
                 count.absent = "no counter was free " +
                                std::string(running == 0 ? "" : "all the time ") +

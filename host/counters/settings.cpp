@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Plain memory, since a signal handler reads it: open, write and close are all that it may call.
+// Plain memory, because a signal handler reads it, and may call only open, write and close.
 struct Kept {
     char file[256];
     char value[128];
@@ -52,15 +52,15 @@ bool put_all_back() {
 void on_signal(int number) {
     int saved = errno;
     put_all_back();
-    // Then whatever would have happened without this.
+    // Then do what would have happened without this handler.
     for (int i = 0; i < 3; ++i)
         if (signals[i] == number) sigaction(number, &before[i], nullptr);
     raise(number);
     errno = saved;
 }
 
-/// When a process was started, in ticks since boot (proc(5), stat's field 22), so that a number
-/// that came round again is not taken for its first owner; "" where there is no such process.
+/// When a process was started, in ticks since boot (proc(5), stat's field 22), so that a reused
+/// number is not taken for its first owner; "" where there is no such process.
 std::string start_of(pid_t process) {
     std::ifstream in("/proc/" + std::to_string(process) + "/stat");
     std::string text((std::istreambuf_iterator<char>(in)), {});
@@ -92,8 +92,8 @@ Settings::Settings(fs::path journal) : journal_(std::move(journal)) {
     if (in_use) throw std::logic_error("host settings are changed in one place at a time");
     if (journal_.native().size() >= sizeof journal_name)
         throw std::runtime_error(journal_.string() + ": too long a name for a journal");
-    // First line: who wrote it, and when that was started. Each further one: file, tab, the value
-    // that it had; the last change is last.
+    // First line: who wrote it, and when that was started. Each further line: file, tab, the
+    // previous value; the last change is last.
     std::ifstream in(journal_);
     std::string line;
     if (in && std::getline(in, line)) {

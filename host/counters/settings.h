@@ -11,20 +11,20 @@ class Settings {
   public:
     static constexpr unsigned most = 64;
 
-    /// Puts back first what the journal of a process that is gone still holds. One at a time in a
-    /// process.
+    /// First restores what the journal of an ended process still holds. A process may have one at a
+    /// time.
     explicit Settings(std::filesystem::path journal);
-    /// Puts everything back.
+    /// Restores everything.
     ~Settings();
     Settings(const Settings&) = delete;
     Settings& operator=(const Settings&) = delete;
 
-    /// Writes `value` to a one-line file of /proc or /sys, after its content was kept. Nothing
-    /// happens where it has that value already. Returns "" or why it could not be done.
+    /// Writes `value` to a one-line file of /proc or /sys, after saving its content. Does nothing
+    /// where it already has that value. Returns "" or why it could not be done.
     std::string set(const std::filesystem::path& file, const std::string& value);
-    /// Puts everything back, the last change first. "" or what could not be put back.
+    /// Restores everything, the last change first. Returns "" or what could not be restored.
     std::string put_back();
-    /// How many settings the constructor found left over and put back.
+    /// How many leftover settings the constructor restored.
     unsigned leftovers() const { return leftovers_; }
 
   private:

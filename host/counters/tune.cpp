@@ -25,7 +25,7 @@ Tuned tune(Settings& settings, const std::vector<int>& cpus, const fs::path& roo
              "performance");
     want("sys/devices/system/cpu/intel_pstate/no_turbo", "1");
     want("sys/devices/system/cpu/cpufreq/boost", "0");
-    // The watchdog keeps one of the PMU's counters for itself.
+    // The watchdog occupies one of the PMU's counters.
     want("proc/sys/kernel/nmi_watchdog", "0");
     return tuned;
 }

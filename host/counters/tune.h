@@ -1,5 +1,5 @@
 // Settings of this host that make figures steadier while labs run: frequency at its highest and
-// without turbo, and no watchdog on the PMU. They are put back by Settings.
+// without turbo, and no watchdog on the PMU. Settings restores them.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -9,8 +9,8 @@
 
 namespace doorbell::host {
 
-/// Changes what this host offers, for `cpus`, below `root` ("/" except in tests). In sentences:
-/// what was changed, and what could not be.
+/// Changes the settings that this host has, for `cpus`, below `root` ("/" except in tests). Returns
+/// sentences: what was changed, and what could not be.
 struct Tuned {
     std::vector<std::string> changed, refused;
 };

@@ -17,8 +17,8 @@ namespace doorbell::host {
 namespace {
 
 // empty-poll: rx_burst() that finds nothing. receive: rx_burst() that finds a full burst, and the
-// return of its buffers. transmit: tx_burst() of a full burst. Without op: a packet is sent and
-// waited for.
+// return of its buffers. transmit: tx_burst() of a full burst. Without op: send a packet and wait
+// for it.
 constexpr Case cases[] = {
     "model=e1000e wait=poll",
     "model=e1000e op=empty-poll",

@@ -101,7 +101,7 @@ struct Pair {
         int megabytes = 4 << 20;
         setsockopt(*to, SOL_SOCKET, SO_RCVBUFFORCE, &megabytes, sizeof megabytes);
     }
-    /// Packets that were there.
+    /// Packets that arrived.
     uint64_t drain() {
         char bytes[2 * record_bytes];
         uint64_t got = 0;

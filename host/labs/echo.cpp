@@ -26,7 +26,7 @@ constexpr Case cases[] = {
 };
 
 constexpr int look_up_ms = 200;
-/// Without a packet for so long the case ends.
+/// The case ends after this long without a packet.
 constexpr unsigned idle_looks = 60'000 / look_up_ms;
 
 File listening(uint16_t port) {
@@ -42,7 +42,7 @@ File listening(uint16_t port) {
     return file;
 }
 
-/// One datagram there and back; its length, or less than 0.
+/// Receives a datagram and sends it back; returns its length, or less than 0.
 ssize_t echo_one(int socket) {
     char bytes[2048];
     sockaddr_in from{};

@@ -1,5 +1,5 @@
-// The labs of the static program: the nic lab is the one with the emulated wire, and echo is
-// answered from outside.
+// The labs of the static program: its nic lab uses the emulated cable, and the peer of echo is
+// outside.
 #include "host/lab.h"
 
 namespace doorbell::host {

@@ -1,6 +1,6 @@
-// A packet is sent; how soon does a Linux program know that it has come? UDP, 18 bytes of payload,
-// from one CPU to another where there are two; `latency` runs from the timestamp before send(2) to
-// the first timestamp of the program that has the payload.
+// A packet is sent; how soon does a Linux program know that it has arrived? UDP, 18 bytes of
+// payload, from one CPU to another where there are two; `latency` runs from the timestamp before
+// send(2) to the first timestamp of the program that has the payload.
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -26,9 +26,9 @@ constexpr Case cases[] = {
 };
 
 constexpr uint32_t left_address = 0x0A4E0001,
-                   right_address = 0x0A4E0002;  // 10.78.0.1 and .2, in our own namespaces
+                   right_address = 0x0A4E0002;  // 10.78.0.1 and .2, in namespaces of our own
 
-/// What the receiver's thread says.
+/// The state that the receiver's thread publishes.
 struct Desk {
     std::atomic<uint64_t> ready{0}, number{0}, known{0};
     std::atomic<bool> failed{false};
@@ -38,7 +38,7 @@ struct Desk {
 
 /// Where the receiver is.
 struct Place {
-    const NetworkNamespace* inside;  ///< null: where the program is
+    const NetworkNamespace* inside;  ///< null: the program's own namespace
     const char* link;
     uint32_t address;
     uint16_t port;
@@ -92,8 +92,8 @@ void measure(LinuxBench& bench, const File& socket, Desk& desk) {
 }
 
 /// Joins `left`, in which this thread is, with `right` by a veth pair. The right end comes up
-/// first: an end without its other one gets its queue some time after that one is there, and what
-/// is sent until then is dropped without a word.
+/// first: an end without its peer gets its queue some time after the peer is up, and silently drops
+/// what is sent until then.
 void join(const NetworkNamespace& left, const NetworkNamespace& right) {
     left.enter();
     add_veth("doorbell0", "doorbell1", right.fd());
@@ -142,7 +142,7 @@ void body(LinuxBench& bench, const Case& test_case) {
     } catch (...) {
         trouble = std::current_exception();
     }
-    // The receiver's patience bounds the join even where this one gets lost.
+    // The receiver's timeout bounds the join even where this packet is lost.
     if (!desk.failed) try {
             send_packet(socket, 0);
         } catch (const Skip&) {

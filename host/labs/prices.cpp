@@ -15,9 +15,9 @@ namespace {
 
 constexpr Case cases[] = {DOORBELL_USER_PRICE_CASES};
 
-/// All samples are taken first, so that they can be taken again where the yardstick drifts; the
-/// loop then only records them. `prepare` makes the plan, last of all: what makes the series takes
-/// memory out of the caches that the plan has put there.
+/// Takes all samples first, so that they can be repeated where the yardstick drifts; the loop then
+/// only records them. `prepare` makes the plan last: making the series evicts memory that the plan
+/// brings into the caches.
 template <class Prepare>
 void record(LinuxBench& bench, Prepare&& prepare) {
     const char* unit = bench.instrument.counts_instructions ? "milli-insn" : "millitick";

@@ -31,13 +31,13 @@ constexpr Case cases[] = {
     "signal=SIGKILL drain=handler",
 };
 
-/// How long the other process is waited for: longer than a loaded machine leaves it aside.
+/// How long to wait for the other process: longer than a loaded machine suspends it.
 constexpr uint64_t timeout_s = 20;
 [[noreturn]] void no_answer(const char* who) {
     throw Wrong(std::string(who) + " within " + std::to_string(timeout_s) + " s");
 }
 
-/// What a handler leaves behind; shared, so that the sender reads it too.
+/// What a handler records; shared, so that the sender reads it too.
 struct Event {
     std::atomic<uint64_t> known;  ///< 0: not yet
     std::atomic<uint32_t> ready, stop;
@@ -132,7 +132,7 @@ void to_sleeper(LinuxBench& bench, bool queue, bool handler) {
         std::optional<File> file;
         sigset_t waiting;
         sigemptyset(&waiting);
-        // Blocked but while it sleeps: a signal that comes earlier is not lost.
+        // Blocked except while it sleeps: a signal that comes earlier is not lost.
         Reception reception(SIGUSR1, false, queue);
         if (!handler) file = open_signalfd(SIGUSR1);
         shared->ready = 1;
@@ -179,14 +179,14 @@ void to_sleeper(LinuxBench& bench, bool queue, bool handler) {
     event = nullptr;
 }
 
-// The drain: a process commits batches to a log until it is told to stop. A batch is begun, its
-// records are written one by one, and it is committed; what is begun and not committed when the
-// process is gone is torn.
+// The drain: a process commits batches to a log until it is told to stop. It begins a batch, writes
+// its records one by one, and commits it. A batch that is begun and not committed when the process
+// ends is torn.
 
 constexpr uint64_t batch_records = 64;
 struct Log {
     std::atomic<uint64_t> begun, committed, records;
-    std::atomic<uint64_t> accepted;  ///< records that the process said it had taken
+    std::atomic<uint64_t> accepted;  ///< records that the process reported as taken
     std::atomic<uint32_t> ready;
 };
 volatile sig_atomic_t asked_to_stop = 0;
@@ -234,7 +234,7 @@ void measure_drain(LinuxBench& bench, int number, std::string_view drain) {
                 no_answer("the worker did not start");
             sched_yield();
         }
-        // At any point of its work, by seed.
+        // At a point of its work that the seed chooses.
         uint64_t wait =
             bench.instrument.tsc_hz / 20000 + bench.random.below(bench.instrument.tsc_hz / 5000);
         for (uint64_t now = measure::end(); measure::end() - now < wait;)

@@ -1,4 +1,4 @@
-// What does changing the driver cost? Two tasks on one CPU hand it to each other; one switch is
+// What does a task switch cost? Two tasks hand one CPU to each other; one switch is
 // half a round trip. The hidden part: how long a working set takes to walk after the other task
 // walked its own.
 #include <linux/futex.h>
@@ -38,7 +38,7 @@ constexpr Case cases[] = {
     "by=pipe who=process set=16777216",
 };
 
-/// A baton between two tasks: pass it on, and wait until it comes back.
+/// A token between two tasks: pass it on, and wait until it comes back.
 class Baton {
   public:
     virtual ~Baton() = default;
@@ -121,7 +121,7 @@ struct Control {
     std::atomic<uint64_t> turns;  ///< of the partner
 };
 
-/// Memory that is walked line by line, in an order that no prefetcher guesses.
+/// Memory that is walked line by line, in an order that no prefetcher predicts.
 class WorkingSet {
   public:
     WorkingSet(size_t bytes, measure::Random& random) : lines_(bytes / sizeof(Line)) {
@@ -156,8 +156,7 @@ uint64_t half_of(uint64_t ticks, const LinuxBench& bench) {
     return (ticks > overhead ? ticks - overhead : 0) / 2;
 }
 
-/// sched_yield only promises to think about it: a round trip counts if the partner had exactly one
-/// turn.
+/// sched_yield gives no guarantee: a round trip counts if the partner had exactly one turn.
 void measure_yield(LinuxBench& bench, As who) {
     Shared<Control> control;
     Partner partner(who, bench.cpu(0), [&] {
@@ -209,7 +208,7 @@ void measure_cost(LinuxBench& bench, const RoundTrip& round_trip) {
     });
 }
 
-/// What a walk through `set` bytes costs more after a switch than without one.
+/// The additional cost of a walk through `set` bytes after a switch.
 template <class RoundTrip>
 void measure_refill(LinuxBench& bench, const RoundTrip& round_trip, size_t set) {
     measure::Random own_order(bench.random.next());

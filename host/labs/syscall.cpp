@@ -18,7 +18,7 @@ constexpr Case cases[] = {
     "gate=syscall call=unknown",
 };
 
-/// The instruction itself: no library around it. Returns what the kernel returned.
+/// The instruction itself, without a library. Returns the kernel's result.
 [[gnu::always_inline]] inline long enter(long number) {
     long result = number;
     asm volatile("syscall" : "+a"(result) : : "rcx", "r11", "memory");
@@ -51,7 +51,7 @@ void body(LinuxBench& bench, const Case& test_case) {
             throw Wrong("getppid by the SYSCALL instruction gives another number than the library");
         return measure_cost(bench, [] { enter(SYS_getppid); });
     }
-    // No table goes that far, and x32's bit is not in it.
+    // Beyond the system call table, and without x32's bit.
     constexpr long unknown = 9999;
     if (enter(unknown) != -ENOSYS)
         throw Skip("this kernel knows system call 9999 (or a filter answers in its place)");

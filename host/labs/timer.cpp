@@ -1,6 +1,6 @@
-// When a deadline passes, how soon does a Linux program know? The deadline is an instant of
+// When a deadline passes, how soon does a Linux program know it? The deadline is an instant of
 // CLOCK_MONOTONIC, counted in ticks of the TSC from a reading of both clocks; `latency` runs from
-// there to the first timestamp of the code that now knows.
+// there to the first timestamp of the code that knows it.
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -20,7 +20,7 @@ constexpr Case cases[] = {
     "source=vdso policy=other",      "source=vdso policy=fifo",
 };
 
-/// Deadlines are this far away, and up to a quarter further by seed, so that no phase is favoured.
+/// The distance of a deadline; the seed adds up to a quarter, so that no phase is favoured.
 constexpr uint64_t spacing_ns = 200'000;
 
 class Deadlines {
@@ -40,7 +40,7 @@ class Deadlines {
     uint64_t spacing_;
 };
 
-/// `wait(deadline)` returns the timestamp after it knew.
+/// `wait(deadline)` returns the first timestamp after the wait.
 template <class Wait>
 void measure_waits(LinuxBench& bench, Wait&& wait) {
     measure::Series& latency = bench.series("latency");
@@ -49,7 +49,7 @@ void measure_waits(LinuxBench& bench, Wait&& wait) {
     bench.repeat([&] {
         deadline.next();
         uint64_t known = wait(deadline);
-        // The two clocks' rates differ by a few ppm: that much too early is not an error.
+        // The two clocks' rates differ by a few ppm: being early by that much is not an error.
         uint64_t late = known >= deadline.tick ? known - deadline.tick : (++early, 0);
         latency.record(late);
         return late;

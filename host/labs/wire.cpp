@@ -28,7 +28,7 @@ constexpr Case cases[] = {
 constexpr uint16_t port = 7979;
 constexpr uint32_t left_address = 0x0A4E0001, right_address = 0x0A4E0002;
 
-/// Keeps the CPU busy below every other task.
+/// Keeps the CPU busy at the lowest priority.
 class Background {
   public:
     explicit Background(int cpu)
@@ -69,7 +69,7 @@ class Wire {
         add_address(to_, right_address, 24);
         set_up(to_);
         add_neighbour(to_, left_address, from_mac);
-        // The drivers' link checks, some seconds on.
+        // The drivers check their links for some seconds.
         timespec settle{4, 0};
         clock_nanosleep(CLOCK_MONOTONIC, 0, &settle, nullptr);
     }
@@ -77,7 +77,7 @@ class Wire {
         try {
             move_link(to_, right_.outside_fd());
         } catch (const Skip&) {
-            // Then the next case finds no card and says so.
+            // Then the next case finds no card and reports that.
         }
     }
     Wire(const Wire&) = delete;
@@ -86,7 +86,7 @@ class Wire {
 
   private:
     std::string from_, to_;
-    // Made first in the thread's old namespace; the names above were found there.
+    // In the thread's old namespace, where the names above were found.
     struct Inside : NetworkNamespace {
         Inside() { leave(); }
     } right_;

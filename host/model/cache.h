@@ -1,4 +1,4 @@
-// What the model is made of: set-associative memories with exact LRU, and a branch predictor.
+// The model's parts: set-associative memories with exact LRU, and a branch predictor.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -17,7 +17,7 @@ class LruSets {
           tags_(sets * ways, none) {}
 
     bool present() const { return ways_ != 0; }
-    /// Uses `tag`: true where it was there, else it takes the place of the set's oldest.
+    /// Looks `tag` up. True on a hit; on a miss it replaces the set's least recently used tag.
     bool use(uint64_t tag) {
         uint64_t* set = set_of(tag);
         if (set[0] == tag) return true;
@@ -60,7 +60,7 @@ class Predictor {
   public:
     Predictor() = default;
     explicit Predictor(uint64_t counters) : counters_(counters, 1), mask_(counters - 1) {}
-    /// Learns the outcome of the branch at `address`; whether it had been predicted.
+    /// Updates with the outcome of the branch at `address`. Returns whether it was predicted.
     bool predict(uint64_t address, bool taken) {
         uint8_t& c = counters_[(address ^ history_) & mask_];
         bool right = (c >= 2) == taken;

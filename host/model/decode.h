@@ -1,5 +1,5 @@
-// Just enough of the instruction format (SDM vol. 2A, "Instruction Format") to tell what the model
-// counts.
+// The part of the instruction format (SDM vol. 2A, "Instruction Format") that the model needs for
+// its counts.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -116,8 +116,8 @@ inline Decoded decode_two_bytes(const uint8_t* bytes, size_t size, size_t at, un
     }
 }
 
-/// `bytes`: the whole instruction, of 64-bit mode or not. Only opcodes count whose meaning is the
-/// same in both.
+/// `bytes`: the whole instruction, of 64-bit mode or not. Only opcodes with the same meaning in
+/// both are decoded.
 inline Decoded decode(const uint8_t* bytes, size_t size) {
     size_t at = 0;
     auto prefix = [](uint8_t b) {

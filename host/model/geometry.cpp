@@ -16,7 +16,7 @@ struct Preset {
 };
 
 // Sizes as the makers' optimisation manuals give them. LLC: one core's slice where it is a victim
-// of the others', the whole where a core may use all of it.
+// cache of the others, the whole where a core may use all of it.
 const Preset presets[] = {
     {"skylake",
      {{32 * K, 8, 64}, {32 * K, 8, 64}, {256 * K, 4, 64}, {8 * M, 16, 64}, 64, 4, 4096, false}},
@@ -58,7 +58,7 @@ void take_deterministic(const Cpuid& cpuid, uint32_t leaf, Geometry& g) {
     }
 }
 
-/// A level whose associativity is not told (code 9: "see Fn8000_001D") stays off.
+/// A level of unknown associativity (code 9: "see Fn8000_001D") stays off.
 void take_amd_legacy(const Cpuid& cpuid, Geometry& g) {
     auto first_level = [](uint32_t r) {
         return CacheShape{uint64_t{r >> 24} * K, r >> 16 & 0xFF, r & 0xFF};

@@ -1,4 +1,4 @@
-// What the model models: sizes, in words that --model takes.
+// What the model simulates: sizes, in the words of --model.
 #pragma once
 #include <cstdint>
 #include <functional>

@@ -1,5 +1,5 @@
 // doorbell-linux: the labs on Google Benchmark. Records go to standard output, Google Benchmark's
-// own JSON to the file that was named.
+// own JSON to the named file.
 #include <benchmark/benchmark.h>
 
 #include <cstdio>

@@ -26,7 +26,7 @@ class PerfWindow : public Window {
     std::vector<PerfCount> counts_;
 };
 
-/// Samples for as long as PCM's window is open.
+/// Takes samples as long as PCM's window is open.
 class PcmLoop : public Loop, public Window {
   public:
     PcmLoop(PcmJob job, uint64_t tsc_hz) : job_(std::move(job)), tsc_hz_(tsc_hz) {}
@@ -39,8 +39,7 @@ class PcmLoop : public Loop, public Window {
     void close() override { rows_.push_back(window_->result()); }
 
     uint64_t samples() const { return samples_; }
-    /// The sum over the windows of what the cell says, times `unit`; nothing where one says
-    /// nothing.
+    /// The sum of the cell over the windows, times `unit`; nothing where one of them lacks it.
     std::optional<uint64_t> sum(const std::function<bool(const std::string& group)>& in,
                                 const std::string& column, double unit) const {
         std::optional<double> sum;
@@ -80,7 +79,7 @@ void add(CaseCounts& counts, const std::string& name, std::optional<uint64_t> va
     counts.counts.push_back({name, value, value ? "" : "PCM shows none"});
 }
 
-/// Runs the case in a window of `job`; what went wrong, or "".
+/// Runs the case in a window of `job`. Returns what went wrong, or "".
 std::string attempt(const Pass& pass, PcmLoop& loop) {
     try {
         pass(1, loop, loop);
@@ -156,7 +155,7 @@ CaseCounts count_by_pcm(const Pass& pass, PcmState& pcm, int cpu, uint64_t tsc_h
     auto any = [](const std::string&) { return true; };
     if (core_counts)
         for (const CoreEvent& e : core_event) add(counts, e.name, core.sum(any, e.name, 1));
-    // Gigabytes and millions, of another pass: brought to as many samples as the core's.
+    // Gigabytes and millions, from another pass: scaled to the number of samples of the core's.
     double scale = system.samples() == 0 ? 0
                                          : static_cast<double>(counts.samples) /
                                                static_cast<double>(system.samples());

@@ -1,4 +1,4 @@
-// From samples to records, as the image sends them.
+// Turns samples into the records that the image sends.
 #pragma once
 #include "firmware/wire/record.h"
 #include "host/bench.h"
@@ -13,7 +13,7 @@ void emit_case(wire::Sender& sender, uint64_t& id, const Lab& lab, const Case& t
                const LinuxBench& bench);
 /// What was counted around that series' case.
 void emit_counts(wire::Sender& sender, uint64_t id, const CaseCounts& counted);
-/// How a case ended that is not simply done: kind::skip, or kind::fail.
+/// How a case ended without figures: kind::skip or kind::fail.
 void emit_end(wire::Sender& sender, const char* kind, const Lab& lab, const Case& test_case,
               const std::string& reason);
 

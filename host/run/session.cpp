@@ -25,12 +25,12 @@ void write_line(void*, std::string_view line) {
     }
 }
 
-/// Where the wire is a serial line, its interrupts must be over before the next case is measured.
+/// On a serial line, its interrupts must have ended before the next case is measured.
 void drain() {
     if (isatty(STDOUT_FILENO)) tcdrain(STDOUT_FILENO);
 }
 
-/// What a lab did to this thread must not reach the next.
+/// A lab's changes to this thread must not affect the next lab.
 void forget_scheduling(int cpu) {
     sched_param param{};
     sched_setscheduler(0, SCHED_OTHER, &param);

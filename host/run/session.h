@@ -1,4 +1,4 @@
-// A run of Linux labs: the records in their order, whoever drives the loops.
+// A run of Linux labs: the records in their order, independent of what drives the loops.
 #pragma once
 #include <memory>
 
@@ -19,8 +19,8 @@ class LinuxRun {
     /// One repetition of a case; the first one begins it. Returns "" or why it was skipped or has
     /// failed.
     std::string run(const Chosen& chosen, Loop& loop);
-    /// The case's last repetition is over: sends its series, or how else it ended, then what is
-    /// counted in passes of its own.
+    /// The case's last repetition is over: sends its series, or how else it ended, then the counts
+    /// from their separate passes.
     void close(const Chosen& chosen);
 
     /// Sends the end record.

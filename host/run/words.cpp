@@ -18,7 +18,7 @@ uint64_t number(const std::string& option, const std::string& text) {
     return value;
 }
 
-/// CPUs that this process may use, at most two: what is measured and its partner.
+/// CPUs that this process may use, at most two: one for the measured task, one for its partner.
 std::vector<int> allowed_cpus() {
     cpu_set_t set;
     CPU_ZERO(&set);

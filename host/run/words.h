@@ -1,5 +1,5 @@
 // The command line of the Linux programs. The harness checks the user's words first; these programs
-// refuse wrong ones as well.
+// reject wrong ones as well.
 #pragma once
 #include <string>
 #include <vector>

@@ -1,7 +1,7 @@
 // UDP echoes a second from outside, in the live clock: the image against Debian's Linux, which
-// echoes by recvfrom(2) and sendto(2), in the same QEMU with the same card on the same cable, asked
-// by the same sender. Closed loop: 32 requests are under way at any time, so that neither loses
-// any. ECHO_REQUESTS says how many requests there are in a run.
+// echoes with recvfrom(2) and sendto(2). QEMU, card, cable and sender are the same. Closed loop: 32
+// requests are outstanding at any time, so that neither side loses any. ECHO_REQUESTS is the number
+// of requests in a run.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -29,7 +29,7 @@ std::vector<std::string> settings() {
             "payload=64"};
 }
 
-/// Echoes a second of each case; a case that lost some is said.
+/// Echoes a second of each case; reports a case that lost some.
 std::vector<uint64_t> rates(const Finished& finished, const char* who) {
     std::vector<uint64_t> all;
     if (!finished.run.complete) fmt::print("{}: {}\n", who, finished.run.failure);

@@ -1,5 +1,5 @@
-// What recording one sample costs on this machine: the histogram against the plainest alternatives,
-// over latencies that are mostly near 50 with a tail, and over values of every size.
+// What recording one sample costs on this machine: the histogram against the simplest alternatives,
+// over latencies that are mostly near 50 with a tail, and over values of every magnitude.
 #include <benchmark/benchmark.h>
 
 #include <array>
@@ -44,7 +44,7 @@ void histogram(benchmark::State& state) {
     benchmark::DoNotOptimize(h->sum());
 }
 
-/// Keeping every sample: the cheapest there is, and memory without bound.
+/// Keeps every sample: the cheapest way, with unbounded memory.
 void raw_array(benchmark::State& state) {
     std::vector<uint64_t> kept(samples);
     size_t at = 0;

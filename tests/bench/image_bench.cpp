@@ -1,5 +1,5 @@
-// Benchmarks that boot the image: how soon it speaks, and how fast interrupts are recorded in the
-// exact clock.
+// Benchmarks that boot the image: the time to its first record, and how fast interrupts are
+// recorded in the exact clock.
 #include <benchmark/benchmark.h>
 
 #include <chrono>
@@ -40,7 +40,7 @@ BENCHMARK(BM_QemuStartToFirstRecord)
     ->Unit(benchmark::kMillisecond);
 
 /// One million LAPIC interrupts, about 2250 instructions apart, against the rate of a loop that is
-/// interrupted hardly ever. Start-up is measured and taken off both.
+/// hardly ever interrupted. Start-up time is measured and subtracted from both.
 void BM_MillionInterrupts(benchmark::State& state) {
     constexpr double samples = 1e6, spacing = 2000 * 1.125;
     constexpr double quiet_samples = 100, quiet_spacing = 8e6 * 1.125;

@@ -1,5 +1,5 @@
-// What the cache model costs: processor seconds of QEMU in the exact clock with it over those
-// without it. Both are measured in turn, and what start-up takes is off both.
+// What the cache model costs: processor seconds of QEMU in the exact clock with it, divided by
+// those without it. Both are measured in turn, without start-up.
 #include <benchmark/benchmark.h>
 
 #include <string>

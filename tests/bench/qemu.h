@@ -14,10 +14,10 @@ extern char** environ;
 
 namespace doorbell::bench {
 
-/// QEMU with the image; what it prints comes out of a pipe.
+/// QEMU with the image; its output comes out of a pipe.
 class Qemu {
   public:
-    /// `plugin`: what -plugin is given, if anything.
+    /// `plugin`: the value of -plugin, if any.
     Qemu(bool exact, const std::string& words, const std::string& plugin = {}) {
         std::vector<std::string> line{"qemu-system-x86_64",
                                       "-nodefaults",
@@ -68,14 +68,14 @@ class Qemu {
         }
         if (out_ >= 0) close(out_);
     }
-    /// Until the first record's first byte. False: QEMU ended before.
+    /// Waits for the first record's first byte. False: QEMU ended before.
     bool first_record() {
         char c;
         while (read(out_, &c, 1) == 1)
             if (c == '@') return true;
         return false;
     }
-    /// Until QEMU ends; whether the image said that it was done.
+    /// Waits until QEMU ends. Returns whether the image reported that it was done.
     bool done() {
         char buffer[65536];
         while (read(out_, buffer, sizeof buffer) > 0) {
@@ -91,7 +91,7 @@ class Qemu {
         return WIFEXITED(status) && WEXITSTATUS(status) == 33;
     }
 
-    /// What it took of the processor, after done().
+    /// The processor time that it used, after done().
     double cpu_seconds() const { return cpu_seconds_; }
 
   private:

@@ -1,5 +1,4 @@
-// How long a report of a run with a million raw samples takes, from the command's start to its end,
-// and the most memory it has in between.
+// Duration and peak memory of a report of a run with a million raw samples.
 #include <benchmark/benchmark.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -23,8 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 using Shape = doorbell::measure::Histogram;
 
-/// A run's folder: ten cases of a hundred thousand samples each, with a spread of bins as hardware
-/// has.
+/// A run's folder: ten cases of a hundred thousand samples each, with as many bins as on hardware.
 fs::path million() {
     std::string pattern = (fs::temp_directory_path() / "doorbell-bench-XXXXXX").string();
     fs::path folder = mkdtemp(pattern.data());

@@ -137,14 +137,14 @@ class FakePcm : public testing::Test {
     size_t before = 0;
 };
 
-/// pcm-raw: it says "Update every", then programs the counters, and writes its header rows with the
-/// first row, when that row's time is over.
+/// pcm-raw: it prints "Update every", then programs the counters, and writes its header rows with
+/// the first row, when that row's time is over.
 const std::string raw_counts =
     "printf 'Collecting 1 event group(s)\\nUpdate every '$1' seconds\\n' >&2\n"
     "sleep $1\nprintf ',,,SKT0CORE0,SKT0CORE0,\\nDate,Time,ms,LLC_MISS,INST,\\n' >$out\n"
     "i=1; while :; do printf '2026-01-01,10:00:00.001,1000,'$((40 + i))',9,\\n' >>$out\n"
     "[ $i = $rows ] && break; i=$((i + 1)); sleep $1; done\n";
-/// pcm: nothing but its banner on standard error; with -f the header rows before the window, the
+/// pcm: only its banner on standard error; with -f the header rows before the window, the
 /// second one without a newline behind it; a newline in front of each row.
 const std::string pcm_counts =
     "header='System,System,System,System,System,\\nDate,Time,L3MISS,READ,WRITE,'\n"

@@ -188,7 +188,7 @@ TEST(Perf, SoftwareEventsCountTheirEvents) {
     PerfGroup group;
     group.start();
     for (int i = 0; i < 20; ++i) {
-        usleep(1000);  // gives the processor away
+        usleep(1000);  // yields the processor
     }
     std::vector<PerfCount> counts = group.stop();
     auto c = std::find_if(counts.begin(), counts.end(),

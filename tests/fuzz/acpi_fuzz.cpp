@@ -1,7 +1,7 @@
 // Fuzzes the ACPI parser. The first byte of an input chooses how the rest is read: even, as raw
 // memory with the RSDP at its start; odd, as a list of tables (signature, length, body) that get
-// headers and right checksums, so that the fuzzer reaches what lies behind them. Whatever comes,
-// the parser must end, stay inside memory and keep its promises.
+// headers and right checksums, so that the fuzzer gets past them. On any input the parser must end,
+// stay inside memory and keep its promises.
 #include <algorithm>
 #include <cstdlib>
 
@@ -44,7 +44,7 @@ void as_tables(const uint8_t* data, size_t size) {
         const char* signature = signatures[data[at] % 8];
         size_t length = std::min<size_t>(data[at + 1] * 2, size - at - 2);
         Bytes body(data + at + 2, data + at + 2 + length);
-        // A FADT finds the DSDT that came before it, unless its own bytes say otherwise.
+        // A FADT points at the DSDT in front of it, unless its own bytes differ.
         if (std::string_view(signature) == "FACP" && body.size() >= 8 && body[4] == 0) {
             Body patched{body};
             body = patched.set(4, dsdt, 4).bytes;

@@ -1,5 +1,6 @@
-// Any bytes as a frame from outside: the responder stays inside of them, leaves alone what it does
-// not answer, and an answer is one that it would not answer again, with checksums that hold.
+// Any bytes as a frame from outside: the responder stays inside the frame and does not change a
+// frame that it does not answer. An answer has valid checksums, and is a frame that it would not
+// answer again.
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -26,7 +27,7 @@ void must(bool truth) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, size_t size) {
-    // The first byte's highest bit: whether the checksums are made right, which random bytes hardly
+    // The first byte's highest bit: whether to make the checksums right, which random bytes hardly
     // ever are.
     if (size == 0) return 0;
     bool seal = (data[0] & 0x80) != 0;

@@ -1,6 +1,6 @@
-// Fuzzes what is read of the boot loader's information: the input is the memory at its address,
-// multiboot2 or PVH by what it holds. Whatever comes, reading must end, stay inside memory and keep
-// the map's promises.
+// Fuzzes the parser of the boot loader's information: the input is the memory at its address, as
+// multiboot2 or PVH according to its content. On any input the parser must end, stay inside memory
+// and keep the map's promises.
 #include <cstdlib>
 #include <memory>
 

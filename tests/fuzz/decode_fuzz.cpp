@@ -1,6 +1,6 @@
-// Any bytes may come over a wire: the decoder and the collector must survive them, and what they
-// make of them must be readable again. Each line is also tried with its CRC made right, so that the
-// JSON behind it is reached.
+// Any bytes may come over a wire: the decoder and the collector must survive them, and their result
+// must be readable again. Each line is also tried with the right CRC, so that the fuzzer reaches
+// the JSON.
 #include <cstdint>
 #include <cstdlib>
 #include <string>

@@ -1,5 +1,6 @@
-// A run's folder: any bytes as manifest.json and results.json, parted by a NUL. It is refused with
-// a sentence, or everything that reads runs can read it; and what is shown steers no terminal.
+// A run's folder: any bytes as manifest.json and results.json, separated by a NUL. Either a
+// sentence refuses them, or everything that reads runs can read them. The output never contains a
+// terminal's control sequences.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -41,7 +42,7 @@ void read_everything(const StoredRun& stored) {
     if (again.series.size() != stored.run.series.size()) abort();
 }
 
-/// The results with the digest that belongs to them, so that what is behind the check is reached.
+/// The results with their right digest, so that the fuzzer gets past the check.
 std::string with_right_digest(const std::string& results) {
     Json document = Json::parse(results, nullptr, false);
     if (!document.is_object()) return results;

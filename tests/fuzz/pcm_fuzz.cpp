@@ -1,4 +1,4 @@
-// Any bytes as PCM's CSV: a table, or a sentence; and every cell of the table can be asked for.
+// Any bytes as PCM's CSV: a table, or a sentence; every cell of the table can be read.
 #include <stdexcept>
 
 #include "host/counters/pcm_csv.h"

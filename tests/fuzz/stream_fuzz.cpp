@@ -1,8 +1,8 @@
-// A console stream: records in any surroundings, cut anywhere. Whole or in pieces, packed or not,
-// the same bytes give the same runs; and what is shown of them steers no terminal.
+// A console stream: records in any surroundings, cut anywhere. Whole or in pieces, compressed or
+// not, the same bytes give the same runs. The output never contains a terminal's control sequences.
 //
-// The first byte of the input chooses what stands around the lines, the second how the stream is
-// cut; the rest is the stream, and once more the lines as records whose CRC is right.
+// The first byte of the input chooses what surrounds the lines, the second how the stream is cut.
+// The rest is the stream; it is tried again with its lines as records with the right CRC.
 #include <cstdint>
 #include <cstdlib>
 #include <string>

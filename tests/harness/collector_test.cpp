@@ -64,7 +64,7 @@ TEST(Collector, ACaseThatEndsAsNothingHasFailed) {
     EXPECT_TRUE(run.complete) << run.failure;
     ASSERT_EQ(run.failed.size(), 1u);
     EXPECT_EQ(run.failed[0].test_case["wait"], "poll");
-    // Where records were lost, that is the reason.
+    // Where records were lost, the loss is the reason.
     EXPECT_TRUE(collect(without_line(lines.text(), 2)).failed.empty());
 }
 
@@ -236,7 +236,7 @@ TEST(Collector, FirmwareTextThatLooksLikeARecordIsNoDamage) {
 /// What logs, terminals and editors make of lines.
 struct Dress {
     const char* name;
-    std::function<std::string(const std::string& line)> dress;  ///< of a line without its end
+    std::function<std::string(const std::string& line)> dress;  ///< to a line without its end
 };
 
 std::string quoted(const std::string& text) { return Json(text).dump(); }

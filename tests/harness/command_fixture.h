@@ -1,4 +1,4 @@
-// The command as a user meets it: started as a program in a folder of the test's own.
+// The command as a user runs it: as a program, in the test's own folder.
 #pragma once
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -103,7 +103,7 @@ class CommandTest : public testing::Test {
         for (char c; read(events_, &c, 1) == 1 && c != '\n';) line += c;
         return line;
     }
-    /// Waits until the process is gone (as a zombie of someone else at most).
+    /// Waits until the process has ended; it may still be another process's zombie.
     static bool gone(pid_t pid) {
         int file = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
         if (file < 0) return errno == ESRCH;

@@ -1,4 +1,4 @@
-// The command with a fake QEMU that fails in every way we know of.
+// The command with a fake QEMU that fails in every known way.
 #include <algorithm>
 #include <sstream>
 
@@ -60,7 +60,7 @@ TEST_F(CommandTest, AFailedCaseMakesStatusOneAndTheRunIsComplete) {
     ASSERT_EQ(stored.failed.size(), 1u);
     EXPECT_EQ(stored.skipped.size(), 1u);
     EXPECT_EQ(Json::parse(content(folder_ / "out/manifest.json"))["exit_status"], 1);
-    // What is wrong hides what another end called lacking.
+    // A failure takes the place of a skip that the other end reported.
     environment_["FAKE_FAILED"] = "source=hpet wait=irq";
     EXPECT_EQ(run(fake_run("case-fails")), 1);
     stored = read_run(folder_ / "out");
@@ -155,7 +155,7 @@ TEST_F(CommandTest, AFloodDoesNotFillTheDisk) {
 }
 
 TEST_F(CommandTest, APanicsAddressesGetNames) {
-    // Any ELF with a symbol table will do: this test's own command, and an address of its code.
+    // Any ELF with a symbol table works: use the command itself, and an address of its code.
     environment_["DOORBELL_IMAGE"] = FAKE_QEMU;
     FILE* nm = popen("nm " FAKE_QEMU " | grep ' T main$'", "r");
     char line[100] = {};
@@ -189,7 +189,7 @@ TEST_F(CommandTest, ASecondInterruptEndsAtOnce) {
     pid_t machine = std::stoi(event().substr(8));
     kill(pid_, SIGINT);
     EXPECT_EQ(event(), "term");
-    // What comes within a second of the first is not a second request: it is sent until one is.
+    // A signal within a second of the first is not a second request: send it until one is.
     siginfo_t ended{};
     for (int i = 0; i < 300 && ended.si_pid == 0; ++i) {
         kill(pid_, SIGINT);

@@ -1,4 +1,4 @@
-// A program that the tests give to the command in QEMU's place. The environment says what it does:
+// A program that the tests use in QEMU's place. The environment controls it:
 //   FAKE          the behaviour, see `behaviours` below (default: good)
 //   FAKE_VERSION  what --version says (default: 7.2.22)
 //   FAKE_EVENTS   a FIFO or file that gets one line for each event ("running PID", "term")
@@ -200,7 +200,7 @@ int no_end() {
 int panic() {
     auto lines = whole_run();
     print_lines(lines, some);
-    // The next number of the sequence, by a sender that has sent as many.
+    // The next number of the sequence, from a sender that has sent that many.
     Sender wire(
         [](void* skip, std::string_view line) {
             auto& left = *static_cast<size_t*>(skip);

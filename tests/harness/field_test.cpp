@@ -1,4 +1,4 @@
-// What the field does to the command: odd captures, paths, streams, limits and clocks. One test a
+// Conditions from the field: unusual captures, paths, streams, limits and clocks. One test for each
 // kind of fault.
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -42,7 +42,7 @@ class FieldTest : public CommandTest {
     void put(const std::string& name, const std::string& text) {
         std::ofstream(folder_ / name, std::ios::binary) << text;
     }
-    /// Attaches to a file with this content and gives the saved run.
+    /// Attaches to a file with this content and returns the saved run.
     harness::Run attached(const std::string& text, int status = 0,
                           std::vector<std::string> more = {}) {
         put("capture", text);
@@ -124,7 +124,7 @@ TEST_F(FieldTest, APipeAndALineGiveWhatTheFileGives) {
     grantpt(machine);
     unlockpt(machine);
     start({"attach", ptsname(machine), "--out", "by-line"});
-    // The terminal is made raw first: until then it would echo.
+    // The command makes the terminal raw first: until then it would echo.
     for (termios settings{}; tcgetattr(machine, &settings) == 0 && (settings.c_lflag & ECHO) != 0;)
         sched_yield();
     for (size_t at = 0; at < all.size();) {
@@ -299,7 +299,7 @@ TEST_F(FieldTest, TheWireDoesNotWriteToTheTerminal) {
 TEST_F(FieldTest, KeepGoesByTheOrderOfStarts) {
     environment_["FAKE"] = "good";
     std::vector<std::string> words{"run", "--qemu", FAKE_QEMU, "--keep", "1"};
-    // The clock was ahead, and was set back: by a Doorbell of before, and by this one.
+    // The clock was ahead and was set back: with runs of an older Doorbell and of this one.
     for (const char* name : {"20990101T000000Z-exact-q35", "20990101T000001Z-exact-q35"}) {
         fs::create_directories(folder_ / "results" / name);
         Json manifest = {{"schema", "doorbell-manifest/1"}, {"time", "20990101T000000Z"}};

@@ -1,4 +1,4 @@
-// The fuzz targets' stored corpora, run as tests: what was once found stays found.
+// Runs the fuzz targets' stored corpora as tests: a fault that was found once must not return.
 #include <gtest/gtest.h>
 
 #include <filesystem>

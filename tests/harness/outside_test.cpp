@@ -1,5 +1,5 @@
-// The sender against a peer in this process, which answers as the image does, or fails on purpose:
-// each count is what the peer did, and a stall is not hidden.
+// The sender against a peer in this process, which answers like the image or fails on purpose: each
+// count must match the peer's behaviour, and a stall must not be hidden.
 #include "firmware/wire/outside.h"
 
 #include <arpa/inet.h>
@@ -43,7 +43,7 @@ int bound(uint16_t& port) {
 }
 
 /// The card's end of the cable, and an image behind it. `echo` gets each UDP echo's answer, in
-/// order, and sends what it likes.
+/// order, and decides what to send.
 class Peer {
   public:
     using Send = std::function<void(std::vector<uint8_t> frame)>;
@@ -54,7 +54,7 @@ class Peer {
             ports_.card = 0;
             socket_ = bound(ports_.card);
             ports_.other = static_cast<uint16_t>(ports_.card + 1);
-            // Somebody else's?
+            // Does it belong to another sender?
             int other = ports_.other == 0 ? -1 : bound(ports_.other);
             if (other < 0 && socket_ >= 0) socket_ = (close(socket_), -1);
             if (other >= 0) close(other);
@@ -149,9 +149,9 @@ TEST(Sender, CountsWhatIsLostDoubledAndDamaged) {
         if (n == 1) return send(answer);
         if (kind == 3) return;
         if (kind == 5) send(answer);
-        if (kind == 6) answer[50] ^= 1;  // in the payload, and no longer what the checksum says
+        if (kind == 6) answer[50] ^= 1;  // in the payload, so that the checksum is wrong
         if (kind == 7) {
-            answer[50] ^= 1;  // the same, with the checksum taken away
+            answer[50] ^= 1;  // the same, without a checksum
             answer[40] = answer[41] = 0;
         }
         send(answer);
@@ -166,9 +166,8 @@ TEST(Sender, CountsWhatIsLostDoubledAndDamaged) {
 }
 
 TEST(Sender, AStallIsNotHidden) {
-    // From the 51st on answers are held back until the last request has come: 1 ms apart, the first
-    // of them wait a quarter of a second, and each its own share, although not one was sent in
-    // answer to another.
+    // From the 51st request on, answers are held back until the last request has come. Requests are
+    // 1 ms apart: the first of them waits a quarter of a second, and each later one 1 ms less.
     constexpr unsigned count = 300, free = 50;
     std::vector<std::vector<uint8_t>> held;
     unsigned n = 0;
@@ -180,12 +179,12 @@ TEST(Sender, AStallIsNotHidden) {
     });
     auto e = send_to(peer, {.count = count, .rate = 1000, .payload = 18});
     EXPECT_EQ(e->answered, count);
-    // Request k is answered no sooner than request 299 was due.
+    // Request k is answered only after request 299 was due.
     EXPECT_GE(longer_than(e->round_trip, 100'000'000), count - free - 101);
     EXPECT_GE(e->round_trip.max(), 245'000'000u);
 }
 
-/// What is sent comes back at once; but for `ns` from the first request on, nothing leaves.
+/// Requests come back at once; but for `ns` from the first request on, none leaves.
 class Jammed : public Channel {
   public:
     explicit Jammed(uint64_t ns) : jam_(ns) {
@@ -219,8 +218,7 @@ class Jammed : public Channel {
 };
 
 TEST(Sender, WhatIsHeldBackHereIsInTheFiguresToo) {
-    // Latency from the actual sending would be next to nothing for each of them: the classical
-    // mistake.
+    // Latency from the actual sending would be almost zero for each of them: the classical mistake.
     constexpr uint64_t ms = 1'000'000;
     Jammed channel(100 * ms);
     Cancel cancel;
@@ -258,13 +256,13 @@ TEST(Sender, AClosedLoopKeepsItsWindow) {
     auto e = send_to(peer, {.count = 400, .window = 2, .payload = 18});
     EXPECT_EQ(e->answered, 400u);
     EXPECT_EQ(most, 2u);
-    // Something is under way at any time, so that no pause lies between the answers.
+    // A request is outstanding at any time, so that there is no pause between answers.
     EXPECT_LE(e->took, 2 * e->round_trip.sum());
 }
 
 TEST(Sender, AClosedLoopGoesOnAtOnceWhenAllItsAnswersCameTogether) {
-    // Both answers are there before the sender looks: nothing more will wake it, and it must not
-    // sleep out its patience (4 s) each time.
+    // Both answers are there before the sender looks: nothing else will wake it, and it must not
+    // sleep until its timeout (4 s) each time.
     Jammed channel(0);
     Cancel cancel;
     channel.on_stop = [&] { cancel.now(); };

@@ -53,7 +53,7 @@ TEST(Tallies, ComeFromTheWireAreKeptShownAndChangeNoDigest) {
 }
 
 TEST(Digest, IsTheKnownOne) {
-    // The form itself, so that a change of it is a decision and not an accident.
+    // The format itself, so that changing it is a decision and not an accident.
     Lines lines;
     lines.add(R"({"t":"hello"})").series(0, "wait=irq source=lapic").end();
     EXPECT_EQ(canonical_form(collect(lines.text())),

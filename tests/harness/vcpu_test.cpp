@@ -1,5 +1,5 @@
-// Counters of a vCPU's thread. There is no KVM here: a thread of this process bears the name that
-// QEMU gives it.
+// Counters of a vCPU's thread. There is no KVM here: a thread of this process has the name that
+// QEMU would give it.
 #include "harness/run/vcpu.h"
 
 #include <gtest/gtest.h>
@@ -16,7 +16,7 @@
 namespace doorbell::harness {
 namespace {
 
-/// A vCPU that gives its processor away as often as it is told to.
+/// A vCPU that yields its processor as often as it is told to.
 class Vcpu {
   public:
     explicit Vcpu(const char* name)
@@ -76,7 +76,7 @@ TEST(Vcpu, EachCaseGetsWhatItsThreadDidMeanwhile) {
     Vcpu vcpu("CPU 0/KVM");
     VcpuCounters counters;
     counters.started(getpid());
-    vcpu.sleep(100);  // before the first case: nobody's
+    vcpu.sleep(100);  // before the first case: counts for none
     counters.record("begin", {{"lab", "timer"}, {"case", "source=lapic wait=poll"}});
     vcpu.sleep(30);
     counters.record("begin", {{"lab", "timer"}, {"case", "source=lapic wait=irq"}});

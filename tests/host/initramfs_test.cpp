@@ -1,4 +1,4 @@
-// The archive that a guest starts from is one that cpio reads, and the same for the same content.
+// cpio can read the archive that a guest starts from, and the same content gives the same archive.
 #include "harness/peers/initramfs.h"
 
 #include <gtest/gtest.h>

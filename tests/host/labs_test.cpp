@@ -61,14 +61,15 @@ TEST_P(LinuxLab, EachCaseIsMeasuredOrSkippedWithItsReason) {
         EXPECT_GT(s.at("count").get<uint64_t>(), 0u);
         EXPECT_TRUE(s.at("evidence") == "measured" || s.at("evidence") == "rough")
             << s.at("evidence");
-        // Time comes in ticks and in nanoseconds.
+        // Time has both units, ticks and nanoseconds.
         if (s.at("unit") == "tick") {
             double ratio =
                 s.at("max").get<double>() / got.at("machine").at("tsc_hz").get<double>() * 1e9;
             EXPECT_NEAR(s.at("ns").at("max").get<double>(), ratio, ratio * 1e-6 + 1);
         }
     }
-    // Counters stand with a case's first series; which, and why not others, is said once.
+    // A case's first series holds its counters. The instrument record lists them, and why others
+    // are missing.
     if (got.at("instrument").at("counters") == "perf") {
         std::set<std::set<std::string>> counted;
         for (const Json& s : got.at("series"))
@@ -169,18 +170,18 @@ TEST(LinuxCounters, SayWhatACaseDidAndTakeNoSampleAway) {
     const Json handed{{"by", "eventfd"}, {"who", "process"}};
     Json switches = counter(got, "switch", handed, "context_switches");
     ASSERT_FALSE(switches.is_null());
-    EXPECT_EQ(switches.at("samples"), 256);  // passes of their own, of at most so many
-    EXPECT_GE(switches.at("value"), 256);    // each round trip gives the CPU away once
+    EXPECT_EQ(switches.at("samples"), 256);  // in separate passes, of at most this many
+    EXPECT_GE(switches.at("value"), 256);    // each round trip yields the CPU once
     EXPECT_EQ(series(got, "switch", handed, "cost").at("count"), 300);
     Json none = counter(got, "syscall", {{"gate", "call"}}, "context_switches");
     ASSERT_FALSE(none.is_null());
     EXPECT_LT(none.at("value"),
-              64);  // a call gives it away never, a busy machine takes it now and then
+              64);  // a call never yields it, but a busy machine preempts it now and then
     EXPECT_NE(run.out.find("counters a sample, measured"), std::string::npos) << run.out;
     EXPECT_NE(run.out.find("context_switches"), std::string::npos) << run.out;
     EXPECT_NE(run.out.find("counters: perf, perf events of the measured thread"), std::string::npos)
         << run.out;
-    // What is absent is said with what would make it work.
+    // An absent counter is reported with what would make it work.
     std::string because = got.at("instrument").at("counters_because");
     bool counted = !counter(got, "syscall", {{"gate", "call"}}, "instructions").is_null();
     EXPECT_NE(counted, because.find("absent: instructions") != std::string::npos) << because;
@@ -192,7 +193,7 @@ TEST(LinuxCounters, SayWhatACaseDidAndTakeNoSampleAway) {
     EXPECT_NE(wrong.err.find("\"perf\""), std::string::npos) << wrong.err;
 }
 
-/// A folder that looks like the root of a machine with a PMU, MSRs, PCM and settings.
+/// A folder like the root of a machine with a PMU, MSRs, PCM and settings.
 class FakeRoot {
   public:
     explicit FakeRoot(const Scratch& scratch) : root(scratch / "root") {
@@ -212,7 +213,7 @@ class FakeRoot {
                                "\\n' >>$out; rows=$((rows - 1)); [ $rows = 0 ] && break\n"
                                "sleep $1; done");
     }
-    /// pcm of that release: not a word when it begins, but its header rows.
+    /// pcm of that release: only its header rows when it begins.
     void pcm(const std::string& header, const std::string& row) const {
         program("pcm", "printf '" + header + "' >$out\nsleep $1\nprintf '\\n" + row + "' >>$out");
     }
@@ -244,10 +245,10 @@ TEST(LinuxCounters, PcmCountsACoreAndTheSystemWhereItIsAskedFor) {
     Json misses = counter(got, "syscall", call, "core_llc_misses");
     ASSERT_FALSE(misses.is_null()) << got.at("flags");
     EXPECT_EQ(misses.at("value"), 700);
-    EXPECT_GT(misses.at("samples"), 1000);  // for a second, call after call
+    EXPECT_GT(misses.at("samples"), 1000);  // for a second, one call after another
     EXPECT_EQ(counter(got, "syscall", call, "core_instructions").at("value"), 9007199254740991u);
     EXPECT_TRUE(counter(got, "syscall", call, "core_branch_misses").is_null());
-    // 1.25 million misses and 0.5 GB in a pass of its own, brought to as many samples.
+    // 1.25 million misses and 0.5 GB in a separate pass, scaled to the same number of samples.
     EXPECT_NEAR(
         counter(got, "syscall", call, "system_llc_misses").at("value").get<double>() / 1.25e6,
         counter(got, "syscall", call, "system_memory_read_bytes").at("value").get<double>() / 0.5e9,
@@ -304,7 +305,7 @@ class LinuxSettings : public testing::Test {
         governor = fake.have("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "schedutil");
         watchdog = fake.have("proc/sys/kernel/nmi_watchdog", "1");
     }
-    /// Starts a long run with --tune and sends it `signal` once it measures; its outcome.
+    /// Starts a long run with --tune and sends it `signal` once it measures. Returns its outcome.
     Outcome run_until(const char* signal) {
         std::string command = DOORBELL_COMMAND;
         return shell(scratch, command +
@@ -440,8 +441,7 @@ TEST(LinuxLabs, ACpuThatIsNotThereIsWrongUsage) {
 
 TEST(LinuxLabs, WhoeverSharesTheCpuIsNoise) {
     Scratch scratch;
-    // On the only CPU of both, a busy neighbour takes about half of the time that the clock is
-    // watched.
+    // On the one CPU that both share, a busy neighbour takes about half of the gap scan's time.
     Outcome run = shell(scratch,
                         "cpu=$(taskset -cp $$ | sed 's/.*: *//; s/[-,].*//'); taskset -c $cpu sh "
                         "-c 'while :; do :; done' & busy=$!; " +
@@ -464,8 +464,8 @@ TEST(LinuxLabs, WithoutRootWhatNeedsItIsSkippedAndTheRestIsMeasured) {
     fs::permissions(scratch / "", fs::perms::all);
     std::string nobody =
         "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all ";
-    // Copies, as the checkout may lie below a folder that is closed to others. What the command
-    // needs stands beside it.
+    // Use copies: the checkout may be below a folder that other users cannot read. What the command
+    // needs is beside it.
     fs::path command = DOORBELL_COMMAND;
     for (const char* name : {"doorbell", "doorbell-linux"}) {
         fs::copy(command.parent_path() / name, scratch / name);

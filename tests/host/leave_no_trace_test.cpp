@@ -14,7 +14,7 @@ namespace doorbell::test {
 namespace {
 
 /// Calls `look(target of the link)` for the namespaces of every thread, and for every open file, of
-/// every process that `wanted` takes.
+/// every process that `wanted` accepts.
 void each_link(const std::function<bool(const fs::path& process)>& wanted,
                const std::function<void(const std::string& target)>& look) {
     std::error_code error;
@@ -36,7 +36,7 @@ void each_link(const std::function<bool(const fs::path& process)>& wanted,
     }
 }
 
-/// Whether the run's folder is among the process's words.
+/// Whether the run's folder is among the process's arguments.
 bool belongs_to(const fs::path& process, const Scratch& scratch) {
     return content(process / "cmdline").find((scratch / "").string()) != std::string::npos;
 }
@@ -49,7 +49,7 @@ std::set<std::string> namespaces(const std::function<bool(const fs::path& proces
     return found;
 }
 
-/// Until `true_at_last` is; false after a minute.
+/// Waits until `true_at_last` holds; false after a minute.
 bool wait_until(const std::function<bool()>& true_at_last) {
     for (auto end = std::chrono::steady_clock::now() + std::chrono::minutes(1);
          std::chrono::steady_clock::now() < end;) {
@@ -70,7 +70,7 @@ TEST_P(LeaveNoTrace, NoProcessAndNoNamespaceIsLeft) {
                        " host syscall:gate=call nic:path=veth,wait=block --samples 5000000 --out " +
                        run + " >/dev/null 2>&1 & echo $! >pid");
     pid_t command = std::stoi(content(scratch / "pid"));
-    // Measuring in them: two threads, each in a namespace that is not this test's.
+    // It is measuring: two threads, each in a namespace other than this test's.
     std::string own = fs::read_symlink("/proc/self/ns/net");
     std::set<std::string> made;
     bool measuring = wait_until([&] {
@@ -89,7 +89,8 @@ TEST_P(LeaveNoTrace, NoProcessAndNoNamespaceIsLeft) {
         return left.empty();
     }));
     for (pid_t one : left) kill(one, SIGKILL);
-    // Held by nobody any more, by no mount either, nor has a link come to where the test is.
+    // No process and no mount holds a namespace any more, and no link has moved into the test's
+    // own.
     for (const std::string& one : namespaces([](const fs::path&) { return true; }))
         EXPECT_FALSE(made.contains(one)) << one;
     for (const std::string& one : made)

@@ -1,4 +1,4 @@
-// A host's settings that make figures noisy are said, those that do not are not.
+// Doorbell reports the host settings that make figures noisy, and no others.
 #include <gtest/gtest.h>
 
 #include <fstream>

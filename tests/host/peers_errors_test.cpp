@@ -1,6 +1,6 @@
-// What `doorbell peers` says and leaves when something is missing or goes wrong. QEMU is a fake,
-// and so is the kernel's package; the command stands in a folder of its own, as beside it is where
-// it looks.
+// What `doorbell peers` prints and leaves behind when something is missing or goes wrong. QEMU and
+// the kernel's package are fakes; the command is in a folder of its own, because it looks beside
+// itself.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -37,7 +37,7 @@ class PeersErrors : public testing::Test {
              "kernel/net/packet/af_packet.ko\n");
     }
     const std::string modules = "bin/peers/linux-image-1-amd64/files/lib/modules/1-amd64/";
-    /// `before` is the shell's, up to the command.
+    /// `before` is shell text in front of the command.
     Outcome peers(const std::string& before, const std::string& arguments = "") {
         return shell(scratch, before + " " + (scratch / "bin/doorbell").string() +
                                   " peers --samples 10 --out run " + arguments);
@@ -113,7 +113,7 @@ TEST_F(PeersErrors, APackedModuleIsUnpacked) {
     EXPECT_TRUE(said(broken, "cannot unpack")) << broken.err;
     EXPECT_TRUE(said(broken, "e1000e.ko.xz with xz")) << broken.err;
 
-    // What it needs stands in what was packed.
+    // The needed module is in the archive.
     std::string content("x\0depends=mii\0y", 15);
     file(modules + "e1000e.ko", content);
     ASSERT_EQ(shell(scratch, "xz -f " + (scratch / (modules + "e1000e.ko")).string()).status, 0);
@@ -133,7 +133,8 @@ TEST_F(PeersErrors, APanicIsSaidInItsOwnWords) {
                      "ended with status 0): "
                      "[    0.5] Kernel panic - not syncing: No working init found.\n"))
         << run.err;
-    // What there is stands in the table's files, and no image of the guest's file system is left.
+    // The available figures are in the table's files, and no image of the guest's file system is
+    // left behind.
     EXPECT_TRUE(fs::exists(scratch / "run/peers.json"));
     EXPECT_TRUE(fs::exists(scratch / "run/linux/console.log"));
     EXPECT_FALSE(fs::exists(scratch / "run/linux/initramfs.cpio"));

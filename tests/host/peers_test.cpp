@@ -30,7 +30,7 @@ TEST(Peers, LinuxBootsAndCountsTheSameThreeTimes) {
         if (console.empty()) console = said;
         EXPECT_TRUE(said == console) << "run " << name << " differs";
     }
-    // Runs like others, for all that reads runs.
+    // Every command that reads runs can read them.
     Outcome compared = shell(scratch, DOORBELL_COMMAND " compare a/linux b/linux");
     EXPECT_EQ(compared.status, 0) << compared.err;
     EXPECT_NE(compared.out.find("1 equal"), std::string::npos) << compared.out;
@@ -39,7 +39,7 @@ TEST(Peers, LinuxBootsAndCountsTheSameThreeTimes) {
     Outcome page = shell(scratch, DOORBELL_COMMAND " report a/linux b/linux --out page.html");
     EXPECT_EQ(page.status, 0) << page.err;
     EXPECT_NE(content(scratch / "page.html").find("getppid"), std::string::npos);
-    // The image is not what made this run.
+    // The image did not make this run.
     Outcome image = shell(scratch, DOORBELL_COMMAND " reproduce a/linux");
     EXPECT_EQ(image.status, 2);
     EXPECT_NE(image.err.find("doorbell peers"), std::string::npos) << image.err;
@@ -87,7 +87,7 @@ TEST(Peers, TheTablePicksTheCaseAndSaysNothingWhereThereIsNoFigure) {
     ASSERT_NE(at, table.npos);
     std::string line = table.substr(at + 1, table.find('\n', at + 1) - at - 1);
     EXPECT_NE(line.find("10"), line.npos) << line;  // 120 to 12
-    // Polled, busy poll and DPDK have no figure, and so neither have their two ratios.
+    // Polled, busy poll and DPDK have no figure, so their two ratios are missing too.
     EXPECT_EQ(std::count(line.begin(), line.end(), '-'), 5) << line;
 }
 

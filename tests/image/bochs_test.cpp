@@ -1,7 +1,7 @@
 // Bochs: a machine whose CPUID promises a PMU that does not count. Its processor raises #GP on the
-// registers, or takes writes and forgets them; the image must survive the one and see through the
-// other. It is also the only machine here with an x2APIC, PCID and a MWAIT that waits. No time of
-// Bochs is said: it counts instructions, too.
+// registers, or accepts writes and forgets them. The image must survive the former and detect the
+// latter. It is also the only machine here with an x2APIC, PCID and a MWAIT that waits. The tests
+// use no times of Bochs: it counts instructions, too.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -26,8 +26,8 @@ std::string bochs_root() {
 }
 constexpr const char* libraries = "/usr/lib/x86_64-linux-gnu";
 
-/// Becomes Bochs with these arguments. Debian's program is a script in front of this one; it would
-/// have to be ended as well.
+/// Executes Bochs with these arguments. It bypasses Debian's wrapper script, which would have to be
+/// ended as well.
 [[noreturn]] void become_bochs(std::vector<std::string> arguments) {
     std::string root = bochs_root();
     std::vector<std::string> words{"bochs-bin"};
@@ -45,7 +45,7 @@ constexpr const char* libraries = "/usr/lib/x86_64-linux-gnu";
     _exit(127);
 }
 
-/// What `bochs --help cpu` says: its version and the models it knows.
+/// The output of `bochs --help cpu`: its version and the models it knows.
 std::string models() {
     static const std::string text = [] {
         Scratch scratch;
@@ -64,8 +64,7 @@ std::string models() {
 
 constexpr const char* usual_model = "corei7_skylake_x";
 
-/// Without a MSR that is not there: `ignore` says whether it takes writes and reads 0, or raises
-/// #GP.
+/// `ignore`: a missing MSR accepts writes and reads 0, instead of raising #GP.
 std::string configuration(const std::string& model, bool ignore) {
     return R"(config_interface: textconfig
 display_library: term
@@ -114,8 +113,8 @@ class Machine {
     }
     Machine(const Machine&) = delete;
 
-    /// Lets it run until its serial line has a record that ends a run; false: it ended, or the time
-    /// was over.
+    /// Lets it run until its serial line has a record that ends a run; false: it ended before, or
+    /// the time was over.
     bool run_to_the_end(const fs::path& serial, std::chrono::seconds most) {
         auto until = std::chrono::steady_clock::now() + most;
         while (std::chrono::steady_clock::now() < until) {
@@ -124,8 +123,7 @@ class Machine {
                 if (size_t at = wire.find(last);
                     at != wire.npos && wire.find('\n', at) != wire.npos)
                     return true;
-            // The screen has to be read, or Bochs waits for its reader; it also paces the looks at
-            // the file.
+            // Read the screen, or Bochs blocks; reading also paces the checks of the file.
             pollfd screen{terminal_, POLLIN, 0};
             char bytes[4096];
             if (poll(&screen, 1, 200) > 0) (void)!read(terminal_, bytes, sizeof bytes);
@@ -144,14 +142,12 @@ class Machine {
 
 class Bochs : public testing::Test {
   protected:
-    /// Boots an ISO that runs `labs` and collects its wire. `ignore`: an MSR that is not there
-    /// takes writes and reads 0, instead of raising #GP.
-    /// `status`: what the collection ends with.
+    /// Boots an ISO that runs `labs` and collects its wire. `ignore`: a missing MSR accepts writes
+    /// and reads 0, instead of raising #GP. `status`: the expected status of the collection.
     Json run(const std::string& labs, bool ignore, const std::string& model = usual_model,
              int status = 0) {
         std::ofstream(scratch / "bochsrc") << configuration(model, ignore) << devices;
-        // Debian's Bochs stops in its debugger first, and never ends by itself: the end record ends
-        // it.
+        // Debian's Bochs first stops in its debugger, and never exits: the end record ends it.
         std::ofstream(scratch / "commands") << "continue\n";
         Outcome image = shell(
             scratch, DOORBELL_COMMAND " image --labs " + labs + " --samples 20 --out doorbell.iso");
@@ -211,8 +207,8 @@ TEST_F(Bochs, X2apicPcidAndMwaitWork) {
     }
 }
 
-// Bochs keeps the deadline's register as it was written: a poll of it would wait for ever, were it
-// not tried first.
+// Bochs never clears the deadline register: without the trial in front, a poll of it would wait
+// forever.
 TEST_F(Bochs, ADeadlineThatIsNeverSaidToHavePassedIsAFailedCase) {
     Json all = run("timer:source=tsc-deadline", true, usual_model, 1);
     std::string reason =
@@ -223,8 +219,7 @@ TEST_F(Bochs, ADeadlineThatIsNeverSaidToHavePassedIsAFailedCase) {
         series(all, "timer", {{"source", "tsc-deadline"}, {"wait", "irq"}}, "latency").is_null());
 }
 
-/// What a model has is its name's affair: these differ in vendor, APIC, PCID, the PMU's version and
-/// the leaves of CPUID that speak of the TSC.
+/// These models differ in vendor, APIC, PCID, the PMU's version and the CPUID leaves about the TSC.
 class BochsModel : public Bochs, public testing::WithParamInterface<const char*> {};
 
 TEST_P(BochsModel, NoSeriesIsMeasured) {
@@ -234,7 +229,7 @@ TEST_P(BochsModel, NoSeriesIsMeasured) {
                         "of a Debian 13 that has it";
     Json all = run("clock:clock=rdtsc syscall:space=same", true, GetParam());
     const Json& instrument = all.at("instrument");
-    // Where an instruction is a tick to the last digit it is the clock that it seems to be.
+    // Where each instruction is exactly one tick, the clock is rightly called exact.
     bool exact = instrument.at("thousand_nops") == 1000 && instrument.at("verdict") == "exact";
     const char* evidence = exact ? "exact" : "rough";
     EXPECT_EQ(instrument.at("evidence"), evidence) << instrument.dump();
@@ -248,7 +243,8 @@ TEST_P(BochsModel, NoSeriesIsMeasured) {
     for (const Json& claim : all.at("claims"))
         EXPECT_EQ(claim.at("because").get<std::string>().find("(measured)"), std::string::npos)
             << claim.dump();
-    // Whatever CPUID promises, the TSC's rate is what two timers agree on: 50 MHz, Bochs' `ips`.
+    // The TSC's rate is the one on which two timers agree, whatever CPUID promises: 50 MHz, Bochs'
+    // `ips`.
     EXPECT_GE(all.at("machine").at("tsc_sources_agree").get<int>(), 2) << all.at("machine").dump();
     EXPECT_NEAR(all.at("machine").at("tsc_hz").get<double>(), 50e6, 50e3)
         << all.at("machine").dump();

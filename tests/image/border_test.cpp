@@ -1,4 +1,4 @@
-// The kernel's paths to the instruction, and what signals leave behind, in the exact clock.
+// The exact lengths of the kernel's paths, and the effects of signals, in the exact clock.
 #include <gtest/gtest.h>
 
 #include "tests/image/run.h"
@@ -41,7 +41,7 @@ TEST(Border, SystemCallsTakeFewInstructions) {
     EXPECT_EQ(fast, 21u);
     EXPECT_EQ(trap, 20u);
     EXPECT_GT(fast, call);
-    // Four instructions more, in each: two addresses of page tables fetched and loaded.
+    // Four more instructions in each: they fetch and load two page table addresses.
     EXPECT_EQ(median(r, "syscall", {{"gate", "syscall"}, {"space", "other"}}, "cost"), fast + 4);
     EXPECT_EQ(median(r, "syscall", {{"gate", "int"}, {"space", "other"}}, "cost"), trap + 4);
     Json cheaper = claim(r, "syscall-below-int");
@@ -57,8 +57,7 @@ TEST(Border, SwitchesTakeFewInstructionsAndKeepTheExtendedState) {
     Json r = results(scratch);
     EXPECT_EQ(median(r, "switch", {{"state", "registers"}, {"space", "same"}}, "cost"), 45u);
     EXPECT_EQ(median(r, "switch", {{"state", "registers"}, {"space", "other"}}, "cost"), 47u);
-    // The lab itself gives a case up where a task does not find its vector registers as it left
-    // them.
+    // The lab itself fails a case where a task's vector registers have changed.
     EXPECT_EQ(median(r, "switch", {{"state", "full"}, {"space", "same"}}, "cost"), 53u);
     EXPECT_EQ(median(r, "switch", {{"state", "full"}, {"space", "other"}}, "cost"), 55u);
 }
@@ -99,8 +98,8 @@ TEST(Border, ASignalAtEveryInstructionOfACommit) {
         EXPECT_EQ(get(signal, handler, "lost", "max"), 0) << signal << " " << handler;
         EXPECT_EQ(get(signal, handler, "held", "max"), 0) << signal << " " << handler;
     }
-    // Where nothing catches it, it does tear and lose at some points; otherwise the sweep above
-    // shows nothing.
+    // An uncaught signal does tear batches and lose records at some points; otherwise the sweep
+    // above would prove nothing.
     for (auto [signal, handler] : {std::pair{"SIGTERM", "none"}, {"SIGKILL", "refused"}}) {
         EXPECT_EQ(get(signal, handler, "torn", "max"), 1) << signal;
         EXPECT_EQ(get(signal, handler, "lost", "max"), 1) << signal;

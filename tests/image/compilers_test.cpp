@@ -1,6 +1,6 @@
-// What does not depend on the compiler: the exact counts of everything that is load, loop or
-// measured path. Every other compiler that this machine has builds the image too (see
-// CMakeLists.txt), and the series of both are held against each other.
+// The exact counts of every load, loop and measured path do not depend on the compiler. Every other
+// compiler on this machine builds the image too (see CMakeLists.txt), and the test compares the
+// series.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -30,8 +30,8 @@ TEST(Compilers, AnotherOneIsHere) {
         << "clang++ is missing: install the package clang (TEST_PACKAGES), and configure again";
 }
 
-/// What contains a driver's or the kernel's C++, and so may differ: packets taken and sent, and the
-/// way of a signal that comes of a fault, of a system call, or that ends the task.
+/// Series that contain a driver's or the kernel's C++, and so may differ: receiving and sending
+/// packets, and signals that come from a fault or a system call, or that end the task.
 bool may_differ(const Json& series) {
     const Json& lab = series["lab"];
     const Json& test_case = series["case"];
@@ -50,7 +50,7 @@ Json stage(const Json& series, const std::string& name) {
     return nullptr;
 }
 
-/// The names of the series of A that differ in B and must not; `compared` counts what was compared.
+/// The names of the series of A that differ in B and must not; `compared` counts the comparisons.
 std::vector<std::string> differing(const Json& a, const Json& b, unsigned& compared) {
     std::vector<std::string> names;
     for (const Json& s : a["series"]) {

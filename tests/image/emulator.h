@@ -1,6 +1,6 @@
-// What tests that boot the image expect differently of different QEMUs: one table, one row a
-// version from which on it holds, with the reason for each column. Measured with QEMU 7.2.22
-// and 10.0.13; no version between them was tried.
+// What tests that boot the image expect from different QEMUs: a table with one row for each version
+// from which on it holds, and a reason for each column. Measured with QEMU 7.2.22 and 10.0.13; no
+// version between them was tried.
 #pragma once
 #include <cstdio>
 #include <memory>
@@ -20,11 +20,11 @@ struct Emulator {
     /// Whether an e1000e wakes a halted processor of the exact clock 128 us late: the older card
     /// starts its throttle timer before it interrupts, and the clock is warped to that.
     bool e1000e_wakes_late;
-    /// Privileged instructions that ring 3 may run: the newer translator does not look at the level
-    /// before INVD and WBINVD.
+    /// Privileged instructions that ring 3 may run: the newer translator does not check the
+    /// privilege level of INVD and WBINVD.
     std::set<std::string> allowed_in_ring_3;
-    /// How many bytes of the IDT an error code counts as one gate: 16 is the older one's defect, 8
-    /// is the architecture's (SDM vol. 3A, "Error Code").
+    /// How many bytes of the IDT an error code counts as one gate: 16 is a defect of the older
+    /// QEMU, 8 is right (SDM vol. 3A, "Error Code").
     unsigned bytes_a_gate;
     /// The most descriptors of a virtio-net transmit queue whose peer is a hub.
     unsigned virtio_transmit_room;

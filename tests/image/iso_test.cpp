@@ -1,6 +1,6 @@
-// The ISO boots under BIOS and UEFI, from a CD and from a USB stick. Under BIOS it says the same
-// digits as -kernel does; UEFI's firmware takes minutes in the exact clock, so there it boots in
-// the live one.
+// The ISO boots under BIOS and UEFI, from a CD and from a USB stick. Under BIOS it gives the same
+// digits as -kernel. UEFI firmware takes minutes in the exact clock, so there it boots in the live
+// clock.
 #include <gtest/gtest.h>
 
 #include "tests/image/run.h"
@@ -13,8 +13,8 @@ constexpr const char* machine =
     "tcg,thread=single -display none -serial stdio -monitor none -no-reboot "
     "-device isa-debug-exit,iobase=0xf4,iosize=4 ";
 
-/// Without x2APIC in the exact clock, as `doorbell run` has it; with it, where QEMU offers it, in
-/// the live one.
+/// Without x2APIC in the exact clock, as in `doorbell run`; with it in the live clock, where QEMU
+/// has it.
 constexpr const char* live_clock = "-cpu max ";
 constexpr const char* exact_clock =
     "-cpu max,-x2apic -icount shift=0,sleep=off -seed 1 -rtc base=2026-01-01,clock=vm ";

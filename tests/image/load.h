@@ -1,4 +1,4 @@
-// Work for every core, while a test looks whether that disturbs something.
+// Load on every core, for tests that must not be disturbed by it.
 #pragma once
 #include <atomic>
 #include <thread>

@@ -111,7 +111,7 @@ class Debugger {
     Line& line_;
 };
 
-/// A run that is meddled with in the middle of its case.
+/// A run that the test tampers with in the middle of its case.
 class Meddling {
   public:
     /// Stops the machine at the third time that it comes to `places`, and calls `meddle`. `more`:
@@ -139,7 +139,7 @@ class Meddling {
         runner.join();
         return outcome;
     }
-    /// Writes a device's register, as nothing in the machine does.
+    /// Writes a device's register from outside of the machine.
     void write_device(const std::string& words) {
         bus_.send("writel " + words + "\n");
         EXPECT_EQ(bus_.receive('\n'), "OK\n");
@@ -185,7 +185,7 @@ void expect_failed(const Meddling& meddling, const Outcome& outcome, const std::
 /// Bytes of a NOP as long as the store of a handler (SDM vol. 2B, "NOP").
 constexpr const char *no_operation_10 = "662e0f1f840000000000", *no_operation_6 = "660f1f440000";
 
-/// Takes the store `fired = 1` out of a handler: it runs, and nobody hears of it.
+/// Removes the store `fired = 1` from a handler: it runs, and nobody notices.
 void silence(const Scratch& scratch, Debugger& debugger, const std::string& handler,
              const char* no_operation) {
     std::vector<uint64_t> stores =

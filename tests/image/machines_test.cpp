@@ -1,5 +1,5 @@
-// Machines that people have and that differ from the plain one: more processors, more buses, cards
-// with other options, serial ports elsewhere.
+// Real-world machines that differ from the default one: more processors, more buses, cards with
+// other options, serial ports at other addresses.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -27,7 +27,8 @@ TEST(Processors, MwaitWakesUpBesideASecondOne) {
     }
 }
 
-/// One case of lab nic on cards that only `devices` brings; its latency, or null with a failure.
+/// Runs one case of lab nic on the cards in `devices` alone. Returns its latency, or null with a
+/// failure.
 Json latency_of(const std::string& model, const std::string& machine, const std::string& devices) {
     Scratch scratch;
     Outcome run = doorbell_run(scratch, "nic:wait=poll,model=" + model +
@@ -89,7 +90,8 @@ TEST(Virtio, ALegacyDeviceIsSkippedWithThatReason) {
     EXPECT_EQ(content(scratch / "run/results.json").find("no loopback"), std::string::npos);
 }
 
-/// The image with its records on `ports`, which stand for QEMU's -serial; what came out of it.
+/// Runs the image with its records on `ports`, which are QEMU's -serial options. Returns its
+/// output.
 std::string said_by(const Scratch& scratch, const std::string& ports, const std::string& words) {
     Outcome run =
         shell(scratch,
@@ -119,7 +121,7 @@ TEST(SerialPorts, TheOneThatAnswersCarriesTheRecords) {
 
 TEST(SerialPorts, WithoutOneTheScreenSaysSo) {
     Scratch scratch;
-    // The screen's memory, read through QEMU's monitor until the words stand in it.
+    // Reads the screen's memory through QEMU's monitor until it holds the words.
     Outcome run = shell(
         scratch,
         "mkfifo keys && (timeout 120 qemu-system-x86_64 -nodefaults -no-user-config -M q35 -m 512M "

@@ -1,5 +1,5 @@
-// The network labs where the network is not what a lab wishes: cables that are real or missing, cut
-// in the middle of a case, or shared with strangers.
+// The network labs on unsuitable networks: cables that are real, missing, cut in the middle of a
+// case, or shared with other senders.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -20,7 +20,7 @@
 namespace doorbell::test {
 namespace {
 
-/// Looks until `condition` holds, for as long as a run may take.
+/// Polls until `condition` holds, for as long as a run may take.
 bool until(const std::function<bool()>& condition) {
     for (auto start = std::chrono::steady_clock::now();
          std::chrono::steady_clock::now() - start < std::chrono::seconds(120);) {
@@ -30,7 +30,7 @@ bool until(const std::function<bool()>& condition) {
     return false;
 }
 
-/// A run whose packets at the card can be seen from outside while it goes on.
+/// A run whose packets at the card are visible from outside while it goes on.
 class WatchedRun {
   public:
     WatchedRun(const std::string& labs, const std::string& more)
@@ -52,7 +52,7 @@ class WatchedRun {
         return error ? 0 : size;
     }
     bool over() const { return over_; }
-    /// Whether packets have been seen to come, so many bytes of them.
+    /// Whether packets have arrived, with at least this many bytes.
     bool flows(size_t wanted) {
         return until([&] { return over_ || bytes() >= wanted; }) && !over_;
     }
@@ -131,7 +131,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Cut{"TheCardsLink", "set_link card0 off", "e1000e: the link is down (STATUS)"},
         Cut{"TheSendersLink", "set_link wire0 off", "virtio-net: the link is down"},
-        // Both ends think that all is well.
+        // Neither end notices the fault.
         Cut{"Silently",
             "object_add filter-buffer,id=hole,netdev=card0,queue=tx,interval=4000000000",
             "a packet that was sent, or its interrupt, did not come within a second, in the middle "
@@ -151,8 +151,8 @@ class Stranger {
         more = " -netdev socket,id=outside,udp=127.0.0.1:" + std::to_string(port(from_)) +
                ",localaddr=127.0.0.1:" + std::to_string(to_port_) +
                " -netdev hubport,id=door,hubid=0,netdev=outside"
-               // Held back to a grid of the machine's own time, or they would all come right behind
-               // the lab's packets.
+               // Delayed to a grid of the machine's virtual time, or they would all arrive right
+               // after the lab's packets.
                " -object filter-buffer,id=grid,netdev=outside,queue=tx,interval=47";
         close(to_);  // QEMU's, from here on
     }
@@ -190,8 +190,8 @@ std::string frame(const std::string& type_and_more, size_t length, bool broadcas
     return f;
 }
 
-/// Sends `count` frames of each kind while packets flow, each behind one of the lab's own; how
-/// many.
+/// Sends `count` frames of each kind while packets flow, each after one of the lab's own. Returns
+/// their number.
 unsigned disturb(WatchedRun& run, Stranger& stranger, unsigned count) {
     const std::string kinds[] = {
         frame(std::string("\x08\x06", 2), 60, true),                  // another EtherType: ARP
@@ -214,8 +214,8 @@ unsigned disturb(WatchedRun& run, Stranger& stranger, unsigned count) {
     return sent;
 }
 
-/// A run into which `each` frames of each kind were sent, and the last of them before its end:
-/// where a run was over before, a longer one.
+/// A run that received `each` frames of each kind before its end. A run that ended too early is
+/// repeated with more samples.
 struct Disturbed {
     Json results;
     uint64_t samples = 0;
@@ -227,7 +227,7 @@ Disturbed disturbed_run(const std::string& labs, uint64_t samples, unsigned each
         Stranger stranger;
         WatchedRun run(labs + " --samples " + std::to_string(samples), stranger.more);
         unsigned sent = run.flows(20000) ? disturb(run, stranger, each) : 0;
-        // The lab's packets that come behind the last stranger show that it has come as well.
+        // The lab's packets after the last foreign frame show that it has arrived as well.
         bool in_time = run.flows(run.bytes() + 10000);
         Json r = run.end();
         if (in_time) return {r, samples, sent};
@@ -239,7 +239,7 @@ Disturbed disturbed_run(const std::string& labs, uint64_t samples, unsigned each
     }
 }
 
-/// The counts of the sentence that flags such a series, in its order; empty where there is none.
+/// The counts in the flag of such a series, in order; empty where there is none.
 std::vector<unsigned> strangers_in(const Json& series) {
     static const std::regex sentence(
         "(\\d+) frames that are not the lab's own came in between and are not samples \\(broken "
@@ -283,12 +283,12 @@ TEST(NicAmongStrangers, SamplesAreNotDisturbedAndEveryStrangerIsCounted) {
 
 TEST(NicAmongStrangers, LivelockCountsThemAndDeliversWhatItDid) {
     for (const char* policy : {"irq", "hybrid"}) {
-        // Here the card under test is the sender; what comes from outside is heard by both.
+        // Here the card under test is the sender; both cards receive packets from outside.
         Disturbed run = disturbed_run(std::string("livelock:load=0.5,policy=") + policy, 20000, 10);
         Json s =
             series(run.results, "livelock", {{"policy", policy}, {"load", "0.5"}}, "delivered");
         ASSERT_TRUE(s.is_object());
-        // One stranger delivered would be a fortieth more.
+        // One delivered foreign frame would add a fortieth.
         EXPECT_NEAR(s["min"].get<double>(), 500000, 10000) << policy;
         EXPECT_NEAR(s["max"].get<double>(), 500000, 10000) << policy;
         auto counted = strangers_in(s);
@@ -321,7 +321,8 @@ bool flagged(const Json& series, const std::string& words) {
     return false;
 }
 
-/// Every wait of the e1000e, the unknown part of the way apart, for cards as QEMU is told.
+/// Every wait of the e1000e, without the unknown part of the path, for cards with the given
+/// options.
 void check_waits(const std::string& devices, const char* machine, const char* words,
                  double wire_least, double wire_most) {
     Scratch scratch;
@@ -361,7 +362,7 @@ TEST(NicWithoutDoorbellsCable, TwoPortsThatARealCableJoinsAreFound) {
 }
 
 TEST(NicWithoutDoorbellsCable, AnotherModelAtTheOtherEndAndALonelyCardBesides) {
-    // The other end takes 150 us to send: that is the constant part, and stands apart.
+    // The other end takes 150 us to send: that is the constant part, and is listed separately.
     check_waits(std::string(lonely) + port_a +
                     " -netdev hubport,id=b,hubid=7 -device "
                     "virtio-net-pci,disable-legacy=on,ioeventfd=off,tx=timer,x-txtimer=150000,"

@@ -1,5 +1,5 @@
-// The network labs on machines with PCI: every card, every figure, and what happens where there is
-// no card.
+// The network labs on machines with PCI: every card, every figure, and the behaviour without a
+// card.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -46,7 +46,7 @@ TEST_P(NicOnEveryMachine, BothCardsKnowOfAPacketByEveryWait) {
                 EXPECT_EQ(latency["min"], polls ? 5 : 4) << model << " " << wait;
                 EXPECT_EQ(latency["max"], polls ? 8 : 4) << model << " " << wait;
             }
-            // The flag says what was seen, whatever the wait is called.
+            // The flag depends on the observed delay, not on the name of the wait.
             if (halts) {
                 EXPECT_EQ(latency["flags"][0].get<std::string>().find("128000 ns late") !=
                               std::string::npos,
@@ -102,7 +102,7 @@ TEST_P(NicOnEveryMachine, ABagForTheCardCostsLessThanNotes) {
     EXPECT_GT(cost("1000", "first"), cost("1", "first") * 100);
 }
 
-/// What a card wrote is in no cache: the model must know, or a packet would cost no miss.
+/// Data that a card wrote is in no cache. The model must know that, or a packet would cost no miss.
 TEST_P(NicOnEveryMachine, TheModelMissesWhereTheCardWrote) {
     Json r = run("nic:wait=irq nic:op=receive,burst=32 --samples 50 --model on");
     auto counter = [&](const Json& test_case, const char* metric, const char* stage,
@@ -182,15 +182,15 @@ TEST_P(NicOnEveryMachine, ModerationAndPizzaRunAndTheirClaimsHold) {
     for (const Json& claim : r["claims"]) EXPECT_EQ(claim["holds"], true) << claim.dump();
 }
 
-// A card keeps what it was told (QEMU's its throttle, even over a reset): no lab may measure what
-// another one left.
+// A card keeps its settings (QEMU's card keeps its throttle even over a reset): no lab may measure
+// the settings of another one.
 TEST_P(NicOnEveryMachine, WhatALabLeavesInTheCardIsNotInTheNextOnesFigures) {
     constexpr const char* labs =
         " nic:model=e1000e,wait=irq anatomy:source=nic pizza:wait=irq,rate=100000 --samples 100";
     Json alone = run(labs), after = run(std::string("moderation:interval=2000") + labs);
     size_t compared = 0;
     for (const Json& s : alone["series"]) {
-        // Where the next wait begins, and with it the rest of the path, may move by an instruction
+        // The beginning of the next wait, and so the rest of the path, may move by one instruction
         // of the busy loop.
         if (s["metric"] != "latency" && s["metric"] != "entry") continue;
         Json other = series(after, s["lab"], s["case"], s["metric"]);

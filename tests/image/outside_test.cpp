@@ -1,7 +1,7 @@
-// Packets from outside: the image answers frames that this test makes by hand, whatever comes in
-// between, and says exactly what came; ping and the command's own sender measure it. Nothing here
-// leaves this machine: the cable is a pair of UDP ports on the loopback, or a tap in a network
-// namespace that ends with the test.
+// Packets from outside: the image answers frames that this test builds, whatever comes in between,
+// and counts exactly what came; ping and the command's own sender measure it. Nothing here leaves
+// this machine: the cable is a pair of UDP ports on the loopback, or a tap in a network namespace
+// that ends with the test.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -37,14 +37,14 @@ class Cable {
     }
     ~Cable() { let_go(); }
     Cable(const Cable&) = delete;
-    /// For those who need only the ports: the command's own sender is the other end.
+    /// Only the ports: the command's own sender is the other end.
     void let_go() {
         close(socket_);
         socket_ = -1;
     }
     std::string words() const { return "--net udp:" + std::to_string(port_); }
     void send(const Bytes& frame) const { (void)!::send(socket_, frame.data(), frame.size(), 0); }
-    /// The next frame that `wanted` takes, within `ms`; empty where none came.
+    /// The next frame that `wanted` accepts, within `ms`; empty where none came.
     Bytes receive(int ms, const std::function<bool(const Bytes&)>& wanted) const {
         Bytes frame(4096);
         for (pollfd in{socket_, POLLIN, 0}; poll(&in, 1, ms) == 1;) {
@@ -118,7 +118,7 @@ class FromOutside : public testing::TestWithParam<std::string> {
     static bool is_arp_answer(const Bytes& f) {
         return f.size() >= 42 && get16(f, 12) == 0x0806 && get16(f, 20) == 2;
     }
-    /// Asks for the image's address until it is there.
+    /// Asks for the image's address until it answers.
     bool is_there() {
         for (int tries = 0; tries < 600; ++tries) {
             cable_.send(arp_request(ends_, ends_.to));
@@ -126,8 +126,8 @@ class FromOutside : public testing::TestWithParam<std::string> {
             if (answer.empty()) continue;
             EXPECT_EQ(get32(answer, 28), ends_.to);
             ends_.to_mac.assign(answer.begin() + 22, answer.begin() + 28);
-            // Requests from before QEMU had its port are lost; those that waited at the door are
-            // answered before this echo.
+            // Requests from before QEMU opened its port are lost; those in its queue are answered
+            // before this echo.
             ++sent_["arp"];
             bool there = echo(0);
             short_frames_ += sent_["arp"];
@@ -153,7 +153,7 @@ class FromOutside : public testing::TestWithParam<std::string> {
         ++sent_["stop"];
         ++short_frames_;
     }
-    /// A frame that must not be answered, of the i-th kind, and what the image must call it.
+    /// A frame of the i-th kind, which must not be answered, and the count that it must go to.
     std::pair<Bytes, std::string> stranger(unsigned i);
     std::pair<Bytes, std::string> strange_frame(unsigned kind);
     std::pair<Bytes, std::string> damaged(unsigned kind);
@@ -199,7 +199,7 @@ std::pair<Bytes, std::string> FromOutside::stranger(unsigned i) {
                        : strange_content(kind);
 }
 
-/// Kinds 0 to 4: of a length or with a tag that the image does not take.
+/// Kinds 0 to 4: with a length or a tag that the image does not accept.
 std::pair<Bytes, std::string> FromOutside::strange_frame(unsigned kind) {
     Bytes f;
     switch (kind) {
@@ -207,7 +207,7 @@ std::pair<Bytes, std::string> FromOutside::strange_frame(unsigned kind) {
             f = framed(0x88B5, {});
             f.resize(any(6, 13));
             ++short_frames_;
-            // QEMU's e1000e makes 60 bytes of it with zeros, among them the type.
+            // QEMU's e1000e pads it to 60 bytes with zeros, among them the type.
             return {f, virtio() ? "runt" : "other-ethertype"};
         case 1:
         case 2:
@@ -235,7 +235,7 @@ std::pair<Bytes, std::string> FromOutside::damaged(unsigned kind) {
     return {f, "bad-checksum"};
 }
 
-/// Kinds 10 to 14: an IP or UDP header that cannot be right, or that the image does not take.
+/// Kinds 10 to 14: an IP or UDP header that is invalid, or that the image does not accept.
 std::pair<Bytes, std::string> FromOutside::strange_header(unsigned kind) {
     if (kind == 10) {
         // Random from the IP header on; only its first half byte is known: not version 4.
@@ -284,8 +284,8 @@ std::pair<Bytes, std::string> FromOutside::strange_content(unsigned kind) {
 TEST_P(FromOutside, AFloodOfMalformedFramesIsCountedAndTheImageStillAnswers) {
     Running running(scratch_, arguments("poll", "--set requests=0 --set idle=30"));
     ASSERT_TRUE(is_there());
-    // A datagram for which QEMU's socket has no room is lost without a trace: after each group the
-    // image must have answered before the next one leaves, so that every count has to be right.
+    // A datagram for which QEMU's socket has no room is lost silently. After each group, wait for
+    // the image's answer before sending the next one, so that every count is exact.
     constexpr unsigned frames = 100'000, group = 25;
     for (unsigned i = 0; i < frames;) {
         for (unsigned k = 0; k < group; ++k, ++i) {
@@ -309,8 +309,8 @@ TEST_P(FromOutside, AFloodOfMalformedFramesIsCountedAndTheImageStillAnswers) {
     ASSERT_EQ(outcome.status, 0) << outcome.err;
     auto came = tally(results(scratch_), "frames");
     if (!virtio()) {
-        // The card's own count, not the image's: QEMU's counts a request that waits at the door
-        // twice, once when the receiver is switched on and has no buffer yet.
+        // The card's own count, not the image's: QEMU's counts a queued request twice, once when
+        // the receiver is enabled and has no buffer yet.
         uint64_t runts = came["card-runt"];
         EXPECT_TRUE(runts == short_frames_ || runts == short_frames_ + 1)
             << runts << ", " << short_frames_ << " were sent";
@@ -320,7 +320,7 @@ TEST_P(FromOutside, AFloodOfMalformedFramesIsCountedAndTheImageStillAnswers) {
 }
 
 TEST_P(FromOutside, TenThousandEchoesAtARateItCanHoldLoseNothing) {
-    // As many as the image can hold: the next leaves when one came back.
+    // As many as the image can hold: the next one leaves when one came back.
     cable_.let_go();
     Outcome run = doorbell_run(
         scratch_, arguments("hybrid", "--set requests=10000 --set window=16 --set payload=64"));
@@ -408,7 +408,7 @@ TEST(Outside, APortInUseIsSaidBeforeAnythingStarts) {
 }
 
 TEST(Outside, AQuietCaseEndsByItselfAndIsNoHang) {
-    // The signs of life come every 10 s: a time-out of less than the quiet must not end it.
+    // The image reports every 10 s: a time-out shorter than the silence must not end the run.
     Scratch scratch;
     Cable cable;
     Outcome run =
@@ -421,7 +421,7 @@ TEST(Outside, AQuietCaseEndsByItselfAndIsNoHang) {
     EXPECT_NE(r["skipped"][0]["reason"].get<std::string>().find("nothing came"), std::string::npos);
 }
 
-/// Why a tap cannot be had here; "" where it can.
+/// Why a tap is unavailable here; "" where it is available.
 std::string no_tap(const Scratch& scratch) {
     EXPECT_EQ(shell(scratch, "command -v ping && command -v ip").status, 0)
         << "ping (iputils-ping) or ip (iproute2) is not installed";
@@ -435,7 +435,7 @@ TEST_P(Ping, DebiansPingIsAnsweredThroughATap) {
     Scratch scratch;
     if (std::string why = no_tap(scratch); !why.empty()) GTEST_SKIP() << why;
     // The namespace, and the tap in it, end with the last process inside. -w and -W bound ping; the
-    // image ends by itself when nothing comes any more.
+    // image ends when packets stop coming.
     std::ofstream(scratch / "inside.sh")
         << "set -e\n"
            "ip link set lo up\n"

@@ -1,6 +1,6 @@
-// The whole way of a count, from programming a counter to a table: the image boots with a PMU of
-// software (soft_pmu/), which counts an instruction for each tick of the exact clock. What the
-// passes with counters on say must be what the exact clock says without them, in ring 0 and ring 3.
+// The whole path of a count, from programming a counter to a table: the image boots with a PMU of
+// software (soft_pmu/), which counts an instruction for each tick of the exact clock. The counts of
+// these passes must equal those of the exact clock without them, in ring 0 and ring 3.
 #include <gtest/gtest.h>
 
 #include "tests/image/run.h"
@@ -25,14 +25,14 @@ std::map<std::string, std::map<std::string, Json>> counters_of(const Json& serie
     return all;
 }
 
-/// What the software counts for one instruction.
+/// The software's count for one instruction.
 uint64_t each(const std::string& name) {
     return name == "instructions" ? 1 : name == "cycles" ? 2 : 3;
 }
 
 class PmuOfSoftware : public testing::Test {
   protected:
-    /// Runs `words` of the image's and collects from its serial line.
+    /// Runs the image with `words` and collects from its serial line.
     Json run(const std::string& words) {
         Outcome run = shell(scratch, std::string(machine) + "'" + words +
                                          " samples=" + std::to_string(samples) +
@@ -74,7 +74,7 @@ TEST_F(PmuOfSoftware, EveryCountIsTheExactClocks) {
     EXPECT_EQ(counted, (std::set<std::string>{"clock cost", "switch cost", "switch walk",
                                               "switch walk-after-switch", "syscall after",
                                               "syscall before", "syscall cost"}));
-    // What reading takes is said, and is more in ring 3.
+    // The cost of reading is reported, and is higher in ring 3.
     const Json& instrument = all.at("instrument");
     EXPECT_GT(instrument.at("counter_pair_cost").at("instructions"), 10);
     EXPECT_GT(instrument.at("counter_pair_cost_ring3").at("instructions"),
@@ -92,7 +92,8 @@ TEST_F(PmuOfSoftware, StagesHaveTheirOwnCountsInEitherRing) {
             // These begin or end at something that is not a timestamp.
             if (name == "jolt" || name == "lookup") continue;
             ASSERT_EQ(counters[name].count("instructions"), 1u) << name << " " << s.at("case");
-            // A stage's time holds the timestamp that ends it: LFENCE and RDTSC. Its counts do not.
+            // A stage's time includes the timestamp that ends it: LFENCE and RDTSC. Its counts do
+            // not.
             EXPECT_EQ(counters[name]["instructions"].at("value"),
                       stage.at("sum").get<uint64_t>() - 2 * samples)
                 << name << " " << s.at("case");
@@ -109,7 +110,7 @@ TEST_F(PmuOfSoftware, ClaimsAreJudgedFromTheCountersOfEveryTurn) {
         because[claim.at("id")] = claim.at("because");
         EXPECT_NE(claim.at("because").get<std::string>().find("(measured)"), std::string::npos)
             << claim;
-        // The rest speaks of lines, which this PMU does not know.
+        // The other claims are about cache lines, which this PMU does not count.
         bool of_instructions = claim.at("id") == "empty-walk" || claim.at("id") == "instructions";
         EXPECT_TRUE(!of_instructions || claim.at("holds") == true) << claim;
     }

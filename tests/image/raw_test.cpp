@@ -1,5 +1,5 @@
-// --raw keeps every sample, also of series that record more often than was asked for: one a packet,
-// one a job.
+// --raw keeps every sample, even of series with more samples than requested: one a packet, one a
+// job.
 #include <gtest/gtest.h>
 
 #include <algorithm>

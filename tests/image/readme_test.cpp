@@ -1,5 +1,5 @@
-// README's figures of the exact clock, held against a run. A figure that a run no longer gives is
-// wrong in README; a row that was reworded needs its new words here.
+// Compares README's figures of the exact clock with a run. Where they differ, README is wrong; a
+// reworded row needs its new words here.
 #include <gtest/gtest.h>
 
 #include <cctype>
@@ -15,12 +15,12 @@ namespace {
 /// A figure of README and the series that it comes from.
 struct Figure {
     std::string line;  ///< of README
-    std::string said;  ///< "1,024", or "9-10" where the run decides
+    std::string said;  ///< "1,024", or "9-10" where it depends on the run
     std::string lab, test_case, metric;
-    std::string part = "p50";  ///< of the series, or the name of a stage, whose p50 it is
+    std::string part = "p50";  ///< of the series, or the name of a stage, whose p50 is meant
 };
 
-/// Rows of tables: how a row begins, and "LAB CASE... METRIC" for each number that follows.
+/// Rows of tables: the row's beginning, and "LAB CASE... METRIC" for each number that follows.
 struct Row {
     const char* begin;
     std::vector<const char*> series;
@@ -127,7 +127,7 @@ Json case_of(const std::string& text) {
     return test_case;
 }
 
-/// What the run says; -1 where it does not have it.
+/// The run's value; -1 where it does not have it.
 int64_t value_of(const Figure& figure, const Json& run) {
     Json one = series(run, figure.lab, case_of(figure.test_case), figure.metric);
     if (one.is_null()) return -1;

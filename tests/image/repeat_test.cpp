@@ -1,4 +1,4 @@
-// The promise of the exact clock: the same digits every time, whatever else the machine is doing.
+// The exact clock gives the same digits every time, whatever else the machine is doing.
 #include <gtest/gtest.h>
 
 #include <set>

@@ -1,5 +1,4 @@
-// What ring 3 is refused, what the kernel survives, and the labs around an interrupt's parts, bags
-// and many tasks.
+// What ring 3 is denied, what the kernel survives, and the labs anatomy, batch and thrash.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -16,7 +15,7 @@ TEST(Rings, Ring3IsRefusedEveryAttemptAndTheImageGoesOn) {
     ASSERT_EQ(run.status, 0) << run.err;
     Json r = results(scratch);
     EXPECT_EQ(r["complete"], true);
-    // What an emulator alone gets wrong is named and refutes nothing.
+    // A fault of the emulator alone is named and does not refute the claim.
     Json refused = claim(r, "ring3-refused");
     const std::set<std::string>& allowed = emulator().allowed_in_ring_3;
     EXPECT_EQ(refused["holds"], allowed.empty() ? Json(true) : Json()) << refused;
@@ -39,7 +38,7 @@ TEST(Rings, Ring3IsRefusedEveryAttemptAndTheImageGoesOn) {
     };
     EXPECT_EQ(says("hlt", "3", "exception"), 13);
     EXPECT_EQ(says("hlt", "0", "refused"), 0) << "ring 0 halts, and wakes up";
-    // The gate's place in the IDT and the bit that says so.
+    // The gate's index in the IDT, and the IDT bit.
     EXPECT_EQ(says("gate-timer", "3", "error-code"), 0x40 * emulator().bytes_a_gate + 2);
     EXPECT_EQ(says("write-kernel-page", "3", "error-code"), 7) << "present, write, user";
     EXPECT_EQ(says("run-user-page", "0", "error-code"), 0x11) << "present, fetch";
@@ -56,14 +55,14 @@ TEST(Rings, TheKernelSurvivesHostilePrograms) {
         Json survives = claim(r, "kernel-survives");
         EXPECT_EQ(survives["holds"], true) << survives;
         EXPECT_EQ(series(r, "hostile", {{"try", "calls"}}, "kernel-intact")["count"], 10000);
-        // The attempts are worth something only where they provoke the processor.
+        // The attempts are useful only where they provoke the processor.
         EXPECT_GT(series(r, "hostile", {{"try", "bytes"}}, "ended-by")["mean"], 4);
         EXPECT_GT(series(r, "hostile", {{"try", "jumps"}}, "ended-by")["mean"], 4);
     }
 }
 
-/// Random bytes that lead into virtual-8086 mode under QEMU 7.2 (126, 136), that would end QEMU
-/// itself (148), and ways into other modes and segments.
+/// Random bytes that enter virtual-8086 mode under QEMU 7.2 (126, 136) or would end QEMU itself
+/// (148), and attempts to enter other modes and segments.
 TEST(Rings, NoModeThatRing3ReachesEndsMoreThanItsTask) {
     for (const char* attempt : {"try=bytes --seed 126", "try=bytes --seed 136",
                                 "try=bytes --seed 148", "try=modes --seed 1"}) {

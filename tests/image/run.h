@@ -48,8 +48,7 @@ inline Json claim(const Json& results, const std::string& id) {
     return nullptr;
 }
 
-/// Whether the run itself says that the series differs from run to run: the
-/// digest leaves it out.
+/// Whether the run flags the series as different from run to run; the digest leaves it out.
 inline bool unstable(const Json& series) {
     for (const Json& flag : series.at("flags"))
         if (flag.get<std::string>().starts_with("unstable")) return true;

@@ -1,4 +1,4 @@
-// The first whole line: boot, measure, send, collect; on every machine type, in the exact clock.
+// The whole path: boot, measure, send, collect; on every machine type, in the exact clock.
 #include <gtest/gtest.h>
 
 #include "tests/image/run.h"

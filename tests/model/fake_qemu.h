@@ -1,8 +1,7 @@
-// A QEMU for doorbell-model.so, as far as the plugin sees one: the functions of the plugin
-// interface, of the generation that PLUGIN_API says (1: QEMU 7.2; 2: 9.0; 4: 10, whose functions
-// are those of docs/devel/tcg-plugins), and one vCPU that runs a block of instructions. Only what
-// an interface of that version has is defined, so that the plugin finds the one or the other as it
-// would there.
+// A QEMU for doorbell-model.so, as the plugin sees it: the functions of the plugin interface, of
+// the generation PLUGIN_API (1: QEMU 7.2; 2: 9.0; 4: 10, whose functions are those of
+// docs/devel/tcg-plugins), and one vCPU that runs a block of instructions. It defines only the
+// functions of that version, so that the plugin finds the same ones as there.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -17,7 +16,7 @@
 
 namespace doorbell::test {
 
-/// A use of memory by an instruction; `address` is virtual, and physical unless `io`.
+/// An instruction's memory access; `address` is virtual, and also physical unless `io`.
 struct Use {
     bool store;
     uint64_t address;
@@ -69,7 +68,7 @@ struct FakeQemu {
     bool vcpu_is_there = false;
     std::vector<std::unique_ptr<qemu_plugin_tb>> blocks;
     uint64_t ticks = 0;
-    Use use{};  ///< the one that a memory callback is about
+    Use use{};  ///< the access of a memory callback
 
     template <class T>
     T& at(uint64_t address) {
@@ -80,7 +79,7 @@ struct FakeQemu {
         vcpu_is_there = true;
         vcpu_init(0, 0);
     }
-    /// Puts instructions at `address` and has them translated as one block.
+    /// Puts instructions at `address` and lets the plugin translate them as one block.
     qemu_plugin_tb& block(uint64_t address, const std::vector<Instruction>& program) {
         auto& tb = *blocks.emplace_back(std::make_unique<qemu_plugin_tb>());
         for (const Instruction& i : program) {

@@ -1,4 +1,4 @@
-// The model's parts, by themselves.
+// The model's parts, separately.
 #include "host/model/model.h"
 
 #include <gtest/gtest.h>
@@ -102,7 +102,7 @@ TEST(Geometry, WordsAndTextAreInverse) {
     EXPECT_EQ(parse("l1d=48K:12:64").l1d.sets(), 64u);
 }
 
-/// A processor that answers with these leaves and zeros elsewhere.
+/// A processor with these CPUID leaves, and zeros elsewhere.
 Cpuid processor(std::map<std::pair<uint32_t, uint32_t>, CpuidLeaf> leaves) {
     return [leaves = std::move(leaves)](uint32_t leaf, uint32_t subleaf) {
         auto found = leaves.find({leaf, subleaf});
@@ -126,7 +126,7 @@ TEST(Geometry, IsReadFromEveryFormOfCpuid) {
                                                {{0x8000001D, 1}, code}}));
     EXPECT_EQ(by_amds.l1d, l1d);
     EXPECT_EQ(by_amds.l1i, l1i);
-    // Fn8000_001D hidden: 1 MiB of L2 in 8 ways; an LLC whose ways Fn8000_0006 does not tell.
+    // Fn8000_001D hidden: 1 MiB of L2 in 8 ways; an LLC whose ways Fn8000_0006 does not give.
     Geometry by_old = of_processor(processor(
         {{{0, 0}, {0x10, 0, amd, 0}},
          {{0x80000000, 0}, {0x80000021, 0, 0, 0}},
@@ -259,7 +259,7 @@ TEST(Attribution, WhatWasMeasuredOnceIsCountedOnce) {
         s.run(7, 1);
         s.stamp(false);
     }
-    // Handed over later, all of them: two are known no more.
+    // Handed over later, all of them: two are no longer known.
     for (int i = 0; i < 3; ++i) s.store(7);
     s.attribution.end(s.guest);
     EXPECT_EQ(s.rows[0].samples, 1u);
@@ -313,7 +313,7 @@ TEST(Attribution, AStageMayEndBeforeTheNextBegins) {
     s.run(30, 3);
     s.marks[1] = s.stamp(false);
     s.run(1);
-    uint64_t shift = s.stamp(false) - s.marks[1];  // the lab takes this off
+    uint64_t shift = s.stamp(false) - s.marks[1];  // the lab subtracts this
     s.run(4, 2);
     s.marks[2] = s.stamp(false) - shift;
     s.store(s.marks[2] - s.marks[0]);

@@ -1,9 +1,8 @@
 // The walks of the lab `caches` as a Linux program, for another cache simulator (valgrind's
-// cachegrind) to watch:
+// cachegrind):
 //   oracle stride 64 | oracle chase 16384 twice | oracle random 65536 |
 //   oracle transpose 64 | oracle branches 0 | oracle empty
-// Memory stands at the same multiple of 1 MiB as in the image, so that the same lines meet in the
-// same sets.
+// Memory is at the same multiple of 1 MiB as in the image, so that the same lines share a set.
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -14,7 +13,7 @@ DOORBELL_WALKS;
 
 namespace {
 constexpr uint64_t room = 1 << 20, count = 4096;
-constexpr uint64_t others_bytes = 4 * room;  // more than any cache that is compared
+constexpr uint64_t others_bytes = 4 * room;  // larger than any compared cache
 volatile char sink;
 }  // namespace
 
@@ -29,7 +28,7 @@ int main(int argc, char** argv) {
     for (uint64_t i = 0; i < others_bytes; i += 64) others[i] = 1;
     for (uint64_t i = 0; i < room; i += 64) memory[i] = 0;
     if (walk == "chase") doorbell::labs::link_ring(memory, number);
-    // Everything that was touched so far leaves the caches.
+    // Evicts everything that was touched so far.
     for (int round = 0; round < 2; ++round)
         for (uint64_t i = 0; i < others_bytes; i += 16) sink = others[i];
     Walk* chosen = walk_empty;

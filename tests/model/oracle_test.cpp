@@ -1,6 +1,6 @@
 // The cache model against another one: valgrind's cachegrind simulates the same walks, as a Linux
 // program, with the same geometry. Instructions, loads, stores, and misses of L1 and of the last
-// level are equal, to the last one.
+// level are exactly equal.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -140,8 +140,8 @@ TEST_P(Oracle, EveryCountIsEqual) {
     }
 }
 
-/// Bodies whose every count is known from their text (labs/caches.cpp); IRETQ's own loads are the
-/// emulator's affair.
+/// Bodies whose every count is known from their text (labs/caches.cpp); IRETQ's own loads depend on
+/// the emulator.
 TEST(Model, EveryEventIsCountedExactly) {
     Scratch scratch;
     constexpr uint64_t samples = 20;
@@ -161,7 +161,7 @@ TEST(Model, EveryEventIsCountedExactly) {
         EXPECT_EQ(counts["instructions"], s["p50"]);
         for (const auto& [name, value] : want) EXPECT_EQ(counts.at(name), value) << name;
     };
-    // The string of 8 counts 9 times: it is looked at once more before it ends.
+    // The string of 8 counts 9 times: it is checked once more before it ends.
     expect("caches", {{"walk", "memory"}, {"state", "cold"}},
            {{"instructions", 17}, {"loads", 10},        {"stores", 10},    {"l1i_misses", 1},
             {"l1d_misses", 5},    {"l2_misses", 8},     {"llc_misses", 8}, {"dtlb_misses", 2},
@@ -258,7 +258,7 @@ TEST(Model, EveryCountIsTheSameInEveryRunWithBothCoresLoadedOrIdle) {
         if (i == 0) first = counts;
         EXPECT_EQ(counts, first);
         if (i == 5) {
-            // And the command that promises it agrees.
+            // The command that promises this agrees.
             Outcome again = shell(scratch, DOORBELL_COMMAND " reproduce run");
             EXPECT_EQ(again.status, 0) << again.out << again.err;
             EXPECT_NE(again.out.find("identical"), std::string::npos) << again.out;
@@ -302,7 +302,7 @@ TEST(Model, ClaimsThatSpeakOfCachesAreJudged) {
     };
     for (const auto& [text, holds] : verdicts(" --model on")) EXPECT_EQ(holds, true) << text;
     for (const auto& [text, holds] : verdicts("")) EXPECT_TRUE(holds.is_null()) << text;
-    // Caches that nothing drives anything out of: the same walks, another verdict.
+    // Caches so large that nothing is evicted: the same walks, another verdict.
     for (const auto& [text, holds] : verdicts(" --model l1d=64M:16:64"))
         EXPECT_EQ(holds, false) << text;
 }
@@ -316,13 +316,13 @@ TEST(Model, APresetIsChosenSaidAndNotComparedWithAnother) {
         ASSERT_EQ(ran.status, 0) << ran.err;
         Json manifest = Json::parse(content(scratch / (folder + "/manifest.json"))),
              all = Json::parse(content(scratch / (folder + "/results.json")));
-        // Whole, so that it can be repeated where presets have changed.
+        // The whole geometry, so that the run can be repeated where presets have changed.
         EXPECT_EQ(manifest["model"], all["instrument"]["counters_because"]);
         EXPECT_NE(manifest["model"].get<std::string>().find("l1d="), std::string::npos);
     };
     run("sapphire-rapids", "a");
     run("zen4", "b");
-    // Where a hypervisor hides the caches, the command says that; the unit tests read every form.
+    // Where a hypervisor hides the caches, the command reports that; unit tests cover every form.
     Outcome host = shell(scratch, DOORBELL_COMMAND " run " + what + "host --out c");
     if (host.status != 0)
         EXPECT_NE(host.err.find("CPUID does not tell of the caches here"), std::string::npos)

@@ -1,5 +1,5 @@
-// The very doorbell-model.so in a fake QEMU, with the plugin interface of 7.2, of 9.0 and of 10:
-// the same bytes are counted alike. Debian 12 has no QEMU 10, so this is the only proof here for
+// The real doorbell-model.so in a fake QEMU, with the plugin interface of 7.2, of 9.0 and of 10:
+// the same bytes give the same counts. Debian 12 has no QEMU 10, so this is the only test here for
 // those generations.
 #include <dlfcn.h>
 #include <gtest/gtest.h>
@@ -30,7 +30,7 @@ class Plugin : public testing::Test {
         if (library_ != nullptr) dlclose(library_);
     }
     int version() { return *static_cast<int*>(dlsym(library_, "qemu_plugin_version")); }
-    /// What install returns; its words for people go to `said`.
+    /// The result of install; its messages go to `said`.
     int install(const char* target, int min, int cur, std::vector<std::string> words,
                 int cpus = 1) {
         auto function =
@@ -173,8 +173,8 @@ TEST_F(Plugin, WhatADeviceWroteIsNotThere) {
     }
 }
 
-/// QEMU 7.2 reports what the processor itself does on the way into a handler as if the interrupted
-/// instruction did it; 10 does not. Neither is counted.
+/// QEMU 7.2 reports the processor's own accesses on entry to a handler as if the interrupted
+/// instruction made them; 10 does not report them. They are never counted.
 TEST_F(Plugin, AProcessorsOwnWayIntoAHandlerIsNotCounted) {
     constexpr uint64_t idt_at = 0x310000, gdt_at = 0x312000, stack_at = 0x320000;
     const std::vector<Use> delivery{{false, idt_at + 16 * 0x41, 2},

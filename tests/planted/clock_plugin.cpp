@@ -1,13 +1,13 @@
-// A clock with planted prices, as a plugin of QEMU's TCG: it shows the instructions that were
-// executed plus, for each event, the event's price. What a lab measures by that clock must be what
-// was planted. Knows nothing of the lab: it looks at the instructions themselves, at the memory
-// that they use, and at the model's caches (host/model/model.h).
+// A clock with planted prices, as a plugin of QEMU's TCG: it shows the number of executed
+// instructions plus the price of each event. A lab that measures by that clock must find the
+// planted prices. The plugin knows nothing about the lab: it uses the instructions themselves, the
+// memory that they access, and the model's caches (host/model/model.h).
 //
 //   -plugin planted-clock.so,imul=2,rdtsc=20,l2-miss=40,...
 //
 // with the words
 //
-//   EVENT=N    what an event costs; one that is not named costs nothing
+//   EVENT=N    the cost of an event; an event that is not named costs nothing
 //   drift=N    the price of an IMUL doubles every N million instructions
 //   wobble=N   a write to CR3 costs 0 to N more, as much until the clock is read again
 //   noise=N    every reading of the clock finds 0 to N ticks more gone by, by a random sequence
@@ -140,7 +140,7 @@ void at_marker(unsigned, void* place) {
     static const uint64_t price = c.price("rdtsc");
     c.ticks += 1 + (c.on ? price : 0);
 }
-/// From here on; what was before has cost nothing.
+/// Prices apply from here on.
 void at_start(unsigned, void*) {
     planted->on = true;
     planted->began = planted->instructions;
@@ -176,7 +176,7 @@ const Page& page_of(qemu_plugin_meminfo_t info, uint64_t address) {
     return p;
 }
 
-/// What registers lie there: "apic", "hpet" or "card".
+/// The device whose registers are there: "apic", "hpet" or "card".
 std::string device_at(uint64_t address) {
     constexpr uint64_t apic = 0xFEE00, hpet = 0xFED00;
     uint64_t page = address >> page_shift;
@@ -226,7 +226,7 @@ struct Insn {
     }
 };
 
-/// The event that an instruction is, by its opcode (SDM vol. 2); "" for any other.
+/// The event of an instruction, by its opcode (SDM vol. 2); "" for any other.
 std::string event_of(const Insn& i) {
     const uint8_t* b = i.bytes;
     if (*b == 0xF0) return "lock";
@@ -301,7 +301,7 @@ bool is_gate(uint64_t address) {
     return false;
 }
 
-/// A marker of the clock; the two loads behind it are on no clock.
+/// A marker of the clock; the clock does not count the two loads after it.
 bool take_marker(const Insn& i, const model::Decoded& decoded) {
     Clock& c = *planted;
     if (c.silent.count(i.address) != 0) return true;

@@ -7,7 +7,8 @@ extern uint64_t planted_clock;
 }
 
 // Prices are on the clock from the instrument's observation on (the linker puts this in front of
-// measure::observe()): until then the TSC's rate is found by devices that know nothing of them.
+// measure::observe()): until then the image finds the TSC's rate with devices that do not know the
+// prices.
 asm(R"(
         .pushsection .text.planted, "ax"
         .global __wrap__ZN8doorbell7measure7observeERKNS_3cpu8FeaturesERKNS1_8TscClockEPNS0_9HistogramE

@@ -1,7 +1,7 @@
 // A clock with planted prices, for an image that a test boots under emulation: every source of the
-// image is compiled once more with this in front of it (-include), and nothing of them is changed.
+// image is compiled again with this file in front of it (-include), and is otherwise unchanged.
 // RDTSC becomes a marker, at which the plugin (clock_plugin.cpp) writes the clock into memory, and
-// two loads from there. Neither those loads nor anything else of it is on that clock.
+// two loads from there. The clock counts neither the marker nor the loads.
 #pragma once
 
 #ifdef __ASSEMBLER__

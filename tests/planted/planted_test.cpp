@@ -1,6 +1,6 @@
-// Lab `prices` against prices that are known: in the exact clock each is its number of
-// instructions, and on a clock with planted prices (clock_plugin.cpp) it is what was planted, ring
-// 0 included. The environment's DOORBELL_PROFILES says how many random profiles are planted (2).
+// Lab `prices` against known prices: in the exact clock each price is its number of instructions,
+// and on a clock with planted prices (clock_plugin.cpp) it is the planted one, also in ring 0. The
+// environment's DOORBELL_PROFILES is the number of random profiles to plant (2).
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -14,7 +14,7 @@ namespace {
 
 using Prices = std::map<std::string, uint64_t>;
 
-/// What one unit of a primitive is made of: its instructions, and its events by the plugin's names.
+/// The parts of one unit of a primitive: its instructions, and its events by the plugin's names.
 struct Unit {
     const char* test_case;
     uint64_t instructions;
@@ -35,7 +35,7 @@ const Unit units[] = {
     {"primitive=int-iretq ring=0", 2, {{"int", 1}, {"iretq", 1}}},
     {"primitive=int-iretq ring=3", 2, {{"int", 1}, {"iretq", 1}}},
     {"primitive=syscall-sysret", 2, {{"syscall", 1}, {"sysret", 1}}},
-    // The command, two looks' worth of waiting and a store; the handler's two stores and IRETQ.
+    // The command, two polls and a store; the handler's two stores and IRETQ.
     {"primitive=self-ipi", 7, {{"interrupt", 1}, {"iretq", 1}, {"apic-write", 2}}},
     {"primitive=cr3-write", 1, {{"cr3-write", 1}}},
     {"primitive=invlpg", 1, {{"invlpg", 1}}},
@@ -124,9 +124,9 @@ TEST(Prices, AreInstructionsInTheExactClock) {
 
 class Planted : public testing::Test {
   protected:
-    /// Runs the image's `words` on a clock with these prices and further words of the plugin's.
+    /// Runs the image with `words` on a clock with these prices and further words for the plugin.
     Json run(Prices prices, const std::string& words, const std::string& plugin = "") {
-        // Without these the clock would pass for one that counts instructions.
+        // Without these, the image would take the clock for one that counts instructions.
         prices.insert({{"rdtsc", 20}, {"int", 50}});
         std::string clock = DOORBELL_PLANTED_CLOCK;
         for (const auto& [event, price] : prices)

@@ -35,7 +35,7 @@ StoredRun small_run(uint64_t irq = 25) {
     return stored;
 }
 
-/// Every file below a folder with its content: to see that nothing was changed.
+/// Every file below a folder with its content, to check that nothing was changed.
 std::map<std::string, std::string> everything_in(const fs::path& folder) {
     std::map<std::string, std::string> all;
     for (const auto& entry : fs::recursive_directory_iterator(folder))
@@ -101,7 +101,7 @@ TEST(Commands, DamagedForeignOlderAndHalfWrittenRunsGiveAClearErrorAndStay) {
              {"report run", "compare good run", "compare run good", "export run --format csv",
               "reproduce run", "quiz --run run --answers /dev/null"}) {
             Outcome outcome = doorbell(scratch, words);
-            // An answers file without answers is wrong usage, too; it is looked at first.
+            // An answers file without answers is wrong usage, too, and is checked first.
             if (std::string(words).starts_with("quiz")) continue;
             EXPECT_EQ(outcome.status, 2) << broken.what << ": " << words;
             EXPECT_EQ(outcome.out, "") << broken.what << ": " << words;
@@ -169,7 +169,7 @@ TEST(Commands, ExportsJunitThatAnXmlParserReads) {
         (std::map<std::string, std::string>{{"claim: it is \"cheap\"", "refuted: it is not"}}));
 }
 
-// A dashboard follows a test case by its name: it stays when the words of a claim change.
+// A dashboard follows a test case by its name, which stays when a claim's wording changes.
 TEST(Commands, JunitNamesAClaimByItsId) {
     Scratch scratch;
     StoredRun stored = small_run();
@@ -421,7 +421,7 @@ TEST(Reproduce, ProvesADigitsEqualRunAndNamesADifference) {
         << again.out;
     EXPECT_EQ(everything_in(scratch / "first"), before);
 
-    // A manifest that asks for another QEMU version and image: said before the run, by name.
+    // A manifest with another QEMU version and image: both are reported by name before the run.
     Json manifest = Json::parse(content(scratch / "first/manifest.json"));
     manifest["qemu"]["version"] = "1.2.3";
     manifest["image"]["sha256"] = "0";

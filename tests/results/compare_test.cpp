@@ -1,4 +1,4 @@
-// What a comparison says, on samples whose truth is known.
+// Comparisons of samples with known differences.
 #include "harness/results/compare/compare.h"
 
 #include <gtest/gtest.h>
@@ -110,7 +110,7 @@ TEST(Compare, RoughFiguresNeedAFactorOfTwo) {
 }
 
 TEST(Compare, DependentSamplesCountForFewer) {
-    // A random walk's samples are many, and nearly the same sample again and again.
+    // A random walk has many samples, but each is almost the same as the previous one.
     std::mt19937_64 random(8);
     std::normal_distribution<double> step(0, 1);
     std::vector<uint64_t> walk(10000), independent = latencies(random, 10000, 1000);
@@ -233,7 +233,7 @@ TEST(Gate, ASeriesThatIsMissingFailsUnlessTheMachineLacksIt) {
                   .find("only in A: timer wait=irq latency: skipped in B: there is no timer"),
               std::string::npos)
         << comparison_text(comparison, false);
-    // Another case's skip excuses nothing.
+    // Another case's skip is not an excuse.
     lacks.run.skipped[0].test_case = CaseKeys::from_text("wait=irq source=hpet");
     EXPECT_EQ(beyond_gate(compare(halved.a, lacks), 0).size(), 1u);
 }
@@ -242,7 +242,7 @@ TEST(Gate, ACaseThatFailsInBFails) {
     Halved halved;
     StoredRun failed = halved.b;
     failed.run.failed = {halved.end};
-    failed.run.skipped = {halved.end};  // what is wrong counts for more than what is lacking
+    failed.run.skipped = {halved.end};  // a failure counts more than a skip
     auto beyond = beyond_gate(compare(halved.a, failed), 1);
     ASSERT_EQ(beyond.size(), 1u);
     EXPECT_EQ(beyond[0], "timer wait=irq failed in B: there is no timer");
@@ -251,7 +251,7 @@ TEST(Gate, ACaseThatFailsInBFails) {
     failed.run.failed = {halved.end};
     EXPECT_EQ(beyond_gate(compare(halved.a, failed), 1).size(), 1u);
     EXPECT_TRUE(beyond_gate(compare(failed, failed), 1).empty()) << "it failed in A as well";
-    // A lab that A did not run is none of A's business.
+    // A lab that A did not run does not concern A.
     failed.run.failed[0].lab = "nic";
     EXPECT_TRUE(beyond_gate(compare(halved.a, failed), 1).empty());
 }
@@ -284,7 +284,7 @@ TEST(Reproduce, NamesWhatFailedAndForgivesOnlyWhatTheMachineLacks) {
               std::vector<std::string>{"timer wait=irq: failed: there is no timer"});
     EXPECT_TRUE(identity_of(failed, failed).differences.empty());
 
-    // Of a run whose machine lacks everything, nothing is reproduced.
+    // A run whose machine lacks everything reproduces nothing.
     Scratch scratch;
     lacks.run.skipped.push_back({"timer", CaseKeys::from_text("wait=poll"), "nor this"});
     lacks.run.series.clear();

@@ -1,4 +1,4 @@
-// Profiles: levels and their knees, refusals, units, and what a file may not say.
+// Profiles: levels and their knees, refusals, units, and invalid files.
 #include "harness/results/profile/profile.h"
 
 #include <gtest/gtest.h>

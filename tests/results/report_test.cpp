@@ -1,4 +1,4 @@
-// The page: what it says, and that a browser draws it.
+// The page: its content, and that a browser draws it.
 #include "harness/results/report/report.h"
 
 #include <gtest/gtest.h>
@@ -16,7 +16,7 @@ namespace {
 
 std::vector<uint64_t> all(uint64_t value) { return std::vector<uint64_t>(200, value); }
 
-/// Every lab of the design, with shapes that their questions expect.
+/// Every lab of the design, with plausible shapes.
 std::vector<Series> all_labs(std::mt19937_64& random) {
     std::vector<Series> series;
     Series irq = series_of("nic", "model=e1000e wait=irq", "latency", latencies(random, 2000, 900));

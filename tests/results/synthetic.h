@@ -1,4 +1,4 @@
-// Runs made of numbers: what a machine would have sent, without a machine.
+// Synthetic runs: what a machine would have sent.
 #pragma once
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,4 @@
-// Physical memory with ACPI tables in it, put together field by field; for the unit tests and the
-// fuzzer.
+// Physical memory with ACPI tables, built field by field, for the unit tests and the fuzzer.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -57,7 +56,7 @@ struct AcpiMemory {
                 },
                 this};
     }
-    /// Makes the `length` bytes at `address` sum to zero by the one at `at`.
+    /// Sets the byte at `at` so that the `length` bytes at `address` sum to zero.
     void seal(uint64_t address, size_t length, size_t at) {
         uint8_t* table = bytes.data() + (address - base);
         table[at] = 0;

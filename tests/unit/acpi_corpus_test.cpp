@@ -1,4 +1,4 @@
-// The ACPI fuzzer's stored corpus, run as a test: what was once found stays found.
+// Runs the ACPI fuzzer's stored corpus as a test: a fault that was found once must not return.
 #include <gtest/gtest.h>
 
 #include <filesystem>

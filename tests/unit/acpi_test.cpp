@@ -315,7 +315,7 @@ TEST(AcpiDamage, MemoryCutAtEveryLengthIsHarmless) {
     Machine whole;
     uint64_t rsdp = whole.rsdp_at;
     Bytes copy(whole.bytes.begin() + static_cast<long>(rsdp - whole.base), whole.bytes.end());
-    // All that the XSDT reaches; behind it lie only the RSDT and the RSDP itself.
+    // Everything that the XSDT reaches; only the RSDT and the RSDP come after it.
     size_t used = whole.xsdt_at - whole.base + 36 + 5 * 8;
     for (size_t length = 0; length < used; ++length) {
         Machine m;

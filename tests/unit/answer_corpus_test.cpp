@@ -1,4 +1,4 @@
-// The responder's stored corpus, run as a test: what was once found stays found.
+// Runs the responder's stored corpus as a test: a fault that was found once must not return.
 #include <gtest/gtest.h>
 
 #include <filesystem>

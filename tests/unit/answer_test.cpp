@@ -1,5 +1,5 @@
-// The responder: what must be answered is, with every checksum right; what must not be is not, and
-// is counted as what it is.
+// The responder answers what it must, with right checksums. It answers nothing else, and counts
+// each frame by its kind.
 #include "firmware/nic/answer.h"
 
 #include <gtest/gtest.h>
@@ -26,7 +26,7 @@ struct Outcome {
 };
 
 /// In a buffer of exactly the frame's length (or the shortest frame's), so that the sanitizer sees
-/// a step beyond it. What lies behind the frame is poison that must not leave.
+/// an access beyond it. The bytes after the frame are poison that must not be sent.
 Outcome given(const Bytes& frame, uint32_t errors = 0) {
     Bytes buffer(std::max<size_t>(frame.size(), shortest_frame), 0xA5);
     std::copy(frame.begin(), frame.end(), buffer.begin());
@@ -51,8 +51,8 @@ Bytes numbered(size_t n) {
     return b;
 }
 
-/// A reply's ends are exchanged, its header's checksum and time to live are right, it is `length`
-/// bytes and then zeros.
+/// Checks that a reply has exchanged addresses, a right header checksum and time to live, and
+/// `length` bytes followed by zeros.
 void expect_reply(const Bytes& asked, const Bytes& reply, size_t length) {
     ASSERT_GE(reply.size(), length);
     EXPECT_TRUE(std::equal(&reply[0], &reply[6], &asked[6]));
@@ -131,8 +131,8 @@ TEST(Answer, IcmpEchoOfEveryLength) {
 }
 
 TEST(Answer, IcmpChecksumIsRightAtBothEndsOfOnesComplement) {
-    // Every value of the field: 0 and 0xFFFF are the same number, and RFC 1624's update must find
-    // its way between them.
+    // Every value of the field: 0 and 0xFFFF are the same number, and RFC 1624's update must handle
+    // both.
     for (unsigned word = 0; word <= 0xFFFF; ++word) {
         Bytes data(2);
         put16(data, 0, word);
@@ -200,8 +200,8 @@ TEST(Answer, StopIsAWordToItsPort) {
 }
 
 TEST(Answer, EveryDamagedBitShows) {
-    // Whatever bit is wrong in the checked part, the answer is never given: RFC 1071 finds every
-    // single one.
+    // A frame with any wrong bit in the checked part is never answered: RFC 1071 detects every
+    // single-bit error.
     for (const Bytes& good : {udp(ends, 4711, 7, numbered(21)), icmp_echo(ends, numbered(21))})
         for (size_t at = 14; at < good.size(); ++at)
             for (int bit = 0; bit < 8; ++bit) {
@@ -298,7 +298,7 @@ TEST(Answer, SourcesThatNoHostMayHave) {
         EXPECT_EQ(fate(icmp_echo(e, {})), Fate::bad_source) << std::hex << from;
     }
     Ends far = ends;
-    far.from = 0xC0A801FF;  // 192.168.1.255 may be anybody in a network that is not ours
+    far.from = 0xC0A801FF;  // 192.168.1.255 may be a host in another network
     EXPECT_EQ(fate(icmp_echo(far, {})), Fate::icmp_echo);
     for (const Bytes& from_mac :
          {everybody, Bytes(6), Bytes{1, 0, 0x5E, 0, 0, 1}, Bytes(mac.begin(), mac.end())}) {

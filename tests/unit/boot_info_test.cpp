@@ -1,4 +1,4 @@
-// What the boot loader hands over, out of memory that holds anything at all.
+// The boot loader's information, in memory with any content.
 #include "firmware/boot/boot_info.h"
 
 #include <gtest/gtest.h>
@@ -91,7 +91,7 @@ const MemoryRegion* holding(const MemoryMap& map, uint64_t address) {
     return nullptr;
 }
 
-/// A desktop board's map: 900 pieces in no order, the largest memory and ACPI's tables last.
+/// A desktop board's map: 900 regions in no order, the largest memory and ACPI's tables last.
 std::vector<MemoryRegion> long_map() {
     std::vector<MemoryRegion> map;
     for (uint64_t i = 0; i < 450; ++i) {
@@ -158,7 +158,7 @@ TEST(BootInfo, ANumberOfEntriesThatCannotBeIsSaid) {
     EXPECT_EQ(holding(info->memory, 0x200000)->length, gib);
 }
 
-/// Multiboot2 from its tags; the total is what they add up to.
+/// Multiboot2 from its tags; the total is their sum.
 struct Tags {
     std::vector<uint8_t> bytes;
 

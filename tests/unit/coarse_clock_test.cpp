@@ -1,4 +1,4 @@
-// A clock that advances in steps, as AMD's Zen has it, and what the instrument makes of it.
+// A clock that advances in steps, as on AMD's Zen, and what the instrument finds.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,10 +12,10 @@
 namespace doorbell::measure {
 namespace {
 
-/// Time that a test moves on, seen through a clock with a step.
+/// Time that a test advances, read through a clock with a step.
 class CoarseClock {
   public:
-    /// `ties_broken`: the clock never gives one value twice and adds 1 instead, as an emulator may.
+    /// `ties_broken`: the clock never gives a value twice: it adds 1 instead, as an emulator may.
     explicit CoarseClock(uint64_t step, bool ties_broken = false)
         : step_(step), ties_broken_(ties_broken) {}
     void pass(double ticks) { now_ += ticks; }
@@ -69,7 +69,7 @@ TEST_P(CoarseClocks, TheirStepIsFound) {
 
 TEST_P(CoarseClocks, TheirStepIsFoundAmongReadingsThatAreNoMultiples) {
     std::vector<uint64_t> differences = bodies_of_many_lengths();
-    // Another processor's clock is off by a few ticks; a task that was put aside returns late.
+    // Another processor's clock is off by a few ticks; a preempted task returns late.
     for (size_t i = 0; i < differences.size(); i += 25)
         differences[i] += i % 50 == 0 ? 7 : 123457 + i;
     EXPECT_EQ(find_step(differences), GetParam().step);
@@ -81,7 +81,7 @@ TEST_P(CoarseClocks, AnEmptyBodyIsNothingAndAShortOneIsItsLength) {
     Mean again = mean_of(histogram_of(0, 20000, h), GetParam().step) - empty;
     EXPECT_LE(std::abs(again.milli), 4 * static_cast<int64_t>(again.error_milli));
     for (double body : {2.5, 21.3, 185.0}) {
-        if (GetParam().ties_broken && body < 20) continue;  // ties of the empty pair are its own
+        if (GetParam().ties_broken && body < 20) continue;  // the empty pair has ties of its own
         Mean mean = mean_of(histogram_of(body, 20000, h), GetParam().step) - empty;
         double error = static_cast<double>(mean.error_milli) / 1000;
         // A tie that is broken adds up to a tick to what would be 0.

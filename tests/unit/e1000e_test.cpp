@@ -85,15 +85,15 @@ template <class R>
 concept ReadsOther = requires(cpu::RegisterBlock<OtherDevice> block) { block.read<R>(); };
 static_assert(!ReadsOther<Rctl>, "nor is it another device's");
 
-/// An 82574 as far as the driver goes. It knows the registers of the datasheet that are used, and
-/// no others.
+/// An 82574 as far as the driver needs it. It has only the registers of the datasheet that the
+/// driver uses.
 struct FakeE1000e final : FakeDevice {
     std::map<uint32_t, uint32_t> registers;
     bool gone = false, reset_sticks = false, link = true, eeprom = true, masters_stick = false,
          holds_transmit = false;
     unsigned resets = 0, tail_writes = 0;
     std::vector<std::vector<uint8_t>> sent;
-    /// Runs in front of the access that this many are left to.
+    /// Runs in front of an access, after this many others.
     unsigned countdown = 0;
     std::function<void()> in_between;
     void count_down() {
@@ -112,9 +112,8 @@ struct FakeE1000e final : FakeDevice {
         for (uint32_t i = 0; i < 128; ++i) registers[static_cast<uint32_t>(R::mta) + 4 * i] = ~0u;
         at(R::ral0) = 0x12005452;
         at(R::rah0) = 0x5634;
-        at(R::ims) = 0xFFFFFFFF;  // firmware left every interrupt open
-        at(R::itr) = at(R::eitr0) =
-            500;  // and somebody's throttle, which QEMU's card keeps over a reset
+        at(R::ims) = 0xFFFFFFFF;          // firmware left every interrupt enabled
+        at(R::itr) = at(R::eitr0) = 500;  // and a throttle, which QEMU's card keeps over a reset
     }
     static bool clears_on_read(uint32_t a) {
         return (a >= 0x4000 && a < 0x4100) || a == static_cast<uint32_t>(R::icr);
@@ -185,7 +184,7 @@ struct FakeE1000e final : FakeDevice {
         ReceiveDescriptor& d = receive_ring()[head];
         EXPECT_EQ(d.answer, 0u) << "given to the card with an old answer in it";
         std::copy(bytes.begin(), bytes.end(), reinterpret_cast<uint8_t*>(d.address));
-        d.address = 0xDEAD;  // allowed: the driver must not rely on finding it again
+        d.address = 0xDEAD;  // allowed: the driver must not rely on reading it back
         d.answer =
             bytes.size() | 1ull << 32 | uint64_t{end_of_packet} << 33 | uint64_t{errors} << 40;
         at(R::rdh) = (head + 1) % (at(R::rdlen) / 16);
@@ -216,7 +215,7 @@ struct E1000eTest : testing::Test {
     Memory memory;
 
     E1000eTest() {
-        world.tsc_cost = 1000000;  // a look at the clock is a millisecond, so that waits end soon
+        world.tsc_cost = 1000000;  // reading the clock takes a millisecond, so that waits end soon
         fake.world = &world;
         function = &bus.add(0, 2, 0, FakeFunction::make(0x8086, 0x10D3, 0x020000));
         function->memory_bar(0, 0xFEB80000, 0x20000);
@@ -231,8 +230,8 @@ struct E1000eTest : testing::Test {
         return E1000e::bring_up(
             pci, {memory.arena(), world.tsc(), world.tsc_hz, receive, transmit, false, loopback});
     }
-    /// The error of a card that must not come up, with everything off behind it; an asterisk
-    /// behind it where the machine only lacks something.
+    /// The error of a card that must not come up, after checking that everything is off; ends in an
+    /// asterisk where the machine only lacks something.
     std::string refused() {
         auto up = bring_up();
         EXPECT_FALSE(up);
@@ -460,7 +459,7 @@ TEST_F(E1000eTest, InterruptKindsThatAreNotThereAreErrors) {
 }
 
 TEST_F(E1000eTest, IntxPullsTheWireUntilIcrIsRead) {
-    function->capability(0x11, 0x60);  // MSI-X, that somebody left enabled
+    function->capability(0x11, 0x60);  // MSI-X, left enabled
     function->put16(0x62, 0x8000);
     pci = platform::PciFunction::read(config, {0, 0, 2, 0});
     pci.bar(0).window = cpu::Mmio(fake, 0);
@@ -520,7 +519,7 @@ TEST_F(E1000eTest, SaysWhereTheNextFramesLand) {
 }
 
 /// Interrupt, poll until empty, arm again, with a packet coming in at every point of it in turn:
-/// either arm() says that somebody is waiting, or an interrupt is on its way.
+/// either arm() reports a waiting packet, or an interrupt is on its way.
 TEST_F(E1000eTest, ReArmingLosesNoWakeUpWhereverAPacketComes) {
     unsigned seen_by_arm = 0, seen_by_interrupt = 0;
     for (InterruptKind kind : {InterruptKind::msi, InterruptKind::intx}) {

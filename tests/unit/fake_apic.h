@@ -1,4 +1,4 @@
-// A local APIC that keeps the SDM's rules: register map, access widths, reserved writes, mode
+// A local APIC that follows the SDM's rules: register map, access widths, reserved writes, mode
 // changes.
 #pragma once
 #include <iterator>

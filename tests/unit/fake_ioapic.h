@@ -1,4 +1,4 @@
-// An I/O APIC by its datasheet.
+// An I/O APIC, after its datasheet.
 #pragma once
 #include "firmware/platform/ioapic.h"
 #include "tests/unit/fakes.h"

@@ -1,4 +1,4 @@
-// What the tests of the drivers share: memory for rings, and frames.
+// Shared by the drivers' tests: memory for rings, and frames.
 #pragma once
 #include <memory>
 #include <set>

@@ -1,4 +1,4 @@
-// Configuration space with a few functions in it, reached by ECAM or by ports.
+// Configuration space with a few functions, accessed by ECAM or by ports.
 #pragma once
 #include <array>
 #include <cstring>
@@ -54,7 +54,7 @@ struct FakeFunction {
         put32(0x14 + 4 * i, static_cast<uint32_t>(address >> 32));
         bar_mask[i + 1] = static_cast<uint32_t>(mask >> 32);
     }
-    /// Adds a capability at `at`, in front of those that are there.
+    /// Adds a capability at `at`, in front of the existing ones.
     void capability(uint8_t id, uint8_t at) {
         put8(at, id);
         put8(at + 1, bytes[0x34]);
@@ -134,7 +134,7 @@ inline std::vector<platform::PciFunction> find_pci_class(const platform::PciConf
     return found;
 }
 
-/// A configuration that reaches `fake` by ECAM.
+/// A configuration that accesses `fake` by ECAM.
 inline platform::PciConfig by_ecam(FakeConfig& fake) {
     platform::PciConfig config;
     config.add({0, 0, 0, 255}, cpu::Mmio(fake, 0));

@@ -1,4 +1,4 @@
-// Fake PIT, HPET and PM timer, written from the datasheets, that run on a World's time.
+// Fake PIT, HPET and PM timer, written after the datasheets, which run on a World's time.
 #pragma once
 #include "tests/unit/fakes.h"
 
@@ -89,7 +89,7 @@ struct FakePit : FakeDevice {
     }
 };
 
-/// HPET register block; fails on 64-bit accesses, which not every chip takes.
+/// HPET register block; fails on 64-bit accesses, which not every chip supports.
 struct FakeHpet : FakeDevice {
     static constexpr uint64_t base = 0xFED00000;
     uint64_t millihertz = 100000000000;                     // 100 MHz

@@ -1,4 +1,4 @@
-// What the fake devices share: a clock that moves on with every access, and a space that fails the
+// Shared by the fake devices: a clock that advances with every access, and a space that fails the
 // test on an address that no device claims.
 #pragma once
 #include <gtest/gtest.h>
@@ -18,7 +18,8 @@ struct World {
     uint64_t now = 12345;
     uint64_t tsc_cost = 10, device_cost = 10;
 
-    /// What a counter of `hz` (in millihertz, so that small drifts can be said) shows now.
+    /// The present value of a counter of `hz`, in millihertz, so that small drifts can be
+    /// expressed.
     uint64_t counter(uint64_t millihertz) const {
         return static_cast<uint64_t>(static_cast<unsigned __int128>(now) * millihertz / 1000 /
                                      tsc_hz);
@@ -44,7 +45,7 @@ inline std::ostream& operator<<(std::ostream& out, const Access& a) {
     return out << std::hex << "[" << a.address << "]/" << a.bytes << "=" << a.value << std::dec;
 }
 
-/// A space that knows no address: devices derive from it and hand on what is not theirs.
+/// A space without addresses: devices derive from it and pass other addresses on.
 struct FakeDevice : cpu::FakeSpace {
     World* world = nullptr;
     std::vector<Access> writes;

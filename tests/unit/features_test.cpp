@@ -1,4 +1,4 @@
-// What is made of the CPUID of several processors; the numbers are those that they answer with.
+// How the image interprets CPUID of several processors; the numbers are their real ones.
 #include "firmware/cpu/features.h"
 
 #include <gtest/gtest.h>
@@ -82,8 +82,7 @@ TEST(Features, OfAnAmdServer) {
     EXPECT_EQ(f.physical_bits, 48);
 }
 
-/// Core 2 (06_0FH): no leaf 7, and what such a processor answers with beyond its last leaf is not
-/// looked at.
+/// Core 2 (06_0FH): it has no leaf 7, and its answers beyond its last leaf must be ignored.
 TEST(Features, LeavesBeyondTheLastAreNotBelieved) {
     FakeCpuid p;
     name(p, "GenuineIntel", 5, 0x80000001);
@@ -98,7 +97,7 @@ TEST(Features, LeavesBeyondTheLastAreNotBelieved) {
     EXPECT_EQ(f.physical_bits, 36);
 }
 
-/// Before family 6 the extended model means nothing.
+/// Before family 6, the extended model is meaningless.
 TEST(Features, TheExtendedModelCountsInFamilies6And15) {
     for (auto [signature, family, model] :
          {std::tuple{0x00010543u, 5u, 4u}, {0x00010643u, 6u, 0x14u}, {0x00110F43u, 16u, 0x14u}}) {

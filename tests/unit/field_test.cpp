@@ -1,5 +1,5 @@
-// A bit of one register cannot be combined with, written to or asked for in another: what must not
-// compile does not.
+// A bit of one register cannot be combined with, written to or read from another one: such code
+// does not compile.
 #include "firmware/cpu/field.h"
 
 #include <gtest/gtest.h>

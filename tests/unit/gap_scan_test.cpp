@@ -1,4 +1,4 @@
-// What the instrument says of a clock that jumps, goes back or stands still.
+// What the instrument reports about a clock that jumps, goes back or stands still.
 #include "firmware/measure/gap_scan.h"
 
 #include <gtest/gtest.h>

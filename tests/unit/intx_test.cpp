@@ -1,5 +1,5 @@
-// Finding out where an INTx wire arrives, on a machine of two I/O APICs whose wires others pull as
-// well.
+// Finding the input of an INTx wire, on a machine of two I/O APICs where other devices drive wires
+// as well.
 #include "firmware/platform/intx.h"
 
 #include "tests/unit/fake_apic.h"
@@ -22,7 +22,7 @@ struct Line {
     unsigned input;
     Polarity active = Polarity::active_low;
     bool pulled = false;
-    /// Whether the input, as it is programmed, sees its wire pulled and says so.
+    /// Whether the input, as programmed, sees its wire asserted and interrupts.
     bool reports() const {
         uint32_t low = chip->low[input];
         bool low_is_active = (low & 1 << 13) != 0, level = (low & 1 << 15) != 0,
@@ -51,7 +51,7 @@ struct IntxTest : testing::Test, platform::IntxWire {
     Line& line(FakeIoApic& chip, unsigned input, Polarity active = Polarity::active_low) {
         return lines.emplace_back(Line{&chip, input, active});
     }
-    /// The machine's clock moves the wires' state on to the local APIC.
+    /// The machine's clock propagates the wires' state to the local APIC.
     cpu::Tsc tsc() {
         return {[](void* self) {
                     auto* t = static_cast<IntxTest*>(self);
@@ -126,7 +126,7 @@ TEST_F(IntxTest, WhatSomebodyElsePullsIsPassedBy) {
     ASSERT_TRUE(found);
     EXPECT_EQ(found->input, 19u);
     EXPECT_EQ(taken, 3u);
-    // On a wire that somebody else holds, our own pulling shows nothing.
+    // On a wire that another device holds asserted, asserting it changes nothing.
     ours->pulled = false;
     ours = &lines[0];
     let_go();
@@ -145,7 +145,7 @@ TEST_F(IntxTest, AnIsaInputByTheInterruptLineWithTheMadtsPolarity) {
     EXPECT_EQ(found->input, 9u);
     EXPECT_EQ(first.low[9] & 0xA000, 0x8000u) << "level, active high";
     everything_is_masked();
-    // No override: as PCI has it.
+    // No override: PCI's default.
     ours = &line(first, 10);
     found = find(10);
     ASSERT_TRUE(found);

@@ -49,7 +49,7 @@ TEST_F(IoApicTest, MaskAndUnmaskKeepTheRest) {
     EXPECT_EQ(io.entry(23), 0x020000000001A070ull);
     io.unmask(23);
     EXPECT_EQ(io.entry(23), 0x020000000000A070ull);
-    io.mask(24);  // no such input: no access, which the fake would refuse
+    io.mask(24);  // no such input: there must be no access, on which the fake would fail
 }
 
 TEST_F(IoApicTest, WhatCannotBeRoutedIsAnError) {

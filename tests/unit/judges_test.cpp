@@ -1,6 +1,6 @@
-// The judges of every lab's claims, from rows of figures: which verdict each gives in each kind of
-// evidence, with a case missing, and with a clock whose steps are longer than the difference. A
-// claim without rows, or with a verdict that no row makes it give, fails.
+// The judges of every lab's claims, on rows of figures: the verdict for each kind of evidence, with
+// a case missing, and with a clock whose steps exceed the difference. A claim without rows fails,
+// and so does one with a verdict that no row produces.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -22,26 +22,26 @@ using Holds = labs::ClaimVerdict::Holds;
 constexpr uint64_t samples = 100;
 constexpr uint64_t same = ~0ull;
 
-/// One series: every sample is `value`, but for one that is `least`.
+/// One series: every sample is `value`, except one that is `least`.
 struct Given {
     std::string test_case;
     const char* metric;
     uint64_t value;
     uint64_t misses = 0;              ///< of L1D, in each sample
     uint64_t least = same;            ///< same: as `value`
-    const char* counter = nullptr;    ///< what is counted instead of misses of L1D
-    bool only_misses_matter = false;  ///< a clock of hardware does not need this series
+    const char* counter = nullptr;    ///< the counter to use instead of L1D misses
+    bool only_misses_matter = false;  ///< not needed in a clock of hardware
 };
 using Series = std::vector<Given>;
 
-/// What a claim is judged from.
+/// What a claim's judge uses.
 enum class By {
-    time,     ///< time or path length: every clock can say
+    time,     ///< time or path length: every clock can tell
     price,    ///< time, whose parts an instruction clock counts as one instruction each
     misses,   ///< the same, but counted misses stand in for it in an instruction clock
     path,     ///< path length: an instruction clock only
     share,    ///< shares of time that an instruction clock cannot tell; no clock's step is in them
-    count,    ///< what happened or not, and shares that every clock can tell
+    count,    ///< whether something happened, and shares that every clock can tell
     counter,  ///< a counter
 };
 
@@ -53,7 +53,7 @@ struct Story {
     Series holding, refuting;
 };
 
-/// All cases of a lab that `fits` takes.
+/// All cases of a lab that `fits` accepts.
 template <class Fits>
 Series each(const char* lab, Fits fits, std::vector<const char*> metrics, uint64_t value) {
     Series all;
@@ -299,7 +299,7 @@ const std::vector<Story>& stories() {
     return every;
 }
 
-/// A kind of evidence that results come with.
+/// A kind of evidence.
 struct Kind {
     const char* name;
     const char* clock;     ///< evidence of the series
@@ -361,7 +361,7 @@ class Memory {
         }
     }
     Results results;
-    inline static void (*change)(Summary& s) = nullptr;  ///< of every summary that is made
+    inline static void (*change)(Summary& s) = nullptr;  ///< of every summary here
 
   private:
     Series series_;
@@ -377,7 +377,7 @@ const labs::Claim* find_claim(const std::string& lab, const std::string& id) {
     return nullptr;
 }
 
-/// Every verdict that a claim was made to give, over all rows.
+/// Every verdict of a claim, over all rows.
 std::map<std::string, std::set<Holds>> given;
 
 Holds judge(const Story& story, const Results& results, std::string* because = nullptr) {
@@ -393,7 +393,7 @@ Holds judge(const Story& story, const Results& results, std::string* because = n
     return verdict.holds;
 }
 
-// One test, in this order: rows first, then what the rows have covered.
+// One test, in this order: the rows, then their coverage.
 TEST(Judges, EveryClaimGivesEachVerdictThatItCan) {
     for (const Story& story : stories())
         for (const Kind& kind : kinds) {
@@ -415,11 +415,11 @@ TEST(Judges, EveryClaimGivesEachVerdictThatItCan) {
                       says ? Holds::no : Holds::cannot_say)
                 << because;
         }
-    // Every claim of every lab has rows, and between them they gave all three verdicts.
+    // Every claim of every lab has rows, which together produced all three verdicts.
     for (const labs::Lab* lab : labs::catalogue())
         for (const labs::Claim& claim : lab->claims) {
             std::set<Holds> verdicts = given[std::string(lab->name) + " " + claim.id];
-            // What never depends on the clock cannot be said where cases are missing.
+            // Claims that do not depend on the clock are undecided where cases are missing.
             for (const Story& story : stories())
                 if (story.lab == std::string(lab->name) && story.id == std::string(claim.id))
                     verdicts.insert(judge(story, Results{}));
@@ -443,7 +443,7 @@ TEST(Judges, NothingIsSaidWithACaseMissing) {
                     rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(i));
                     Memory memory(story.lab, rest, kind);
                     Holds holds = judge(story, memory.results);
-                    // One attempt that was not refused refutes, whatever else was tried.
+                    // One attempt that was not refused refutes the claim, whatever the others did.
                     bool refuted = all == &story.refuting && holds == Holds::no;
                     EXPECT_TRUE(holds == Holds::cannot_say || refuted)
                         << story.lab << " " << story.id << ", " << kind.name << ", without "
@@ -563,7 +563,7 @@ TEST(Judges, PollingThatLosesAgainAtAHigherRateDoesNotWin) {
                   kinds[2]);
     std::string because;
     EXPECT_EQ(judge(story, memory.results, &because), Holds::no) << because;
-    // In between does not matter: it wins from the last crossing on.
+    // Crossings in between do not matter: it wins from the last one on.
     Memory again("pizza", but(story.holding, "wait=poll every=256 rate=100000", "work", 1),
                  kinds[2]);
     EXPECT_EQ(judge(story, again.results, &because), Holds::yes) << because;

@@ -42,7 +42,7 @@ TEST_F(SchedulerTest, TurnsGoRoundInTheOrderOfArrival) {
 
 TEST_F(SchedulerTest, WhoComesLaterWaitsForEveryoneWhoIsReady) {
     for (Node* n : {&a, &b, &c}) scheduler.add(*n, nullptr);
-    scheduler.add(d, &b);  // while b runs: c and a come first
+    scheduler.add(d, &b);  // while b runs, c and a come first
     EXPECT_EQ(round_from(&b), "bcad");
 }
 
@@ -68,7 +68,7 @@ TEST_F(SchedulerTest, TheIdleTaskRunsOnlyWhereNobodyElseCan) {
     scheduler.add(a, &idle);
     EXPECT_EQ(scheduler.first(), &a);
     EXPECT_EQ(round_from(&a), "a");
-    scheduler.add(b, &idle);  // still idle: nobody has taken the processor from it yet
+    scheduler.add(b, &idle);  // still idle: no task has taken the processor yet
     EXPECT_EQ(round_from(&a), "ab");
     EXPECT_EQ(scheduler.remove(a), &b);
     EXPECT_EQ(scheduler.remove(b), &idle);

@@ -1,4 +1,4 @@
-// The rules of signals, and the way to a handler and back over a task's stack.
+// The rules of signals, and the path to a handler and back over a task's stack.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -135,7 +135,7 @@ TEST(Signals, AHandlerMustBeAtAnAddressThatRingThreeCanHave) {
         EXPECT_FALSE(s.set_handler(sigterm, bad)) << std::hex << bad;
 }
 
-/// A task's stack, with the test's own memory as the kernel's side of it.
+/// A task's stack; the kernel accesses it as the test's memory.
 struct SignalStack : testing::Test {
     static constexpr uint64_t user = 0x6000'0000'0000, bytes = 8192;
     alignas(16) std::vector<uint64_t> words = std::vector<uint64_t>(bytes / 8);

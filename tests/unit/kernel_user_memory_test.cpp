@@ -1,4 +1,4 @@
-// Which pointers the kernel takes from ring 3.
+// Which pointers the kernel accepts from ring 3.
 #include <gtest/gtest.h>
 
 #include "firmware/kernel/user_memory.h"
@@ -45,7 +45,7 @@ TEST_F(UserMemoryTest, SumsThatWrapAroundAreRefused) {
 
 TEST_F(UserMemoryTest, TheKernelsAndNobodysAddressesAreRefused) {
     EXPECT_FALSE(may(0, 1, Access::read));
-    EXPECT_FALSE(may(kernel_side, 8, Access::read));   // the kernel's name of the same memory
+    EXPECT_FALSE(may(kernel_side, 8, Access::read));   // the kernel's address of the same memory
     EXPECT_FALSE(may(0xFEE0'00B0, 4, Access::write));  // the local APIC
     EXPECT_FALSE(may(0xFFFF'8000'0000'0000, 8, Access::read));
     EXPECT_FALSE(may(0x0000'8000'0000'0000, 8, Access::read));  // not canonical

@@ -53,7 +53,7 @@ TEST_F(PitTest, StopLeavesChannel0LowForEver) {
 
 TEST_F(PitTest, ReadGivesBothBytesOfOneMoment) {
     Pit pit = *Pit::bring_up(cpu::Ports(fake));
-    world.device_cost = 300;  // the count moves between the two bytes
+    world.device_cost = 300;  // the count changes between the two bytes
     pit.arm_one_shot(0x0402);
     uint16_t last = 0x0402;
     for (int i = 0; i < 500; ++i) {
@@ -115,10 +115,10 @@ TEST(PmTimerTest, AbsentElsewhereOrStuckIsAnError) {
     EXPECT_STREQ(timer.error().what, "the PM timer stands still");
 }
 
-/// An 8259A that takes its initialisation words in order.
+/// An 8259A that expects its initialisation words in order.
 struct FakePics : FakeDevice {
     struct Chip {
-        int expects = 0;  // the initialisation word that comes next, 0: none
+        int expects = 0;  // the next initialisation word, 0: none
         uint8_t vector = 0, cascade = 0, mode = 0, mask = 0;
     } chips[2];
     void on_write(uint64_t port, unsigned bytes, uint64_t value) override {

@@ -1,5 +1,5 @@
-// Frames from outside, made by hand for tests: Ethernet, ARP, IPv4, ICMP, UDP, with a checksum of
-// the tests' own.
+// Frames from outside, built for tests: Ethernet, ARP, IPv4, ICMP, UDP, with the tests' own
+// checksum code.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -23,7 +23,7 @@ inline unsigned get16(const Bytes& b, size_t at) {
 }
 inline uint32_t get32(const Bytes& b, size_t at) { return get16(b, at) << 16 | get16(b, at + 2); }
 
-/// RFC 1071, as its text says it: 16-bit words in network order, the carries added at the end, an
+/// RFC 1071, after its text: 16-bit words in network order, the carries added at the end, an
 /// odd byte padded.
 inline unsigned sum16(const Bytes& b, size_t from, size_t to, unsigned long start = 0) {
     unsigned long sum = start;
@@ -32,7 +32,7 @@ inline unsigned sum16(const Bytes& b, size_t from, size_t to, unsigned long star
     return static_cast<unsigned>(sum);
 }
 
-/// Who sends, and to whom.
+/// Sender and receiver.
 struct Ends {
     Bytes to_mac{0x52, 0x54, 0, 0x12, 0x34, 0x56}, from_mac{2, 0, 0, 0, 0, 9};
     uint32_t to = 0x0A444402, from = 0x0A444401;
@@ -89,7 +89,7 @@ inline Bytes icmp_echo(const Ends& e, const Bytes& data, unsigned type = 8, unsi
     return f;
 }
 
-/// The UDP checksum over pseudo header and datagram, as the field's content must be.
+/// The UDP checksum over pseudo header and datagram, as the field must contain it.
 inline unsigned udp_checksum(const Bytes& f) {
     unsigned length = get16(f, 38);
     Bytes copy(f);

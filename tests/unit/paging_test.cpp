@@ -1,4 +1,4 @@
-// Page tables, in memory that the test owns: what an address leads to, by a walk of the test's own.
+// Page tables in the test's memory; the test's own walk translates addresses.
 #include "firmware/cpu/paging.h"
 
 #include <gtest/gtest.h>
@@ -34,8 +34,7 @@ struct Frames {
     }
 };
 
-/// Where the processor would go (SDM vol. 3A, 4.5.4): the physical address, and the size of the
-/// page; 0 for a fault.
+/// The processor's translation (SDM vol. 3A, 4.5.4): physical address and page size; 0 for a fault.
 struct Walked {
     uint64_t physical = 0, size = 0, entry = 0;
 };

@@ -43,7 +43,7 @@ TEST_F(PciTest, FindsCardsBehindFurtherRootBusesByEcamAndByPorts) {
     fake.add(0, 0, 0, FakeFunction::make(0x8086, 0x29C0, 0x060000));
     fake.add(0, 3, 0, bridge(1));
     fake.add(1, 0, 0, card());
-    // A second socket's root bus: nothing on bus 0 leads to it, nor to what lies below it.
+    // A second socket's root bus: no bridge on bus 0 leads to it or to the buses below it.
     fake.add(0x80, 4, 0, bridge(0x81));
     fake.add(0x81, 0, 0, card());
     fake.add(0xFF, 31, 0, card());
@@ -86,7 +86,7 @@ TEST_F(PciTest, AWindowThatShowsOtherFunctionsThanThePortsIsNotBelieved) {
     EXPECT_TRUE(by_ports.check(ecam, cpu::Mmio(there, 0)));
     for (FakeConfig* wrong : {&elsewhere, &nothing})
         EXPECT_FALSE(by_ports.check(ecam, cpu::Mmio(*wrong, 0)));
-    // Without ports that answer, the window is all there is: something must answer in it.
+    // Without ports that answer, there is only the window: some function must answer in it.
     FakeConfigPorts no_ports(nothing);
     PciConfig without{cpu::Ports(no_ports)};
     EXPECT_TRUE(without.check(ecam, cpu::Mmio(there, 0)));
@@ -104,7 +104,7 @@ TEST_F(PciTest, BridgesThatPointInACircleAreWalkedOnce) {
 TEST_F(PciTest, AFunctionThatIsNoMultiFunctionsHasNoOthers) {
     fake.add(0, 2, 0, card());
     fake.add(0, 2, 1,
-             card());  // a device that does not decode the function number shows itself eight times
+             card());  // a device that does not decode the function number appears eight times
     EXPECT_EQ(find_pci_class(config, 0x02).size(), 1u);
 }
 

@@ -1,5 +1,5 @@
-// The parts of a PMU pass that need no PMU: timestamps replaced in machine code, and counts
-// attributed to samples out of a log.
+// The parts of a PMU pass that need no PMU: timestamps replaced in machine code, and counts from a
+// log attributed to samples.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -18,7 +18,7 @@ using measure::PmuEdge;
 using measure::PmuLog;
 using measure::TimestampSites;
 
-/// The bytes of begin() and end(), as the compiler has them.
+/// The bytes of begin() and end(), as compiled.
 extern "C" uint64_t compiled_begin(), compiled_end();
 [[gnu::noinline, gnu::used]] uint64_t compiled_begin() { return measure::begin(); }
 [[gnu::noinline, gnu::used]] uint64_t compiled_end() { return measure::end(); }
@@ -44,7 +44,7 @@ TEST(TimestampBytes, AreThoseOfTheCompiledFunctions) {
     EXPECT_EQ(measure::begin_tail_length, begin_code.size() - stamp.size());
 }
 
-/// Where the call at `at` leads to.
+/// The target of the call at `at`.
 const char* target(const std::string& code, size_t at) {
     EXPECT_EQ(static_cast<uint8_t>(code[at]), 0xE8) << "no call at " << at;
     uint32_t distance = 0;
@@ -80,7 +80,8 @@ TEST(TimestampSites, ARdtscOfMeasuredCodeBehindABeginIsNotATimestamp) {
 
 TEST(TimestampSites, ATimestampAtTheVeryEndIsReplacedAndNothingBehindItIsRead) {
     for (const std::string& last : {stamp, begin_code}) {
-        std::vector<char> code(last.begin(), last.end());  // the sanitizer watches its end
+        std::vector<char> code(last.begin(),
+                               last.end());  // the sanitizer detects a read beyond its end
         TimestampSites sites;
         ASSERT_TRUE(sites.replace(code.data(), code.data() + code.size(), code.data(), nullptr));
         EXPECT_EQ(sites.count(), 1u);
@@ -106,7 +107,7 @@ TEST(TimestampSites, MoreThanThereIsRoomForIsAnErrorAndAllComeBack) {
     EXPECT_EQ(sites.count(), TimestampSites::most);
 }
 
-/// A log of one counter of 16 bits, which starts near its end, so that it wraps.
+/// A log of one 16-bit counter, which starts near its maximum, so that it wraps.
 struct Log {
     cpu::PmuCounter counter{.mask = 0xFFFF};
     PmuLog log;
@@ -202,10 +203,11 @@ TEST(PmuLog, ACheckedValueFindsItsOwnTimestamps) {
     Log log;
     log.learn();
     Values values;
-    log.begins(500, 50);  // a begin() that no sample follows from
+    log.begins(500, 50);  // a begin() without a sample
     log.ends(99, 1000);
     log.begins(500, 50);
-    log.ends(30, 20);  // a timestamp between, then the sample's end: 5 and 3 are the timestamps'
+    log.ends(
+        30, 20);  // a timestamp in between, then the sample's end: 5 and 3 are the timestamps' cost
     log.ends(40, 60);
     values.series.record(70);
     auto row = log.attribute(values.series, true);

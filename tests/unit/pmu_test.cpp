@@ -275,7 +275,7 @@ TEST(PmuTables, EveryTableNamesItsManualAndNoEventIsThereTwice) {
         all.insert(all.end(), table.shared.begin(), table.shared.end());
         check(all);
     }
-    // Ice Lake and Golden Cove moved what Skylake counted elsewhere.
+    // Ice Lake and Golden Cove renumbered some of Skylake's events.
     auto code = [](uint32_t model, std::string_view name) {
         for (const PmuEvent& e : cpu::intel_events(6, model)->events)
             if (name == e.counter) return static_cast<unsigned>(e.umask << 8 | e.event);

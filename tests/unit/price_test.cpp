@@ -1,4 +1,4 @@
-// What a price is made of, without a clock: differences, the 25th percentile, drift, steadiness.
+// The parts of a price, without a clock: differences, the 25th percentile, drift, steadiness.
 #include "firmware/measure/price.h"
 
 #include <gtest/gtest.h>

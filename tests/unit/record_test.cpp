@@ -98,7 +98,7 @@ TEST(Decode, EverySingleBitFlipIsDetected) {
                 Line line = wire::decode(bad);
                 ASSERT_NE(line.kind, Line::Kind::record)
                     << "byte " << i << " bit " << bit << ": " << bad;
-                // Without '@' and a digit it is words for people, and leaves a gap in the sequence.
+                // Without '@' and a digit it is text for people, and leaves a gap in the sequence.
                 if (i > 1) ASSERT_EQ(line.kind, Line::Kind::damaged) << bad;
             }
     }
@@ -128,7 +128,7 @@ TEST(Decode, TextInFrontIsForPeople) {
 
 TEST(Decode, ARecordBehindWordsThatLookLikeOneIsFound) {
     std::string record = frame("3", R"({"t":"x"})");
-    // A record that was cut by a reset and goes on with the next boot's first line.
+    // A record that a reset cut off, followed by the next boot's first line.
     std::string line = "@12 0123" + record;
     Line l = wire::decode(line);
     ASSERT_EQ(l.kind, Line::Kind::record) << l.fault;

@@ -1,4 +1,4 @@
-// Which serial port is chosen, and the screen where there is none.
+// The choice of the serial port, and the screen where there is none.
 #include "firmware/platform/serial.h"
 
 #include <map>
@@ -11,7 +11,7 @@ namespace {
 
 using platform::SerialChoice;
 
-/// UARTs at some ports, and PCI behind 0xCF8. Elsewhere nobody drives the bus.
+/// UARTs at some ports, and PCI behind 0xCF8. Other ports float.
 struct Ports final : FakeDevice {
     struct Uart {
         bool deaf = false;
@@ -117,7 +117,7 @@ TEST(Serial, TheOneThatIsAskedForIsTakenOrNone) {
         EXPECT_FALSE(SerialChoice::read(word)) << word;
 }
 
-/// 80 by 25 characters and their attributes; `bytes` of it are there.
+/// 80 by 25 characters and their attributes; the first `bytes` exist.
 struct Screen final : FakeDevice {
     std::map<uint64_t, uint16_t> cells;
     bool there = true;

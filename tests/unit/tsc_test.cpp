@@ -112,7 +112,7 @@ TEST(TscMeasure, WrapsInTheMiddleDoNotMatter) {
 }
 
 TEST(TscMeasure, AWindowThatSomethingStoleFromIsNotBelieved) {
-    // Once, 60 ms pass between two looks at the PIT, more than it can count: that window is wrong,
+    // Once, 60 ms pass between two reads of the PIT, more than it can count: that window is wrong,
     // the others agree.
     struct Thief {
         Machine m;
@@ -181,7 +181,7 @@ TEST(TscEstablish, MeasuredAndCheckedByTheNextReference) {
 TEST(TscEstablish, ADriftOf500PpmIsReported) {
     for (int64_t ppm : {500, -500}) {
         Machine m;
-        // The checking timer runs fast, so the TSC seems slow against it.
+        // The checking timer runs fast, so the TSC seems slow.
         m.fake_pm.millihertz = nominal_pm + static_cast<int64_t>(nominal_pm) / 1000000 * ppm;
         auto clock = m.establish({});
         ASSERT_TRUE(clock);
@@ -197,11 +197,11 @@ constexpr uint64_t off_by(uint64_t nominal, int64_t ppm) {
     return nominal + static_cast<uint64_t>(static_cast<int64_t>(nominal) / 1000000 * ppm);
 }
 
-/// Which sources are wrong, by how many ppm, and who is believed. A reference that runs fast makes
+/// Which sources are wrong, by how many ppm, and which one the image uses. A fast reference makes
 /// the TSC seem slow.
 struct Vote {
     const char* what;
-    int64_t cpuid, hpet, pm, pit;  ///< ppm; cpuid none: CPUID says nothing
+    int64_t cpuid, hpet, pm, pit;  ///< ppm; cpuid none: CPUID does not report a rate
     const char* source;
     const char* check;
     size_t sources, agree;
@@ -230,7 +230,7 @@ TEST(TscEstablish, TheMajorityOfSourcesGivesTheRate) {
         m.fake_pm.millihertz = off_by(nominal_pm, v.pm);
         m.fake_pit.millihertz = off_by(nominal_pit, v.pit);
         m.intel(0x8F, 0x16);
-        // Leaf 16h agrees with leaf 15h: CPUID is one voice all the same.
+        // Leaf 16h agrees with leaf 15h: CPUID still counts as one source.
         if (v.cpuid != none) {
             m.processor.leaves[0x15] = {1, 100, static_cast<uint32_t>(off_by(20000000, v.cpuid)),
                                         0};
@@ -317,7 +317,7 @@ TEST(TscEstablish, CrystalFromCpuid15) {
     EXPECT_STREQ(clock->check_source, "hpet");
     EXPECT_FALSE(clock->disagrees);
 
-    m.world.tsc_hz = 2990000000;  // 0.17 % off what CPUID says
+    m.world.tsc_hz = 2990000000;  // 0.17 % off CPUID's rate
     clock = m.establish();
     EXPECT_STREQ(clock->source, "hpet");
     EXPECT_EQ(clock->hz, 2990000000u) << "three references against CPUID";
@@ -410,7 +410,7 @@ TEST_F(ApicTimer, AWindowLongerThanTheTimerIsAnError) {
     EXPECT_FALSE(cpu::measure_apic_timer(apic, fake.world.tsc(), 8000000000));
 }
 
-/// A clock whose reading number `odd` comes `more` ticks late; `step` ticks apart else.
+/// A clock with readings `step` ticks apart; reading number `odd` is `more` ticks late.
 struct UnevenClock {
     uint64_t step, odd, more;
     uint64_t now = 0, readings = 0;

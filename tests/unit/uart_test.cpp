@@ -15,7 +15,7 @@ struct FakeUart : FakeDevice {
     static constexpr uint16_t base = 0x3F8;
     bool missing = false, no_fifo = false, deaf = false, stuck = false;
     uint8_t corrupt = 0;
-    unsigned slowness = 0;  ///< reads of the line status that a full transmitter takes to empty
+    unsigned slowness = 0;  ///< reads of the line status until a full transmitter is empty
     uint8_t ier = 0xFF, lcr = 0, mcr = 0, fcr = 0;
     uint16_t divisor = 0;
     std::deque<uint8_t> transmitter, receiver;

@@ -13,7 +13,7 @@ using measure::Observed;
 using measure::Rule;
 using measure::Verdict;
 
-/// A quiet server on bare metal: nothing speaks against it.
+/// A quiet server on bare metal: no rule applies.
 Observed hardware() {
     Observed o;
     o.pair = {24, 26, 30, 900};
@@ -29,7 +29,7 @@ Observed hardware() {
     return o;
 }
 
-/// One thing that is wrong with that machine.
+/// One fault of that machine.
 struct Row {
     const char* rule;
     void (*change)(Observed& o);
@@ -145,7 +145,7 @@ TEST(Verdict, TheWorstOfSeveralRulesCounts) {
         << "the sentence explains the verdict";
 }
 
-/// QEMU's -icount with shift 0, as it states itself.
+/// QEMU's -icount with shift 0, by its own statement.
 Observed instruction_clock() {
     Observed o;
     o.pair = {12, 12, 12, 12};
@@ -181,7 +181,7 @@ TEST(Verdict, ACountThatIsOffByAnythingIsNotExact) {
         }
 }
 
-// Bochs 3.0 with cpu=arrow_lake: it has no hypervisor leaf, and says that its TSC is invariant.
+// Bochs 3.0 with cpu=arrow_lake: it has no hypervisor leaf, and reports an invariant TSC.
 TEST(Verdict, BochsIsNotHardware) {
     Observed o;
     o.pair = {10, 10, 10, 10};
@@ -196,7 +196,7 @@ TEST(Verdict, BochsIsNotHardware) {
     EXPECT_EQ(j.verdict, Verdict::medians);
 }
 
-// Bochs 3.0 as it states itself: its TSC moves in steps, each a few ticks early or late.
+// Bochs 3.0, by its own statement: its TSC moves in steps, each a few ticks early or late.
 TEST(Verdict, BochsWithAStepIsNotHardware) {
     Observed o = hardware();
     o.pair = {1, 17, 32, 40};

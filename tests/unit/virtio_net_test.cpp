@@ -13,14 +13,14 @@ namespace {
 using namespace nic;
 using namespace nic::virtio;
 
-/// A modern virtio network device: the structures lie in one BAR, 0x1000 apart.
+/// A modern virtio network device: its structures are in one BAR, 0x1000 apart.
 struct FakeVirtio final : FakeDevice {
     static constexpr uint64_t common = 0x0000, isr = 0x1000, device = 0x2000, notify = 0x3000,
                               multiplier = 4;
     struct Queue {
         uint16_t most = 8, size = 8, vector = 0xFFFF, enabled = 0;
         uint64_t descriptors = 0, available = 0, used = 0;
-        uint16_t seen = 0;  // how far the device has read the available ring
+        uint16_t seen = 0;  // the device's position in the available ring
         unsigned rings = 0;
         Descriptor* desc() { return reinterpret_cast<Descriptor*>(descriptors); }
         volatile uint16_t* avail() { return reinterpret_cast<volatile uint16_t*>(available); }
@@ -266,7 +266,7 @@ TEST_F(VirtioNetTest, StructuresAreCheckedAgainstTheirBar) {
 }
 
 TEST_F(VirtioNetTest, AStructureInAnIoBarIsPassedOver) {
-    // As QEMU's modern-pio-notify=on: the device would rather be notified by a port.
+    // As QEMU's modern-pio-notify=on: the device offers a port for notifications.
     function->put32(0x10, 0xC001);
     function->bar_mask[0] = 0xFFFFFFFC;
     structure(0x90, 2, 0, 4);
@@ -277,7 +277,7 @@ TEST_F(VirtioNetTest, AStructureInAnIoBarIsPassedOver) {
     auto up = bring_up();
     ASSERT_TRUE(up) << up.error().what;
     EXPECT_EQ(fake.queues[0].rings, 1u) << "the notification is the second queue's";
-    // The port's alone: that is the reason.
+    // Only the port: that is the reason.
     (*up)->stop();
     function->put8(0x7C + 3, 9);
     EXPECT_EQ(refused(), "PCI: no memory behind this BAR*");
@@ -425,7 +425,7 @@ TEST_F(VirtioNetTest, ADeviceOutOfBuffersIsTold) {
     auto& q = fake.queues[0];
     Received frames[8];
     for (int i = 0; i < 8; ++i) fake.deliver(std::vector<uint8_t>(60));
-    q.avail_event() = 8;  // it wants to hear of the ninth buffer
+    q.avail_event() = 8;  // it asks to be notified of the ninth buffer
     unsigned before = q.rings;
     nic.recycle(nic.receive(frames, 4));
     EXPECT_EQ(q.rings, before + 1);
@@ -469,8 +469,8 @@ TEST_F(VirtioNetTest, SaysWhereTheNextFramesLand) {
 }
 
 /// Driver and device at the same time, on two threads: the driver polls until empty, arms, and
-/// sleeps until it is told. The order of one store and one load on each side is all that keeps a
-/// wake-up from being lost.
+/// sleeps until the interrupt. Only the order of one store and one load on each side prevents a
+/// lost wake-up.
 TEST_F(VirtioNetTest, ReArmingLosesNoWakeUpAgainstADeviceThatRunsAtTheSameTime) {
     constexpr unsigned packets = 300000;
     Nic& nic = **bring_up();

@@ -42,7 +42,7 @@ std::string choice(const Json& manifest, const char* name, const char* normal,
     return word;
 }
 
-/// The words of a `lab=...` choice as they would be given to `doorbell run`.
+/// The words of a `lab=...` choice, in the form of `doorbell run`.
 std::string lab_word(const Json& lab) {
     std::string word = word_of(lab, "lab");
     char before = ':';
@@ -53,7 +53,7 @@ std::string lab_word(const Json& lab) {
     return word;
 }
 
-/// Words of the image's command line that no option stands for (fault=...).
+/// Words of the image's command line that no option covers (fault=...).
 std::string extra_words(const std::string& image_words) {
     std::istringstream in(image_words);
     std::string extra;
@@ -130,7 +130,7 @@ QemuRun request_from(const Json& manifest) {
         machine.model_plugin = beside_command("doorbell-model.so");
     if (std::string qemu = word_of(member(manifest, "qemu"), "path"); !qemu.empty())
         machine.qemu = path_from_text(qemu);
-    // On another machine the same QEMU may lie elsewhere; its version is checked all the same.
+    // The same QEMU may have another path on another machine; its version is checked anyway.
     if (!std::filesystem::exists(machine.qemu, none)) machine.qemu = machine.qemu.filename();
     machine.image = path_from_text(word_of(member(manifest, "image"), "path"));
     request.timeout_s = static_cast<unsigned>(number_of(manifest, "timeout", 0));

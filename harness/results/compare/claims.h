@@ -1,4 +1,4 @@
-// Claims of two runs whose verdict is not the same.
+// Claims of two runs whose verdicts differ.
 #pragma once
 #include <string>
 #include <vector>
@@ -8,7 +8,7 @@
 namespace doorbell::harness {
 
 /// A sentence for each claim that both runs judged and that holds in one and not in the other, or
-/// of which only one can say anything. Claims are the same where lab and id are; a run of before
+/// of which only one can say anything. Claims are the same where lab and id are; a run from before
 /// there were ids is matched by the claims' texts.
 std::vector<std::string> claim_changes(const Run& a, const Run& b);
 

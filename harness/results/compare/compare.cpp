@@ -18,8 +18,8 @@ namespace {
 /// Probability that a comparison of two whole runs reports a change where there is none.
 constexpr double alpha = 0.005;
 constexpr double confidence = 0.95;
-/// Smaller shares are not changes, however certain: the placement of code and data alone makes two
-/// runs of one program differ as much.
+/// Smaller shares are not changes, however certain: the placement of code and data alone can make
+/// two runs of one program differ that much.
 constexpr double floor_share = 0.01;
 /// Rough figures move with the host's load, so that only a factor of two is evidence of a change.
 constexpr double rough_factor = 2;
@@ -77,7 +77,7 @@ std::vector<Pair> pairs_of(const StoredRun& a, const StoredRun& b,
     return pairs;
 }
 
-/// What is said of a change from a to b.
+/// The verdict on a change from a to b.
 void call(FigureChange& figure, wire::Better better) {
     bool rises = figure.interval.difference > 0;
     figure.worse = better != wire::Better::neither && rises == (better == wire::Better::less);
@@ -92,7 +92,7 @@ FigureChange counted_change(const char* what, double a, double b, wire::Better b
     return change;
 }
 
-/// The stages' means, and the part of the whole's difference that each of them has.
+/// The stages' means, and the share of the whole's difference in each of them.
 std::vector<CounterChange> counter_changes(const Series& a, const Series& b) {
     std::vector<CounterChange> changes;
     auto see = [&](const Series& series, std::optional<double> CounterChange::* side) {

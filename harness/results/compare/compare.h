@@ -9,9 +9,9 @@
 
 namespace doorbell::harness {
 
-/// What is said of a figure. `different`: of values of which neither is the better one.
+/// The verdict on a figure. `different`: neither value is the better one.
 enum class Word { equal, no_change, faster, slower, different, too_noisy, too_few };
-/// Whether it says that something changed.
+/// Whether the verdict is a change.
 bool is_change(Word word);
 /// In words. Where the unit is not a time, "faster" and "slower" read "better" and "worse".
 const char* word(Word word, const std::string& unit);
@@ -21,12 +21,12 @@ struct FigureChange {
     std::string what;  ///< median, p99; for counted series also mean
     double a = 0, b = 0;
     Interval interval = {};  ///< of b - a; for counted series its ends are the difference itself
-    double probability =
-        1;  ///< that chance does this, corrected for the number of tests; 1 for counted series
+    double probability = 1;  ///< probability that chance does this, corrected for the number of
+                             ///< tests; 1 for counted series
     Word word = Word::equal;
     bool worse = false;     ///< a change, and not for the better
-    bool lost = false;      ///< B cannot say what A says: it has fewer samples than are needed
-    std::string note = {};  ///< why nothing can be said
+    bool lost = false;      ///< B cannot show what A shows: it has too few samples
+    std::string note = {};  ///< why there is no verdict
     /// (b - a) / a; infinite where a is 0 and b is not.
     double share() const;
 };
@@ -52,7 +52,7 @@ struct SeriesChange {
     std::vector<StageChange> stages = {};      ///< those that differ, the largest share first
     std::vector<CounterChange> counters = {};  ///< those that differ
     std::string name() const;
-    /// The word of the median, or of the p99 where only that changed.
+    /// The verdict on the median, or on the p99 where only that changed.
     Word summary() const;
     bool changed() const;
     /// The greatest relative difference among the figures that changed.
@@ -63,9 +63,9 @@ struct SeriesChange {
 struct Missing {
     std::string name;
     enum class Why {
-        lacking,  ///< B says that its machine lacks what the case needs
-        failed,   ///< B says that the case has failed
-        unknown,  ///< B says nothing: it was not asked for, or got lost
+        lacking,  ///< B records that its machine lacks what the case needs
+        failed,   ///< B records that the case has failed
+        unknown,  ///< B has no record of it: it was not asked for, or got lost
     } why = Why::unknown;
     std::string reason = {};  ///< B's own
     /// "name: why it is missing".
@@ -78,28 +78,28 @@ struct Comparison {
     std::vector<Missing> only_in_a;
     std::vector<std::string> only_in_b;
     std::vector<CaseEnd> failed_in_b;  ///< cases that have failed in B, and not in A
-    size_t tests = 0;                  ///< for how many the probabilities were corrected
+    size_t tests = 0;  ///< the number of tests that the probabilities were corrected for
     size_t count(Word word) const;
 };
 
 struct CompareOptions {
-    /// A difference that would matter, as a share: an interval inside of it is "no change", one
-    /// that reaches beyond and holds zero is "too noisy to say".
+    /// The smallest difference that matters, as a share: an interval inside it is "no change", one
+    /// that reaches beyond it and holds zero is "too noisy to say".
     double margin = 0.05;
 };
 
-/// Where two compilers built the images of the runs, which did and what that means; else "".
+/// Where different compilers built the runs' images: which ones, and what that means; else "".
 std::string different_compilers(const StoredRun& a, const StoredRun& b);
 
-/// Why the two cannot be compared, or "".
+/// Why the two runs cannot be compared, or "".
 std::string why_not_comparable(const StoredRun& a, const StoredRun& b);
 
 /// Compares; throws UsageError with why_not_comparable().
 Comparison compare(const StoredRun& a, const StoredRun& b, const CompareOptions& options = {});
 
 /// What keeps B from passing, in sentences: figures that got worse by more than `share`; series of
-/// A that B does not have, unless its machine lacks them, or cannot say enough of; cases that have
-/// failed.
+/// A that B does not have, unless its machine lacks them, or that have too few samples; failed
+/// cases.
 std::vector<std::string> beyond_gate(const Comparison& comparison, double share);
 
 /// For the terminal. `all`: also the series that did not change.
@@ -112,7 +112,7 @@ Missing missing_from(const Run& run, const Series& series);
 /// The cases that have failed in `run`, and not in `other`.
 std::vector<CaseEnd> failed_only_in(const Run& run, const Run& other);
 
-/// Whether two series hold the same counts: what the digest looks at.
+/// Whether two series hold the same counts, as the digest takes them.
 bool identical(const Series& a, const Series& b);
 
 /// A series as a sample; `dependence` from raw samples where there are any.

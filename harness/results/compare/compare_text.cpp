@@ -64,7 +64,7 @@ void add_series(std::string& text, const SeriesChange& series) {
     }
 }
 
-/// The first few, and how many more: a run of other labs has hundreds.
+/// The first few, and the number of the others: a run of other labs has hundreds.
 void add_names(std::string& text, const char* first, const std::vector<std::string>& names) {
     constexpr size_t most = 10;
     for (size_t i = 0; i < std::min(most, names.size()); ++i) text += wrapped(first, names[i]);

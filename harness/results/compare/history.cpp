@@ -19,10 +19,10 @@ std::optional<fs::path> run_before(const fs::path& results, const fs::path& than
         if (fs::equivalent(at->path, than, error)) continue;
         try {
             StoredRun before = load_run(at->path);
-            // One that was interrupted lacks half of the series, and says nothing of them.
+            // An interrupted run lacks half of the series without saying so.
             if (before.run.complete && why_not_comparable(before, now).empty()) return at->path;
         } catch (const std::exception&) {
-            // Half-written or damaged: an older one will do.
+            // Half-written or damaged: take an older one.
         }
     }
     return std::nullopt;
@@ -33,7 +33,7 @@ std::vector<fs::path> remove_old_runs(const fs::path& results, size_t keep, cons
     std::vector<fs::path> removed;
     std::error_code error;
     fs::path latest = results / "latest";
-    // The run just made is the first of those that stay, whatever its manifest says.
+    // Keep the run just made first of all, whatever its manifest says.
     std::erase_if(runs, [&](const RunPlace& run) {
         return !made.empty() && fs::equivalent(run.path, made, error);
     });
@@ -44,7 +44,7 @@ std::vector<fs::path> remove_old_runs(const fs::path& results, size_t keep, cons
         fs::remove_all(run.path, error);
         if (!error) removed.push_back(run.path);
     }
-    // Another command may have pointed it at a run that is gone now.
+    // Another command may have pointed it at a run that no longer exists.
     if (fs::is_symlink(latest, error) && !fs::exists(latest, error)) {
         runs = runs_in(results);
         if (!runs.empty()) (void)point_at(latest, runs.back().path.filename());

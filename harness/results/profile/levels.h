@@ -1,6 +1,6 @@
 // Levels of a memory hierarchy, found in a sweep over sizes: each is a plateau of the price, and
-// its capacity is the knee where the plateau ends. Pure; nothing that a processor says of itself is
-// believed.
+// its capacity is the knee where the plateau ends. A pure function of the sweep; it ignores what
+// the processor reports about itself.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -20,8 +20,8 @@ struct SweepPoint {
 struct Level {
     uint64_t first = 0;             ///< least size on it
     uint64_t last = 0;              ///< greatest size on it
-    uint64_t beyond = 0;            ///< the next size that is not on it; 0: there is none
-    std::optional<Estimate> price;  ///< nothing where no size of it was steady
+    uint64_t beyond = 0;            ///< the next size beyond it; 0: there is none
+    std::optional<Estimate> price;  ///< nothing where none of its sizes was steady
 };
 
 /// The plateaus of `sweep`, in ascending order of size. From one size to the next of a plateau the

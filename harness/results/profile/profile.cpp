@@ -42,7 +42,7 @@ class ProfileMaker {
                             "host prices`, or lab prices on a machine",
                             stored.name));
         exact_ = run_.instrument.value("evidence", "") == "exact";
-        // Under emulation a tick is not time of a core: it has no cycles.
+        // Under emulation a tick is not a core's time: there are no cycles.
         cycles_ = run_.instrument.value("evidence", "") == "measured";
     }
 
@@ -102,7 +102,7 @@ class ProfileMaker {
         return {value / scale, low / scale, high / scale};
     }
 
-    /// Core cycles a tick while that case was measured; 0 where nothing tells.
+    /// Core cycles a tick while that case was measured; 0 where it is unknown.
     double cycles_a_tick(const PriceCase& m) const {
         if (!cycles_ || m.yardstick == nullptr) return 0;
         auto milli = static_cast<double>(*m.yardstick->percentile(quarter));
@@ -194,12 +194,12 @@ class ProfileMaker {
             std::string name = memory ? "memory" : i < 3 ? names[i] : fmt::format("level{}", i + 1);
             add("load-chained-" + name, level.price, sweep_cycles("load-chained"),
                 fmt::format("primitive=load-chained bytes={}..{}", level.first, level.last));
-            // A clock that sees no knee knows no capacity.
+            // Without a knee there is no capacity.
             if (level.beyond != 0)
                 profile_.capacities.push_back({name, "byte", level.last, level.beyond});
             for (const char* other : {"load-scattered", "load-streamed", "store-scattered"}) {
                 auto points = sweep(other, "bytes");
-                // Whatever is halfway in a level before is not the price of this one.
+                // A size that is partly in the previous level does not show the price of this one.
                 uint64_t from = i == 0 ? 0 : 2 * levels[i - 1].last;
                 uint64_t to = memory ? ~0ull : level.last;
                 bool any = std::any_of(points.begin(), points.end(), [&](const SweepPoint& p) {
@@ -215,7 +215,7 @@ class ProfileMaker {
         }
     }
 
-    /// What one load a page costs beyond one of as many lines close together: misses of the TLB.
+    /// What one load a page costs beyond a load of as many adjacent lines: the TLB misses.
     void pages() {
         auto lines = sweep("load-chained", "bytes");
         if (lines.empty()) return;
@@ -226,7 +226,7 @@ class ProfileMaker {
                     return l.size >= 64 * p.size;
                 });
                 if (close == lines.end()) close = lines.end() - 1;
-                // On the level of the first load, so that levels_of() finds the plateaus.
+                // Shifted to the level of the first load, so that levels_of() finds the plateaus.
                 double less = close->price.value - lines.front().price.value;
                 p.price = {std::max(p.price.value - less, 0.0), std::max(p.price.low - less, 0.0),
                            std::max(p.price.high - less, 0.0)};

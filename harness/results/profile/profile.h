@@ -23,7 +23,7 @@ struct Price {
     std::string name;      ///< "load-chained-l2", "int-iretq-ring3"
     std::string evidence;  ///< exact, measured, rough, published
     std::optional<Estimate> insn, ticks, cycles, ns;
-    std::vector<std::string> from;   ///< the cases, or the sources, that it comes from
+    std::vector<std::string> from;   ///< the cases or sources that it comes from
     std::vector<std::string> flags;  ///< "the yardstick drifted ..."
 };
 
@@ -34,7 +34,7 @@ struct Capacity {
     uint64_t low = 0, high = 0;
 };
 
-/// A price that there is none of, and why.
+/// A missing price, and the reason.
 struct NoPrice {
     std::string name, reason;
 };
@@ -48,12 +48,12 @@ struct Profile {
     double tsc_hz = 0;                  ///< 0: not known
     std::optional<Estimate> yardstick;  ///< core cycles in a tick
     uint64_t page_bytes = 4096;
-    Json smt;         ///< true, false, or null where nothing tells
-    Json hypervisor;  ///< its name, "" on bare metal, or null where nothing tells
+    Json smt;         ///< true, false, or null where it is unknown
+    Json hypervisor;  ///< its name, "" on bare metal, or null where it is unknown
     std::vector<std::string> sources;
     std::vector<Price> prices;
     std::vector<Capacity> capacities;
-    std::vector<NoPrice> refused;  ///< measured, and not steady
+    std::vector<NoPrice> refused;  ///< measured, but not steady
     std::vector<NoPrice> absent;   ///< not measured
 
     const Price* find(std::string_view price) const;

@@ -43,8 +43,7 @@ std::vector<std::string> keys_of(const Lines& lines) {
     return keys;
 }
 
-/// "irq" where only `wait` varies, "source=lapic irq" is never needed: keys are named where several
-/// vary.
+/// "irq" where only `wait` varies. Keys are named only where several vary.
 std::string label(const Series& series, const std::vector<std::string>& varying) {
     std::string text;
     for (const std::string& key : varying) {
@@ -196,7 +195,7 @@ Chart bars(const std::vector<StoredRun>& runs, const Lines& lines, const char* w
     return chart;
 }
 
-/// Of things that each sample counts: how many in all.
+/// For things that each sample counts: the total.
 Chart totals(const std::vector<StoredRun>& runs, const Lines& lines) {
     Chart chart;
     chart.title = title_of(lines, " in all");
@@ -244,8 +243,8 @@ Chart percentiles(const std::vector<StoredRun>& runs, const Lines& lines, const 
     return chart;
 }
 
-/// Lines in charts of a readable number each: split by the key whose values make the fewest charts
-/// that do.
+/// Splits lines into charts with a readable number each, by the key whose values make the fewest
+/// such charts.
 std::vector<Lines> in_readable_charts(const Lines& lines) {
     if (lines.size() <= most_lines) return {lines};
     std::string best;
@@ -282,8 +281,8 @@ std::vector<Lines> in_readable_charts(const Lines& lines) {
     return parts;
 }
 
-/// Takes out what its own flag calls false ("unstable") and would dwarf all others; a sentence for
-/// each.
+/// Takes out series whose own flag calls them false ("unstable") and that would dwarf all others;
+/// returns a sentence for each.
 std::vector<std::string> leave_out_dwarfing(Lines& lines) {
     double most = 0;
     for (const Line& line : lines)
@@ -544,7 +543,7 @@ std::string letter(const std::vector<StoredRun>& runs, size_t index) {
 
 std::vector<Chart> charts_of(const std::vector<StoredRun>& runs, const std::string& lab,
                              const Detail& detail) {
-    // By metric and unit: figures of different units share no axis.
+    // By metric and unit: figures of different units do not share an axis.
     std::vector<std::pair<std::string, Lines>> groups;
     for (size_t run = 0; run < runs.size(); ++run)
         for (const Series& series : runs[run].run.series) {

@@ -12,7 +12,7 @@ namespace doorbell::harness {
 /// A chart: `spec` is what page.js reads; title, summary and remarks are text beside it.
 struct Chart {
     std::string title;
-    std::string summary;               ///< for those who do not see it
+    std::string summary;               ///< for readers who cannot see it
     std::vector<std::string> remarks;  ///< crossovers and the like, in sentences
     Json spec;
 };
@@ -32,7 +32,7 @@ std::vector<Chart> charts_of(const std::vector<StoredRun>& runs, const std::stri
 /// Poll against interrupt in one picture for each unit; none where no run has both.
 std::vector<Chart> first_pictures(const std::vector<StoredRun>& runs);
 
-/// "0.1", "64", "32K", "4MiB" as a number; nothing where it is none.
+/// "0.1", "64", "32K", "4MiB" as a number; nothing where it is not a number.
 std::optional<double> number_of_word(std::string_view word);
 
 /// What the runs are called in charts: A, B, ... where there are several.

@@ -30,7 +30,7 @@ const Series* find(const Run& run, std::string_view lab, std::string_view words,
 /// "syscall gate=call: 5 insn (exact)", the median.
 std::string said(const Run& run, const Series& series) {
     double resolution = resolution_of(run, series);
-    // Of things that are counted once a sample, how many in all.
+    // For things that are counted once a sample, the total.
     if (series.shape == wire::Shape::total)
         return fmt::format("{} {}: {} in {} trials ({})", series.lab, series.test_case.text(),
                            figure(static_cast<double>(series.sum)) + " " + series.metric,
@@ -113,7 +113,7 @@ std::string of_switch(const Run& run) {
                       find(run, "switch", "state=full", "cost")});
 }
 
-/// Cache and TLB misses of a sample, all levels together; nothing where nothing counted them.
+/// Cache and TLB misses of a sample, all levels together; nothing where they were not counted.
 std::optional<double> misses_of(const Series* series) {
     std::optional<double> misses;
     for (const Counter& c : series == nullptr ? std::vector<Counter>{} : series->counters)
@@ -123,7 +123,7 @@ std::optional<double> misses_of(const Series* series) {
 }
 
 /// The walk that misses most after a switch, beside the same walk before it; "" where no counter
-/// saw any.
+/// recorded one.
 std::string refilled(const Run& run) {
     const Series* most = nullptr;
     double before = 0, after = 0;
@@ -149,7 +149,7 @@ std::string refilled(const Run& run) {
 std::string of_refill(const Run& run) {
     const Series* most = greatest(run, "switch", "refill");
     std::string misses = refilled(run);
-    // Instructions are as many in a cold walk as in a warm one.
+    // A cold walk has as many instructions as a warm one.
     if (most != nullptr && most->evidence == "exact")
         return misses.empty() ? "this clock counts instructions, not misses; doorbell run switch "
                                 "--model on counts them"

@@ -17,7 +17,7 @@ struct Question {
     char right;           ///< 'a' to 'd'
     const char* because;  ///< why, in a sentence or two
     const char* lab;      ///< the lab that shows it
-    /// The figures of a run that prove it, in a sentence; "" where the run does not have them.
+    /// The run's figures that prove the answer, in a sentence; "" where the run lacks them.
     std::string (*proof)(const Run& run);
 };
 

@@ -28,7 +28,7 @@ constexpr const char* question =
     "When something happens outside the CPU, what does it cost to find out: by asking (polling) or "
     "by being told (an interrupt)?";
 
-/// The labs of all runs, in the catalogue's order; strangers last.
+/// The labs of all runs, in the catalogue's order; unknown labs last.
 std::vector<std::string> labs_of(const std::vector<StoredRun>& runs) {
     std::vector<std::string> seen, ordered;
     auto see = [&](const std::string& lab) {
@@ -150,7 +150,7 @@ class Page {
 
     std::string whole(const std::string& body) const {
         std::string charts = Json(specs_).dump(-1, ' ', false, Json::error_handler_t::replace);
-        // Inside of a script element only "<" could end it.
+        // In a script element, only "<" could end the element.
         for (size_t at = 0; (at = charts.find('<', at)) != charts.npos;)
             charts.replace(at, 1, "\\u003c");
         std::string html =
@@ -203,7 +203,7 @@ int show_with_report(const Finished& finished, const Showing& showing) {
     if (finished.folder.empty()) return status;
     try {
         std::string page = write_report(finished.folder).string();
-        // For people; where stdout is for JSON, it goes where their words go.
+        // For people: to stderr where stdout is for JSON.
         if (showing.quiet) return status;
         if (showing.json)
             complain("report: {}", page);

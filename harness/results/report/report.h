@@ -1,4 +1,4 @@
-// Runs as one HTML page: self-contained, without a server, the charting library inside.
+// Runs as one HTML page: self-contained, with the charting library inside; it needs no server.
 #pragma once
 #include <string>
 #include <string_view>
@@ -23,7 +23,7 @@ std::filesystem::path write_report(const std::filesystem::path& folder);
 /// Returns the exit status.
 int show_with_report(const Finished& finished, const Showing& showing);
 
-/// A way to repeat a run, as a shell line: `doorbell run ...`; "" without a manifest.
+/// A shell line that repeats a run: `doorbell run ...`; "" without a manifest.
 std::string command_of(const StoredRun& stored);
 
 }  // namespace doorbell::harness

@@ -15,7 +15,7 @@
 namespace doorbell::harness {
 namespace {
 
-/// A table: left-aligned and number columns, its head, and rows that are added.
+/// A table: text and number columns, a head, and added rows.
 class Table {
   public:
     explicit Table(std::string caption) : caption_(std::move(caption)) {}
@@ -114,7 +114,7 @@ std::string series_table(const std::vector<StoredRun>& runs, const std::string& 
                 return series.count == 0 ? std::string("-")
                                          : figure(static_cast<double>(value), resolution);
             };
-            // A percentile that no sample reaches is only the maximum under another name.
+            // A percentile with no sample above it is just the maximum.
             auto percentile = [&](uint64_t p, uint64_t enough) {
                 return series.count < enough ? std::string("-")
                                              : percentile_figure(series, p, resolution);
@@ -231,7 +231,7 @@ std::string claim_list(const std::vector<StoredRun>& runs, const std::string& la
 
 namespace {
 
-/// The cases of a lab that did not simply end, by reason, under a heading; "" where there are none.
+/// The skipped or failed cases of a lab, by reason, under a heading; "" where there are none.
 std::string end_list(const std::vector<StoredRun>& runs, const std::string& lab,
                      std::vector<CaseEnd> Run::* ends, const std::string& heading) {
     std::vector<std::pair<std::string, std::string>> reasons;

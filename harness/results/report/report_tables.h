@@ -1,4 +1,4 @@
-// The parts of the page that are text and tables.
+// The text and tables of the page.
 #pragma once
 #include <string>
 #include <vector>

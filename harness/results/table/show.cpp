@@ -19,7 +19,7 @@ int show(const Finished& finished, const Showing& showing) {
     if (!finished.folder.empty() && !showing.json && !showing.quiet)
         say("run: {}\n", finished.folder.string());
 
-    // On a terminal the table has just said the rest.
+    // On a terminal the table has just shown the rest.
     bool table_seen = !showing.json && !showing.quiet && isatty(STDOUT_FILENO);
     for (const std::string& line : finished.panic) complain("{}", line);
     for (const std::string& error : run.errors) complain("doorbell: the image says: {}", error);

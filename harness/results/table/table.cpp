@@ -95,7 +95,7 @@ std::string evidence_words(const Run& run) {
     for (const Series& series : run.series)
         if (std::find(said.begin(), said.end(), series.evidence) == said.end())
             said.push_back(series.evidence);
-    // Counters may be worth something else than the times.
+    // Counters may have other evidence than the times.
     for (const Series& series : run.series)
         for (const Counter& counter : series.counters)
             if (std::find(said.begin(), said.end(), counter.evidence) == said.end())
@@ -157,7 +157,7 @@ std::string table(const Run& run) {
                 run.wire.lost, run.wire.damaged));
         for (const std::string& note : run.wire.notes) text += wrapped("  ", note);
     } else if (run.wire.repeated != 0) {
-        text += wrapped("note: ", fmt::format("records that came twice and were taken once: {}",
+        text += wrapped("note: ", fmt::format("records that came twice and were counted once: {}",
                                               run.wire.repeated));
     }
     if (!run.digest.empty())

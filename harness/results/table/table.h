@@ -14,9 +14,9 @@ std::string table(const Run& run);
 
 using Cells = std::vector<std::string>;
 
-/// Columns as wide as their widest cell, the first `to_the_left` of them flush left. The first
-/// column gives way where the whole would be wider than the table: its cell then stands on a line
-/// of its own.
+/// Columns as wide as their widest cell, the first `to_the_left` of them flush left. Where the
+/// whole would be wider than the table, the first column shrinks and a long cell gets a line of its
+/// own.
 std::string in_columns(const std::vector<Cells>& rows, size_t to_the_left);
 
 /// A lab's series: a row for each, or for each case where they are many; "" where there are none

@@ -1,5 +1,5 @@
-// The part of the table that shows counters: for each series, or stage of it, the few that tell the
-// lab's story.
+// The part of the table that shows counters: for each series or stage, the few that explain the
+// lab's result.
 #include "harness/results/table/table_counters.h"
 
 #include <fmt/format.h>
@@ -13,13 +13,13 @@
 namespace doorbell::harness {
 namespace {
 
-/// What is shown for a lab that names none itself.
+/// What is shown for a lab that names none.
 constexpr const char* usual[] = {"instructions", "l1d_misses", "llc_misses", "dtlb_misses",
                                  "branch_misses"};
-/// What is shown where an operating system counted: its own events tell the story there.
+/// What is shown where an operating system counted: its own events matter there.
 constexpr const char* usual_of_linux[] = {"instructions", "llc_misses", "branch_misses",
                                           "context_switches", "page_faults"};
-/// What tells whether the host disturbed a guest.
+/// Shows whether the host disturbed a guest.
 constexpr const char* usual_of_vcpu[] = {"vcpu_context_switches", "vcpu_migrations",
                                          "vcpu_page_faults"};
 
@@ -82,7 +82,7 @@ std::string counters_table(const Run& run, const std::string& lab) {
     std::vector<Stretch> stretches = stretches_of(run, lab);
     std::vector<std::string> columns = columns_of(lab, stretches);
     if (columns.empty()) return {};
-    // A name's last word stands below the others, so that more columns fit: "l1d" over "misses".
+    // A name's last word goes below the others, so that more columns fit: "l1d" over "misses".
     std::vector<Cells> rows{{""}, {"case"}};
     for (const std::string& column : columns) {
         size_t last = column.rfind('_');

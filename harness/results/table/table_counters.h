@@ -1,4 +1,4 @@
-// What the terminal's table and the report both know of counters.
+// What the terminal's table and the report share about counters.
 #pragma once
 #include <string>
 #include <vector>
@@ -20,8 +20,8 @@ struct Stretch {
 /// The stretches of a lab that have counters, in the run's order.
 std::vector<Stretch> stretches_of(const Run& run, const std::string& lab);
 
-/// A count a sample: whole where it is whole in every sample; "... in all" where nothing says how
-/// many there were.
+/// A count a sample: whole where it is whole in every sample; "... in all" where the number of
+/// samples is unknown.
 std::string a_sample(const Counter& counter);
 
 }  // namespace doorbell::harness

@@ -24,7 +24,7 @@ std::vector<size_t> widths_of(const std::vector<Cells>& rows) {
     return widths;
 }
 
-/// What all columns but the first take, with the blanks in front of each.
+/// The width of all columns but the first, with the blanks in front of each.
 size_t others_of(const std::vector<size_t>& widths) {
     size_t others = 0;
     for (size_t i = 1; i < widths.size(); ++i) others += 2 + widths[i];

@@ -4,9 +4,9 @@
 #undef Msrs
 #undef Cpuid
 
-// RDPMC changes RAX and RDX alone (and here the flags, which nobody looks at afterwards). It may
-// run on an interrupt's stack, where there is room for one word more: what carries it out has a
-// stack of its own. What it takes itself is hidden, up to a constant.
+// RDPMC changes only RAX and RDX (and here the flags, which nobody reads afterwards). It may run on
+// an interrupt's stack, which has room for one more word: its implementation has its own stack. Its
+// own cost is hidden, up to a constant.
 extern "C" {
 [[gnu::used]] uint64_t soft_rdpmc_stack[256];
 [[gnu::used]] uint64_t soft_rdpmc_value(uint32_t index);
@@ -40,8 +40,8 @@ constexpr uint64_t width = (1ull << 48) - 1;
 
 uint64_t selects[programmable], fixed_control, global, status;
 uint64_t counters[programmable + fixed];  ///< as of `mark`
-uint64_t mark;                            ///< instructions until then
-uint64_t hidden;                          ///< instructions that carrying out RDPMC took
+uint64_t mark;                            ///< instructions up to there
+uint64_t hidden;                          ///< instructions that executing RDPMC took
 
 uint64_t ticks() {
     uint32_t low, high;
@@ -56,8 +56,9 @@ bool enabled(unsigned i) {
            (global >> (32 + i - programmable) & 1) != 0;
 }
 
-/// The exact clock counts instructions, and so does "instructions"; core cycles are two each here,
-/// anything else three. "Branch Instruction Retired" is promised, and never moves.
+/// The exact clock counts instructions, and so does "instructions"; an instruction is two core
+/// cycles here, and three of any other event. "Branch Instruction Retired" is advertised and never
+/// moves.
 uint64_t events_each(unsigned i) {
     uint64_t code = i < programmable        ? selects[i] & 0xFFFF
                     : i == programmable     ? 0xC0

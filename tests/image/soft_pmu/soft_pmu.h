@@ -1,7 +1,7 @@
 // A PMU of software, for an image that a test boots under emulation: pmu.cpp and pmu_pass.cpp are
-// compiled once more with this in front of them (-include), and nothing of them is changed.
-// Registers are memory, CPUID.0AH promises version 4, and RDPMC, which QEMU's emulation does not
-// know, is a call: to the assembler the instruction's name is a macro.
+// compiled again with this file in front of them (-include), and are otherwise unchanged.
+// Registers are memory, CPUID.0AH reports version 4, and RDPMC, which QEMU's emulation lacks, is a
+// call: the instruction's name is an assembler macro.
 #pragma once
 #include "firmware/cpu/access.h"
 
