@@ -101,7 +101,7 @@ void Collector::damaged(const std::string& why) {
 void Collector::repeated(const wire::Line& line, const std::string& kind, bool same) {
     if (same) {
         ++now_.run.wire.repeated;
-        note(fmt::format("record {} came twice and was taken once", line.sequence));
+        note(fmt::format("record {} came twice and was counted once", line.sequence));
     } else if (kind == wire::kind::hello) {
         started_again_ = true;
         note("the image started again");
