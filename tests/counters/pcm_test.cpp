@@ -38,7 +38,7 @@ TEST(PcmCsv, ValuesAreFoundByTheirTwoNamesInEveryLayout) {
     EXPECT_EQ(csv.value(0, "Core0 (Socket 0)", "L3HIT"), 12.0);
 }
 
-TEST(PcmCsv, WhatIsNoNumberIsNothingAndNotZero) {
+TEST(PcmCsv, ACellWithoutANumberIsNothingAndNotZero) {
     PcmCsv csv = PcmCsv::parse(pcm_202302);
     EXPECT_EQ(csv.value(1, "System", "L3MISS"), std::nullopt);           // N/A
     EXPECT_EQ(csv.value(1, "Socket 0", "L3HIT"), std::nullopt);          // nan
@@ -56,7 +56,7 @@ TEST(PcmCsv, RawCountsKeepAllTheirDigits) {
     EXPECT_EQ(csv.value(0, "SKT0CORE0", "INST"), 9007199254740991.0);
 }
 
-TEST(PcmCsv, ACutRowIsDroppedAndSaid) {
+TEST(PcmCsv, ACutRowIsDroppedAndReported) {
     std::string whole = pcm_202302;
     size_t last_row = whole.rfind('\n') + 1;
     for (size_t length = last_row + 1; length < whole.size(); ++length) {
@@ -66,7 +66,7 @@ TEST(PcmCsv, ACutRowIsDroppedAndSaid) {
     }
 }
 
-TEST(PcmCsv, AFileThatIsNoTableIsSaid) {
+TEST(PcmCsv, AFileWithoutATableIsReported) {
     for (const char* text : {"", "\n\n", "System,System,\n", "a,b,c,\nd,\n", "a,\nb,\n1,2,\n",
                              "a,b,\nc,d,\n1,\n1,2,\n"})
         EXPECT_THROW(PcmCsv::parse(text), std::runtime_error) << text;
@@ -152,7 +152,7 @@ const std::string pcm_counts =
     "[ \"$flush\" ] || printf $header >$out\n"
     "printf '\\n2026-01-01,10:00:01.001,1.25,0.50,0.25,' >>$out\n";
 
-TEST_F(FakePcm, PcmCountsFromItsHeaderRowsOnThoughItNeverSaysThatItHasBegun) {
+TEST_F(FakePcm, PcmCountsFromItsHeaderRowsOnWithoutAMessage) {
     PcmState state{true, "", "", "", program(pcm_counts + cleanup)};
     PcmWindow window(system_totals(state), 1);
     PcmCsv csv = window.result();
@@ -168,7 +168,7 @@ TEST_F(FakePcm, TheRowThatCameWithPcmRawsHeaderIsNotTheWindows) {
     EXPECT_EQ(csv.value(0, "SKT0CORE0", "LLC_MISS"), 42.0) << "the first row has 41";
 }
 
-TEST_F(FakePcm, OneThatWritesItsHeaderFirstAndTwoRowsGivesTheFirst) {
+TEST_F(FakePcm, AProgramThatWritesItsHeaderFirstAndTwoRowsGivesTheFirst) {
     PcmState state{
         true, "", "",
         program("printf 'a,a,\\nb,c,\\n' >$out\nsleep $1\nprintf '1,2,\\n' >>$out\nsleep "
@@ -177,7 +177,7 @@ TEST_F(FakePcm, OneThatWritesItsHeaderFirstAndTwoRowsGivesTheFirst) {
     EXPECT_EQ(window.result().value(0, "a", "b"), 1.0);
 }
 
-TEST_F(FakePcm, OneThatLeavesAfterItsFirstRowIsTakenAtItsWord) {
+TEST_F(FakePcm, AProgramThatLeavesAfterItsFirstRowIsTrusted) {
     PcmState state{true, "", "",
                    program("printf 'Update every 1 seconds\\n' >&2\nsleep $1\nprintf "
                            "'a,a,\\nb,c,\\n1,2,\\n' >$out")};
@@ -185,7 +185,7 @@ TEST_F(FakePcm, OneThatLeavesAfterItsFirstRowIsTakenAtItsWord) {
     EXPECT_EQ(window.result().value(0, "a", "c"), 2.0);
 }
 
-TEST_F(FakePcm, ItIsAskedForOneCoreItsEventsAndOneSampleBehindTheFirst) {
+TEST_F(FakePcm, RequestsOneCoreItsEventsAndOneSampleAfterTheFirst) {
     PcmState state{true, "", "",
                    program("echo \"$@\" PCM_KEEP_NMI_WATCHDOG=$PCM_KEEP_NMI_WATCHDOG >" +
                            (folder / "words").string() + "\nexit 1")};
@@ -204,7 +204,7 @@ TEST_F(FakePcm, ItIsAskedForOneCoreItsEventsAndOneSampleBehindTheFirst) {
     EXPECT_NE(words.find("PCM_KEEP_NMI_WATCHDOG=1"), std::string::npos) << words;
 }
 
-TEST_F(FakePcm, WhatPcmComplainsOfIsTheReasonAndNotWhatItCleansUp) {
+TEST_F(FakePcm, TheReasonIsPcmsComplaintAndNotItsCleanup) {
     try {
         PcmWindow window({program("echo Access to CPU MSRs denied >&2\n" + cleanup + "exit 1"), {}},
                          1);
@@ -214,16 +214,16 @@ TEST_F(FakePcm, WhatPcmComplainsOfIsTheReasonAndNotWhatItCleansUp) {
     }
 }
 
-TEST_F(FakePcm, AnEmptyFileIsNoZero) {
+TEST_F(FakePcm, AnEmptyFileIsAnErrorAndNotZero) {
     EXPECT_THROW(PcmWindow({program(":>$out"), {}}, 1), std::runtime_error);
 }
 
-TEST_F(FakePcm, ATableWithoutARowForTheWindowIsNoZero) {
+TEST_F(FakePcm, ATableWithoutARowForTheWindowIsAnErrorAndNotZero) {
     PcmWindow window({program("printf 'a,a,\\nb,c,' >$out\nsleep $1"), {}}, 1);
     EXPECT_THROW(window.result(), std::runtime_error);
 }
 
-TEST_F(FakePcm, OneThatHangsIsGivenUpAndGone) {
+TEST_F(FakePcm, AProgramThatHangsIsKilled) {
     EXPECT_THROW(PcmWindow({program("exec sleep 1000"), {}}, 1, 1), std::runtime_error);
     std::string pid_file = (folder / "pid").string();
     {

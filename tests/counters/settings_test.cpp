@@ -64,7 +64,7 @@ TEST_F(HostSettings, ArePutBackAtTheEnd) {
     EXPECT_FALSE(fs::exists(journal()));
 }
 
-TEST_F(HostSettings, ArePutBackOnSignalsWhichThenDoWhatTheyDo) {
+TEST_F(HostSettings, ArePutBackOnSignalsWhichThenTakeTheirDefaultAction) {
     for (int number : {SIGINT, SIGTERM, SIGHUP}) {
         int status = child([&] { raise(number); });
         EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == number);
@@ -198,7 +198,7 @@ TEST(Perf, SoftwareEventsCountTheirEvents) {
     EXPECT_GE(*c->value, 20u);
 }
 
-TEST(Perf, ChildrenCountWhereTheyAreAskedFor) {
+TEST(Perf, ChildrenAreCountedOnRequest) {
     auto switches = [](bool children) -> std::optional<uint64_t> {
         PerfGroup group(0, children);
         group.start();
@@ -217,7 +217,7 @@ TEST(Perf, ChildrenCountWhereTheyAreAskedFor) {
     EXPECT_LT(*without, 50u);
 }
 
-TEST_F(HostTuning, WhyThereIsNoPmuIsSaidWithWhatWouldHelp) {
+TEST_F(HostTuning, TheReasonForNoPmuComesWithItsRemedy) {
     auto reason = [&](const char* flags) {
         have("proc/cpuinfo", std::string("processor : 0\nflags : fpu ") + flags);
         return perf_reason(ENOENT, true, folder);

@@ -229,7 +229,7 @@ TEST(Collector, DoesNotKeepALineWithoutEnd) {
     EXPECT_TRUE(collector.finish("").complete);
 }
 
-TEST(Collector, FirmwareTextThatLooksLikeARecordIsNoDamage) {
+TEST(Collector, FirmwareTextThatLooksLikeARecordIsNotDamage) {
     EXPECT_TRUE(collect("mail me @1 of these days\n" + one_series().text()).complete);
 }
 
@@ -304,7 +304,7 @@ TEST(Collector, FindsARecordWhateverStandsAroundItAndHoweverItIsCut) {
     EXPECT_TRUE(collect("\xff\xfe" + wide(text, true)).complete) << "with a byte order mark";
 }
 
-TEST(Collector, SaysWhatRecordsLookLikeOfWhichNoneIsRight) {
+TEST(Collector, DescribesRecordsOfWhichNoneIsRight) {
     std::string text = one_series().text();
     auto said = [](const std::string& stream) { return collect(stream, "it ended").failure; };
     std::string curled, wrapped;

@@ -32,14 +32,14 @@ TEST_F(CommandTest, WithoutOutTheLatestRunIsPointedAt) {
     EXPECT_TRUE(read_run(folder_ / "results/latest").complete);
 }
 
-TEST_F(CommandTest, JsonIsAllThereIsOnStdout) {
+TEST_F(CommandTest, OnlyJsonIsOnStdout) {
     EXPECT_EQ(run(fake_run("good", {"--json"})), 0);
     Json json = Json::parse(out_);
     EXPECT_EQ(json["schema"], "doorbell/1");
     EXPECT_EQ(json, Json::parse(content(folder_ / "out/results.json")));
 }
 
-TEST_F(CommandTest, QuietSaysNothing) {
+TEST_F(CommandTest, QuietPrintsNothing) {
     EXPECT_EQ(run(fake_run("good", {"--quiet"})), 0);
     EXPECT_EQ(out_ + err_, "");
 }
@@ -104,7 +104,7 @@ struct Fault {
 
 class FaultTest : public CommandTest, public testing::WithParamInterface<Fault> {};
 
-TEST_P(FaultTest, IsSaidAndWhatArrivedIsKept) {
+TEST_P(FaultTest, IsReportedAndWhatArrivedIsKept) {
     EXPECT_EQ(run(fake_run(GetParam().fake, {"--timeout", "1"})), GetParam().status) << err_;
     EXPECT_TRUE(says(err_, GetParam().words)) << err_;
     harness::Run run = saved();
@@ -141,7 +141,7 @@ TEST_F(CommandTest, ARepeatedRecordIsTakenOnce) {
     EXPECT_EQ(saved().wire.repeated, 1u);
 }
 
-TEST_F(CommandTest, AMachineThatWillNotLeaveIsMadeTo) {
+TEST_F(CommandTest, AMachineThatDoesNotExitIsKilled) {
     start(fake_run("stays-after-end"));
     pid_t machine = std::stoi(event().substr(8));
     EXPECT_EQ(finish(), 0) << err_;
@@ -211,7 +211,7 @@ TEST_F(CommandTest, ASignalThatTimeoutSendsTwiceLosesNothing) {
     EXPECT_EQ(saved().series.size(), 1u);
 }
 
-TEST_F(CommandTest, ADeafMachineIsKilled) {
+TEST_F(CommandTest, AMachineThatIgnoresSigtermIsKilled) {
     start(fake_run("deaf"));
     pid_t machine = std::stoi(event().substr(8));
     kill(pid_, SIGTERM);
@@ -229,7 +229,7 @@ TEST_F(CommandTest, TheMachineDiesWithAKilledCommand) {
     EXPECT_EQ(read_manifest(folder_ / "out")["status"], "running");
 }
 
-TEST_F(CommandTest, AFolderThatCannotBeMadeIsToldBeforeTheStart) {
+TEST_F(CommandTest, AFolderThatCannotBeMadeIsReportedBeforeTheStart) {
     EXPECT_EQ(run({"run", "--qemu", FAKE_QEMU, "--out", "image.elf/below"}), 2);
     EXPECT_TRUE(says(err_, "cannot make the run's folder image.elf/below: Not a directory"))
         << err_;
@@ -248,7 +248,7 @@ TEST_F(CommandTest, ARunFolderIsUsedAgain) {
     EXPECT_TRUE(saved().series.empty()) << "no old series under a new run";
 }
 
-TEST_F(CommandTest, AFullDiskIsToldAndTheTableStillPrinted) {
+TEST_F(CommandTest, AFullDiskIsReportedAndTheTableStillPrinted) {
     // Files end at 8,000 bytes: the manifest fits, the results do not, here or elsewhere.
     largest_file_ = 8000;
     environment_["TMPDIR"] = folder_;

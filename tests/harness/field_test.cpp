@@ -91,7 +91,7 @@ TEST_F(FieldTest, ACaptureOfBrokenRecordsSaysWhatItLooksLike) {
     EXPECT_TRUE(says(err_, "it looks like HTML")) << err_;
 }
 
-TEST_F(FieldTest, OfSeveralRunsEachCanBeHad) {
+TEST_F(FieldTest, EachOfSeveralRunsCanBeChosen) {
     Lines aborted;
     aborted.add(R"({"t":"hello","wire":"doorbell-wire/1"})").series(0, "wait=poll");
     std::string all = aborted.text() + "BIOS says hi\n" + whole_run(11) + whole_run(12);
@@ -137,7 +137,7 @@ TEST_F(FieldTest, APipeAndALineGiveWhatTheFileGives) {
     close(machine);
 }
 
-TEST_F(FieldTest, ASignalSavesWhatALineSaid) {
+TEST_F(FieldTest, ASignalSavesWhatALineSent) {
     ASSERT_EQ(mkfifo((folder_ / "pipe").c_str(), 0600), 0);
     std::string half = whole_run().substr(0, whole_run().find("@3"));
     for (int number : {SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM}) {

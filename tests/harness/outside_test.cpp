@@ -272,7 +272,7 @@ TEST(Sender, AClosedLoopGoesOnAtOnceWhenAllItsAnswersCameTogether) {
     EXPECT_LT(e->took, 2'000'000'000u) << "less than one sleep, where there would be nine";
 }
 
-TEST(Sender, NobodyThereIsSaid) {
+TEST(Sender, AMissingPeerIsReported) {
     Peer peer([](auto, const auto&) {});
     Echoes e;
     Cancel cancel;

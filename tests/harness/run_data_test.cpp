@@ -199,7 +199,7 @@ TEST(Table, FitsAHundredColumns) {
     for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100u) << line;
 }
 
-TEST(Table, SaysUnitEvidenceClaimAndSkip) {
+TEST(Table, ShowsUnitEvidenceClaimAndSkip) {
     harness::Run run = two_series(false);
     run.claims.push_back({"timer", "the sky is up", false, "it fell"});
     run.skipped.push_back({"timer", CaseKeys::from_text("source=hpet"), "there is no HPET"});
@@ -211,7 +211,7 @@ TEST(Table, SaysUnitEvidenceClaimAndSkip) {
     EXPECT_EQ(text.find("cycle"), text.find("cycles")) << "instructions are not cycles";
 }
 
-TEST(Table, GivesARowACaseWhereRowsWouldNotFitAScreen) {
+TEST(Table, GivesEachCaseARowWhereRowsWouldNotFitAScreen) {
     harness::Run run = two_series(false);
     Series one = run.series[0];
     run.series.clear();

@@ -103,7 +103,7 @@ TEST(Vcpu, EachCaseGetsWhatItsThreadDidMeanwhile) {
     EXPECT_EQ(again.series[1].counters.back().evidence, "measured");
 }
 
-TEST(Vcpu, WithoutAThreadTheRunSaysSo) {
+TEST(Vcpu, WithoutAThreadTheRunIsFlagged) {
     VcpuCounters counters;
     counters.started(getpid());
     counters.record("begin", {{"lab", "timer"}, {"case", "source=lapic wait=poll"}});

@@ -40,7 +40,7 @@ TEST(Nearest, CountsInsertionsDeletionsReplacementsAndSwaps) {
     EXPECT_EQ(nearest("x", {}), "");
 }
 
-TEST(Words, TheWholePartOfANumberFitsWhateverAFileSays) {
+TEST(Words, TheWholePartOfANumberFitsWhateverAFileHolds) {
     EXPECT_EQ(whole_part(12.9), 12u);
     for (double nothing : {-1.0, 0.0, 0.9, std::numeric_limits<double>::quiet_NaN()})
         EXPECT_EQ(whole_part(nothing), 0u) << nothing;
@@ -88,7 +88,7 @@ TEST(Selection, NamesTheNearestWord) {
     EXPECT_NE(complaint({"timer"}, {"wait=pol"}).find("did you mean \"poll\""), std::string::npos);
 }
 
-TEST(Selection, RefusesWhatIsNoPairOrNoNumberOrNoCase) {
+TEST(Selection, RefusesWordsThatAreNotAPairANumberOrACase) {
     EXPECT_NE(complaint({"timer:wait"}).find("KEY=VALUE"), std::string::npos);
     EXPECT_NE(complaint({"timer:"}).find("KEY=VALUE"), std::string::npos);
     EXPECT_NE(complaint({"timer"}, {"spacing"}).find("KEY=VALUE"), std::string::npos);

@@ -160,7 +160,7 @@ Json counter(const Json& results, const std::string& lab, const Json& test_case,
     return nullptr;
 }
 
-TEST(LinuxCounters, SayWhatACaseDidAndTakeNoSampleAway) {
+TEST(LinuxCounters, ShowWhatACaseDidAndRemoveNoSample) {
     Scratch scratch;
     Outcome run = host(scratch, "syscall:gate=call switch:by=eventfd --samples 300");
     ASSERT_EQ(run.status, 0) << run.err;
@@ -257,7 +257,7 @@ TEST(LinuxCounters, PcmCountsACoreAndTheSystemWhereItIsAskedFor) {
     EXPECT_EQ(series(got, "syscall", call, "cost").at("count"), 20);
 }
 
-TEST(LinuxCounters, WhatPcmRefusesIsSaidAndTheRunGoesOn) {
+TEST(LinuxCounters, ARefusalOfPcmIsReportedAndTheRunGoesOn) {
     Scratch scratch;
     FakeRoot fake(scratch);
     fs::permissions(
@@ -428,7 +428,7 @@ TEST(LinuxLabs, AWrongWordIsAnsweredWithTheNearest) {
     EXPECT_FALSE(fs::exists(scratch / "run"));
 }
 
-TEST(LinuxLabs, ACpuThatIsNotThereIsWrongUsage) {
+TEST(LinuxLabs, AMissingCpuIsWrongUsage) {
     Scratch scratch;
     for (const char* cpus : {"1023", "0,1023", "x", "0,"}) {
         Outcome run = host(scratch, std::string("syscall --cpus ") + cpus);
@@ -439,7 +439,7 @@ TEST(LinuxLabs, ACpuThatIsNotThereIsWrongUsage) {
     EXPECT_FALSE(fs::exists(scratch / "run"));
 }
 
-TEST(LinuxLabs, WhoeverSharesTheCpuIsNoise) {
+TEST(LinuxLabs, ABusyNeighbourOnTheCpuIsNoise) {
     Scratch scratch;
     // On the one CPU that both share, a busy neighbour takes about half of the gap scan's time.
     Outcome run = shell(scratch,

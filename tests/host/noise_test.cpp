@@ -44,7 +44,7 @@ TEST_F(Settings, OnlyItsOwnCpuIsolatedIsQuiet) {
     }
 }
 
-TEST_F(Settings, WhatIsNoisyIsSaid) {
+TEST_F(Settings, NoiseIsReported) {
     set("cpu2/cpufreq/scaling_governor", "schedutil");
     set("cpufreq/boost", "1");
     set("cpu2/topology/thread_siblings_list", "2,6");
@@ -56,13 +56,13 @@ TEST_F(Settings, WhatIsNoisyIsSaid) {
               "CPU 2 is not isolated: the labs share it with everything else\n");
 }
 
-TEST_F(Settings, WhatALinuxDoesNotShowIsNotSaid) {
+TEST_F(Settings, UnknownSettingsAreNotReported) {
     set("isolated", "2");
     set("cpu0/cpufreq/scaling_governor", "powersave");  // another CPU's
     EXPECT_EQ(noise(), "");
 }
 
-TEST_F(Settings, IntelsWordForTurboIsKnown) {
+TEST_F(Settings, IntelsTurboSettingIsKnown) {
     set("isolated", "2");
     set("intel_pstate/no_turbo", "0");
     EXPECT_EQ(noise(), "turbo is on: cycles and ticks differ from moment to moment\n");

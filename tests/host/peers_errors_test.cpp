@@ -86,7 +86,7 @@ TEST_F(PeersErrors, WithoutPackagesNothingIsBegun) {
     EXPECT_FALSE(fs::exists(scratch / "run"));
 }
 
-TEST_F(PeersErrors, AKernelsPackageWithoutAKernelIsSaid) {
+TEST_F(PeersErrors, AKernelsPackageWithoutAKernelIsReported) {
     packages();
     fs::remove(scratch / "bin/peers/linux-image-1-amd64/files/boot/vmlinuz-1-amd64");
     Outcome run = peers("", qemu());
@@ -96,7 +96,7 @@ TEST_F(PeersErrors, AKernelsPackageWithoutAKernelIsSaid) {
     EXPECT_FALSE(fs::exists(scratch / "run"));
 }
 
-TEST_F(PeersErrors, AModuleThatIsNowhereIsSaidInsteadOfTakenForBuiltIn) {
+TEST_F(PeersErrors, AMissingModuleIsReportedAndNotTakenForBuiltIn) {
     packages();
     fs::remove(scratch / (modules + "e1000e.ko"));
     Outcome run = peers("", qemu());
@@ -124,7 +124,7 @@ TEST_F(PeersErrors, APackedModuleIsUnpacked) {
     EXPECT_TRUE(said(whole, "Kernel panic")) << whole.err;
 }
 
-TEST_F(PeersErrors, APanicIsSaidInItsOwnWords) {
+TEST_F(PeersErrors, APanicIsReportedInItsOwnWords) {
     packages();
     Outcome run = peers("FAKE=linux-panic", qemu());
     EXPECT_EQ(run.status, 3);
@@ -140,7 +140,7 @@ TEST_F(PeersErrors, APanicIsSaidInItsOwnWords) {
     EXPECT_FALSE(fs::exists(scratch / "run/linux/initramfs.cpio"));
 }
 
-TEST_F(PeersErrors, AHangEndsWhenNothingIsHeard) {
+TEST_F(PeersErrors, AHangEndsAfterSilence) {
     packages();
     Outcome run = peers("FAKE=hang", qemu() + " --timeout 1");
     EXPECT_EQ(run.status, 3);
@@ -175,7 +175,7 @@ TEST_F(PeersErrors, CtrlCSavesAndEndsAllOfIt) {
     EXPECT_NE(kill(std::stoi(event.substr(event.find(' '))), 0), 0) << "the machine runs on";
 }
 
-TEST_F(PeersErrors, AFullDiskIsSaid) {
+TEST_F(PeersErrors, AFullDiskIsReported) {
     packages();
     Outcome run = peers("ulimit -f 200;", qemu());
     EXPECT_EQ(run.status, 3);

@@ -58,7 +58,7 @@ harness::Series exact(const char* lab, const char* test_case, const char* metric
     return s;
 }
 
-TEST(Peers, TheTablePicksTheCaseAndSaysNothingWhereThereIsNoFigure) {
+TEST(Peers, TheTablePicksTheCaseAndLeavesMissingFiguresEmpty) {
     harness::Run doorbell, guest;
     // The case with fewer other keys is the plain one.
     doorbell.series = {exact("nic", "model=e1000e wait=irq kind=msi", "payload", 99),

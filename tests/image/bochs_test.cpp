@@ -209,7 +209,7 @@ TEST_F(Bochs, X2apicPcidAndMwaitWork) {
 
 // Bochs never clears the deadline register: without the trial in front, a poll of it would wait
 // forever.
-TEST_F(Bochs, ADeadlineThatIsNeverSaidToHavePassedIsAFailedCase) {
+TEST_F(Bochs, ADeadlineThatNeverReportsAsPassedIsAFailedCase) {
     Json all = run("timer:source=tsc-deadline", true, usual_model, 1);
     std::string reason =
         reason_of(all, "timer", {{"source", "tsc-deadline"}, {"wait", "poll"}}, "failed");

@@ -194,7 +194,7 @@ void silence(const Scratch& scratch, Debugger& debugger, const std::string& hand
     if (!stores.empty()) debugger.write(stores[0], no_operation);
 }
 
-TEST(LostEvents, AnInterruptThatNobodyHearsOfEndsTheTimersCaseAsFailed) {
+TEST(LostEvents, AnInterruptThatNobodyNoticesEndsTheTimersCaseAsFailed) {
     for (const auto& [source, wait] :
          {std::pair{"lapic", "irq"}, {"hpet", "irq-halt"}, {"pit", "mwait"}}) {
         Meddling meddling;

@@ -71,7 +71,7 @@ std::string virtio_with(const std::string& options) {
            options;
 }
 
-TEST(Virtio, AnswersWithTheOptionsThatPeopleGiveIt) {
+TEST(Virtio, WorksWithCommonOptions) {
     Json plain = latency_of("virtio-net", "q35", virtio_with("disable-legacy=on"));
     for (const char* option :
          {"disable-legacy=on,modern-pio-notify=on", "disable-legacy=on,iommu_platform=on"}) {
@@ -119,7 +119,7 @@ TEST(SerialPorts, TheOneThatAnswersCarriesTheRecords) {
         << "COM1 is there, too, and nobody listens";
 }
 
-TEST(SerialPorts, WithoutOneTheScreenSaysSo) {
+TEST(SerialPorts, WithoutOneTheScreenReportsThat) {
     Scratch scratch;
     // Reads the screen's memory through QEMU's monitor until it holds the words.
     Outcome run = shell(

@@ -370,7 +370,7 @@ TEST(NicWithoutDoorbellsCable, AnotherModelAtTheOtherEndAndALonelyCardBesides) {
                 "q35", "the cards and the cable", 150000, 150020);
 }
 
-TEST(NicWithoutDoorbellsCable, AnatomyAndBatchTakeWhatCardThereIs) {
+TEST(NicWithoutDoorbellsCable, AnatomyAndBatchUseTheAvailableCard) {
     Scratch scratch;
     Outcome outcome =
         doorbell_run(scratch, "anatomy:source=nic batch:to=card --samples 50 --nic none" +

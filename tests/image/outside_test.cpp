@@ -348,7 +348,7 @@ TEST_P(FromOutside, TenThousandEchoesAtARateItCanHoldLoseNothing) {
     EXPECT_GE(bursts["sum"].get<uint64_t>() + 16 * 64, frames["udp-echo"]);
 }
 
-TEST_P(FromOutside, EveryWaitAnswersAndTheOpenLoopIsSaid) {
+TEST_P(FromOutside, EveryWaitAnswersAndTheOpenLoopIsReported) {
     cable_.let_go();
     Outcome run = doorbell_run(scratch_, "echo:model=" + GetParam() + " --nic " + GetParam() + " " +
                                              cable_.words() + " --set requests=200 --set rate=500");
@@ -398,7 +398,7 @@ TEST(Outside, WithoutAnOutsideEveryCaseIsSkippedAtOnce) {
     }
 }
 
-TEST(Outside, APortInUseIsSaidBeforeAnythingStarts) {
+TEST(Outside, APortInUseIsReportedBeforeAnythingStarts) {
     Scratch scratch;
     Cable cable;
     Outcome run = doorbell_run(scratch, "echo --nic e1000e " + cable.words());
@@ -407,7 +407,7 @@ TEST(Outside, APortInUseIsSaidBeforeAnythingStarts) {
     EXPECT_FALSE(fs::exists(scratch / "run"));
 }
 
-TEST(Outside, AQuietCaseEndsByItselfAndIsNoHang) {
+TEST(Outside, AQuietCaseEndsAndIsNotAHang) {
     // The image reports every 10 s: a time-out shorter than the silence must not end the run.
     Scratch scratch;
     Cable cable;

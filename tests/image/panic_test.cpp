@@ -55,7 +55,7 @@ TEST(Panic, WritingToCodeAndRunningDataAreRefused) {
     }
 }
 
-TEST(Panic, ATripleFaultIsSaid) {
+TEST(Panic, ATripleFaultIsReported) {
     Scratch scratch;
     Outcome run = fail(scratch, "triple");
     EXPECT_EQ(run.status, 3);

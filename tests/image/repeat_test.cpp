@@ -34,7 +34,7 @@ TEST(Repeat, AllDefaultLabsGiveOneDigestLoadedOrNot) {
     EXPECT_EQ(digests.size(), 1u);
 }
 
-TEST(Repeat, WhatRanBeforeIsInNoFigure) {
+TEST(Repeat, EarlierCasesDoNotChangeFigures) {
     Scratch alone, after;
     ASSERT_EQ(doorbell_run(alone, "timer:source=hpet clock:clock=hpet --samples 200").status, 0);
     ASSERT_EQ(doorbell_run(after,
@@ -53,7 +53,7 @@ TEST(Repeat, WhatRanBeforeIsInNoFigure) {
     EXPECT_GE(compared, 5);
 }
 
-TEST(Repeat, AHaltedWaitIsNoPartOfTheDigest) {
+TEST(Repeat, AHaltedWaitIsNotPartOfTheDigest) {
     Scratch scratch;
     ASSERT_EQ(doorbell_run(scratch,
                            "timer:source=lapic,wait=irq-halt timer:source=lapic,wait=mwait "

@@ -240,7 +240,7 @@ TEST(Attribution, ASampleGetsWhatLiesBetweenItsTimestamps) {
     EXPECT_EQ(s.rows[0].counts[static_cast<int>(ModelCount::l1d_misses)], 3u);
 }
 
-TEST(Attribution, AValueThatIsNoDistanceOfTimestampsGetsNothing) {
+TEST(Attribution, AValueThatIsNotADistanceOfTimestampsGetsNothing) {
     Samples s;
     s.watch(0, 2, true);
     s.stamp(true);

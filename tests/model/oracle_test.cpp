@@ -307,7 +307,7 @@ TEST(Model, ClaimsThatSpeakOfCachesAreJudged) {
         EXPECT_EQ(holds, false) << text;
 }
 
-TEST(Model, APresetIsChosenSaidAndNotComparedWithAnother) {
+TEST(Model, APresetIsChosenShownAndNotComparedWithAnother) {
     Scratch scratch;
     std::string what =
         "caches:walk=chase,bytes=65536,state=warm --machine pc --samples 5 --quiet --model ";

@@ -175,7 +175,7 @@ TEST_F(Plugin, WhatADeviceWroteIsNotThere) {
 
 /// QEMU 7.2 reports the processor's own accesses on entry to a handler as if the interrupted
 /// instruction made them; 10 does not report them. They are never counted.
-TEST_F(Plugin, AProcessorsOwnWayIntoAHandlerIsNotCounted) {
+TEST_F(Plugin, AProcessorsOwnAccessesOnEntryToAHandlerAreNotCounted) {
     constexpr uint64_t idt_at = 0x310000, gdt_at = 0x312000, stack_at = 0x320000;
     const std::vector<Use> delivery{{false, idt_at + 16 * 0x41, 2},
                                     {false, idt_at + 16 * 0x41 + 4, 2},

@@ -358,7 +358,7 @@ TEST(Compare, NamesTheFirstOfManySeriesThatOnlyOneRunHas) {
     EXPECT_EQ(std::count(gated.err.begin(), gated.err.end(), '\n'), 11);
 }
 
-TEST(History, KeepsTheYoungestAndLeavesStrangersAlone) {
+TEST(History, KeepsTheNewestAndLeavesOtherFoldersAlone) {
     Scratch scratch;
     for (int hour = 10; hour < 15; ++hour)
         save(scratch, "results/20260101T" + std::to_string(hour) + "0000Z-exact-q35", small_run());

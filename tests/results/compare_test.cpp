@@ -109,7 +109,7 @@ TEST(Compare, RoughFiguresNeedAFactorOfTwo) {
     EXPECT_EQ(only(compare(run(1000), run(2500))).summary(), Word::slower);
 }
 
-TEST(Compare, DependentSamplesCountForFewer) {
+TEST(Compare, DependentSamplesCountLess) {
     // A random walk has many samples, but each is almost the same as the previous one.
     std::mt19937_64 random(8);
     std::normal_distribution<double> step(0, 1);
@@ -256,7 +256,7 @@ TEST(Gate, ACaseThatFailsInBFails) {
     EXPECT_TRUE(beyond_gate(compare(halved.a, failed), 1).empty());
 }
 
-TEST(Gate, ASeriesThatSaysLessThanBeforeFails) {
+TEST(Gate, ASeriesWithTooFewSamplesFails) {
     std::mt19937_64 random(12);
     StoredRun many = measured(random, 1, 5000, 1000), few = measured(random, 1, 5, 1000);
     EXPECT_EQ(beyond_gate(compare(many, few), 10).size(), 2u) << "neither a median nor a p99";
@@ -336,7 +336,7 @@ TEST(Statistics, MannWhitneyAgreesWithAHandCountWithTies) {
     EXPECT_EQ(mann_whitney(Sample::of({7, 7, 7}), Sample::of({7, 7})), 1);
 }
 
-TEST(Statistics, TheIntervalHoldsTheTruthAboutAsOftenAsItSays) {
+TEST(Statistics, TheIntervalHoldsTheTruthAboutAsOftenAsItPromises) {
     std::mt19937_64 random(10);
     int held = 0;
     for (int i = 0; i < 400; ++i) {
@@ -366,7 +366,7 @@ TEST(Compare, NamesTheCompilersOfTheImagesWhereTheyDiffer) {
 }
 
 // Claims are matched by lab and id, or by their texts where a run has no ids.
-TEST(Compare, NamesClaimsWhoseVerdictIsAnother) {
+TEST(Compare, NamesClaimsWhoseVerdictsDiffer) {
     auto remarks = [](std::vector<Claim> in_a, std::vector<Claim> in_b) {
         std::mt19937_64 random(4);
         StoredRun a = measured(random, 1, 100, 1000), b = a;

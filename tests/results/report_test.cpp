@@ -143,7 +143,7 @@ TEST(Figures, HaveNoMoreDigitsThanTheResolutionCarries) {
     EXPECT_EQ(bin_width(-1), 1);
 }
 
-TEST(Report, SaysTheVerdictWithUnitAndEvidence) {
+TEST(Report, ShowsTheVerdictWithUnitAndEvidence) {
     std::mt19937_64 random(3);
     std::string said = verdict(run_of(all_labs(random)).run);
     EXPECT_TRUE(std::regex_search(

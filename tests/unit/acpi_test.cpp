@@ -283,7 +283,7 @@ TEST(AcpiRsdp, RevisionZeroHasNoXsdt) {
     EXPECT_TRUE(acpi->faults.empty());
 }
 
-TEST(AcpiRsdp, ACopyOfItWillDo) {
+TEST(AcpiRsdp, ACopyOfItIsEnough) {
     Machine m;
     Bytes copy(m.bytes.begin() + static_cast<long>(m.rsdp_at - m.base), m.bytes.end());
     ASSERT_EQ(copy.size(), 36u);

@@ -144,13 +144,13 @@ TEST(BootInfo, MemoryThatAnotherTypeClaimsIsNotUsable) {
     EXPECT_EQ(usable, 0x100000u - 0x10000 - 0x10000 - 0x1000);
 }
 
-TEST(BootInfo, EmptyAndWrappingRegionsAreNotThere) {
+TEST(BootInfo, EmptyAndWrappingRegionsAreLeftOut) {
     auto info = Memory::pvh({{0x1000, 0, 1}, {~0ull - 10, 100, 1}, {0x2000, 0x1000, 1}}).read();
     ASSERT_EQ(info->memory.size(), 1u);
     EXPECT_EQ(info->memory[0].base, 0x2000u);
 }
 
-TEST(BootInfo, ANumberOfEntriesThatCannotBeIsSaid) {
+TEST(BootInfo, AnImpossibleNumberOfEntriesIsReported) {
     Memory memory = Memory::pvh({{0x100000, gib, 1}});
     memory.bytes[48] = memory.bytes[49] = memory.bytes[50] = 0xFF;
     auto info = memory.read();
@@ -208,7 +208,7 @@ struct Tags {
 
 const std::vector<MemoryRegion> two_regions = {{0x100000, gib, 1}, {0x7FFE0000, 0x8000, 3}};
 
-TEST(BootInfo, InformationCutAnywhereGivesWhatStandsBeforeTheCut) {
+TEST(BootInfo, InformationCutAnywhereGivesWhatIsInFrontOfTheCut) {
     Memory pvh = Memory::pvh(two_regions);
     pvh.bytes[24] = 0x80, pvh.bytes[26] = 1;  // the command line stands at base + 0x80
     pvh.bytes.resize(0x80);
@@ -236,7 +236,7 @@ TEST(BootInfo, InformationCutAnywhereGivesWhatStandsBeforeTheCut) {
     }
 }
 
-TEST(BootInfo, ATagWhoseSizeCannotBeEndsTheReading) {
+TEST(BootInfo, ATagOfImpossibleSizeEndsTheReading) {
     Memory body;
     body.u64(0x5555555555555555);
     for (uint32_t size : {0u, 7u, 200u, 0xFFFFFFF9u, 0xFFFFFFFFu}) {
@@ -249,7 +249,7 @@ TEST(BootInfo, ATagWhoseSizeCannotBeEndsTheReading) {
         << "a tag of an unknown type is passed over";
 }
 
-TEST(BootInfo, AnEntrySizeThatCannotBeGivesNoEntries) {
+TEST(BootInfo, AnImpossibleEntrySizeGivesNoEntries) {
     for (uint32_t size : {0u, 1u, 23u}) {
         auto info = Tags().map(two_regions, size).text("after").done().read();
         EXPECT_EQ(info->memory.size(), 0u) << size;
@@ -294,7 +294,7 @@ TEST(BootInfo, PvhAddressesOutsideOfMemoryAreNotFollowed) {
     }
 }
 
-TEST(BootInfo, ACommandLineIsCutAtItsLimitAndThatIsSaid) {
+TEST(BootInfo, ACommandLineIsCutAtItsLimitAndTheCutIsReported) {
     constexpr size_t most = BootInfo::max_command_line;
     for (size_t length : {most - 1, most, most + 1, 2 * most}) {
         SCOPED_TRACE(length);

@@ -67,7 +67,7 @@ TEST_P(CoarseClocks, TheirStepIsFound) {
     EXPECT_EQ(find_step(bodies_of_many_lengths()), GetParam().step);
 }
 
-TEST_P(CoarseClocks, TheirStepIsFoundAmongReadingsThatAreNoMultiples) {
+TEST_P(CoarseClocks, TheirStepIsFoundAmongReadingsThatAreNotMultiples) {
     std::vector<uint64_t> differences = bodies_of_many_lengths();
     // Another processor's clock is off by a few ticks; a preempted task returns late.
     for (size_t i = 0; i < differences.size(); i += 25)
@@ -93,7 +93,7 @@ TEST_P(CoarseClocks, AnEmptyBodyIsNothingAndAShortOneIsItsLength) {
     delete &h;
 }
 
-TEST_P(CoarseClocks, AnInterruptInTheMidstOfASampleIsSetApart) {
+TEST_P(CoarseClocks, AnInterruptInTheMiddleOfASampleIsSetApart) {
     Histogram& h = *new Histogram;
     Mean empty = mean_of(histogram_of(0, 20000, h), GetParam().step);
     histogram_of(21.3, 20000, h);

@@ -40,7 +40,7 @@ struct HistogramTest : testing::Test {
     std::unique_ptr<Histogram> histogram = std::make_unique<Histogram>();
 };
 
-TEST_F(HistogramTest, EmptySaysSo) {
+TEST_F(HistogramTest, AnEmptyOneReportsThat) {
     EXPECT_EQ(histogram->count(), 0u);
     EXPECT_EQ(histogram->min(), ~0ull);
     EXPECT_EQ(histogram->max(), 0u);

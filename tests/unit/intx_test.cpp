@@ -117,7 +117,7 @@ TEST_F(IntxTest, AnInputOfTheSecondChip) {
     everything_is_masked();
 }
 
-TEST_F(IntxTest, WhatSomebodyElsePullsIsPassedBy) {
+TEST_F(IntxTest, InputsThatAnotherDeviceAssertsAreSkipped) {
     machine();
     line(first, 17).pulled = true;
     line(first, 18).pulled = true;
@@ -165,7 +165,7 @@ TEST_F(IntxTest, NoInputReports) {
     everything_is_masked();
 }
 
-TEST_F(IntxTest, AWireThatIsNotPulledEndsTheSearch) {
+TEST_F(IntxTest, AWireThatIsNotAssertedEndsTheSearch) {
     machine();
     refuses = {"a packet that was sent did not arrive within 100 ms"};
     auto found = find();
@@ -175,7 +175,7 @@ TEST_F(IntxTest, AWireThatIsNotPulledEndsTheSearch) {
     everything_is_masked();
 }
 
-TEST_F(IntxTest, WithoutAnIoApicThereIsNoWay) {
+TEST_F(IntxTest, WithoutAnIoApicNoInputIsFound) {
     auto found = find(11);
     ASSERT_FALSE(found);
     EXPECT_STREQ(found.error().what, "INTx needs an I/O APIC, and the machine names none");

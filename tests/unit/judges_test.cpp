@@ -432,7 +432,7 @@ TEST(Judges, EveryClaimGivesEachVerdictThatItCan) {
         }
 }
 
-TEST(Judges, NothingIsSaidWithACaseMissing) {
+TEST(Judges, AMissingCaseLeavesAClaimUndecided) {
     for (const Story& story : stories())
         for (const Kind& kind : kinds) {
             bool by_misses = story.by == By::misses && kind.clock == std::string("exact");
@@ -452,7 +452,7 @@ TEST(Judges, NothingIsSaidWithACaseMissing) {
         }
 }
 
-TEST(Judges, NothingIsSaidOfADifferenceBelowTheClocksResolution) {
+TEST(Judges, ADifferenceBelowTheClocksResolutionIsUndecided) {
     for (const Story& story : stories())
         for (const char* clock : {"measured", "rough"}) {
             if (!takes_time(story.by)) continue;
@@ -472,7 +472,7 @@ TEST(Judges, NothingIsSaidOfADifferenceBelowTheClocksResolution) {
         }
 }
 
-TEST(Judges, IdsAreKebabCaseAndOneOfTheirKind) {
+TEST(Judges, IdsAreKebabCaseAndUnique) {
     for (const labs::Lab* lab : labs::catalogue()) {
         std::set<std::string> ids;
         for (const labs::Claim& claim : lab->claims) {

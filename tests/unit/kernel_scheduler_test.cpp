@@ -40,19 +40,19 @@ TEST_F(SchedulerTest, TurnsGoRoundInTheOrderOfArrival) {
     EXPECT_EQ(round_from(&a), "abc");
 }
 
-TEST_F(SchedulerTest, WhoComesLaterWaitsForEveryoneWhoIsReady) {
+TEST_F(SchedulerTest, ALaterTaskWaitsForEveryReadyOne) {
     for (Node* n : {&a, &b, &c}) scheduler.add(*n, nullptr);
     scheduler.add(d, &b);  // while b runs, c and a come first
     EXPECT_EQ(round_from(&b), "bcad");
 }
 
-TEST_F(SchedulerTest, AloneATaskIsItsOwnNext) {
+TEST_F(SchedulerTest, ASingleTaskIsItsOwnNext) {
     scheduler.add(a, nullptr);
     EXPECT_EQ(a.next, &a);
     EXPECT_EQ(scheduler.ready(), 1u);
 }
 
-TEST_F(SchedulerTest, WhoLeavesHandsOnToItsNeighbour) {
+TEST_F(SchedulerTest, ALeavingTaskHandsOverToItsNeighbour) {
     for (Node* n : {&a, &b, &c}) scheduler.add(*n, nullptr);
     EXPECT_EQ(scheduler.remove(b), &c);
     EXPECT_EQ(round_from(&c), "ca");

@@ -69,7 +69,7 @@ TEST_F(UserMemoryTest, TwoStretchesSideBySideAreNotOne) {
     EXPECT_EQ(memory.at(window + bytes, 8, Access::read), 0x0900'0000u);
 }
 
-TEST_F(UserMemoryTest, AFullTableSaysSo) {
+TEST_F(UserMemoryTest, AFullTableIsReported) {
     for (unsigned i = 2; i < UserMemory::most; ++i)
         EXPECT_TRUE(memory.add({i * (1ull << 32), 1, 4096, true}));
     EXPECT_FALSE(memory.add({1ull << 40, 1, 4096, true}));

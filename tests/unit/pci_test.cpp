@@ -75,7 +75,7 @@ TEST_F(PciTest, NoNumberOfOtherCardsHidesOne) {
     EXPECT_EQ(find_pci_class(config, 0x02).size(), 31u * 8);
 }
 
-TEST_F(PciTest, AWindowThatShowsOtherFunctionsThanThePortsIsNotBelieved) {
+TEST_F(PciTest, AWindowThatShowsOtherFunctionsThanThePortsIsNotUsed) {
     FakeConfig there, elsewhere, nothing;
     there.add(0, 0, 0, FakeFunction::make(0x8086, 0x29C0, 0x060000));
     there.add(0, 2, 0, card());
@@ -101,7 +101,7 @@ TEST_F(PciTest, BridgesThatPointInACircleAreWalkedOnce) {
     EXPECT_EQ(find_pci_class(config, 0x02).size(), 1u);
 }
 
-TEST_F(PciTest, AFunctionThatIsNoMultiFunctionsHasNoOthers) {
+TEST_F(PciTest, ASingleFunctionDeviceHasNoOthers) {
     fake.add(0, 2, 0, card());
     fake.add(0, 2, 1,
              card());  // a device that does not decode the function number appears eight times
@@ -131,7 +131,7 @@ TEST_F(PciTest, SizesBarsWithDecodingOffAndLeavesThemAsTheyWere) {
     EXPECT_EQ(f.get(4, 2), 3u) << "decoding is on again";
 }
 
-TEST_F(PciTest, BarsThatCannotBeAreMarked) {
+TEST_F(PciTest, InvalidBarsAreMarked) {
     FakeFunction& f = fake.add(0, 2, 0, card());
     f.memory_bar(0, 0, 0x1000);  // firmware gave it no address
     f.memory_bar(1, 0xFEB00000, 0x1000);
@@ -158,7 +158,7 @@ TEST_F(PciTest, RegistersStayInsideTheirBar) {
     EXPECT_FALSE(f.registers(0, 0x10, ~0ull)) << "the sum wraps";
 }
 
-TEST_F(PciTest, ACapabilityListThatBitesItsTailEnds) {
+TEST_F(PciTest, ACircularCapabilityListEnds) {
     FakeFunction& f = fake.add(0, 2, 0, card());
     f.capability(0x01, 0x40);
     f.capability(0x05, 0x50);

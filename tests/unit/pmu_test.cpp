@@ -169,7 +169,7 @@ TEST(PmuIntel, AnEventThatCpuidCallsUnavailableIsNotOffered) {
     EXPECT_FALSE(has(*pmu, "branch_misses"));
 }
 
-TEST(PmuIntel, ARegisterThatKeepsItsBitsIsSaid) {
+TEST(PmuIntel, ARegisterThatKeepsItsBitsIsReported) {
     FakeIntelPmu fake;
     fake.locked_select_bits = 1 << 22;  // the enable bit
     auto pmu = fake.find();
@@ -254,7 +254,7 @@ TEST(PmuAmd, EachFamilyCountsFillsFromTheSourcesItHas) {
     }
 }
 
-TEST(PmuTables, EveryTableNamesItsManualAndNoEventIsThereTwice) {
+TEST(PmuTables, EveryTableNamesItsManualAndHasNoEventTwice) {
     auto check = [](std::span<const PmuEvent> events) {
         std::set<std::string> names;
         for (const PmuEvent& e : events) {

@@ -61,7 +61,7 @@ TEST(Sender, WhatIsSentIsDecoded) {
     EXPECT_EQ(w.sender.sent(), 12u);
 }
 
-TEST(Sender, ARecordThatDoesNotFitIsSaid) {
+TEST(Sender, ARecordThatDoesNotFitIsReported) {
     Wire w;
     std::string filler(wire::max_record_length, 'x');
     w.sender.begin("series").member("text", filler);

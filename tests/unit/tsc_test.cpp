@@ -111,7 +111,7 @@ TEST(TscMeasure, WrapsInTheMiddleDoNotMatter) {
     }
 }
 
-TEST(TscMeasure, AWindowThatSomethingStoleFromIsNotBelieved) {
+TEST(TscMeasure, ADisturbedWindowIsNotUsed) {
     // Once, 60 ms pass between two reads of the PIT, more than it can count: that window is wrong,
     // the others agree.
     struct Thief {
