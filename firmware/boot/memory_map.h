@@ -5,19 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "firmware/cpu/memory_region.h"
+
 namespace doorbell::boot {
 
-/// A stretch of physical memory. Types as in ACPI 6.5, table 15.2 (E820): 1 usable, 3 ACPI tables
-/// that may be reclaimed, 4 ACPI non-volatile storage, everything else reserved.
-struct MemoryRegion {
-    uint64_t base = 0;
-    uint64_t length = 0;
-    uint32_t type = 0;
-    bool usable() const { return type == 1; }
-    bool acpi() const { return type == 3 || type == 4; }
-    bool memory() const { return usable() || acpi(); }
-    uint64_t end() const { return base + length; }
-};
+using cpu::MemoryRegion;
 
 class MemoryMap {
   public:

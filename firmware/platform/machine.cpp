@@ -25,7 +25,7 @@ uint64_t address_of(const char* symbol) { return reinterpret_cast<uint64_t>(symb
 /// The largest usable stretch below 4 GiB that the image does not stand in.
 Arena find_arena(const Handover& handover) {
     uint64_t best_start = 0, best_end = 0;
-    for (const boot::MemoryRegion& r : handover.memory) {
+    for (const cpu::MemoryRegion& r : handover.memory) {
         if (!r.usable()) continue;
         uint64_t start = page_up(r.base), end = page_down(r.end() < four_gib ? r.end() : four_gib);
         if (start < address_of(image_end) && end > address_of(image_start))
@@ -45,7 +45,7 @@ std::span<const uint8_t> read_physical(void* context, uint64_t address, uint64_t
         return address >= start && address <= end && length <= end - address;
     };
     bool known = inside(0x400, 1u << 20);
-    for (const boot::MemoryRegion& r : handover.memory) known = known || inside(r.base, r.end());
+    for (const cpu::MemoryRegion& r : handover.memory) known = known || inside(r.base, r.end());
     if (!known || address + length > four_gib) return {};
     return {reinterpret_cast<const uint8_t*>(address), length};
 }
@@ -59,7 +59,7 @@ Result<void> build_tables(Machine& m, const Handover& handover) {
     // Below 4 GiB whatever is not memory is devices; above, only what a map or a driver names.
     auto mapped = m.tables.map_identity(0, four_gib, data | PageFlags::uncached);
     if (!mapped) return mapped;
-    for (const boot::MemoryRegion& r : handover.memory) {
+    for (const cpu::MemoryRegion& r : handover.memory) {
         if (!r.memory()) continue;
         uint64_t start = page_down(r.base), end = page_up(r.end());
         if (end <= start || r.end() > (1ull << f.physical_bits)) continue;
@@ -225,7 +225,7 @@ Result<void> find_rates(Machine& m) {
 Result<void> Machine::bring_up(const Handover& handover) {
     features = cpu::Features::read(cpu::Cpuid{});
     lfence = make_lfence_serializing(features);
-    for (const boot::MemoryRegion& r : handover.memory)
+    for (const cpu::MemoryRegion& r : handover.memory)
         if (r.usable()) memory_bytes += r.length;
     arena = find_arena(handover);
     if (arena.left() < (16u << 20))

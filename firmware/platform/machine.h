@@ -4,9 +4,9 @@
 #include <optional>
 #include <span>
 
-#include "firmware/boot/memory_map.h"
 #include "firmware/cpu/apic.h"
 #include "firmware/cpu/features.h"
+#include "firmware/cpu/memory_region.h"
 #include "firmware/cpu/paging.h"
 #include "firmware/cpu/tsc.h"
 #include "firmware/platform/acpi.h"
@@ -37,7 +37,7 @@ struct Maybe {
 
 /// What the boot loader knows of the machine.
 struct Handover {
-    std::span<const boot::MemoryRegion> memory;
+    std::span<const cpu::MemoryRegion> memory;
     uint64_t rsdp_address = 0;           ///< 0: not told
     std::span<const uint8_t> rsdp_copy;  ///< empty: none
     bool memory_cut = false;             ///< some regions of the map are missing
