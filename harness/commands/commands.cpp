@@ -17,6 +17,7 @@ constexpr Command all[] = {
     {"quiz", "", "ask ten questions that your last run answers", command_quiz},
     {"peers", "", "measure Linux and DPDK in the same exact clock", command_peers},
     {"profile", "RUN", "write the prices of a machine as profile.json", command_profile},
+    {"predict", "RUN", "predict what a run's counts cost on a machine", command_predict},
     {"doctor", "", "show what this machine can measure, and what to change", command_doctor},
 };
 

@@ -32,6 +32,7 @@ int command_reproduce(const std::vector<std::string>& args);
 int command_export(const std::vector<std::string>& args);
 int command_quiz(const std::vector<std::string>& args);
 int command_profile(const std::vector<std::string>& args);
+int command_predict(const std::vector<std::string>& args);
 int command_doctor(const std::vector<std::string>& args);
 
 }  // namespace doorbell::harness

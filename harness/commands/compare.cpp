@@ -4,9 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "harness/commands/commands.h"
+#include "harness/results/compare/predicted_changes.h"
 #include "harness/run/options.h"
 #include "harness/system/output.h"
 
@@ -16,13 +16,35 @@ namespace po = boost::program_options;
 
 namespace {
 
-double parse_percent(const std::string& text, const std::string& option) {
-    double value = 0;
-    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size() || !(value >= 0 && value <= 1000))
-        throw UsageError(
-            fmt::format("{}: \"{}\" is not a number of per cent from 0 to 1000", option, text));
-    return value / 100;
+/// Names what is beyond the gate; the exit status.
+int gate_status(std::optional<double> gate, const std::vector<std::string>& worse) {
+    // A run of other labs misses hundreds.
+    constexpr size_t most = 10;
+    for (size_t i = 0; i < std::min(most, worse.size()); ++i)
+        complain("doorbell compare: beyond the gate of {} %: {}", *gate * 100, worse[i]);
+    if (worse.size() > most)
+        complain("doorbell compare: beyond the gate of {} %: {} more", *gate * 100,
+                 worse.size() - most);
+    return static_cast<int>(worse.empty() ? Status::done : Status::refuted);
+}
+
+void put_gate(Json& json, double gate, const std::vector<std::string>& worse) {
+    json["gate"] = {{"per_cent", gate * 100}, {"passed", worse.empty()}, {"beyond", worse}};
+}
+
+int compare_predictions(const po::variables_map& map, const StoredRun& a, const StoredRun& b,
+                        std::optional<double> gate) {
+    PredictedComparison comparison = compare_predicted(a, b);
+    std::vector<std::string> worse;
+    if (gate) worse = beyond_predicted_gate(comparison, *gate);
+    if (map["json"].as<bool>()) {
+        Json json = predicted_comparison_json(comparison);
+        if (gate) put_gate(json, *gate, worse);
+        write_out(json_document(json));
+    } else if (!map["quiet"].as<bool>()) {
+        say("A: {}\nB: {}\n{}", a.name, b.name, predicted_comparison_text(comparison));
+    }
+    return gate_status(gate, worse);
 }
 
 }  // namespace
@@ -36,8 +58,11 @@ int command_compare(const std::vector<std::string>& args) {
          "where a case has failed in B")  //
         ("margin", po::value<std::string>()->default_value("5"),
          "per cent that would matter: \"no change\" means less than this")  //
-        ("all", po::bool_switch(), "also the series that did not change")   //
-        ("json", po::bool_switch(), "as JSON")                              //
+        ("predicted", po::bool_switch(),
+         "compare what `doorbell predict` wrote into the runs' folders; with --gate, that alone is "
+         "judged")                                                         //
+        ("all", po::bool_switch(), "also the series that did not change")  //
+        ("json", po::bool_switch(), "as JSON")                             //
         ("quiet", po::bool_switch(), "only the exit status");
     auto map = parse(args,
                      "doorbell compare A B\n\nWhat changed from run A to run B: folders, or "
@@ -55,6 +80,7 @@ int command_compare(const std::vector<std::string>& args) {
     CompareOptions how{.margin = parse_percent((*map)["margin"].as<std::string>(), "--margin")};
 
     StoredRun a = load_run(runs[0]), b = load_run(runs[1]);
+    if ((*map)["predicted"].as<bool>()) return compare_predictions(*map, a, b, gate);
     Comparison comparison = compare(a, b, how);
     std::vector<std::string> worse;
     if (gate) worse = beyond_gate(comparison, *gate);
@@ -62,23 +88,14 @@ int command_compare(const std::vector<std::string>& args) {
         Json json = comparison_json(comparison);
         json["a"] = a.name;
         json["b"] = b.name;
-        if (gate)
-            json["gate"] = {
-                {"per_cent", *gate * 100}, {"passed", worse.empty()}, {"beyond", worse}};
+        if (gate) put_gate(json, *gate, worse);
         write_out(json_document(json));
     } else if (!(*map)["quiet"].as<bool>()) {
         std::string compilers = different_compilers(a, b);
         say("{}{}A: {}\nB: {}\n{}", compilers, compilers.empty() ? "" : "\n", a.name, b.name,
             comparison_text(comparison, (*map)["all"].as<bool>()));
     }
-    // A run of other labs misses hundreds.
-    constexpr size_t most = 10;
-    for (size_t i = 0; i < std::min(most, worse.size()); ++i)
-        complain("doorbell compare: beyond the gate of {} %: {}", *gate * 100, worse[i]);
-    if (worse.size() > most)
-        complain("doorbell compare: beyond the gate of {} %: {} more", *gate * 100,
-                 worse.size() - most);
-    return static_cast<int>(worse.empty() ? Status::done : Status::refuted);
+    return gate_status(gate, worse);
 }
 
 }  // namespace doorbell::harness

@@ -1,13 +1,19 @@
 // doorbell run: labs in QEMU.
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "firmware/wire/fault.h"
 #include "harness/commands/commands.h"
 #include "harness/commands/documents.h"
 #include "harness/results/compare/history.h"
+#include "harness/results/predict/predict.h"
+#include "harness/results/profile/published.h"
 #include "harness/results/report/report.h"
 #include "harness/run/options.h"
 #include "harness/run/qemu_run.h"
+#include "harness/system/escape.h"
+#include "harness/system/file.h"
 #include "harness/system/number.h"
 #include "harness/system/output.h"
 
@@ -24,6 +30,37 @@ std::vector<std::string> faults() {
     return names;
 }
 
+/// What a run is predicted on where the command line names nothing.
+std::string default_profile() {
+    constexpr const char* usual = "intel-skylake-server";
+    return published_profile(usual) ? usual : "none";
+}
+
+/// The profile that the command line asks for; nothing for "none". Throws UsageError.
+std::optional<Profile> profile_from(const po::variables_map& map) {
+    std::string word = said(map, "profile").value_or(default_profile());
+    return word == "none" ? std::nullopt : std::optional(load_profile(word));
+}
+
+/// Predicts a run that has counts, and writes predictions.json into its folder.
+std::optional<Predictions> predict_run(const Finished& finished, const Profile& profile) {
+    const Run& run = finished.run;
+    if (finished.folder.empty() ||
+        std::none_of(run.series.begin(), run.series.end(),
+                     [](const Series& s) { return !s.counters.empty(); }))
+        return std::nullopt;
+    StoredRun stored;
+    stored.folder = finished.folder;
+    stored.name = text_of_path(finished.folder.filename());
+    stored.run = run;
+    Predictions predictions = predict(stored, profile);
+    if (std::string trouble =
+            write_whole(finished.folder / "predictions.json", json_document(predictions.json()));
+        !trouble.empty())
+        complain("doorbell run: no predictions: {}", trouble);
+    return predictions;
+}
+
 po::options_description run_options() {
     po::options_description options("Options", 100);
     add_machine_options(options);
@@ -37,6 +74,10 @@ po::options_description run_options() {
          "exit status 1 where a claim is refuted, or none could be judged")         //
         ("json", po::bool_switch(), "results.json on stdout instead of the table")  //
         ("quiet", po::bool_switch(), "no table, no progress")                       //
+        ("profile", po::value<std::string>(),
+         ("predict what the counts cost on a profile: a name, a file, or none (default: " +
+          default_profile() + ")")
+             .c_str())  //
         ("keep", po::value<std::string>(),
          "keep the last N runs under results/, and say what changed since the one before")  //
         ("fault", po::value<std::string>(),
@@ -75,8 +116,12 @@ int command_run(const std::vector<std::string>& args) {
     if (auto number = said(*map, "keep")) keep = parse_number(*number, "--keep", 1, 1'000'000);
     Showing showing = showing_from(*map);
     request.progress = !showing.quiet;
+    std::optional<Profile> profile = profile_from(*map);
     Finished finished = run_in_qemu(request);
     finished.strict = (*map)["strict"].as<bool>();
+    std::optional<Predictions> predictions;
+    if (profile) predictions = predict_run(finished, *profile);
+    if (predictions) showing.predictions = &*predictions;
     int status = show_with_report(finished, showing);
     if (finished.folder.empty()) return status;
     try {

@@ -8,6 +8,7 @@
 
 #include "firmware/measure/histogram.h"
 #include "harness/data/run_data.h"
+#include "harness/results/predict/predict_text.h"
 #include "harness/system/escape.h"
 #include "harness/system/number.h"
 
@@ -231,7 +232,7 @@ void add_series(const Series& series, Suites& suites) {
                fmt::format("<system-out>{}, {} samples</system-out>", escaped(p50), series.count));
 }
 
-void add_claim(const Claim& claim, Suites& suites) {
+void add_claim(const Claim& claim, const std::optional<Predictions>& predictions, Suites& suites) {
     // The name stays when the claim's wording changes; the wording is in the output.
     std::string inside, words = claim.id.empty() ? "" : claim.text;
     if (!claim.holds) {
@@ -243,6 +244,8 @@ void add_claim(const Claim& claim, Suites& suites) {
     } else {
         words += (words.empty() ? "" : ": ") + claim.because;
     }
+    if (const ClaimPrediction* p = predictions ? predictions->find(claim) : nullptr)
+        words += (words.empty() ? "" : "; ") + claim_prediction_text(*p, predictions->profile);
     if (!words.empty()) inside += fmt::format("<system-out>{}</system-out>", escaped(words));
     suites.add(claim.lab, "claim: " + claim.key(), inside);
 }
@@ -252,7 +255,8 @@ void add_claim(const Claim& claim, Suites& suites) {
 std::string export_junit(const StoredRun& stored) {
     Suites suites;
     for (const Series& series : stored.run.series) add_series(series, suites);
-    for (const Claim& claim : stored.run.claims) add_claim(claim, suites);
+    std::optional<Predictions> predictions = stored_predictions(stored);
+    for (const Claim& claim : stored.run.claims) add_claim(claim, predictions, suites);
     for (const CaseEnd& fail : stored.run.failed)
         suites.add_failed(fail.lab, "case: " + fail.test_case.text(), fail.reason);
     for (const CaseEnd& skip : stored.run.skipped)

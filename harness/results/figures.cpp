@@ -90,6 +90,8 @@ const char* meaning_of_evidence(const std::string& evidence) {
     if (evidence == "modelled") return "cache-model events, not hardware events";
     if (evidence == "rough")
         return "host time under emulation: it shows that something works, not what it costs";
+    if (evidence == "published") return "a price from a cited source";
+    if (evidence == "predicted") return "exact counts times prices, with an interval";
     return "";
 }
 

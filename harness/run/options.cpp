@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cstdlib>
 #include <sstream>
 #include <stdexcept>
@@ -104,6 +105,15 @@ std::optional<po::variables_map> parse(const std::vector<std::string>& args,
 std::optional<std::string> said(const po::variables_map& map, const std::string& option) {
     if (map.count(option) == 0) return std::nullopt;
     return map[option].as<std::string>();
+}
+
+double parse_percent(const std::string& text, const std::string& option) {
+    double value = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size() || !(value >= 0 && value <= 1000))
+        throw UsageError(
+            fmt::format("{}: \"{}\" is not a number of per cent from 0 to 1000", option, text));
+    return value / 100;
 }
 
 void check_choice(const std::string& option, const std::string& word,

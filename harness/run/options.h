@@ -39,6 +39,9 @@ std::filesystem::path beside_command(const std::string& name);
 void check_choice(const std::string& option, const std::string& word,
                   const std::vector<std::string>& choices);
 
+/// "7.5" per cent, from 0 to 1000, as a share. Throws UsageError that names `option`.
+double parse_percent(const std::string& text, const std::string& option);
+
 /// The value of a text option, or nothing.
 std::optional<std::string> said(const boost::program_options::variables_map& map,
                                 const std::string& option);

@@ -99,6 +99,8 @@ RunFolder RunFolder::create(const std::optional<fs::path>& out, const std::strin
                                      folder.path_.string()));
     for (const char* name : own_files)
         if (std::string_view(name) != "console.log") fs::remove(folder.path_ / name, error);
+    // What was predicted of the run that was here.
+    fs::remove(folder.path_ / "predictions.json", error);
     fs::remove_all(folder.path_ / "samples", error);
     if (ftruncate(folder.console_, 0) != 0)
         throw UsageError(fmt::format("cannot empty {}: {}", log.string(), strerror(errno)));

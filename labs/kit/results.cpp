@@ -7,9 +7,16 @@ namespace doorbell::labs {
 
 const Summary* Results::find(std::string_view lab, std::string_view test_case,
                              std::string_view metric) const {
+    const Summary* found = nullptr;
     for (const Summary& s : all_.first(count_))
-        if (s.lab == lab && s.test_case == test_case && s.metric == metric) return &s;
-    return nullptr;
+        if (s.lab == lab && s.test_case == test_case && s.metric == metric) {
+            found = &s;
+            break;
+        }
+#if __STDC_HOSTED__
+    if (observer_ != nullptr) observer_(context_, lab, test_case, metric, found);
+#endif
+    return found;
 }
 
 void Results::add_figures(std::string_view lab, std::string_view test_case, std::string_view metric,

@@ -79,7 +79,22 @@ class Results {
     std::string_view emulator() const { return emulator_; }
     void set_emulator(std::string_view name) { emulator_ = name; }
 
+#if __STDC_HOSTED__
+    /// Called with what each find() looks for, and what it found: who predicts asks a judge what it
+    /// looks at. Not in the image.
+    using Observer = void (*)(void* context, std::string_view lab, std::string_view test_case,
+                              std::string_view metric, const Summary* found);
+    void observe(Observer observer, void* context) {
+        observer_ = observer;
+        context_ = context;
+    }
+#endif
+
   private:
+#if __STDC_HOSTED__
+    Observer observer_ = nullptr;
+    void* context_ = nullptr;
+#endif
     static constexpr const char* skip_metric = "(skipped)";
     std::span<Summary> all_;
     std::span<Figure> figures_;

@@ -35,7 +35,7 @@ ROOMS = {
     "harness/outside": HARNESS_COMMON + ["harness/machine"],
     "harness/data": HARNESS_COMMON,
     "harness/run": HARNESS_COMMON + ["harness/data", "harness/outside", "harness/machine", "host"],
-    "harness/results": HARNESS_COMMON + ["harness/run", "harness/data", "harness/machine"],
+    "harness/results": HARNESS_COMMON + ["labs/kit/results.h", "harness/run", "harness/data", "harness/machine"],
     "harness/peers": HARNESS_COMMON + ["harness/results", "harness/run", "harness/data", "harness/machine"],
     "harness/commands": ["harness", "firmware/wire", "firmware/measure", "labs/catalogue.h", "labs/kit/lab.h", "host"],
     "harness": ["harness"],

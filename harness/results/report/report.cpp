@@ -7,6 +7,7 @@
 
 #include "harness/machine/machine.h"
 #include "harness/results/figures.h"
+#include "harness/results/predict/predicted_verdict.h"
 #include "harness/results/report/charts.h"
 #include "harness/results/report/report_tables.h"
 #include "harness/run/run_folder.h"
@@ -50,7 +51,9 @@ std::vector<std::string> labs_of(const std::vector<StoredRun>& runs) {
 
 class Page {
   public:
-    explicit Page(const std::vector<StoredRun>& runs) : runs_(runs) {}
+    explicit Page(const std::vector<StoredRun>& runs) : runs_(runs) {
+        for (const StoredRun& stored : runs) predicted_.push_back(predicted_run(stored));
+    }
 
     std::string write(const Detail& detail) {
         std::string body = header();
@@ -110,12 +113,24 @@ class Page {
                     ? "<p class=\"verdict\">Nothing here holds poll and interrupt of one event, so "
                       "nothing can be said. <code>doorbell run timer</code> measures both.</p>"
                     : verdicts + "<p class=\"quiet\">" + escaped(caveats) + "</p>";
+        for (size_t i = 0; i < runs_.size(); ++i) {
+            if (!predicted_[i].predictions) continue;
+            std::string said = predicted_verdict(runs_[i].run, *predicted_[i].predictions);
+            if (!said.empty())
+                html += "<p class=\"verdict\">" +
+                        escaped((runs_.size() > 1 ? letter(runs_, i) + ": " : "") + said) + "</p>";
+        }
         html += "<p class=\"quiet\">" + run_lines() + "</p>";
         for (size_t i = 0; i < runs_.size(); ++i)
             for (const std::string& note : runs_[i].notes)
                 html += "<p class=\"warning\">" +
                         escaped((runs_.size() > 1 ? letter(runs_, i) + ": " : "") + note) + "</p>";
+        // What it costs first; beside it, the exact lengths of the paths.
+        for (const PredictedRun& run : predicted_)
+            if (auto picture = predicted_picture(run)) html += figure_html(*picture);
         for (const Chart& picture : first_pictures(runs_)) html += figure_html(picture);
+        for (const PredictedRun& run : predicted_)
+            if (auto picture = against_picture(run)) html += figure_html(*picture);
         return html +
                "<noscript><p class=\"warning\">The charts need JavaScript; the tables hold the "
                "same figures.</p></noscript></header>";
@@ -143,8 +158,9 @@ class Page {
         if (known != nullptr) html += fmt::format("<p>{}</p>", escaped(known->question.text()));
         html += "<div class=\"charts\">";
         for (const Chart& chart : charts_of(runs_, lab, detail)) html += figure_html(chart);
-        html += "</div>" + series_table(runs_, lab) + counter_table(runs_, lab) +
-                tally_table(runs_, lab) + claim_list(runs_, lab) + fail_and_skip_lists(runs_, lab);
+        html += "</div>" + series_table(runs_, predicted_, lab) + counter_table(runs_, lab) +
+                tally_table(runs_, lab) + claim_list(runs_, predicted_, lab) +
+                fail_and_skip_lists(runs_, lab);
         return html + "</section>";
     }
 
@@ -174,6 +190,7 @@ class Page {
     }
 
     const std::vector<StoredRun>& runs_;
+    std::vector<PredictedRun> predicted_;  // a place for each run
     std::vector<Json> specs_;
 };
 

@@ -6,6 +6,7 @@
 
 #include "harness/machine/machine.h"
 #include "harness/results/figures.h"
+#include "harness/results/predict/predict_text.h"
 #include "harness/results/report/charts.h"
 #include "harness/results/report/report.h"
 #include "harness/results/table/table_counters.h"
@@ -87,25 +88,35 @@ void fact_table(std::string& html, const std::vector<StoredRun>& runs, const cha
                         table.empty() ? "<p>It said nothing.</p>" : table.html());
 }
 
+bool any_predictions(const std::vector<PredictedRun>& predicted) {
+    return std::any_of(predicted.begin(), predicted.end(),
+                       [](const PredictedRun& p) { return p.predictions.has_value(); });
+}
+
+/// "31.4 ns (25.0 to 40.0)", "" where nothing is predicted.
+std::string predicted_cell(const PredictedRun& run, const Series& series) {
+    const SeriesPrediction* p = run.predictions ? run.predictions->find(series) : nullptr;
+    if (p == nullptr || !p->known()) return "";
+    std::string unit = p->best_unit();
+    return estimate_text(*p->best(),
+                         unit == "clock" ? run.predictions->clock_unit.c_str() : unit.c_str());
+}
+
 }  // namespace
 
-std::string series_table(const std::vector<StoredRun>& runs, const std::string& lab) {
+std::string series_table(const std::vector<StoredRun>& runs,
+                         const std::vector<PredictedRun>& predicted, const std::string& lab) {
     Table table("figures of " + lab);
     bool many = runs.size() > 1;
+    bool with_predictions = any_predictions(predicted);
     if (many) table.column("run");
-    table.column("case")
-        .column("metric")
-        .column("samples", true)
-        .column("min", true)
-        .column("median", true)
-        .column("p90", true);
-    table.column("p99", true)
-        .column("p99.9", true)
-        .column("max", true)
-        .column("first, cold", true)
-        .column("unit")
-        .column("evidence")
-        .column("remarks");
+    table.column("case").column("metric");
+    for (const char* name :
+         {"samples", "min", "median", "p90", "p99", "p99.9", "max", "first, cold"})
+        table.column(name, true);
+    table.column("unit").column("evidence");
+    if (with_predictions) table.column("predicted", true);
+    table.column("remarks");
     for (size_t i = 0; i < runs.size(); ++i)
         for (const Series& series : runs[i].run.series) {
             if (series.lab != lab) continue;
@@ -140,8 +151,9 @@ std::string series_table(const std::vector<StoredRun>& runs, const std::string& 
                 end(series.max),
                 has_cold ? figure(cold, std::max(resolution, bin_width(cold))) : "-",
                 series.unit,
-                series.evidence,
-                joined(remarks, "; ")};
+                series.evidence};
+            if (with_predictions) cells.push_back(predicted_cell(predicted[i], series));
+            cells.push_back(joined(remarks, "; "));
             if (many) cells.insert(cells.begin(), letter(runs, i));
             table.row(cells);
         }
@@ -212,7 +224,8 @@ std::string tally_table(const std::vector<StoredRun>& runs, const std::string& l
     return table.empty() ? std::string() : "<h3>Counts</h3>" + table.html();
 }
 
-std::string claim_list(const std::vector<StoredRun>& runs, const std::string& lab) {
+std::string claim_list(const std::vector<StoredRun>& runs,
+                       const std::vector<PredictedRun>& predicted, const std::string& lab) {
     std::string items;
     for (size_t i = 0; i < runs.size(); ++i)
         for (const Claim& claim : runs[i].run.claims) {
@@ -224,6 +237,10 @@ std::string claim_list(const std::vector<StoredRun>& runs, const std::string& la
                             runs.size() > 1 ? letter(runs, i) + ": " : "", escaped(claim.text));
             if (!claim.because.empty())
                 items += "<br><span class=\"quiet\">because " + escaped(claim.because) + "</span>";
+            const auto& predictions = predicted[i].predictions;
+            if (const ClaimPrediction* p = predictions ? predictions->find(claim) : nullptr)
+                items += "<br><span class=\"quiet\">" +
+                         escaped(claim_prediction_text(*p, predictions->profile)) + "</span>";
             items += "</li>";
         }
     return items.empty() ? std::string() : "<h3>Claims</h3><ul class=\"claims\">" + items + "</ul>";
@@ -269,7 +286,7 @@ std::string machine_section(const std::vector<StoredRun>& runs) {
     html += "<details><summary>The machine</summary>";
     fact_table(html, runs, "The machine", &Run::machine);
     html += "</details><p class=\"quiet\">Evidence: ";
-    for (const char* evidence : {"exact", "measured", "modelled", "rough"})
+    for (const char* evidence : {"exact", "measured", "modelled", "rough", "predicted"})
         html += fmt::format("<b>{}</b>: {}. ", evidence, meaning_of_evidence(evidence));
     return html + "</p></section>";
 }

@@ -15,7 +15,7 @@ int show(const Finished& finished, const Showing& showing) {
     if (showing.json)
         write_out(json_document(run.json()));
     else if (!showing.quiet)
-        print_text(table(run));
+        print_text(table(run, showing.predictions));
     if (!finished.folder.empty() && !showing.json && !showing.quiet)
         say("run: {}\n", finished.folder.string());
 

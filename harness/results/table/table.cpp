@@ -7,6 +7,8 @@
 
 #include "harness/data/case_list.h"
 #include "harness/results/figures.h"
+#include "harness/results/predict/predict_text.h"
+#include "harness/results/predict/predicted_verdict.h"
 #include "harness/results/verdict.h"
 #include "harness/system/number.h"
 #include "labs/catalogue.h"
@@ -52,7 +54,8 @@ class Sharing {
     std::vector<One> all_;
 };
 
-void add_lab(std::string& text, const Run& run, const std::string& lab) {
+void add_lab(std::string& text, const Run& run, const std::string& lab,
+             const Predictions* predictions) {
     const labs::Lab* known = labs::find(lab);
     text += "\n" + wrapped(lab + (known == nullptr ? "" : ": "),
                            known == nullptr ? "" : known->question.text());
@@ -86,6 +89,8 @@ void add_lab(std::string& text, const Run& run, const std::string& lab) {
                                              : "  REFUTED: ";
         text += wrapped(
             verdict, claim.because.empty() ? claim.text : claim.text + " (" + claim.because + ")");
+        const ClaimPrediction* p = predictions == nullptr ? nullptr : predictions->find(claim);
+        if (p != nullptr) text += wrapped("    ", claim_prediction_text(*p, predictions->profile));
     }
     text += failures.text("  FAILED: ") + reasons.text("  skipped: ");
 }
@@ -110,7 +115,7 @@ std::string evidence_words(const Run& run) {
 
 }  // namespace
 
-std::string table(const Run& run) {
+std::string table(const Run& run, const Predictions* predictions) {
     std::string text, machine = text_of(run.machine, "type");
     auto add = [&](const std::string& word) {
         if (!word.empty()) machine += (machine.empty() ? "" : ", ") + word;
@@ -138,12 +143,15 @@ std::string table(const Run& run) {
     for (const Claim& claim : run.claims) see(claim.lab);
     for (const auto* ends : {&run.failed, &run.skipped})
         for (const CaseEnd& end : *ends) see(end.lab);
-    for (const std::string& lab : labs) add_lab(text, run, lab);
+    for (const std::string& lab : labs) add_lab(text, run, lab, predictions);
     if (labs.empty()) text += "\nno series arrived\n";
 
     text += "\n";
     if (std::string answer = verdict(run); !answer.empty())
         text += wrapped("answer: ", answer + " " + verdict_caveat(run));
+    if (predictions != nullptr)
+        if (std::string answer = predicted_verdict(run, *predictions); !answer.empty())
+            text += wrapped("predicted: ", answer);
     text += evidence_words(run);
     if (!run.failed.empty())
         text += fmt::format("FAILED: {} case{}, named above\n", run.failed.size(),

@@ -4,13 +4,15 @@
 #include <vector>
 
 #include "harness/data/run_data.h"
+#include "harness/results/predict/predict.h"
 #include "harness/system/terminal.h"
 
 namespace doorbell::harness {
 
 /// The whole table: what machine it was, each lab's series and claims, what was skipped and why,
-/// and what is missing. No line is longer than text_width(), except where a single word is.
-std::string table(const Run& run);
+/// and what is missing; beside the claims what is predicted of them. No line is longer than
+/// text_width(), except where a single word is.
+std::string table(const Run& run, const Predictions* predictions = nullptr);
 
 using Cells = std::vector<std::string>;
 

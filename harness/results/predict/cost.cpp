@@ -1,0 +1,251 @@
+#include "harness/results/predict/cost.h"
+
+#include <algorithm>
+
+namespace doorbell::harness {
+namespace {
+
+using How = PricedCount::How;
+
+// Names on the left are counts of the model (design.md), or terms of in_priced_terms().
+constexpr PricedCount all_counts[] = {
+    {"chained_l2", How::miss, "load-chained l2"},
+    {"chained_llc", How::miss, "load-chained llc"},
+    {"chained_memory", How::miss, "load-chained memory"},
+    {"scattered_l2", How::miss, "load-scattered l2"},
+    {"scattered_llc", How::miss, "load-scattered llc"},
+    {"scattered_memory", How::miss, "load-scattered memory"},
+    {"streamed_l2", How::miss, "load-streamed l2"},
+    {"streamed_llc", How::miss, "load-streamed llc"},
+    {"streamed_memory", How::miss, "load-streamed memory"},
+    {"store_l2", How::miss, "store-scattered l2"},
+    {"store_llc", How::miss, "store-scattered llc"},
+    {"store_memory", How::miss, "store-scattered memory"},
+    {"fetch_l2", How::hidden, "load-chained l2"},
+    {"fetch_llc", How::hidden, "load-chained llc"},
+    {"fetch_memory", How::hidden, "load-chained memory"},
+    {"unclassed_l2", How::open, "l2"},
+    {"unclassed_llc", How::open, "llc"},
+    {"unclassed_memory", How::open, "memory"},
+    {"dtlb_misses", How::some, "dtlb-miss-4k page-walk-4k dtlb-miss-2m page-walk-2m"},
+    {"branch_misses", How::event, "mispredict"},
+    {"int_pairs_ring0", How::event, "int-iretq-ring0", 2},
+    {"int_pairs_ring3", How::event, "int-iretq-ring3", 2},
+    {"int_ring0", How::half, "int-iretq-ring0", 1},
+    {"int_ring3", How::half, "int-iretq-ring3", 1},
+    {"iretq", How::event, "iretq", 6},
+    {"syscall_pairs", How::event, "syscall-sysret", 2},
+    {"syscall", How::half, "syscall-sysret", 1},
+    {"sysret", How::half, "syscall-sysret", 1},
+    {"interrupt-entry", How::event, "interrupt-entry"},
+    {"interrupt-entry-ring3", How::event, "interrupt-entry-ring3"},
+    {"interrupt-entry-hlt", How::event, "interrupt-entry-hlt"},
+    {"interrupt-entry-mwait", How::event, "interrupt-entry-mwait"},
+    {"messages", How::event, "msi-delivery"},
+    {"apic_reads", How::event, "apic-read", 1},
+    {"apic_writes", How::some, "apic-write eoi", 1},
+    {"hpet_reads", How::event, "hpet-read", 1},
+    {"hpet_writes", How::event, "hpet-write", 1},
+    {"card_reads", How::event, "card-read", 1},
+    {"card_writes", How::event, "card-write", 1},
+    {"some_mmio_reads", How::some, "card-read apic-read hpet-read", 1},
+    {"some_mmio_writes", How::some, "card-write apic-write eoi hpet-write", 1},
+    {"port_reads", How::event, "port-read", 1},
+    {"port_writes", How::event, "port-write", 1},
+    {"cr3_writes", How::event, "cr3-write", 1},
+    {"invlpg", How::event, "invlpg", 1},
+    {"cpuid", How::event, "cpuid", 2},
+    {"wrmsr", How::event, "wrmsr", 1},
+    {"rdmsr", How::event, "rdmsr", 1},
+    {"other_serializing", How::some, "wrmsr cpuid invlpg", 1},
+    {"locked", How::event, "lock-add", 1},
+    {"lfence", How::event, "lfence", 1},
+    {"mfence", How::event, "mfence", 1},
+    {"rdtsc", How::event, "rdtsc", 1},
+    {"lfence_rdtsc", How::event, "lfence-rdtsc", 2},
+    // Their instructions are not counted.
+    {"timestamps", How::event, "lfence-rdtsc"},
+    {"swapgs", How::event, "swapgs", 1},
+    {"xsave", How::event, "xsave", 1},
+    {"xrstor", How::event, "xrstor", 1},
+    {"clflush", How::event, "clflush", 1},
+    {"pause", How::event, "pause", 1},
+    // How long the processor waits there is not a cost: no profile has these.
+    {"hlt", How::event, "hlt", 1},
+    {"mwait", How::event, "mwait", 1},
+};
+
+std::vector<std::string> words_of(std::string_view text) {
+    std::vector<std::string> words;
+    while (!text.empty()) {
+        size_t blank = std::min(text.find(' '), text.size());
+        words.emplace_back(text.substr(0, blank));
+        text.remove_prefix(std::min(blank + 1, text.size()));
+    }
+    return words;
+}
+
+std::string dashed(std::string name) {
+    std::replace(name.begin(), name.end(), '_', '-');
+    return name;
+}
+
+/// Finds the price of one event of a line of the table, or names what is missing.
+class Pricing {
+  public:
+    Pricing(const Prices& prices, Cost& cost)
+        : prices_(prices), cost_(cost), instruction_(prices.find("instruction")) {}
+
+    std::optional<Estimate> each(const PricedCount& line) {
+        switch (line.how) {
+            case How::event:
+                return less(found(line.price), line.instructions);
+            case How::some:
+                return less(some(words_of(line.price)), line.instructions);
+            case How::half:
+                return half(line);
+            case How::miss:
+                return miss(line.price);
+            case How::hidden: {
+                auto all = miss(line.price);
+                if (all) all->low = 0;
+                return all;
+            }
+            case How::open:
+                return open(line.price);
+        }
+        return std::nullopt;
+    }
+
+  private:
+    std::optional<Estimate> found(const std::string& name) {
+        auto price = prices_.find(name);
+        if (!price) cost_.lacks(name);
+        return price;
+    }
+    /// Without the instructions of the price's own body: these have been counted.
+    std::optional<Estimate> less(const std::optional<Estimate>& price, double instructions) const {
+        if (!price || !instruction_) return std::nullopt;
+        // The same instructions, at the same price: both are low or both are high.
+        const Estimate own = *instruction_ * instructions;
+        return not_negative(
+            {price->value - own.value, price->low - own.low, price->high - own.high});
+    }
+    std::optional<Estimate> some(const std::vector<std::string>& names) {
+        std::optional<Estimate> all;
+        for (const std::string& name : names) {
+            auto one = prices_.find(name);
+            if (!one) continue;
+            if (!all) all = one;
+            all->low = std::min(all->low, one->low);
+            all->high = std::max(all->high, one->high);
+        }
+        if (!all) cost_.lacks(names.front());
+        return all;
+    }
+    /// INT without its IRETQ is what the pair costs beyond an IRETQ, whose price has five PUSHes;
+    /// SYSCALL or SYSRET alone, between nothing and the pair.
+    std::optional<Estimate> half(const PricedCount& line) {
+        auto pair = found(line.price);
+        if (!pair || !instruction_) return std::nullopt;
+        std::string name = line.price;
+        auto iretq = prices_.direct("iretq");
+        if (name.starts_with("int-") && iretq)
+            return less(not_negative(*pair - *iretq + *instruction_ * 5), line.instructions);
+        return less(Estimate{pair->value / 2, 0, pair->high}, line.instructions);
+    }
+    std::optional<Estimate> miss(const std::string& words) {
+        std::vector<std::string> names = words_of(words);
+        auto price = prices_.miss(names[0], names[1]);
+        if (!price) cost_.lacks(lacking(names[0], names[1]));
+        return price;
+    }
+    std::string lacking(const std::string& access, const std::string& level) const {
+        return prices_.find(access + "-" + level) ? access + "-l1d" : access + "-" + level;
+    }
+    std::optional<Estimate> open(const std::string& level) {
+        auto most = prices_.miss("load-chained", level),
+             least = prices_.miss("load-scattered", level);
+        if (!most || !least) {
+            cost_.lacks(lacking("load-chained", level));
+            return std::nullopt;
+        }
+        double low = std::min(most->low, least->low), high = std::max(most->high, least->high);
+        return Estimate{(most->value + least->value) / 2, low, high};
+    }
+
+    const Prices& prices_;
+    Cost& cost_;
+    std::optional<Estimate> instruction_;
+};
+
+/// A branch that waits for a load that missed makes the whole load's time visible.
+void add_late_branches(const Counts& counts, double late, const Prices& prices, Cost& cost) {
+    double scattered = 0;
+    Estimate more;
+    for (const char* level : {"l2", "llc", "memory"}) {
+        double n = count_of(counts, std::string("scattered_") + level);
+        auto chained = prices.miss("load-chained", level),
+             apart = prices.miss("load-scattered", level);
+        if (n == 0 || !chained || !apart) continue;
+        scattered += n;
+        double value = std::max(chained->value - apart->value, 0.0) * n;
+        more = more + Estimate{value, 0, value};
+    }
+    if (scattered > 0) cost.add("late-branch", late, more * (late / scattered));
+}
+
+}  // namespace
+
+std::span<const PricedCount> priced_counts() { return all_counts; }
+
+void Cost::lacks(const std::string& price) {
+    if (std::find(missing.begin(), missing.end(), price) == missing.end()) missing.push_back(price);
+}
+
+void Cost::add(const std::string& part, double count, const Estimate& cost) {
+    all = all + cost;
+    for (CostPart& p : parts)
+        if (p.name == part) {
+            p.count += count;
+            p.cost = p.cost + cost;
+            return;
+        }
+    parts.push_back({part, count, cost});
+}
+
+void Cost::add(const Cost& other) {
+    for (const CostPart& p : other.parts) add(p.name, p.count, p.cost);
+    for (const std::string& price : other.missing) lacks(price);
+}
+
+Cost cost_of(const Counts& counts, const Circumstances& circumstances, const Prices& prices) {
+    Cost cost;
+    double instructions = count_of(counts, "instructions");
+    if (auto each = prices.find("instruction")) {
+        Estimate core = *each * instructions;
+        if (auto cycle = prices.cycle())
+            core = greater_of(core, *cycle * count_of(counts, "path_steps"));
+        cost.add("instructions", instructions, core);
+    } else if (instructions != 0) {
+        cost.lacks("instruction");
+    }
+    Counts terms = in_priced_terms(counts, circumstances);
+    Pricing pricing(prices, cost);
+    for (const PricedCount& line : all_counts) {
+        double n = count_of(terms, line.count);
+        if (n == 0) continue;
+        auto each = pricing.each(line);
+        if (each) {
+            bool is_miss =
+                line.how == How::miss || line.how == How::hidden || line.how == How::open;
+            cost.add(is_miss || line.how == How::some ? dashed(line.count) : line.price, n,
+                     *each * n);
+        }
+    }
+    if (double late = count_of(terms, "late_branches"); late != 0)
+        add_late_branches(counts, late, prices, cost);
+    return cost;
+}
+
+}  // namespace doorbell::harness

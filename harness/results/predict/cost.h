@@ -1,0 +1,54 @@
+// What a stretch costs by a profile: its counts times their prices.
+#pragma once
+#include <span>
+#include <string>
+#include <vector>
+
+#include "harness/results/predict/counts.h"
+#include "harness/results/predict/prices.h"
+
+namespace doorbell::harness {
+
+/// A share of a cost: what `count` events of a kind cost together.
+struct CostPart {
+    std::string name;  ///< "instructions", "chained-l2", "card-read"
+    double count = 0;  ///< a sample
+    Estimate cost;
+};
+
+/// What one sample of a stretch costs, in one unit. An estimate of the middle; nothing is said of
+/// higher percentiles.
+struct Cost {
+    Estimate all;
+    std::vector<CostPart> parts;
+    std::vector<std::string> missing;  ///< prices that are needed and not known; then nothing holds
+    bool known() const { return missing.empty(); }
+    /// Adds another stretch's.
+    void add(const Cost& other);
+    void add(const std::string& part, double count, const Estimate& cost);
+    void lacks(const std::string& price);
+};
+
+/// The cost of `counts` (of counts_of()) by `prices`.
+Cost cost_of(const Counts& counts, const Circumstances& circumstances, const Prices& prices);
+
+/// How a count is priced. One line of the table a count.
+struct PricedCount {
+    enum class How : unsigned char {
+        event,   ///< the price, less the instructions that are counted apart
+        some,    ///< one of several prices, nobody knows which: an interval over all
+        miss,    ///< what a miss costs beyond a hit of L1D
+        hidden,  ///< a miss that may have cost nothing
+        open,    ///< a miss of a class that nobody told: from scattered to chained
+        half,    ///< a part of a pair that has one price
+    };
+    const char* count;
+    How how;
+    /// event, half: the price's name; some: names, parted by blanks; the first gives the value;
+    /// miss, hidden: access and level, parted by a blank; open: the level.
+    const char* price;
+    double instructions = 0;  ///< in the price's body, which count as instructions already
+};
+std::span<const PricedCount> priced_counts();
+
+}  // namespace doorbell::harness

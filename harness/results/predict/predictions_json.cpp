@@ -1,0 +1,221 @@
+// predictions.json: the schema doorbell-predictions/1, written and read.
+#include <fmt/format.h>
+
+#include <stdexcept>
+
+#include "harness/results/predict/predict.h"
+#include "harness/system/failure.h"
+
+namespace doorbell::harness {
+namespace {
+
+constexpr std::pair<const char*, PredictionUnit> unit_members[] = {
+    {"cycles", PredictionUnit::cycles},
+    {"ns", PredictionUnit::ns},
+    {"clock", PredictionUnit::clock}};
+
+Json estimate_json(const Estimate& e) {
+    return {{"value", e.value}, {"low", e.low}, {"high", e.high}};
+}
+
+/// {"cycles": {value, low, high, parts: [{name, count, value, low, high}]}, "ns": ...}
+void put_costs(Json& json, const Costs& costs) {
+    for (const auto& [name, unit] : unit_members) {
+        const Cost& cost = costs.in(unit);
+        if (!cost.known()) continue;
+        Json one = estimate_json(cost.all);
+        one["parts"] = Json::array();
+        for (const CostPart& part : cost.parts) {
+            Json p = {{"name", part.name}, {"count", part.count}};
+            p.update(estimate_json(part.cost));
+            one["parts"].push_back(std::move(p));
+        }
+        json[name] = std::move(one);
+    }
+}
+
+Json series_prediction_json(const SeriesPrediction& s) {
+    Json json = {{"lab", s.lab},
+                 {"case", s.test_case.json()},
+                 {"metric", s.metric},
+                 {"evidence", predicted_evidence},
+                 {"counted", {{"unit", s.unit}, {"evidence", s.evidence}}}};
+    if (s.exact) json["counted"]["p50"] = *s.exact;
+    if (!s.why_not.empty()) {
+        json["why_not"] = s.why_not;
+        return json;
+    }
+    if (s.share) {
+        json["ppm"] = estimate_json(*s.share);
+        return json;
+    }
+    if (!s.costs.known()) json["missing"] = s.costs.missing();
+    put_costs(json, s.costs);
+    for (const StagePrediction& stage : s.stages) {
+        Json one = {{"name", stage.name}};
+        if (!stage.costs.known()) one["missing"] = stage.costs.missing();
+        put_costs(one, stage.costs);
+        json["stages"].push_back(std::move(one));
+    }
+    return json;
+}
+
+Json claim_prediction_json(const ClaimPrediction& c, const std::string& profile) {
+    using Verdict = ClaimPrediction::Verdict;
+    bool decided = c.verdict == Verdict::holds || c.verdict == Verdict::does_not_hold;
+    Json json = {{"lab", c.lab}, {"text", c.text}};
+    if (!c.id.empty()) json["id"] = c.id;
+    json["holds"] = c.measured ? Json(*c.measured) : Json();
+    json["predicted"] = {{"profile", profile},
+                         {"holds", decided ? Json(c.verdict == Verdict::holds) : Json()},
+                         {"verdict", word(c.verdict)},
+                         {"because", c.because}};
+    return json;
+}
+
+const Json& prediction_member(const Json& object, const char* name) {
+    static const Json nothing;
+    if (!object.is_object()) return nothing;
+    auto found = object.find(name);
+    return found == object.end() ? nothing : *found;
+}
+
+Estimate estimate_from(const Json& json, const std::string& of) {
+    Estimate e;
+    const std::pair<const char*, double&> parts[] = {
+        {"value", e.value}, {"low", e.low}, {"high", e.high}};
+    for (const auto& [name, part] : parts) {
+        const Json& number = prediction_member(json, name);
+        if (!number.is_number())
+            throw std::runtime_error(fmt::format("{} has no number \"{}\"", of, name));
+        part = number.get<double>();
+    }
+    return e;
+}
+
+std::vector<std::string> texts_from(const Json& list) {
+    std::vector<std::string> texts;
+    if (list.is_array())
+        for (const Json& text : list)
+            if (text.is_string()) texts.push_back(text.get<std::string>());
+    return texts;
+}
+
+Costs costs_from(const Json& json, const std::string& of) {
+    Costs costs;
+    std::vector<std::string> missing = texts_from(prediction_member(json, "missing"));
+    for (const auto& [name, unit] : unit_members) {
+        const Json& one = prediction_member(json, name);
+        Cost& cost = costs.in(unit);
+        if (one.is_null()) {
+            cost.missing = missing.empty() ? std::vector<std::string>{"(of this unit)"} : missing;
+            continue;
+        }
+        cost.all = estimate_from(one, of);
+        const Json& parts = prediction_member(one, "parts");
+        if (!parts.is_array()) continue;
+        for (const Json& part : parts)
+            cost.parts.push_back(
+                {word_of(part, "name"), number_in(part, "count"), estimate_from(part, of)});
+    }
+    return costs;
+}
+
+SeriesPrediction series_prediction_from(const Json& json) {
+    SeriesPrediction s;
+    s.lab = word_of(json, "lab");
+    s.test_case = CaseKeys::from(prediction_member(json, "case"));
+    s.metric = word_of(json, "metric");
+    const Json& counted = prediction_member(json, "counted");
+    s.unit = word_of(counted, "unit");
+    s.evidence = word_of(counted, "evidence");
+    if (const Json& p50 = prediction_member(counted, "p50"); p50.is_number())
+        s.exact = p50.get<double>();
+    s.why_not = word_of(json, "why_not");
+    if (!s.why_not.empty()) return s;
+    if (const Json& share = prediction_member(json, "ppm"); !share.is_null()) {
+        s.share = estimate_from(share, s.name());
+        return s;
+    }
+    s.costs = costs_from(json, s.name());
+    if (const Json& stages = prediction_member(json, "stages"); stages.is_array())
+        for (const Json& stage : stages)
+            s.stages.push_back({word_of(stage, "name"), costs_from(stage, s.name())});
+    return s;
+}
+
+ClaimPrediction claim_prediction_from(const Json& json) {
+    using Verdict = ClaimPrediction::Verdict;
+    ClaimPrediction c;
+    c.lab = word_of(json, "lab");
+    c.id = word_of(json, "id");
+    c.text = word_of(json, "text");
+    if (const Json& holds = prediction_member(json, "holds"); holds.is_boolean())
+        c.measured = holds.get<bool>();
+    const Json& predicted = prediction_member(json, "predicted");
+    c.because = word_of(predicted, "because");
+    std::string said = word_of(predicted, "verdict");
+    for (Verdict v : {Verdict::holds, Verdict::does_not_hold, Verdict::open, Verdict::cannot_say})
+        if (said == word(v)) c.verdict = v;
+    return c;
+}
+
+}  // namespace
+
+Json Predictions::json() const {
+    Json json = {{"schema", predictions_schema}, {"run", run}};
+    if (!digest.empty()) json["digest"] = digest;
+    json["profile"] = {{"name", profile}, {"evidence", profile_evidence}};
+    json["clock_unit"] = clock_unit;
+    json["series"] = Json::array();
+    for (const SeriesPrediction& s : series) json["series"].push_back(series_prediction_json(s));
+    json["claims"] = Json::array();
+    for (const ClaimPrediction& c : claims)
+        json["claims"].push_back(claim_prediction_json(c, profile));
+    if (!against.is_null()) json["against"] = against;
+    return json;
+}
+
+Predictions Predictions::from(const Json& document) {
+    std::string schema = word_of(document, "schema");
+    if (schema != predictions_schema)
+        throw std::runtime_error(
+            fmt::format("its schema is \"{}\", not {}", schema, predictions_schema));
+    Predictions p;
+    p.run = word_of(document, "run");
+    p.digest = word_of(document, "digest");
+    p.profile = word_of(prediction_member(document, "profile"), "name");
+    p.profile_evidence = word_of(prediction_member(document, "profile"), "evidence");
+    p.clock_unit = word_of(document, "clock_unit");
+    p.against = prediction_member(document, "against");
+    for (const char* name : {"series", "claims"}) {
+        const Json& list = prediction_member(document, name);
+        if (list.is_null()) continue;
+        if (!list.is_array()) throw std::runtime_error(fmt::format("\"{}\" is not a list", name));
+        for (const Json& one : list) {
+            if (std::string_view(name) == "series")
+                p.series.push_back(series_prediction_from(one));
+            else
+                p.claims.push_back(claim_prediction_from(one));
+        }
+    }
+    return p;
+}
+
+std::optional<Predictions> stored_predictions(const StoredRun& stored) {
+    std::filesystem::path file = stored.folder / "predictions.json";
+    std::error_code error;
+    if (!std::filesystem::exists(file, error)) return std::nullopt;
+    try {
+        Predictions p = Predictions::from(Json::parse(read_file(file)));
+        // The folder may hold another run by now.
+        if (p.digest != stored.run.digest || (p.digest.empty() && p.run != stored.name))
+            return std::nullopt;
+        return p;
+    } catch (const std::exception& trouble) {
+        throw UsageError(fmt::format("{} is damaged: {}; doorbell predict writes it again",
+                                     file.string(), trouble.what()));
+    }
+}
+
+}  // namespace doorbell::harness

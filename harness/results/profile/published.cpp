@@ -1,0 +1,84 @@
+#include "harness/results/profile/published.h"
+
+#include <fmt/format.h>
+
+#include "harness/system/escape.h"
+#include "harness/system/failure.h"
+#include "harness/system/nearest.h"
+
+// In profiles.S: for each published profile its name, a line end, its text, and a zero.
+extern "C" const char doorbell_profiles[], doorbell_profiles_end[];
+
+namespace doorbell::harness {
+namespace {
+
+struct PublishedProfile {
+    std::string_view name, text;
+};
+
+std::vector<PublishedProfile> all_published() {
+    std::vector<PublishedProfile> all;
+    std::string_view rest(doorbell_profiles,
+                          static_cast<size_t>(doorbell_profiles_end - doorbell_profiles));
+    while (!rest.empty()) {
+        size_t end = rest.find('\0'), line = rest.find('\n');
+        all.push_back({rest.substr(0, line), rest.substr(line + 1, end - line - 1)});
+        rest.remove_prefix(end + 1);
+    }
+    return all;
+}
+
+Profile profile_from_text(std::string_view text, const std::string& where) {
+    try {
+        Json document = Json::parse(text);
+        return Profile::from(document);
+    } catch (const Json::exception&) {
+        throw UsageError(fmt::format("{} is not JSON", where));
+    } catch (const std::exception& trouble) {
+        throw UsageError(fmt::format("{} is not a profile: {}", where, trouble.what()));
+    }
+}
+
+}  // namespace
+
+std::vector<std::string> published_profiles() {
+    std::vector<std::string> names;
+    for (const PublishedProfile& p : all_published()) names.emplace_back(p.name);
+    return names;
+}
+
+std::optional<std::string_view> published_profile(std::string_view name) {
+    for (const PublishedProfile& p : all_published())
+        if (p.name == name) return p.text;
+    return std::nullopt;
+}
+
+Profile load_profile(const std::string& word) {
+    namespace fs = std::filesystem;
+    std::error_code error;
+    fs::path file = word;
+    if (fs::is_directory(file, error)) file /= "profile.json";
+    if (fs::exists(file, error)) {
+        std::string text;
+        try {
+            text = read_file(file);
+        } catch (const std::exception& trouble) {
+            throw UsageError(trouble.what());
+        }
+        Profile p = profile_from_text(text, file.string());
+        if (p.name.empty()) p.name = text_of_path(file.stem());
+        return p;
+    }
+    if (auto text = published_profile(word)) {
+        Profile p = profile_from_text(*text, word);
+        p.name = word;
+        return p;
+    }
+    if (word.find('/') != word.npos || word.ends_with(".json"))
+        throw UsageError(fmt::format("there is no profile at {}", word));
+    std::vector<std::string> names = published_profiles();
+    if (names.empty()) throw UsageError(fmt::format("there is no profile at {}", word));
+    throw UsageError(unknown_word("profile", word, names));
+}
+
+}  // namespace doorbell::harness

@@ -1,0 +1,370 @@
+// Predictions: counts times prices, exactly.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "harness/results/predict/derived.h"
+#include "harness/results/predict/predict_text.h"
+#include "tests/results/predict_fixture.h"
+
+namespace doorbell::test {
+namespace {
+
+Series a_series(uint64_t value, const CountList& counts) {
+    return counted_series("syscall", "gate=call", "cost", value, counts);
+}
+
+TEST(Prediction, OfInstructionsIsTheirPriceAndNeverLessThanThePath) {
+    Profile p = profile_of_prices({});
+    auto fast = predicted({a_series(100, {{"instructions", 100}, {"path_steps", 30}})}, p);
+    expect_estimate(fast.costs.cycles.all, 50, 50, 50);
+    expect_estimate(fast.costs.ns.all, 25, 25, 25);
+    auto chain = predicted({a_series(100, {{"instructions", 100}, {"path_steps", 300}})}, p);
+    expect_estimate(chain.costs.cycles.all, 300, 300, 300);
+    EXPECT_FALSE(fast.costs.clock.known());
+}
+
+TEST(Prediction, AddsWhatEachMissCostsBeyondAHit) {
+    Profile p = profile_of_prices({price_in_cycles("load-chained-l2", 14, 12, 16),
+                                   price_in_cycles("load-chained-memory", 204, 184, 304),
+                                   price_in_cycles("load-scattered-l1d", 1),
+                                   price_in_cycles("load-scattered-memory", 51, 41, 61)});
+    auto s = predicted({a_series(100, {{"instructions", 100},
+                                       {"path_steps", 20},
+                                       {"chained_l2", 2},
+                                       {"scattered_memory", 3}})},
+                       p);
+    // 50 + 2 (14 - 4) + 3 (51 - 1)
+    expect_estimate(s.costs.cycles.all, 220, 50 + 16 + 120, 50 + 24 + 180);
+    ASSERT_EQ(s.costs.cycles.parts.size(), 3u);
+    EXPECT_EQ(s.costs.cycles.parts[1].name, "chained-l2");
+    expect_estimate(s.costs.cycles.parts[1].cost, 20, 16, 24);
+}
+
+TEST(Prediction, OfAFetchOrAnAccessWithoutAPriceLiesBetweenNothingAndAChainedLoad) {
+    Profile p = profile_of_prices({price_in_cycles("load-chained-l2", 14, 12, 16)});
+    auto fetch =
+        predicted({a_series(10, {{"instructions", 10}, {"path_steps", 1}, {"fetch_l2", 1}})}, p);
+    expect_estimate(fetch.costs.cycles.all, 5 + 10, 5, 5 + 12);
+    auto store =
+        predicted({a_series(10, {{"instructions", 10}, {"path_steps", 1}, {"store_l2", 1}})}, p);
+    expect_estimate(store.costs.cycles.all, 5 + 6, 5, 5 + 12);
+}
+
+TEST(Prediction, OfMissesWithoutAClassReachesFromScatteredToChained) {
+    Profile p = profile_of_prices(
+        {price_in_cycles("load-chained-l2", 14), price_in_cycles("load-chained-llc", 54),
+         price_in_cycles("load-chained-memory", 204), price_in_cycles("load-scattered-l1d", 1),
+         price_in_cycles("load-scattered-l2", 3), price_in_cycles("load-scattered-llc", 11),
+         price_in_cycles("load-scattered-memory", 51)});
+    // Of 6 misses of L1, 3 were served by L2, 2 by the LLC, 1 by memory.
+    auto s = predicted({a_series(100, {{"instructions", 100},
+                                       {"l1d_misses", 5},
+                                       {"l1i_misses", 1},
+                                       {"l2_misses", 3},
+                                       {"llc_misses", 1}})},
+                       p);
+    expect_estimate(s.costs.cycles.all, 50 + 3 * 6 + 2 * 30 + 125, 50 + 3 * 2 + 2 * 10 + 50,
+                    50 + 3 * 10 + 2 * 50 + 200);
+}
+
+TEST(Prediction, CountsTheInstructionsOfAPriceOnce) {
+    Profile p = profile_of_prices({price_in_cycles("lfence", 4.5), price_in_cycles("cpuid", 101)});
+    auto s = predicted(
+        {a_series(3, {{"instructions", 3}, {"path_steps", 1}, {"lfence", 1}, {"cpuid", 1}})}, p);
+    expect_estimate(s.costs.cycles.all, 1.5 + 4 + 100, 105.5, 105.5);
+}
+
+TEST(Prediction, PairsAnIntAndASyscallWithTheirReturns) {
+    Profile p = profile_of_prices(
+        {price_in_cycles("int-iretq-ring3", 601), price_in_cycles("int-iretq-ring0", 301),
+         price_in_cycles("syscall-sysret", 101), price_in_cycles("iretq", 203)});
+    CountList gate{{"instructions", 20}, {"path_steps", 1}, {"int", 1}, {"iretq", 1}};
+    expect_estimate(predicted({a_series(20, gate)}, p).costs.cycles.all, 610, 610, 610);
+    auto ring0 = counted_series("anatomy", "source=int ring=0", "latency", 20, gate);
+    expect_estimate(predicted({ring0}, p).costs.cycles.all, 310, 310, 310);
+    auto call =
+        a_series(20, {{"instructions", 20}, {"path_steps", 1}, {"syscall", 1}, {"sysret", 1}});
+    expect_estimate(predicted({call}, p).costs.cycles.all, 110, 110, 110);
+    // A half of a pair: the INT in one stage, its IRETQ in another. Together they are the pair.
+    Series apart =
+        series_of("anatomy", "source=int ring=0", "latency", std::vector<uint64_t>(10, 20));
+    apart.stages = {stage_of("jolt", std::vector<uint64_t>(10, 10)),
+                    stage_of("resume", std::vector<uint64_t>(10, 10))};
+    count(apart, {{"instructions", 10}, {"path_steps", 1}, {"int", 1}}, "jolt");
+    count(apart, {{"instructions", 10}, {"path_steps", 1}, {"iretq", 1}}, "resume");
+    auto both = predicted({apart}, p);
+    expect_estimate(both.costs.cycles.all, 310, 310, 310);
+    ASSERT_EQ(both.stages.size(), 2u);
+    // INT alone: the pair less an IRETQ, whose price has five PUSHes; less INT itself.
+    expect_estimate(both.stages[0].costs.cycles.all, 5 + 301 - 203 + 2.5 - 0.5, 105, 105);
+}
+
+TEST(Prediction, OfALatencyTakesTheInterruptsEntryByHowTheProcessorWaits) {
+    Profile p = profile_of_prices({price_in_cycles("interrupt-entry", 800, 500, 1200),
+                                   price_in_cycles("interrupt-entry-hlt", 4000),
+                                   price_in_ns("msi-delivery", 600, 450, 900)});
+    CountList counts{{"instructions", 4}, {"path_steps", 4}, {"interrupts", 1}};
+    auto busy = counted_series("timer", "source=lapic wait=irq", "latency", 4, counts);
+    expect_estimate(predicted({busy}, p).costs.cycles.all, 804, 504, 1204);
+    auto halted = counted_series("timer", "source=lapic wait=irq-halt", "latency", 4, counts);
+    expect_estimate(predicted({halted}, p).costs.cycles.all, 4004, 4004, 4004);
+    auto card = counted_series("nic", "model=e1000e wait=irq", "latency", 4, counts);
+    expect_estimate(predicted({card}, p).costs.ns.all, 2 + 400 + 600, 2 + 250 + 450, 2 + 600 + 900);
+    auto mwait = counted_series("timer", "source=lapic wait=mwait", "latency", 4, counts);
+    EXPECT_EQ(predicted({mwait}, p).costs.missing(),
+              std::vector<std::string>{"interrupt-entry-mwait"});
+}
+
+TEST(Prediction, DerivesAPairOfLfenceAndRdtscFromItsParts) {
+    Profile p = profile_of_prices({price_in_cycles("lfence", 5), price_in_cycles("rdtsc", 25)});
+    auto s =
+        predicted({a_series(2, {{"instructions", 2}, {"path_steps", 1}, {"timestamps", 1}})}, p);
+    expect_estimate(s.costs.cycles.all, 1 + 30, 1 + 25, 1 + 37.5);
+    EXPECT_STRNE(rule_of_price("lfence-rdtsc"), "");
+    EXPECT_STREQ(rule_of_price("cr3-write"), "");
+}
+
+TEST(Prediction, DerivesTheInterruptsEntryFromASelfIpi) {
+    Profile p =
+        profile_of_prices({price_in_cycles("self-ipi", 1500), price_in_cycles("apic-write", 100),
+                           price_in_cycles("eoi", 101), price_in_cycles("iretq", 203)});
+    auto s = predicted({counted_series("timer", "source=lapic wait=irq", "latency", 4,
+                                       {{"instructions", 4}, {"interrupts", 1}})},
+                       p);
+    expect_estimate(s.costs.cycles.all, 2 + 1500 - 100 - 101 - 203 + 0.5, 1098.5, 1098.5);
+}
+
+TEST(Prediction, TellsTheDevicesOfMmioApart) {
+    Profile p = profile_of_prices({price_in_ns("apic-write", 40.25, 40.25, 40.25),
+                                   price_in_ns("card-read", 600.25, 400.25, 900.25),
+                                   price_in_ns("hpet-read", 700.25, 500.25, 1300.25)});
+    auto s = predicted({a_series(10, {{"instructions", 10},
+                                      {"path_steps", 1},
+                                      {"mmio_reads", 3},
+                                      {"hpet_reads", 1},
+                                      {"mmio_writes", 1},
+                                      {"apic_writes", 1}})},
+                       p);
+    expect_estimate(s.costs.ns.all, 2.5 + 2 * 600 + 700 + 40, 2.5 + 800 + 500 + 40,
+                    2.5 + 1800 + 1300 + 40);
+    // An older run does not say whose registers they are.
+    auto old = predicted({a_series(10, {{"instructions", 10}, {"mmio_reads", 1}})}, p);
+    expect_estimate(old.costs.ns.all, 2.5 + 600, 2.5 + 400, 2.5 + 1300);
+}
+
+TEST(Prediction, PairsAnLfenceWithItsRdtscAsATimestampDoes) {
+    Profile p =
+        profile_of_prices({price_in_cycles("lfence-rdtsc", 31), price_in_cycles("rdtsc", 25.5)});
+    auto s = predicted({a_series(40, {{"instructions", 40},
+                                      {"path_steps", 1},
+                                      {"timestamps", 2},
+                                      {"rdtsc", 3},
+                                      {"lfence", 2}})},
+                       p);
+    expect_estimate(s.costs.cycles.all, 20 + 2 * 30 + 25 + 2 * 31, 167, 167);
+}
+
+TEST(Prediction, NamesThePricesThatAreMissingAndInventsNone) {
+    Profile p = profile_of_prices({});
+    auto s = predicted(
+        {a_series(
+            10,
+            {{"instructions", 10}, {"path_steps", 1}, {"cr3_writes", 1}, {"chained_memory", 1}})},
+        p);
+    EXPECT_FALSE(s.known());
+    EXPECT_EQ(s.best(), nullptr);
+    EXPECT_EQ(s.costs.missing(), (std::vector<std::string>{"load-chained-memory", "cr3-write"}));
+    p.prices.erase(p.prices.begin());
+    auto none = predicted({a_series(10, {{"instructions", 10}})}, p);
+    EXPECT_EQ(none.costs.missing(), std::vector<std::string>{"instruction"});
+}
+
+TEST(Prediction, HasNoNanosecondsWhereNothingTellsTheFrequency) {
+    Profile p = profile_of_prices({price_in_cycles("rdtsc", 20.5)});
+    p.machine.erase("core_hz");
+    auto s = predicted({a_series(4, {{"instructions", 4}, {"path_steps", 1}, {"rdtsc", 1}})}, p);
+    EXPECT_TRUE(s.costs.cycles.known());
+    EXPECT_FALSE(s.costs.ns.known());
+    EXPECT_STREQ(s.best_unit(), "cycles");
+    // The yardstick of a measured profile is a frequency, too.
+    p.yardstick = Estimate{2, 2, 2};
+    p.tsc_hz = 1e9;
+    expect_estimate(
+        predicted({a_series(4, {{"instructions", 4}, {"path_steps", 1}, {"rdtsc", 1}})}, p)
+            .costs.ns.all,
+        11, 11, 11);
+}
+
+TEST(Prediction, IsInTheClocksUnitWhereThePricesAre) {
+    Profile p;
+    for (const auto& [name, insn] : {std::pair{"instruction", 1.0}, {"lfence", 21.0}}) {
+        Price price;
+        price.name = name;
+        price.insn = Estimate{insn, insn, insn};
+        p.prices.push_back(price);
+    }
+    auto s = predicted({a_series(44, {{"instructions", 4}, {"path_steps", 90}, {"lfence", 2}})}, p);
+    expect_estimate(s.costs.clock.all, 44, 44, 44);
+    EXPECT_FALSE(s.costs.ns.known());
+}
+
+TEST(Prediction, OfLateBranchesMakesTheMissVisible) {
+    Profile p = profile_of_prices(
+        {price_in_cycles("load-chained-memory", 204), price_in_cycles("load-scattered-l1d", 1),
+         price_in_cycles("load-scattered-memory", 51), price_in_cycles("mispredict", 16)});
+    auto s = predicted({a_series(10, {{"instructions", 10},
+                                      {"path_steps", 1},
+                                      {"scattered_memory", 4},
+                                      {"branch_misses", 2},
+                                      {"late_branch_misses", 2}})},
+                       p);
+    expect_estimate(s.costs.cycles.all, 5 + 4 * 50 + 2 * 16 + 2 * 150, 5 + 200 + 32,
+                    5 + 200 + 32 + 300);
+}
+
+TEST(Prediction, OfAStagedSeriesIsTheSumOfItsStages) {
+    Profile p = profile_of_prices({});
+    Series path = series_of("nic", "wait=poll", "path", std::vector<uint64_t>(10, 30));
+    path.stages = {stage_of("notice", std::vector<uint64_t>(10, 10)),
+                   stage_of("payload", std::vector<uint64_t>(10, 20)),
+                   stage_of("nothing", std::vector<uint64_t>(10, 0))};
+    count(path, {{"instructions", 10}}, "notice");
+    Series half = path;
+    count(path, {{"instructions", 20}}, "payload");
+    auto s = predicted({path}, p);
+    expect_estimate(s.costs.cycles.all, 15, 15, 15);
+    EXPECT_EQ(s.stages.size(), 2u);
+    EXPECT_EQ(predicted({half}, p).why_not, "nothing was counted in path:payload");
+}
+
+TEST(Prediction, SaysThatARunHasNoCounts) {
+    auto s = predicted({series_of("timer", "wait=irq", "latency", {5})}, profile_of_prices({}));
+    EXPECT_EQ(s.why_not, "the run has no counts (doorbell run --model on)");
+}
+
+TEST(Prediction, RefusesCountsThatAreNotOfASample) {
+    // Before `derived` there was: a hundred looks were counted, one was recorded.
+    auto s = predicted({a_series(7, {{"instructions", 700}})}, profile_of_prices({}));
+    EXPECT_NE(s.why_not.find("its counts are of 700 instructions, a sample is 7"),
+              std::string::npos)
+        << s.why_not;
+}
+
+TEST(Derivation, HasSharesDifferencesAndStages) {
+    CaseKeys keys = CaseKeys::from_text("model=e1000e burst=32");
+    auto share = derivation_of("cost / burst", keys);
+    ASSERT_TRUE(share);
+    EXPECT_EQ(share->first, "cost");
+    EXPECT_EQ(share->divisor, 32);
+    auto less = derivation_of("(walk-after-switch - walk) / 64", keys);
+    ASSERT_TRUE(less);
+    EXPECT_EQ(less->first, "walk-after-switch");
+    EXPECT_EQ(less->less, "walk");
+    EXPECT_EQ(less->divisor, 64);
+    auto stage = derivation_of("round-trip:entry", keys);
+    ASSERT_TRUE(stage);
+    EXPECT_EQ(stage->first, "round-trip");
+    EXPECT_EQ(stage->stage, "entry");
+    EXPECT_TRUE(derivation_of("share of total", keys)->is_share);
+    for (const char* wrong : {"", "cost / pages", "cost / 0", "(a - ) / 2", "share of "})
+        EXPECT_FALSE(derivation_of(wrong, keys)) << wrong;
+}
+
+TEST(Derivation, OfAShareDividesCountsAndParts) {
+    Profile p = profile_of_prices({price_in_cycles("card-write", 60.5, 40.5, 100.5)});
+    auto total = counted_series("burst", "burst=32", "first", 320,
+                                {{"instructions", 320}, {"path_steps", 1}, {"mmio_writes", 1}});
+    auto cost = counted_series("burst", "burst=32", "cost", 10, {}, "first / burst");
+    auto s = predicted({total, cost}, p, 1);
+    expect_estimate(s.costs.cycles.all, 220.0 / 32, 200.0 / 32, 260.0 / 32);
+    EXPECT_NEAR(s.costs.cycles.parts[1].count, 1.0 / 32, 1e-12);
+    // A series may be a share of what was counted under its own name.
+    auto own =
+        counted_series("nic", "op=empty-poll", "cost", 7, {{"instructions", 700}}, "cost / 100");
+    expect_estimate(predicted({own}, p).costs.cycles.all, 3.5, 3.5, 3.5);
+}
+
+TEST(Derivation, OfADifferenceKnowsThatThePricesAreTheSame) {
+    Profile p = profile_of_prices({price_in_cycles("load-chained-memory", 204, 104, 304)});
+    auto walk = counted_series("switch", "set=64", "walk", 100,
+                               {{"instructions", 100}, {"path_steps", 1}, {"chained_memory", 1}});
+    auto after = counted_series("switch", "set=64", "walk-after-switch", 100,
+                                {{"instructions", 100}, {"path_steps", 1}, {"chained_memory", 3}});
+    auto hidden = counted_series("switch", "set=64", "refill", 0, {}, "walk-after-switch - walk");
+    auto s = predicted({walk, after, hidden}, p, 2);
+    // Two more misses, whatever a miss costs.
+    expect_estimate(s.costs.cycles.all, 400, 200, 600);
+    auto nothing = counted_series("switch", "set=64", "refill", 0, {}, "walk - walk-after-switch");
+    expect_estimate(predicted({walk, after, nothing}, p, 2).costs.cycles.all, 0, 0, 0);
+}
+
+TEST(Derivation, OfAStageIsThatStage) {
+    Profile p = profile_of_prices({price_in_cycles("interrupt-entry", 800)});
+    Series trip =
+        series_of("timer", "source=lapic wait=irq", "round-trip", std::vector<uint64_t>(10, 20));
+    trip.stages = {stage_of("entry", std::vector<uint64_t>(10, 4))};
+    count(trip, {{"instructions", 4}, {"path_steps", 1}, {"interrupts", 1}}, "entry");
+    auto latency =
+        counted_series("timer", "source=lapic wait=irq", "latency", 4, {}, "round-trip:entry");
+    expect_estimate(predicted({trip, latency}, p, 1).costs.cycles.all, 802, 802, 802);
+}
+
+TEST(Derivation, OfWorkIsTheShareOfALongerWhole) {
+    Profile p = profile_of_prices({price_in_cycles("load-chained-memory", 104, 54, 154)});
+    auto total = counted_series("thrash", "tasks=5", "total", 1000,
+                                {{"instructions", 1000}, {"path_steps", 1}, {"chained_memory", 5}});
+    auto work = counted_series("thrash", "tasks=5", "work", 800000, {}, "share of total");
+    work.unit = "ppm";
+    auto s = predicted({total, work}, p, 1);
+    ASSERT_TRUE(s.share);
+    // 0.8 of 500 cycles' instructions, of 1000 cycles in all (750 to 1250).
+    expect_estimate(*s.share, 400000, 320000, 800000.0 * 500 / 750);
+    EXPECT_STREQ(s.best_unit(), "ppm");
+}
+
+TEST(Derivation, SaysWhatItDoesNotKnow) {
+    Profile p = profile_of_prices({});
+    auto odd = counted_series("nic", "op=x", "cost", 7, {}, "cost / pages");
+    EXPECT_EQ(predicted({odd}, p).why_not,
+              "this version does not know what \"cost / pages\" means");
+    auto gone = counted_series("nic", "op=x", "cost", 7, {}, "total / 2");
+    EXPECT_EQ(predicted({gone}, p).why_not, "the case has no series total");
+}
+
+TEST(PriceTable, HasOneLineForEachCount) {
+    std::set<std::string> seen;
+    for (const PricedCount& line : priced_counts())
+        EXPECT_TRUE(seen.insert(line.count).second) << line.count << " is there twice";
+}
+
+TEST(Predictions, AreReadBackAsTheyWereWritten) {
+    Profile p = profile_of_prices({price_in_cycles("interrupt-entry", 800, 500, 1200)});
+    StoredRun stored = run_of({counted_series("timer", "source=lapic wait=irq", "latency", 4,
+                                              {{"instructions", 4}, {"interrupts", 1}}),
+                               counted_series("timer", "source=lapic wait=poll", "latency", 4,
+                                              {{"instructions", 4}, {"cr3_writes", 1}}),
+                               series_of("timer", "source=pit wait=irq", "latency", {5})});
+    stored.run.claims = {
+        {"timer", "x", std::nullopt, "this clock counts", "busy-sooner-than-halted"}};
+    Json once = predict(stored, p).json();
+    EXPECT_EQ(once.at("schema"), "doorbell-predictions/1");
+    EXPECT_EQ(once.at("series").size(), 3u);
+    EXPECT_EQ(once.at("series")[0].at("evidence"), "predicted");
+    EXPECT_DOUBLE_EQ(once.at("series")[0].at("ns").at("value").get<double>(), 401);
+    EXPECT_EQ(once.at("series")[1].at("missing"), Json::parse(R"(["cr3-write"])"));
+    EXPECT_EQ(Predictions::from(once).json(), once);
+    EXPECT_THROW(Predictions::from(Json::parse(R"({"schema":"doorbell/1"})")), std::runtime_error);
+}
+
+TEST(Predictions, ForPeopleHaveThreeDigits) {
+    EXPECT_EQ(three_digits(0), "0");
+    EXPECT_EQ(three_digits(0.12345), "0.123");
+    EXPECT_EQ(three_digits(31.4159), "31.4");
+    EXPECT_EQ(three_digits(1234567), "1,230,000");
+    EXPECT_EQ(estimate_text({2, 2, 2}, "ns"), "2.00 ns");
+    EXPECT_EQ(estimate_text({2, 1, 3}, "ns"), "2.00 ns (1.00 to 3.00)");
+}
+
+}  // namespace
+}  // namespace doorbell::test
