@@ -91,7 +91,9 @@ INSTANTIATE_TEST_SUITE_P(Geometry, Oracle, testing::ValuesIn(shapes),
 TEST_P(Oracle, EveryCountIsEqual) {
     Scratch scratch;
     Outcome run =
-        doorbell_run(scratch, std::string("caches --machine pc --samples 1 --quiet --model ") +
+        doorbell_run(scratch, std::string("caches:walk=stride caches:walk=chase caches:walk=random "
+                                          "caches:walk=transpose caches:walk=branches "
+                                          "--machine pc --samples 1 --quiet --model ") +
                                   GetParam().model);
     ASSERT_EQ(run.status, 0) << run.err;
     Json results = test::results(scratch);
