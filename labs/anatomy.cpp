@@ -496,9 +496,6 @@ constexpr Claim claims[] = {
      short_entry},
 };
 
-constexpr const char* shown[] = {"instructions", "loads", "stores",
-                                 "mmio_writes",  "iretq", "branch_misses"};
-
 }  // namespace
 
 extern const Lab anatomy_lab =
@@ -507,7 +504,8 @@ extern const Lab anatomy_lab =
                 .needs = "a local APIC; a network card with MSI-X for source=nic; an HPET for "
                          "source=hpet, one that "
                          "can send messages for source=msi",
-                .wants_card = true},
-               cases, {}, claims, body, shown);
+                .wants_card = true,
+                .counters = "instructions loads stores mmio_writes iretq branch_misses"},
+               cases, {}, claims, body);
 
 }  // namespace doorbell::labs

@@ -131,8 +131,8 @@ batch_deposit:
         .balign 64
         .global batch_deposit_all
 batch_deposit_all:
-        pushq   %rbp
         PUSH_RBX_R12_TO_R15
+        pushq   %rbp
         subq    $8, %rsp
         movq    %rdi, %r12
         movq    %rsi, %r13
@@ -163,9 +163,8 @@ batch_deposit_all:
         jnz     1b
         movq    %rbp, %rax
         addq    $8, %rsp
-        POP_RBX_R12_TO_R15
         popq    %rbp
-        ret
+        RETURN_RBX_R12_TO_R15
         .popsection
 )");
 
@@ -327,15 +326,14 @@ constexpr Claim claims[] = {
      hundred_is_enough},
 };
 
-constexpr const char* shown[] = {"instructions", "syscall", "l1d_misses", "l2_misses",
-                                 "branch_misses"};
-
 }  // namespace
 
-extern const Lab batch_lab = define_lab({.name = "batch",
-                                         .question = "Why put 1000 notes in one bag?",
-                                         .needs = "a network card for to=card",
-                                         .wants_card = true},
-                                        cases, {}, claims, body, shown);
+extern const Lab batch_lab =
+    define_lab({.name = "batch",
+                .question = "Why put 1000 notes in one bag?",
+                .needs = "a network card for to=card",
+                .wants_card = true,
+                .counters = "instructions syscall l1d_misses l2_misses branch_misses"},
+               cases, {}, claims, body);
 
 }  // namespace doorbell::labs

@@ -121,9 +121,6 @@ constexpr Claim claims[] = {
      most_is_won_early},
 };
 
-constexpr const char* shown[] = {"instructions", "stores",    "mmio_writes",
-                                 "l1d_misses",   "l2_misses", "llc_misses"};
-
 }  // namespace
 
 extern const Lab burst_lab = define_lab(
@@ -132,7 +129,8 @@ extern const Lab burst_lab = define_lab(
          "What does a packet cost to send, and how long is the first held back, when one doorbell "
          "serves a burst?",
      .needs = "a network card (e1000e, virtio-net)",
-     .wants_card = true},
-    cases, settings, claims, body, shown);
+     .wants_card = true,
+     .counters = "instructions stores mmio_writes l1d_misses l2_misses llc_misses"},
+    cases, settings, claims, body);
 
 }  // namespace doorbell::labs

@@ -209,16 +209,15 @@ constexpr Claim claims[] = {
     {"small-ring-stays", "a ring of 16 KiB that was just walked misses nowhere", small_ring_stays},
 };
 
-constexpr const char* shown[] = {"instructions", "loads",      "stores",      "l1d_misses",
-                                 "l2_misses",    "llc_misses", "dtlb_misses", "branch_misses"};
-
 }  // namespace
 
-extern const Lab caches_lab =
-    define_lab({.name = "caches",
-                .question = "Do the counters count what must happen?",
-                .needs = "a source of counters: --model on, or a processor's own",
-                .by_default = false},
-               cases, {}, claims, body, shown);
+extern const Lab caches_lab = define_lab(
+    {.name = "caches",
+     .question = "Do the counters count what must happen?",
+     .needs = "a source of counters: --model on, or a processor's own",
+     .by_default = false,
+     .counters =
+         "instructions loads stores l1d_misses l2_misses llc_misses dtlb_misses branch_misses"},
+    cases, {}, claims, body);
 
 }  // namespace doorbell::labs

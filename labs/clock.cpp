@@ -147,15 +147,13 @@ Result<void> body(Bench& bench, const Case& test_case) {
     return measure == nullptr ? no_such_choice : (*measure)(bench);
 }
 
-constexpr const char* shown[] = {"instructions", "loads",      "mmio_reads",
-                                 "mmio_writes",  "port_reads", "port_writes"};
-
 }  // namespace
 
 extern const Lab clock_lab = define_lab(
     {.name = "clock",
      .question = "What does each way of telling the time cost, and what does it resolve?",
-     .needs = "nothing; HPET, PM timer and PIT where there are any"},
-    cases, {}, {}, body, shown);
+     .needs = "nothing; HPET, PM timer and PIT where there are any",
+     .counters = "instructions loads mmio_reads mmio_writes port_reads port_writes"},
+    cases, {}, {}, body);
 
 }  // namespace doorbell::labs

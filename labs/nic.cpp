@@ -525,9 +525,6 @@ constexpr Claim claims[] = {
      "a packet taken in a burst of 32 costs less than half of a packet taken alone", bursts_pay},
 };
 
-constexpr const char* shown[] = {"instructions", "mmio_reads", "mmio_writes",
-                                 "iretq",        "l1d_misses", "llc_misses"};
-
 }  // namespace
 
 extern const Lab nic_lab = define_lab(
@@ -537,7 +534,8 @@ extern const Lab nic_lab = define_lab(
          "what does looking cost?",
      .needs =
          "a network card (e1000e, virtio-net); a cable with a known delay, or the card's loopback",
-     .wants_card = true},
-    cases, settings, claims, body, shown);
+     .wants_card = true,
+     .counters = "instructions mmio_reads mmio_writes iretq l1d_misses llc_misses"},
+    cases, settings, claims, body);
 
 }  // namespace doorbell::labs

@@ -125,17 +125,16 @@ asm(R"(
         .balign 16
         .global rings_try, rings_refused
 rings_try:
-        pushq   %rbp
         PUSH_RBX_R12_TO_R15
+        pushq   %rbp
         subq    $8, %rsp
         movq    %rsp, rings_stack(%rip)
         movq    %rdi, %rax
         movq    %rsi, %rdi
         call    *%rax
 1:      addq    $8, %rsp
-        POP_RBX_R12_TO_R15
         popq    %rbp
-        ret
+        RETURN_RBX_R12_TO_R15
 rings_refused:
         xorl    %eax, %eax
         jmp     1b

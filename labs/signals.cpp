@@ -726,15 +726,14 @@ constexpr Claim claims[] = {
      wild_pointer_ends_task},
 };
 
-constexpr const char* shown[] = {"instructions", "syscall", "iretq", "l1d_misses", "branch_misses"};
-
 }  // namespace
 
 extern const Lab signals_lab = define_lab(
     {.name = "signals",
      .question =
          "How does a process learn that it should stop, how soon, and what becomes of its work?",
-     .needs = "a local APIC timer"},
-    cases, settings, claims, body, shown);
+     .needs = "a local APIC timer",
+     .counters = "instructions syscall iretq l1d_misses branch_misses"},
+    cases, settings, claims, body);
 
 }  // namespace doorbell::labs

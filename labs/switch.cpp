@@ -76,8 +76,7 @@ switch_relay:
         btl     $8, %r15d
         cmovcl  %ecx, %edx
         subl    %edx, %eax
-4:      POP_RBX_R12_TO_R15
-        ret
+4:      RETURN_RBX_R12_TO_R15
         .popsection
 )");
 
@@ -286,15 +285,13 @@ constexpr Claim claims[] = {
      "a switch that saves the FPU and AVX state costs more than one that does not", state_costs},
 };
 
-constexpr const char* shown[] = {"cr3_writes", "l1i_misses", "l1d_misses",
-                                 "l2_misses",  "llc_misses", "dtlb_misses"};
-
 }  // namespace
 
 extern const Lab switch_lab = define_lab(
     {.name = "switch",
      .question = "What does a switch from one task to another cost, at once and afterwards?",
-     .needs = "XSAVE for state=full, PCID for space=other-pcid"},
-    cases, settings, claims, body, shown);
+     .needs = "XSAVE for state=full, PCID for space=other-pcid",
+     .counters = "cr3_writes l1i_misses l1d_misses l2_misses llc_misses dtlb_misses"},
+    cases, settings, claims, body);
 
 }  // namespace doorbell::labs

@@ -54,8 +54,7 @@ asm(R"(
         addq    $8, %r12
         decq    %r13
         jnz     1b
-        POP_RBX_R12_TO_R15
-        ret
+        RETURN_RBX_R12_TO_R15
         .popsection
         .endm
 
@@ -292,16 +291,14 @@ constexpr Claim claims[] = {
      caller_pays_later},
 };
 
-constexpr const char* shown[] = {"instructions", "syscall",   "int",        "cr3_writes",
-                                 "l1d_misses",   "l2_misses", "dtlb_misses"};
-
 }  // namespace
 
 extern const Lab syscall_lab = define_lab(
     {.name = "syscall",
      .question =
          "What does it cost to ask the kernel for nothing, and what does asking leave behind?",
-     .needs = "PCID for space=other-pcid"},
-    cases, settings, claims, body, shown);
+     .needs = "PCID for space=other-pcid",
+     .counters = "instructions syscall int cr3_writes l1d_misses l2_misses dtlb_misses"},
+    cases, settings, claims, body);
 
 }  // namespace doorbell::labs

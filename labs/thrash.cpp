@@ -285,15 +285,13 @@ constexpr Claim claims[] = {
      service_is_short},
 };
 
-constexpr const char* shown[] = {"interrupts", "l1d_misses", "l2_misses", "llc_misses",
-                                 "dtlb_misses"};
-
 }  // namespace
 
 extern const Lab thrash_lab =
     define_lab({.name = "thrash",
                 .question = "What do 5,000 threads on one core do?",
-                .needs = "a local APIC timer; 160 MiB of memory for 5,000 tasks"},
-               cases, settings, claims, body, shown);
+                .needs = "a local APIC timer; 160 MiB of memory for 5,000 tasks",
+                .counters = "interrupts l1d_misses l2_misses llc_misses dtlb_misses"},
+               cases, settings, claims, body);
 
 }  // namespace doorbell::labs

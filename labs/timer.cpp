@@ -206,6 +206,19 @@ constexpr CaseTimeout::Lapic lapic_beside =
         ? CaseTimeout::Lapic::free
         : CaseTimeout::Lapic::measured;
 
+/// Calls `sample(delay, early)` for each sample: how far away its deadline is to be, and how much
+/// before that the wait is to begin.
+template <class Sample>
+void at_each_deadline(Bench& bench, Beginning& beginning, Sample&& sample) {
+    uint64_t spacing = bench.setting("spacing");
+    bench.repeat([&](uint64_t count) {
+        for (uint64_t i = 0; i < count; ++i) {
+            uint64_t delay = spacing + bench.random.below(spacing / 4);
+            sample(delay, beginning.early());
+        }
+    });
+}
+
 template <class Source, Idle idle>
 Result<void> by_interrupt(Bench& bench, Source& source) {
     measure::Series& latency = bench.series("latency", {.derived = "round-trip:entry"});
@@ -228,20 +241,16 @@ Result<void> by_interrupt(Bench& bench, Source& source) {
         arrives =
             Lacking{"this machine has no second timer to end MWAIT where its wake-up is lost"};
     if (arrives)
-        bench.repeat([&](uint64_t count) {
-            for (uint64_t i = 0; i < count; ++i) {
-                uint64_t delay = spacing + bench.random.below(spacing / 4);
-                uint64_t early = beginning.early();
-                timeout.wait_from_now();
-                timer_event.fired = 0;
-                uint64_t marks[4];
-                marks[0] = source.arm(delay);
-                marks[3] = await_handler<idle>(beginning.at(marks[0], early));
-                marks[1] = timer_event.known;
-                marks[2] = timer_event.handled;
-                latency.record(marks[1] - marks[0]);
-                round_trip.record_path(marks);
-            }
+        at_each_deadline(bench, beginning, [&](uint64_t delay, uint64_t early) {
+            timeout.wait_from_now();
+            timer_event.fired = 0;
+            uint64_t marks[4];
+            marks[0] = source.arm(delay);
+            marks[3] = await_handler<idle>(beginning.at(marks[0], early));
+            marks[1] = timer_event.known;
+            marks[2] = timer_event.handled;
+            latency.record(marks[1] - marks[0]);
+            round_trip.record_path(marks);
         });
     cpu::disable_interrupts();
     cpu::reset_gate(timer_vector);
@@ -265,14 +274,10 @@ Result<void> by_poll(Bench& bench, Source& source) {
     CaseTimeout timeout(bench, lapic_beside<Source>, [](cpu::Frame&) { polled->expire(); });
     cpu::enable_interrupts();
     if (tells)
-        bench.repeat([&](uint64_t count) {
-            for (uint64_t i = 0; i < count; ++i) {
-                uint64_t delay = spacing + bench.random.below(spacing / 4);
-                uint64_t early = beginning.early();
-                timeout.wait_from_now();
-                uint64_t deadline = source.arm(delay);
-                latency.record(source.wait_by_poll(beginning.at(deadline, early)) - deadline);
-            }
+        at_each_deadline(bench, beginning, [&](uint64_t delay, uint64_t early) {
+            timeout.wait_from_now();
+            uint64_t deadline = source.arm(delay);
+            latency.record(source.wait_by_poll(beginning.at(deadline, early)) - deadline);
         });
     cpu::disable_interrupts();
     return timeout.outcome(
@@ -285,14 +290,10 @@ Result<void> by_poll(Bench& bench, Source& source) {
 template <class Source>
 Result<void> by_tsc(Bench& bench, Source& source) {
     measure::Series& latency = bench.series("latency");
-    uint64_t spacing = bench.setting("spacing");
     Beginning beginning(bench);
-    bench.repeat([&](uint64_t count) {
-        for (uint64_t i = 0; i < count; ++i) {
-            uint64_t delay = spacing + bench.random.below(spacing / 4);
-            uint64_t early = beginning.early(), deadline = source.arm(delay);
-            latency.record(spin_on_tsc(deadline, beginning.at(deadline, early)) - deadline);
-        }
+    at_each_deadline(bench, beginning, [&](uint64_t delay, uint64_t early) {
+        uint64_t deadline = source.arm(delay);
+        latency.record(spin_on_tsc(deadline, beginning.at(deadline, early)) - deadline);
     });
     return {};
 }
@@ -379,9 +380,6 @@ constexpr Claim claims[] = {
      interrupt_is_steady},
 };
 
-constexpr const char* shown[] = {"instructions", "iretq",      "mmio_writes",
-                                 "l1i_misses",   "l1d_misses", "branch_misses"};
-
 }  // namespace
 
 extern const Lab timer_lab = define_lab(
@@ -390,7 +388,8 @@ extern const Lab timer_lab = define_lab(
          "When a timer's deadline passes, how soon does the program know, by asking or by being "
          "told?",
      .needs =
-         "a local APIC; HPET, PIT, MONITOR/MWAIT and the TSC-deadline timer where there are any"},
-    cases, settings, claims, body, shown);
+         "a local APIC; HPET, PIT, MONITOR/MWAIT and the TSC-deadline timer where there are any",
+     .counters = "instructions iretq mmio_writes l1i_misses l1d_misses branch_misses"},
+    cases, settings, claims, body);
 
 }  // namespace doorbell::labs

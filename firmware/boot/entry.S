@@ -41,6 +41,16 @@ multiboot2_end:
         .asciz "Xen"
         .long boot_entry
 
+        // Fills the table at `entries` up to `end` with what EAX is, moved on by `step` each time.
+        .macro  FILL_TABLE entries, end, step
+        movl    $\entries, %ecx
+1:      movl    %eax, (%ecx)
+        addl    $\step, %eax
+        addl    $8, %ecx
+        cmpl    $(\end), %ecx
+        jb      1b
+        .endm
+
         .section .text.boot, "ax"
         .code32
         .global boot_entry
@@ -67,19 +77,9 @@ boot_entry:
         movl    %eax, boot_pml4
         movl    $boot_pd, %eax
         orl     $PAGE_PRESENT_WRITE, %eax
-        movl    $boot_pdpt, %ecx
-1:      movl    %eax, (%ecx)
-        addl    $0x1000, %eax
-        addl    $8, %ecx
-        cmpl    $(boot_pdpt + 4 * 8), %ecx
-        jb      1b
+        FILL_TABLE boot_pdpt, "boot_pdpt + 4 * 8", 0x1000
         movl    $(PAGE_PRESENT_WRITE | PAGE_LARGE), %eax
-        movl    $boot_pd, %ecx
-2:      movl    %eax, (%ecx)
-        addl    $0x200000, %eax
-        addl    $8, %ecx
-        cmpl    $(boot_pd + 4 * 4096), %ecx
-        jb      2b
+        FILL_TABLE boot_pd, "boot_pd + 4 * 4096", 0x200000
 
         movl    %cr4, %eax
         orl     $CR4_PAE, %eax

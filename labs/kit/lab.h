@@ -98,9 +98,9 @@ struct Lab {
     bool by_default = true;
     /// Whether it can do more with network cards in the machine: `doorbell run` then puts them in.
     bool wants_card = false;
-    /// The counters that tell this lab's story, for the table; without any, a usual few. Not in the
-    /// image.
-    std::span<const char* const> counters = {};
+    /// The counters that tell this lab's story, for the table, one blank between two; without any,
+    /// a usual few.
+    ForPeople counters = "";
 };
 
 /// What people read of a lab, and what decides whether a run includes it: see Lab.
@@ -110,14 +110,14 @@ struct LabDescription {
     ForPeople needs;
     bool by_default = true;
     bool wants_card = false;
+    ForPeople counters = "";
 };
 
 /// A lab whose parts stand in its own file. Only the image has the body: everywhere else it is
-/// null, so that a lab's table can be read and its claims judged without linking the firmware. Only
-/// the command has the counters of the table.
+/// null, so that a lab's table can be read and its claims judged without linking the firmware.
 consteval Lab define_lab(const LabDescription& description, std::span<const Case> cases,
                          std::span<const Setting> settings, std::span<const Claim> claims,
-                         LabBody* body, std::span<const char* const> counters = {}) {
+                         LabBody* body) {
     return {.name = description.name,
             .question = description.question,
             .needs = description.needs,
@@ -127,7 +127,7 @@ consteval Lab define_lab(const LabDescription& description, std::span<const Case
             .body = __STDC_HOSTED__ ? nullptr : body,
             .by_default = description.by_default,
             .wants_card = description.wants_card,
-            .counters = __STDC_HOSTED__ ? counters : std::span<const char* const>{}};
+            .counters = description.counters};
 }
 
 }  // namespace doorbell::labs

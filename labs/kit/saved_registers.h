@@ -14,12 +14,13 @@ asm(R"(
         pushq   %r15
         .endm
 
-        .macro  POP_RBX_R12_TO_R15
+        .macro  RETURN_RBX_R12_TO_R15
         popq    %r15
         popq    %r14
         popq    %r13
         popq    %r12
         popq    %rbx
+        ret
         .endm
 
         # What a call destroys, but for RAX and RDX.

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+#include <sstream>
 
 #include "harness/results/table/table.h"
 #include "harness/system/number.h"
@@ -23,6 +25,11 @@ constexpr const char* usual_of_linux[] = {"instructions", "llc_misses", "branch_
 constexpr const char* usual_of_vcpu[] = {"vcpu_context_switches", "vcpu_migrations",
                                          "vcpu_page_faults"};
 
+std::vector<std::string> words_of(const char* text) {
+    std::istringstream in(text);
+    return {std::istream_iterator<std::string>(in), {}};
+}
+
 std::vector<std::string> columns_of(const std::string& lab, const std::vector<Stretch>& stretches) {
     std::vector<std::string> wanted;
     bool linux_counted = std::any_of(stretches.begin(), stretches.end(), [](const Stretch& s) {
@@ -31,7 +38,7 @@ std::vector<std::string> columns_of(const std::string& lab, const std::vector<St
     if (linux_counted)
         wanted.assign(std::begin(usual_of_linux), std::end(usual_of_linux));
     else if (const labs::Lab* known = labs::find(lab))
-        for (const char* name : known->counters) wanted.emplace_back(name);
+        wanted = words_of(known->counters.text());
     if (wanted.empty()) wanted.assign(std::begin(usual), std::end(usual));
     wanted.insert(wanted.end(), std::begin(usual_of_vcpu), std::end(usual_of_vcpu));
     std::erase_if(wanted, [&](const std::string& name) {
