@@ -15,7 +15,6 @@
 
 #include "firmware/measure/emit.h"
 #include "firmware/measure/histogram.h"
-#include "firmware/measure/resolution.h"
 #include "firmware/measure/timestamp.h"
 #include "firmware/measure/verdict.h"
 #include "firmware/measure/yardstick.h"
@@ -26,17 +25,7 @@ namespace {
 
 using measure::Histogram;
 
-constexpr uint64_t rounds = 1000;
-
 [[gnu::noinline]] void empty_call() { asm volatile(""); }
-
-void time_nothing(Histogram& h, uint64_t n) {
-    for (uint64_t i = 0; i < n; ++i) {
-        measure::dither(i);
-        uint64_t t = measure::begin();
-        h.record(measure::end() - t);
-    }
-}
 
 void time_call(Histogram& h, uint64_t n) {
     for (uint64_t i = 0; i < n; ++i) {
@@ -45,38 +34,6 @@ void time_call(Histogram& h, uint64_t n) {
         empty_call();
         h.record(measure::end() - t);
     }
-}
-
-void time_nops(Histogram& h, uint64_t n) {
-    for (uint64_t i = 0; i < n; ++i) {
-        measure::dither(i);
-        uint64_t t = measure::begin();
-        asm volatile(".rept 1000\n\tnop\n\t.endr" : : : "memory");
-        h.record(measure::end() - t);
-    }
-}
-
-/// The clock's step, from bodies of many lengths.
-uint64_t find_resolution() {
-    std::vector<uint64_t> differences(rounds);
-    for (uint64_t i = 0; i < rounds; ++i) {
-        uint64_t t = measure::begin();
-        measure::imul_chain_from(i * 7 % 61);
-        differences[i] = measure::end() - t;
-    }
-    return measure::find_step(differences);
-}
-
-/// What a body costs: its median, less a pair; in a coarse clock, where it is short, its mean.
-uint64_t typical(const LinuxInstrument& in, Histogram& body, void (*time)(Histogram&, uint64_t)) {
-    body.clear();
-    time(body, 10);
-    body.clear();
-    time(body, rounds);
-    uint64_t median = body.percentile(50000);
-    if (in.coarse() && median < measure::short_in_steps * in.resolution)
-        return measure::whole(measure::mean_of(body, in.resolution) - in.overhead_mean);
-    return median > in.overhead ? median - in.overhead : 0;
 }
 
 std::string first_line(const std::filesystem::path& file) {
@@ -114,24 +71,6 @@ bool read_steal(int cpu, uint64_t& steal) {
         return true;
     }
     return false;
-}
-
-void scan_for_gaps(LinuxInstrument& in, uint64_t span) {
-    uint64_t threshold = in.overhead_p50 * 10 + 100;
-    uint64_t start = measure::end(), last = start, now = start;
-    while (now - start < span) {
-        now = measure::end();
-        uint64_t step = now - last;
-        if (step > threshold) {
-            in.gap_lost += step - in.overhead_p50;
-            ++in.gaps;
-            if (step > in.gap_longest) in.gap_longest = step;
-        }
-        last = now;
-    }
-    in.gap_scan = now - start;
-    in.gap_share_ppm =
-        static_cast<uint64_t>(static_cast<unsigned __int128>(in.gap_lost) * 1000000 / in.gap_scan);
 }
 
 std::string hypervisor_signature() {
@@ -189,10 +128,6 @@ void find_frequency(LinuxInstrument& in, measure::Observed& seen) {
     in.tsc_source = crystal != 0 && agree ? "CPUID.15H" : "CLOCK_MONOTONIC_RAW";
     seen.rate_sources = 2;
     seen.rate_agree = agree ? 2 : 1;
-}
-
-measure::Spread spread_of(const Histogram& h) {
-    return {h.min(), h.percentile(50000), h.percentile(99000), h.max()};
 }
 
 /// By the image's rules, except those about interrupts, which a program cannot measure.
@@ -262,23 +197,13 @@ LinuxInstrument observe(int cpu) {
     in.tsc_invariant = __get_cpuid(0x80000007, &a, &b, &c, &d) != 0 && (d >> 8 & 1) != 0;
 
     auto overhead = std::make_unique<Histogram>(), body = std::make_unique<Histogram>();
-    overhead->clear();
-    time_nothing(*overhead, rounds);  // warms code and histogram
-    overhead->clear();
-    time_nothing(*overhead, 10 * rounds);
-    in.overhead_min = overhead->min();
-    in.overhead_p50 = overhead->percentile(50000);
-    in.overhead_p99 = overhead->percentile(99000);
-    in.resolution = find_resolution();
-    if (in.coarse()) in.overhead_mean = measure::mean_of(*overhead, in.resolution);
-    // As in the image: firmware/measure/instrument.cpp.
-    in.overhead = in.coarse() ? measure::whole(in.overhead_mean) : in.overhead_min;
-    in.call_cost = typical(in, *body, time_call);
-    in.thousand_nops = typical(in, *body, time_nops);
+    measure::observe_pair(in, *overhead);
+    in.call_cost = measure::typical(in, *body, time_call);
+    in.thousand_nops = measure::typical(in, *body, measure::time_nops);
     in.noise_p99 = body->percentile(99000) - body->percentile(50000);
     measure::Observed seen;
-    seen.pair = spread_of(*overhead);
-    seen.nops = spread_of(*body);
+    seen.pair = measure::spread_of(*overhead);
+    seen.nops = measure::spread_of(*body);
 
     // A tick of the kernel may fall into a sample in a hundred; the others are identical.
     bool same = in.overhead_min == in.overhead_p99 && body->min() == body->percentile(90000);
@@ -295,7 +220,7 @@ LinuxInstrument observe(int cpu) {
 
     uint64_t steal0 = 0, steal1 = 0;
     in.steal_known = read_steal(cpu, steal0);
-    scan_for_gaps(in, in.counts_instructions ? in.tsc_hz / 1000 : in.tsc_hz / 5);
+    measure::observe_gaps(in, in.counts_instructions ? in.tsc_hz / 1000 : in.tsc_hz / 5);
     if (in.steal_known && read_steal(cpu, steal1)) {
         double seconds = static_cast<double>(in.gap_scan) / static_cast<double>(in.tsc_hz);
         double stolen =

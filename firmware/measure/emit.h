@@ -3,6 +3,7 @@
 #include <span>
 #include <string_view>
 
+#include "firmware/measure/clock_statement.h"
 #include "firmware/measure/series.h"
 #include "firmware/wire/record.h"
 #include "firmware/wire/words.h"
@@ -71,11 +72,9 @@ void emit_series(wire::Sender& sender, uint64_t id, std::string_view lab,
 }
 
 /// The first members of an instrument record: the clock, the verdict on it, and what the pairs of
-/// timestamps, the gaps between them and the yardsticks showed. `Observed` is measure::Instrument
-/// or its equal under Linux.
-template <class Observed>
-void put_clock(wire::Json& j, const Observed& in, std::string_view verdict,
-               std::string_view because) {
+/// timestamps, the gaps between them and the yardsticks showed.
+inline void put_clock(wire::Json& j, const ClockStatement& in, std::string_view verdict,
+                      std::string_view because) {
     j.member("clock", in.clock).member("unit", in.unit).member("evidence", in.evidence);
     j.member("verdict", verdict).member("because", because);
     j.member("timestamp_overhead", in.overhead).member("overhead_min", in.overhead_min);
