@@ -269,17 +269,14 @@ class Ring {
         if (!up) return up;
         auto space = kernel_.make_space(65536);
         if (!space) return space.error();
-        auto shown = (*space)->share(page, cpu::PageTables::page, false);
-        if (!shown) return shown.error();
-        fired_ = *shown;
+        fired_ = DOORBELL_TRY((*space)->share(page, cpu::PageTables::page, false));
         if (!apic.x2()) {
             // Ring 3 rings for itself: the APIC's page, behind the shared one, for this task alone.
             constexpr uint64_t at = kernel::shared_start + (1 << 20);
             constexpr uint64_t flags = cpu::PageFlags::writable | cpu::PageFlags::user |
                                        cpu::PageFlags::no_execute | cpu::PageFlags::uncached;
-            auto mapped =
-                (*space)->tables.map(at, apic.xapic().base(), cpu::PageTables::page, flags);
-            if (!mapped) return mapped;
+            DOORBELL_TRY(
+                (*space)->tables.map(at, apic.xapic().base(), cpu::PageTables::page, flags));
             command_register_ = at + static_cast<uint64_t>(cpu::ApicRegister::interrupt_command);
         }
         kernel_.set_fast_call(prepare_call, prepare);

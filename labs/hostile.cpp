@@ -197,8 +197,7 @@ class Attacker {
         task_ = *task;
         good_ = *good;
         // Ring 3 may run this page, and ring 0 writes it under its own address.
-        auto mapped = space_->tables.map(code_at, code_, page, cpu::PageFlags::user);
-        if (!mapped) return mapped;
+        DOORBELL_TRY(space_->tables.map(code_at, code_, page, cpu::PageFlags::user));
         kernel_.run(slices);
         before_ = kernel::Integrity::take();
         code_sum_ = sum_of_code();
@@ -397,8 +396,7 @@ Result<void> body(Bench& bench, const Case& test_case) {
     auto* how = chosen(Attacker::attempts, test_case["try"]);
     if (how == nullptr) return no_such_choice;
     Attacker attacker(bench);
-    auto up = attacker.start();
-    if (!up) return up;
+    DOORBELL_TRY(attacker.start());
     const char* first_broken = nullptr;
     bench.repeat([&](uint64_t count) {
         if (count == bench.samples()) count = attempts;

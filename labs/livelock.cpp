@@ -213,7 +213,7 @@ struct Overload {
         begin_afresh(bench);
         if (!bounded_wait.until(100, [&] { return sender.all_sent(); }))
             return why_missing(sender, nic, Error{"the sender did not send within 100 ms"});
-        if (auto loaded = pacer.load(sender, packets); !loaded) return loaded;
+        DOORBELL_TRY(pacer.load(sender, packets));
         // A stranger that came before may have had its interrupt already.
         while (policy.interrupt != nullptr && !nic.arm() &&
                receiver.tally.strangers() < most_rounds)
@@ -223,7 +223,7 @@ struct Overload {
     }
 
     Result<void> sample(PacketPacer& pacer) {
-        if (auto prepared = prepare(pacer); !prepared) return prepared;
+        DOORBELL_TRY(prepare(pacer));
         const Round round = policy.round;
         cpu::enable_interrupts();
         uint64_t period = pacer.start(packet_cost * 10 / load);

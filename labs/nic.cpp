@@ -116,8 +116,7 @@ template <bool halt>
 
 /// One packet by MWAIT, with an end in sight.
 Result<void> prove_mwait(Bench& bench, Traffic& s) {
-    auto loaded = s.load(1);
-    if (!loaded) return loaded;
+    DOORBELL_TRY(s.load(1));
     WaitTimeout timeout(bench.machine, s.card());
     s.pair.sender().tail_write().write();
     timeout.wait_from_now();
@@ -140,8 +139,7 @@ Result<void> prove_mwait(Bench& bench, Traffic& s) {
 [[gnu::noinline]] Result<void> measure_wire(Traffic& s, const WaitTimeout& timeout,
                                             measure::Series& wire, uint64_t count) {
     for (uint64_t i = 0; i < count;) {
-        auto loaded = s.load(1);
-        if (!loaded) return loaded;
+        DOORBELL_TRY(s.load(1));
         (void)s.take_all();
         timeout.wait_from_now();
         nic::TailWrite tail_write = s.pair.sender().tail_write();
@@ -152,8 +150,7 @@ Result<void> prove_mwait(Bench& bench, Traffic& s) {
         bool good = s.card().receive(&frame, 1) != 0 && s.expected(frame);
         s.card().recycle(1);
         if (!good) {
-            auto caught_up = s.catch_up();
-            if (!caught_up) return caught_up;
+            DOORBELL_TRY(s.catch_up());
             continue;
         }
         ++s.sequence;
@@ -360,10 +357,8 @@ Result<void> wait_case(Bench& bench, const Case& test_case) {
     auto* waiting = chosen(waits, test_case["wait"]);
     auto* kind = chosen(kinds, test_case["kind"]);
     if (waiting == nullptr || waiting->measure == nullptr || kind == nullptr) return no_such_choice;
-    auto made =
-        Traffic::open(bench, test_case["model"], 1, static_cast<uint32_t>(bench.setting("length")));
-    if (!made) return made.error();
-    Traffic& s = *made;
+    auto s = DOORBELL_TRY(Traffic::open(bench, test_case["model"], 1,
+                                        static_cast<uint32_t>(bench.setting("length"))));
     if (!waiting->by_interrupt) return waiting->measure(bench, s);
     auto ready = *kind == nic::InterruptKind::intx
                      ? open_intx(bench, s.card(), s.pair.sender(), s.frames[0])
@@ -442,10 +437,8 @@ Result<void> empty_poll_case(Bench& bench, const Case& test_case) {
 
 Result<void> receive_case(Bench& bench, const Case& test_case) {
     auto burst = static_cast<uint32_t>(test_case.number("burst"));
-    auto made = Traffic::open(bench, test_case["model"], burst,
-                              static_cast<uint32_t>(bench.setting("length")));
-    if (!made) return made.error();
-    Traffic& s = *made;
+    auto s = DOORBELL_TRY(Traffic::open(bench, test_case["model"], burst,
+                                        static_cast<uint32_t>(bench.setting("length"))));
     measure::Series& cost = bench.series("cost", {.counted = true, .derived = "cost / burst"});
     auto* frames = bench.machine.arena.array<nic::Received>(burst).data();
     if (frames == nullptr) return Lacking{"no memory for the frames"};

@@ -183,9 +183,8 @@ class SmallPages {
         constexpr uint64_t flags = cpu::PageFlags::writable | cpu::PageFlags::no_execute;
         constexpr uint64_t odd = 7;  // no common divisor with a number of pages
         for (uint64_t i = 0; i < pages; ++i) {
-            auto mapped = tables->map(kernel::window_start + i * page,
-                                      memory + i * odd % pages * page, page, flags);
-            if (!mapped) return mapped.error();
+            DOORBELL_TRY(tables->map(kernel::window_start + i * page,
+                                     memory + i * odd % pages * page, page, flags));
         }
         cpu::write_cr3(tables->root());
         return kernel::window_start;
@@ -344,8 +343,7 @@ Result<void> measure_ring0(Bench& bench, const RingZero& what) {
     bool needs_page = what.where == apic_page && x2;
     if (needs_page && what.x2 == nullptr)
         return Lacking{"the local APIC is in x2APIC mode: it has no page to write"};
-    auto where = what.where(bench);
-    if (!where) return where.error();
+    auto where = DOORBELL_TRY(what.where(bench));
     cpu::set_gate(int_vector, price_return);
     cpu::set_gate(ipi_vector, x2 ? price_handler_x2 : price_handler);
     uint64_t cr0 = cpu::read_cr0(), cr4 = cpu::read_cr4();
@@ -359,7 +357,7 @@ Result<void> measure_ring0(Bench& bench, const RingZero& what) {
         asm volatile("xsetbv" : : "c"(0), "a"(low), "d"(0) : "memory");
     }
     const Primitive& p = needs_page ? *what.x2 : what.primitive;
-    auto done = record(bench, [&] { return plan_of(p, reinterpret_cast<void*>(*where)); });
+    auto done = record(bench, [&] { return plan_of(p, reinterpret_cast<void*>(where)); });
     cpu::write_cr4(cr4);
     cpu::write_cr0(cr0);
     cpu::reset_gate(ipi_vector);

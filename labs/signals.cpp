@@ -353,13 +353,10 @@ struct Stage {
     Result<void> set(Bench& bench, uint64_t window, Kernel::Alarm alarm) {
         auto up = kernel.start({});
         if (!up) return up;
-        auto made = kernel.make_space(window);
-        if (!made) return made.error();
-        space = *made;
+        space = DOORBELL_TRY(kernel.make_space(window));
         uint64_t page = bench.machine.arena.frame();
         if (page == 0) return Lacking{"not enough memory for the log"};
-        auto shared = space->share(page, 4096, true);
-        if (!shared) return shared.error();
+        DOORBELL_TRY(space->share(page, 4096, true));
         scene = {};
         scene.kernel = &kernel;
         scene.board = reinterpret_cast<Board*>(page);
@@ -440,8 +437,7 @@ Result<void> measure_latency(Bench& bench, const Case& test_case) {
     measure::Series& latency = bench.series("latency", {.less_overhead = timed_by_task});
     uint64_t most = bench.samples() + bench.warm_up(), delay = bench.setting("delay");
     Stage stage(bench);
-    auto set = stage.set(bench, most * 8 + 65536, signals_raise);
-    if (!set) return set;
+    DOORBELL_TRY(stage.set(bench, most * 8 + 65536, signals_raise));
     Kernel& kernel = stage.kernel;
     uint64_t out = stage.space->take(most * 8);
     auto first = kernel.make_task(*stage.space, target_self, {});
@@ -612,9 +608,7 @@ Result<void> measure_landings(Bench& bench, const Case& test_case) {
     if (!task || !heir) return first_error(Lacking{"not enough memory for two tasks"}, task, heir);
     stage.kernel.retire(**heir);
     Landings landings{stage.kernel, **task, **heir, *scene.board, signal, *how};
-    auto undisturbed = landings.path(bench.machine.tsc.hz / 10);
-    if (!undisturbed) return undisturbed.error();
-    uint64_t path = *undisturbed;
+    uint64_t path = DOORBELL_TRY(landings.path(bench.machine.tsc.hz / 10));
     Result<void> done;
     bench.repeat([&](uint64_t count) {
         uint64_t runs = count < path ? count : path, before = 0;

@@ -204,9 +204,7 @@ Result<void> refill(Bench& bench, const Case& test_case) {
     uint64_t chain[2], out[2];
     for (unsigned i = 0; i < 2; ++i) {
         uint64_t large = cpu::PageTables::large_page;
-        auto space = kernel.make_space((bytes + large) / large * large + large);
-        if (!space) return space.error();
-        spaces[i] = *space;
+        spaces[i] = DOORBELL_TRY(kernel.make_space((bytes + large) / large * large + large));
         chain[i] = spaces[i]->take(bytes, 4096);
         out[i] = spaces[i]->take(most * sizeof(Walks));
         auto task = kernel.make_task(*spaces[i], walk_and_yield, {}, small_stack);

@@ -219,19 +219,17 @@ Result<void> body(Bench& bench, const Case& test_case) {
         return Lacking{"not enough memory for the working sets"};
     uint64_t before = bench.machine.arena.mark();
     Stage stage(bench);
-    if (auto set = stage.set(bench, jobs, tasks); !set) return set;
-    auto alone = stage.one_alone();
-    if (!alone) return alone.error();
-    auto made = stage.make_tasks(pool ? reinterpret_cast<const void*>(thrash_worker)
-                                      : reinterpret_cast<const void*>(thrash_one_job),
-                                 tasks);
-    if (!made) return made;
+    DOORBELL_TRY(stage.set(bench, jobs, tasks));
+    uint64_t alone = DOORBELL_TRY(stage.one_alone());
+    DOORBELL_TRY(stage.make_tasks(pool ? reinterpret_cast<const void*>(thrash_worker)
+                                       : reinterpret_cast<const void*>(thrash_one_job),
+                                  tasks));
     Result<void> done;
     // No warm-up: a second run of the same would show nothing but itself.
     uint64_t phase = 0;
     bench.repeat([&](uint64_t) {
         if (++phase < 3) return;
-        done = run_jobs(stage, series, jobs, *alone);
+        done = run_jobs(stage, series, jobs, alone);
         series.memory.record(bench.machine.arena.mark() - before);
     });
     return done;

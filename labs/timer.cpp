@@ -320,8 +320,7 @@ Result<void> measure_source(Bench& bench, std::string_view wait) {
     auto* waiting = chosen(waits<Source>, wait);
     if (waiting == nullptr) return no_such_choice;
     Source source(bench, timer_vector);
-    auto opened = source.open(waiting->interrupts);
-    if (!opened) return opened;
+    DOORBELL_TRY(source.open(waiting->interrupts));
     Result<void> done = waiting->measure(bench, source);
     source.close();
     if (waiting->halts && bench.exact())

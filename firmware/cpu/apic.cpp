@@ -109,7 +109,7 @@ Result<void> LocalApic::send_self(uint8_t vector) const {
         write(ApicRegister::self_ipi, vector);
         return {};
     }
-    if (auto idle = wait_for_idle(); !idle) return idle;
+    DOORBELL_TRY(wait_for_idle());
     write(InterruptCommand::shorthand(InterruptCommand::to_self) | to_one(vector));
     return {};
 }
@@ -122,7 +122,7 @@ Result<void> LocalApic::send(uint32_t apic_id, uint8_t vector) const {
         return {};
     }
     if (apic_id > 0xFF) return Lacking{"an xAPIC cannot reach an APIC id over 255", apic_id};
-    if (auto idle = wait_for_idle(); !idle) return idle;
+    DOORBELL_TRY(wait_for_idle());
     write(ApicRegister::interrupt_command_high, apic_id << 24);
     write(to_one(vector));
     return {};

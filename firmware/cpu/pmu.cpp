@@ -150,8 +150,7 @@ Result<unsigned> Pmu::program(std::span<const PmuEvent* const> wanted,
                                 : perf_legacy_ctr0 + next;
             c.mask = mask_;
             enabled_ |= 1ull << next;
-            auto selected = select(next, *e);
-            if (!selected) return selected.error();
+            DOORBELL_TRY(select(next, *e));
             ++next;
         }
         counters[taken] = running_[taken] = c;
@@ -167,8 +166,7 @@ Result<void> Pmu::start() const {
     // here.
     for (unsigned i = 0; i < running_count_; ++i) msrs_.write(running_[i].msr, 0);
     if (fixed_control_ != 0) {
-        auto done = write(ia32_fixed_ctr_ctrl, fixed_control_, fixed_control_, unwritable);
-        if (!done) return done;
+        DOORBELL_TRY(write(ia32_fixed_ctr_ctrl, fixed_control_, fixed_control_, unwritable));
     }
     if (!global_) return {};
     // Overflow bits that are left from before are taken away, and with them a freeze; where there

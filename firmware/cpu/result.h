@@ -57,6 +57,7 @@ class [[nodiscard]] Result {
     constexpr const T& operator*() const { return value_; }
     constexpr T* operator->() { return &value_; }
     constexpr const T* operator->() const { return &value_; }
+    constexpr T take() { return std::move(value_); }  ///< moved out
     constexpr Error error() const { return error_; }
 
   private:
@@ -73,12 +74,22 @@ class [[nodiscard]] Result<void> {
     constexpr Result(Error error) : error_(error), ok_(false) {}
 
     constexpr explicit operator bool() const { return ok_; }
+    constexpr void take() const {}
     constexpr Error error() const { return error_; }
 
   private:
     Error error_{nullptr, 0};
     bool ok_;
 };
+
+/// The value of a Result; where there is none, the function that this stands in returns its Error.
+/// Only where nothing has to be undone first. (A statement expression, of GCC and Clang.)
+#define DOORBELL_TRY(expression)            \
+    ({                                      \
+        auto tried_ = (expression);         \
+        if (!tried_) return tried_.error(); \
+        tried_.take();                      \
+    })
 
 /// The error of the first of `results` that has one, else `otherwise`: for a check of several
 /// results in one condition.

@@ -65,9 +65,8 @@ Result<End> look(Tsc tsc, const ReferenceCounter& counter) {
 template <class Done>
 Result<Rate> window(Tsc tsc, const ReferenceCounter& counter, uint64_t numerator,
                     uint64_t denominator, Done done) {
-    Result<End> start = look(tsc, counter);
-    if (!start) return start.error();
-    uint64_t last = start->read.value, passed = 0;
+    auto start = DOORBELL_TRY(look(tsc, counter));
+    uint64_t last = start.read.value, passed = 0;
     for (unsigned looks = 0, still = 0;; ++looks) {
         Sample now = take(tsc, counter);
         still = now.value == last ? still + 1 : 0;
@@ -75,27 +74,26 @@ Result<Rate> window(Tsc tsc, const ReferenceCounter& counter, uint64_t numerator
         if (looks == most_looks) return Error{"waited too long for a reference counter", now.value};
         passed += (now.value - last) & counter.mask;
         last = now.value;
-        if (done(passed, now.after - start->read.before)) break;
+        if (done(passed, now.after - start.read.before)) break;
         tsc.pass_time();
     }
-    Result<End> end = look(tsc, counter);
-    if (!end) return end.error();
+    auto end = DOORBELL_TRY(look(tsc, counter));
 
     auto rate = [&](uint64_t ticks, uint64_t counts) {
         return mul_div(ticks, numerator, denominator * counts);
     };
     // Between two edges a whole number of counts has passed.
-    uint64_t whole = (end->edge.value - start->edge.value) & counter.mask;
+    uint64_t whole = (end.edge.value - start.edge.value) & counter.mask;
     // Between two reads, up to one count more or less than their difference.
-    uint64_t about = (end->read.value - start->read.value) & counter.mask;
-    if (whole < 2 || about < 2 || end->edge.before < start->edge.after ||
-        end->read.before < start->read.after)
+    uint64_t about = (end.read.value - start.read.value) & counter.mask;
+    if (whole < 2 || about < 2 || end.edge.before < start.edge.after ||
+        end.read.before < start.read.after)
         return Error{"a window was too short to measure in", about};
-    Rate r{rate(end->edge.before - start->edge.after, whole),
-           rate(end->edge.after - start->edge.before, whole) + 1,
-           rate(end->read.before - start->read.before, about)};
-    uint64_t low = rate(end->read.before - start->read.after, about + 1);
-    uint64_t high = rate(end->read.after - start->read.before, about - 1) + 1;
+    Rate r{rate(end.edge.before - start.edge.after, whole),
+           rate(end.edge.after - start.edge.before, whole) + 1,
+           rate(end.read.before - start.read.before, about)};
+    uint64_t low = rate(end.read.before - start.read.after, about + 1);
+    uint64_t high = rate(end.read.after - start.read.before, about - 1) + 1;
     r.low = low > r.low ? low : r.low;
     r.high = high < r.high ? high : r.high;
     if (r.low > r.high) return Error{"a reference counter's ticks are not even", about};

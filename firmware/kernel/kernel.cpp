@@ -163,8 +163,7 @@ Result<void> Kernel::start(const Options& options) {
     if (tasks_ == nullptr) return Lacking{"not enough memory for the tasks"};
 
     cpu::disable_interrupts();
-    auto extended = enable_extended_state();
-    if (!extended) return extended;
+    DOORBELL_TRY(enable_extended_state());
     protect();
     reset_state();
     open_gates();
@@ -241,9 +240,7 @@ Result<void> Kernel::make_idle_task() {
     idle->resume = kernel_state.resume_all;
     idle->space_root = kernel_state.kernel_space;
     if (options_.extended_state) {
-        auto area = extended_area();
-        if (!area) return area.error();
-        idle->extended = *area;
+        idle->extended = DOORBELL_TRY(extended_area());
     }
     scheduler_.set_idle(idle);
     return {};
@@ -299,9 +296,7 @@ Result<Task*> Kernel::make_task(Space& space, const void* entry,
     uint64_t stack = space.take_stack(stack_bytes);
     if (task == nullptr || stack == 0) return Lacking{"not enough memory for a task"};
     if (options_.extended_state) {
-        auto area = extended_area();
-        if (!area) return area.error();
-        task->extended = *area;
+        task->extended = DOORBELL_TRY(extended_area());
     }
     task->space = &space;
     task->space_root = space.root;

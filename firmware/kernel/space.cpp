@@ -19,9 +19,8 @@ Result<Space*> Space::make(platform::Machine& machine, uint64_t bytes, uint64_t 
     constexpr Error no_memory{"not enough memory for an address space"};
     auto* space = machine.arena.make<Space>();
     if (space == nullptr) return no_memory;
-    auto tables = PageTables::make(machine.arena.frames(), false, machine.features.no_execute);
-    if (!tables) return tables.error();
-    space->tables = *tables;
+    space->tables =
+        DOORBELL_TRY(PageTables::make(machine.arena.frames(), false, machine.features.no_execute));
     for (uint64_t entry = 0; entry < 512; ++entry) space->tables.share(machine.tables, entry << 39);
 
     bytes = page_up(bytes);
@@ -32,8 +31,7 @@ Result<Space*> Space::make(platform::Machine& machine, uint64_t bytes, uint64_t 
     if (physical == 0) return no_memory;
     auto* words = reinterpret_cast<volatile uint64_t*>(physical);
     for (uint64_t i = 0; i < bytes / 8; ++i) words[i] = 0;
-    auto mapped = space->tables.map(window_start, physical, bytes, data);
-    if (!mapped) return mapped.error();
+    DOORBELL_TRY(space->tables.map(window_start, physical, bytes, data));
 
     space->root = space->tables.root() | pcid_bits;
     space->next = window_start;
@@ -63,9 +61,8 @@ uint64_t Space::take_stack(uint64_t bytes) {
 Result<uint64_t> Space::share(uint64_t kernel_address, uint64_t bytes, bool writable) {
     bytes = page_up(bytes);
     uint64_t at = next_shared;
-    auto mapped =
-        tables.map(at, kernel_address, bytes, writable ? data : data & ~PageFlags::writable);
-    if (!mapped) return mapped.error();
+    DOORBELL_TRY(
+        tables.map(at, kernel_address, bytes, writable ? data : data & ~PageFlags::writable));
     if (!memory.add({at, bytes, kernel_address, writable}))
         return Error{"too many shared stretches in one address space"};
     next_shared = at + bytes + PageTables::page;

@@ -282,8 +282,7 @@ Result<void> PmuPass::start(unsigned turn, std::span<PmuEdge> log) {
     unsigned first = first_of_turn_[turn], count = first_of_turn_[turn + 1] - first;
     auto taken = pmu_.program({believed_ + first, count}, running_);
     if (!taken) return taken.error();
-    auto started = pmu_.start();
-    if (!started) return started;
+    DOORBELL_TRY(pmu_.start());
     counters_ = *taken;
     pmu_index_count = counters_;
     for (unsigned i = 0; i < counters_; ++i) {

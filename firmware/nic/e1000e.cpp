@@ -31,9 +31,8 @@ bool E1000e::drives(const platform::PciFunction& f) {
 }
 
 Result<Nic*> E1000e::bring_up(const platform::PciFunction& function, const Resources& resources) {
-    auto registers = function.registers(0, 0, register_bytes);
-    if (!registers) return registers.error();
-    auto* card = resources.memory.make<E1000e>(function, *registers, resources);
+    auto registers = DOORBELL_TRY(function.registers(0, 0, register_bytes));
+    auto* card = resources.memory.make<E1000e>(function, registers, resources);
     if (card == nullptr) return Lacking{"e1000e: no memory for the driver"};
     auto up = function.enable();
     if (up) up = card->reset();

@@ -93,18 +93,10 @@ Result<cpu::Mmio> VirtioNet::structure(Structure type, uint64_t bytes, uint16_t*
 
 Result<void> VirtioNet::find_structures() {
     uint16_t notify_at = 0;
-    auto common = structure(Structure::common, common_bytes);
-    if (!common) return common.error();
-    auto notify = structure(Structure::notify, 2, &notify_at);
-    if (!notify) return notify.error();
-    auto isr = structure(Structure::isr, 1);
-    if (!isr) return isr.error();
-    auto device = structure(Structure::device, config_bytes);
-    if (!device) return device.error();
-    common_ = *common;
-    notify_ = *notify;
-    isr_ = *isr;
-    device_ = *device;
+    common_ = DOORBELL_TRY(structure(Structure::common, common_bytes));
+    notify_ = DOORBELL_TRY(structure(Structure::notify, 2, &notify_at));
+    isr_ = DOORBELL_TRY(structure(Structure::isr, 1));
+    device_ = DOORBELL_TRY(structure(Structure::device, config_bytes));
     notify_multiplier_ = function_.read32(notify_at + notify_multiplier);
     return {};
 }
@@ -318,8 +310,7 @@ Result<void> VirtioNet::route(InterruptKind kind, uint8_t vector, uint32_t apic_
         acknowledge_is_byte_ = true;
         return function_.route_intx();
     }
-    auto routed = function_.route_msix(0, vector, apic_id);
-    if (!routed) return routed;
+    DOORBELL_TRY(function_.route_msix(0, vector, apic_id));
     write16(Common::queue_select, receive_queue);
     write16(Common::queue_msix_vector, 0);
     if (read16(Common::queue_msix_vector) != 0)

@@ -349,7 +349,7 @@ bool Parser::read_s5(Bytes package) {
 
 Result<Acpi> Acpi::parse_rsdp_bytes(const PhysicalMemory& memory, std::span<const uint8_t> rsdp) {
     Acpi acpi;
-    if (auto done = Parser(memory, acpi).run(rsdp, 0); !done) return done.error();
+    DOORBELL_TRY(Parser(memory, acpi).run(rsdp, 0));
     return acpi;
 }
 
@@ -363,7 +363,7 @@ Result<Acpi> Acpi::parse(const PhysicalMemory& memory, uint64_t rsdp_address) {
         if (std::span<const uint8_t> longer = memory(rsdp_address, length); !longer.empty())
             rsdp = longer;
     Acpi acpi;
-    if (auto done = Parser(memory, acpi).run(rsdp, rsdp_address); !done) return done.error();
+    DOORBELL_TRY(Parser(memory, acpi).run(rsdp, rsdp_address));
     return acpi;
 }
 

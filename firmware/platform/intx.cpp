@@ -20,7 +20,7 @@ class Search {
             wire_.take();
             return false;
         }
-        if (auto pulled = wire_.pull(); !pulled) return pulled.error();
+        DOORBELL_TRY(wire_.pull());
         bool found = reports(io, input, polarity);
         // The input is masked and the wire at rest before the EOI reaches the I/O APIC: it ends
         // there.
@@ -65,9 +65,8 @@ Result<IntxInput> find_intx(const IntxSearch& s, IntxWire& wire) {
         Polarity polarity = line.trigger == Trigger::level ? line.polarity : Polarity::active_low;
         for (const IoApic& io : s.io_apics) {
             if (!io.has_gsi(line.gsi)) continue;
-            auto found = search.arrives_at(io, line.gsi - io.gsi_base(), polarity);
-            if (!found) return found.error();
-            if (*found) return IntxInput{&io, line.gsi - io.gsi_base()};
+            auto found = DOORBELL_TRY(search.arrives_at(io, line.gsi - io.gsi_base(), polarity));
+            if (found) return IntxInput{&io, line.gsi - io.gsi_base()};
         }
     }
     constexpr const char* unseen = "no I/O APIC input reports the card's INTx (as many were tried)";

@@ -52,9 +52,7 @@ std::span<const uint8_t> read_physical(void* context, uint64_t address, uint64_t
 
 Result<void> build_tables(Machine& m, const Handover& handover) {
     const cpu::Features& f = m.features;
-    auto made = PageTables::make(m.arena.frames(), f.gigabyte_pages, f.no_execute);
-    if (!made) return made.error();
-    m.tables = *made;
+    m.tables = DOORBELL_TRY(PageTables::make(m.arena.frames(), f.gigabyte_pages, f.no_execute));
     constexpr uint64_t data = PageFlags::writable | PageFlags::no_execute;
     // Below 4 GiB whatever is not memory is devices; above, only what a map or a driver names.
     auto mapped = m.tables.map_identity(0, four_gib, data | PageFlags::uncached);
@@ -167,12 +165,11 @@ Result<void> bring_up_apic(Machine& m) {
     silence_pics(cpu::Ports{}, cpu::vector::pic_base);
     uint64_t apic_page = cpu::LocalApic::page_address(cpu::Cpuid{}, cpu::Msrs{});
     if (apic_page == 0) return Error{"CPUID names no local APIC"};
-    auto page = m.map_registers(apic_page, 4096);
-    if (!page) return page.error();
+    auto page = DOORBELL_TRY(m.map_registers(apic_page, 4096));
     // An RDMSR of the x2APIC's timer count reads QEMU's virtual clock in the middle of a
     // translation block, which ends QEMU where that clock counts instructions ("Bad icount read").
     bool icount = m.features.tcg() && m.features.x2apic && cpu::counts_instructions(cpu::Tsc{});
-    m.apic.take(cpu::LocalApic::bring_up(cpu::Cpuid{}, cpu::Msrs{}, *page,
+    m.apic.take(cpu::LocalApic::bring_up(cpu::Cpuid{}, cpu::Msrs{}, page,
                                          icount ? cpu::ApicMode::xapic : cpu::ApicMode::x2apic));
     if (!m.apic) return m.apic.absent;
     m.apic->enable(cpu::vector::spurious);
@@ -239,12 +236,10 @@ Result<void> Machine::bring_up(const Handover& handover) {
     // ACPI first: the BIOS area in page 0 may have to be read, which the image's own tables leave
     // out.
     read_acpi(*this, handover);
-    auto built = build_tables(*this, handover);
-    if (!built) return built;
+    DOORBELL_TRY(build_tables(*this, handover));
     cpu::write_cr3(tables.root());
 
-    auto up = bring_up_apic(*this);
-    if (!up) return up;
+    DOORBELL_TRY(bring_up_apic(*this));
     find_io_apics(*this);
     find_hpet(*this);
     find_network(*this);
@@ -271,9 +266,8 @@ Result<cpu::Mmio> Machine::map_registers(uint64_t address, uint64_t bytes) {
     uint64_t start = page_down(address), end = page_up(address + bytes);
     if (end <= start || end > (1ull << features.physical_bits))
         return Error{"registers lie outside physical memory", address};
-    auto mapped = tables.map_identity(
-        start, end - start, PageFlags::writable | PageFlags::no_execute | PageFlags::uncached);
-    if (!mapped) return mapped.error();
+    DOORBELL_TRY(tables.map_identity(
+        start, end - start, PageFlags::writable | PageFlags::no_execute | PageFlags::uncached));
     for (uint64_t a = start; a < end; a += 4096) cpu::invalidate_page(a);
     return cpu::Mmio(address);
 }

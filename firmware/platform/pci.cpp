@@ -215,14 +215,13 @@ Result<void> PciFunction::route_msix(unsigned entry, uint8_t vector, uint32_t ap
     unsigned entries = (control & 0x7FF) + 1u;
     if (entry >= entries) return Error{"the card's MSI-X table has no such entry", entry};
     uint32_t place = read32(at + 4);
-    auto table = registers(place & 7, place & ~7u, entries * 16u);
-    if (!table) return table.error();
+    auto table = DOORBELL_TRY(registers(place & 7, place & ~7u, entries * 16u));
     write16(at + 2, static_cast<uint16_t>(control | msix_enable | msix_mask_all));
-    for (unsigned i = 0; i < entries; ++i) table->write32(i * 16 + 12, 1);
-    table->write32(entry * 16, static_cast<uint32_t>(message_address | apic_id << 12));
-    table->write32(entry * 16 + 4, 0);
-    table->write32(entry * 16 + 8, vector);
-    table->write32(entry * 16 + 12, 0);
+    for (unsigned i = 0; i < entries; ++i) table.write32(i * 16 + 12, 1);
+    table.write32(entry * 16, static_cast<uint32_t>(message_address | apic_id << 12));
+    table.write32(entry * 16 + 4, 0);
+    table.write32(entry * 16 + 8, vector);
+    table.write32(entry * 16 + 12, 0);
     write16(at + 2, static_cast<uint16_t>((control & ~msix_mask_all) | msix_enable));
     return {};
 }

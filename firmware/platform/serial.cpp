@@ -7,9 +7,8 @@ constexpr uint16_t com_ports[] = {0x3F8, 0x2F8, 0x3E8, 0x2E8};
 constexpr uint8_t communication_class = 0x07, serial_subclass = 0x00;
 
 Result<SerialPort> bring_up(cpu::Ports ports, uint16_t port, bool pci) {
-    auto uart = Uart::bring_up(ports, port);
-    if (!uart) return uart.error();
-    return SerialPort{*uart, port, pci};
+    auto uart = DOORBELL_TRY(Uart::bring_up(ports, port));
+    return SerialPort{uart, port, pci};
 }
 
 /// The card's I/O BAR, decoded; 0 where it has none.

@@ -117,8 +117,7 @@ Result<void> open_interrupt(Bench& bench, nic::Nic& nic, nic::InterruptKind kind
 }
 
 Result<void> open_intx(Bench& bench, nic::Nic& nic, nic::Nic& sender, const nic::ToSend& frame) {
-    auto routed = open_interrupt(bench, nic, nic::InterruptKind::intx);
-    if (!routed) return routed;
+    DOORBELL_TRY(open_interrupt(bench, nic, nic::InterruptKind::intx));
     platform::Machine& m = bench.machine;
     PacketPulls wire(bench, nic, sender, frame);
     auto found =

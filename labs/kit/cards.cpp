@@ -30,9 +30,7 @@ Result<Card> bring_up(Bench& bench, const nic::Driver& driver,
     nic::Resources resources{bench.machine.arena, cpu::Tsc{}, bench.machine.tsc.hz, rings.receive,
                              rings.transmit};
     resources.loopback = loopback;
-    auto up = driver.bring_up(function, resources);
-    if (!up) return up.error();
-    return Card(*up);
+    return Card(DOORBELL_TRY(driver.bring_up(function, resources)));
 }
 
 /// Which cards will do: those without a cable of Doorbell's, those under test at one, or the sender
@@ -210,10 +208,9 @@ Result<Pair> open_pair(Bench& bench, std::string_view model, const RingSizes& ri
 
 Result<DirectPair> open_loopback(Bench& bench, std::string_view model, const RingSizes& rings) {
     // A cable does not matter here: what is sent turns back before it.
-    auto card = find(bench, model, rings, no_such_card, true, Wanted::uncabled_or_under_test);
-    if (!card) return card.error();
     DirectPair pair;
-    pair.sender = std::move(*card);
+    pair.sender =
+        DOORBELL_TRY(find(bench, model, rings, no_such_card, true, Wanted::uncabled_or_under_test));
     return pair;
 }
 
@@ -226,9 +223,7 @@ Result<DirectPair> open_direct(Bench& bench, const RingSizes& rings) {
         pair.far_end = std::move(ends->far);
         return pair;
     }
-    auto card = find_looped(bench, sender, rings, ends.error());
-    if (!card) return card.error();
-    pair.sender = std::move(*card);
+    pair.sender = DOORBELL_TRY(find_looped(bench, sender, rings, ends.error()));
     return pair;
 }
 
@@ -273,11 +268,10 @@ Result<void> PacketPacer::load(nic::Nic& sender, std::span<const nic::ToSend> fr
     auto count = static_cast<uint32_t>(frames.size());
     if (sender.queue(frames.data(), count) != count)
         return Error{"the sender took fewer frames than its ring has room for"};
-    auto writes = sender.tail_writes(count);
-    if (!writes) return writes.error();
-    pacing.at = writes->at;
-    pacing.value = writes->first;
-    pacing.mask = writes->mask;
+    auto writes = DOORBELL_TRY(sender.tail_writes(count));
+    pacing.at = writes.at;
+    pacing.value = writes.first;
+    pacing.mask = writes.mask;
     pacing.arrival = arrivals.size() >= count ? arrivals.data() : &pacing.nowhere;
     pacing.arrival_step = arrivals.size() >= count;
     pacing.left = count;

@@ -91,10 +91,9 @@ class HpetTimer {
             if ((machine_.hpet->routes(0) >> input & 1) == 0) continue;
             const platform::IoApic* io = machine_.io_apic_for(input);
             if (io == nullptr) continue;
-            auto routed =
-                io->route(input - io->gsi_base(), vector_, machine_.apic->id(),
-                          platform::Polarity::active_high, platform::Trigger::edge, !interrupts);
-            if (!routed) return routed;
+            DOORBELL_TRY(io->route(input - io->gsi_base(), vector_, machine_.apic->id(),
+                                   platform::Polarity::active_high, platform::Trigger::edge,
+                                   !interrupts));
             io_ = io;
             input_ = input - io->gsi_base();
             return machine_.hpet->configure(0, input, platform::Trigger::edge);
@@ -113,10 +112,8 @@ class HpetTimer {
                 "the HPET cannot send messages (Tn_FSB_INT_DEL_CAP); a card's are source=nic"};
         uint32_t able = machine_.hpet->routes(0);
         if (able != 0)
-            if (auto set = machine_.hpet->configure(0, static_cast<unsigned>(__builtin_ctz(able)),
-                                                    platform::Trigger::edge);
-                !set)
-                return set;
+            DOORBELL_TRY(machine_.hpet->configure(0, static_cast<unsigned>(__builtin_ctz(able)),
+                                                  platform::Trigger::edge));
         timer.write<platform::hpet::MessageValue>(vector_);
         timer.write<platform::hpet::MessageAddress>(0xFEE00000 | machine_.apic->id() << 12);
         timer.write(timer.read<Configuration>() | Configuration::message_enable);

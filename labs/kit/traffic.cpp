@@ -47,8 +47,7 @@ Error why_missing(nic::Nic& card, nic::Nic& sender, Error otherwise) {
     // What the sender's own receiver heard in the meantime is of no interest, however much it was.
     nic::Received r;
     for (unsigned i = 0; i < most_rounds && sender.receive(&r, 1) != 0; ++i) sender.recycle(1);
-    for (nic::Nic* end : {&card, &sender})
-        if (auto checked = end->check(); !checked) return checked.error();
+    for (nic::Nic* end : {&card, &sender}) DOORBELL_TRY(end->check());
     return otherwise;
 }
 
@@ -89,15 +88,12 @@ constexpr uint64_t patience_ms = 100;
 
 Result<Traffic> Traffic::open(Bench& bench, std::string_view model, uint32_t frames,
                               uint32_t length) {
-    auto pair = open_pair(bench, model);
-    if (!pair) return pair.error();
     Traffic t;
-    t.pair = std::move(*pair);
+    t.pair = DOORBELL_TRY(open_pair(bench, model));
     t.bounded_wait = nic::BoundedWait(cpu::Tsc{}, bench.machine.tsc.hz);
     t.frames = make_frames(bench, frames, length, t.card().mac(), t.pair.sender().mac());
     if (t.frames.empty()) return Lacking{"no memory for the frames"};
-    auto arrives = t.prove();
-    if (!arrives) return arrives.error();
+    DOORBELL_TRY(t.prove());
     return t;
 }
 
@@ -150,15 +146,13 @@ bool Traffic::arm() {
 }
 
 Result<void> Traffic::prove() {
-    auto loaded = load(1);
-    if (!loaded) return loaded;
+    DOORBELL_TRY(load(1));
     pair.sender().tail_write().write();
     return catch_up_undisturbed();
 }
 
 Result<void> Traffic::prove_interrupt(const Bench& bench) {
-    auto loaded = load(1);
-    if (!loaded) return loaded;
+    DOORBELL_TRY(load(1));
     (void)arm();
     pair.sender().tail_write().write();
     if (!fires_within(bench.machine.tsc.hz / 1000 * patience_ms))
@@ -183,9 +177,7 @@ void wait_out_throttle(const Bench& bench, const nic::Nic& card) {
 }
 
 Result<void> PacketSource::open(std::string_view model) {
-    auto traffic = Traffic::open(bench_, model, 1, nic::shortest_frame);
-    if (!traffic) return traffic.error();
-    traffic_ = std::move(*traffic);
+    traffic_ = DOORBELL_TRY(Traffic::open(bench_, model, 1, nic::shortest_frame));
     timeout_.emplace(bench_.machine, traffic_.card(), fired_);
     return traffic_.card().route(nic::InterruptKind::msix, vector_, bench_.machine.apic->id());
 }
