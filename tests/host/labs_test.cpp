@@ -38,17 +38,23 @@ uint64_t least(const Json& results, const std::string& lab, const Json& test_cas
     return found.is_null() ? 0 : found.at("min").get<uint64_t>();
 }
 
+/// The cases that `doorbell host --list --json` lists for a lab.
+std::set<std::set<std::string>> listed_cases(const std::string& list, const std::string& lab) {
+    std::set<std::set<std::string>> cases;
+    for (const Json& one : Json::parse(list))
+        if (one.at("lab") == lab)
+            for (const Json& test_case : one.at("cases"))
+                cases.insert(words_of(test_case.get<std::string>()));
+    return cases;
+}
+
 class LinuxLab : public testing::TestWithParam<const char*> {};
 
 TEST_P(LinuxLab, EachCaseIsMeasuredOrSkippedWithItsReason) {
     Scratch scratch;
     Outcome list = shell(scratch, DOORBELL_COMMAND " host --list --json");
     ASSERT_EQ(list.status, 0) << list.err;
-    std::set<std::set<std::string>> wanted;
-    for (const Json& lab : Json::parse(list.out))
-        if (lab.at("lab") == GetParam())
-            for (const Json& test_case : lab.at("cases"))
-                wanted.insert(words_of(test_case.get<std::string>()));
+    auto wanted = listed_cases(list.out, GetParam());
     ASSERT_FALSE(wanted.empty());
 
     Outcome run = host(scratch, std::string(GetParam()) + " --samples 20 --warm-up 2");
