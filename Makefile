@@ -8,7 +8,7 @@ WERROR   ?= OFF
 SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 BUILD_PACKAGES := g++ cmake ninja-build binutils libboost-dev libboost-program-options-dev nlohmann-json3-dev \
-                  libfmt-dev libssl-dev libbenchmark-dev libjs-chart.js liburing-dev zlib1g-dev
+                  libfmt-dev libssl-dev libbenchmark-dev libjs-chart.js liburing-dev libzydis-dev zlib1g-dev
 RUN_PACKAGES   := qemu-system-x86
 IMAGE_PACKAGES := grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools
 TEST_PACKAGES  := libgtest-dev libgmock-dev ovmf valgrind bochs bochs-term bochsbios vgabios chromium libbenchmark-tools python3-scipy clang clang-format-19 iproute2 iputils-ping xz-utils

@@ -124,6 +124,7 @@ class LinuxBench {
         wire::Better better = wire::Better::less;
         wire::Shape shape = wire::Shape::distribution;
         const char* derived = "";
+        static constexpr bool since_event = false;
     };
     /// A new series of this case, its memory touched; the same one again in a later repetition.
     measure::Series& series(const char* metric, const Kind& kind);

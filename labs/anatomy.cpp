@@ -330,7 +330,7 @@ class Ring {
 
 [[gnu::noinline]] Result<void> record(Bench& bench, Ring& ring) {
     Result<void> done;
-    trial.latency = &bench.series("latency", {.stages = stages});
+    trial.latency = &bench.series("latency", {.stages = stages, .since_event = true});
     trial.entry = &bench.series("entry");
     bench.repeat([&](uint64_t count) {
         trial.missing = count;

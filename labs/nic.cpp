@@ -182,7 +182,7 @@ struct Sampling {
           by_interrupt(interrupts),
           latency(b.series("latency", {.derived = interrupts ? "path:entry" : "path:notice"})),
           payload(b.series("payload")),
-          path(b.series("path", {.stages = stages})),
+          path(b.series("path", {.stages = stages, .since_event = true})),
           wire(traffic.pair.delay == 0 ? &b.series("wire") : nullptr),
           beginning(wire != nullptr ? 0 : ~0ull),
           batch(b.machine.arena.array<nic::Received>(b.setting("budget"))),

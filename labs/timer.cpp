@@ -222,7 +222,8 @@ void at_each_deadline(Bench& bench, Beginning& beginning, Sample&& sample) {
 template <class Source, Idle idle>
 Result<void> by_interrupt(Bench& bench, Source& source) {
     measure::Series& latency = bench.series("latency", {.derived = "round-trip:entry"});
-    measure::Series& round_trip = bench.series("round-trip", {.stages = interrupt_stages});
+    measure::Series& round_trip =
+        bench.series("round-trip", {.stages = interrupt_stages, .since_event = true});
     bool x2 = bench.machine.apic->x2();
     timer_event.end_of_interrupt =
         x2 ? 0
@@ -262,7 +263,7 @@ Result<void> by_interrupt(Bench& bench, Source& source) {
 
 template <class Source>
 Result<void> by_poll(Bench& bench, Source& source) {
-    measure::Series& latency = bench.series("latency");
+    measure::Series& latency = bench.series("latency", {.since_event = true});
     uint64_t spacing = bench.setting("spacing");
     Beginning beginning(bench);
     auto tells =
@@ -289,7 +290,7 @@ Result<void> by_poll(Bench& bench, Source& source) {
 /// Needs no timeout: the TSC itself ends the wait.
 template <class Source>
 Result<void> by_tsc(Bench& bench, Source& source) {
-    measure::Series& latency = bench.series("latency");
+    measure::Series& latency = bench.series("latency", {.since_event = true});
     Beginning beginning(bench);
     at_each_deadline(bench, beginning, [&](uint64_t delay, uint64_t early) {
         uint64_t deadline = source.arm(delay);

@@ -41,6 +41,7 @@ bool Counters::watch(const Series& series, std::span<CountRow> rows, bool check)
     d.stages = parts.stages.size();
     d.overhead = parts.overhead_removed;
     d.check = check;
+    d.since_event = parts.since_event;
     d.rows = address(rows.data());
     model_mailbox.series_count = ++count_;
     return true;

@@ -35,6 +35,7 @@ class Series {
         bool checked = true;   ///< ... to a sample that is the distance of its timestamps
         /// How its values follow from other series of its case (wire/words.h); "": they do not.
         const char* derived = "";
+        bool since_event = false;  ///< a sample begins at an event, where no timestamp stands
     };
 
     explicit Series(const Parts& parts) : parts_(parts) {}
@@ -128,6 +129,7 @@ Series::Parts parts_of(const char* metric, const Kind& kind, const Observed& ins
     parts.better = kind.better;
     parts.shape = kind.shape;
     parts.derived = kind.derived;
+    parts.since_event = kind.since_event;
     return parts;
 }
 

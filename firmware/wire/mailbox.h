@@ -37,15 +37,114 @@ enum class ModelCount : unsigned {
     sysret,
     cr3_writes,
     serializing,
+    // Kinds of instruction that have a price of their own; the first three serialise, too.
+    cpuid,
+    wrmsr,
+    invlpg,
+    rdmsr,
+    locked,
+    lfence,
+    mfence,
+    rdtsc,  ///< RDTSC and RDTSCP that are not a timestamp of ours
+    pause,
+    hlt,
+    mwait,
+    swapgs,
+    xsave,
+    xrstor,
+    clflush,
+    // Of mmio_reads and mmio_writes.
+    apic_reads,
+    apic_writes,
+    hpet_reads,
+    hpet_writes,
+    // Who served an access that missed in L1: together l1d_misses and l1i_misses. A chained load's
+    // address waits for another load that missed, a streamed one's misses lie a constant stride
+    // apart, a scattered one is neither.
+    chained_l2,
+    chained_llc,
+    chained_memory,
+    scattered_l2,
+    scattered_llc,
+    scattered_memory,
+    streamed_l2,
+    streamed_llc,
+    streamed_memory,
+    store_l2,
+    store_llc,
+    store_memory,
+    fetch_l2,
+    fetch_llc,
+    fetch_memory,
+    late_branch_misses,  ///< of branch_misses: those that wait for a load that missed
+    timestamps,          ///< of ours, inside of the stretch
+    path_steps,  ///< what the dataflow takes where nothing misses, in core cycles of the model
     count,
 };
 inline constexpr unsigned model_counts = static_cast<unsigned>(ModelCount::count);
 inline constexpr const char* model_count_names[model_counts] = {
-    "instructions", "loads",       "stores",      "l1i_misses",    "l1d_misses", "l2_misses",
-    "llc_misses",   "dtlb_misses", "branches",    "branch_misses", "mmio_reads", "mmio_writes",
-    "port_reads",   "port_writes", "int",         "interrupts",    "iretq",      "syscall",
-    "sysret",       "cr3_writes",  "serializing",
+    "instructions",
+    "loads",
+    "stores",
+    "l1i_misses",
+    "l1d_misses",
+    "l2_misses",
+    "llc_misses",
+    "dtlb_misses",
+    "branches",
+    "branch_misses",
+    "mmio_reads",
+    "mmio_writes",
+    "port_reads",
+    "port_writes",
+    "int",
+    "interrupts",
+    "iretq",
+    "syscall",
+    "sysret",
+    "cr3_writes",
+    "serializing",
+    "cpuid",
+    "wrmsr",
+    "invlpg",
+    "rdmsr",
+    "locked",
+    "lfence",
+    "mfence",
+    "rdtsc",
+    "pause",
+    "hlt",
+    "mwait",
+    "swapgs",
+    "xsave",
+    "xrstor",
+    "clflush",
+    "apic_reads",
+    "apic_writes",
+    "hpet_reads",
+    "hpet_writes",
+    "chained_l2",
+    "chained_llc",
+    "chained_memory",
+    "scattered_l2",
+    "scattered_llc",
+    "scattered_memory",
+    "streamed_l2",
+    "streamed_llc",
+    "streamed_memory",
+    "store_l2",
+    "store_llc",
+    "store_memory",
+    "fetch_l2",
+    "fetch_llc",
+    "fetch_memory",
+    "late_branch_misses",
+    "timestamps",
+    "path_steps",
 };
+/// The counts up to here are always sent, the others where they are not 0.
+inline constexpr unsigned model_counts_always = static_cast<unsigned>(ModelCount::serializing) + 1;
+static_assert(model_counts <= 64);
 
 /// The command in a marker's low 6 bits.
 enum class MailboxCommand : unsigned {
@@ -70,6 +169,9 @@ struct MailboxSeries {
     /// clock counts instructions can that be seen).
     uint64_t check;
     uint64_t rows;  ///< address of stages + 1 MailboxRows: the whole, then each stage
+    /// 1: its beginning is an event, where no timestamp stands: that of the first stage, or of a
+    /// sample without stages, which then ends at the last timestamp.
+    uint64_t since_event = 0;
 };
 
 /// Sums over the samples that were attributed.

@@ -5,7 +5,9 @@
 #include <cstdint>
 
 #include "firmware/wire/mailbox.h"
+#include "host/model/history.h"
 #include "host/model/model.h"
+#include "host/model/operands.h"
 
 namespace doorbell::model {
 
@@ -43,6 +45,7 @@ class Attribution {
     void stored(const Guest& guest, uint64_t address);
     /// Hands the sums over and stops.
     void end(const Guest& guest);
+    History history;
     /// Where values are stored: none outside of [low(), low() + span()).
     uint64_t low() const { return low_; }
     uint64_t span() const { return span_; }
@@ -56,8 +59,10 @@ class Attribution {
     };
     /// The edge that was passed `back` edges before the newest.
     const Edge& before(unsigned back) const { return ring_[(newest_ - back) % edges]; }
-    void add(wire::MailboxRow& row, const Edge& from, const Edge& to) const;
+    static void add(wire::MailboxRow& row, const uint64_t* from, const uint64_t* to, bool to_edge);
+    unsigned start_of(unsigned end, uint64_t length) const;
     void add_pair(unsigned series, uint64_t value);
+    void add_since(unsigned series, uint64_t value);
     void add_path(unsigned series, const uint64_t* marks);
 
     /// Kept apart: any number of timestamps may lie in a sample.

@@ -20,8 +20,22 @@ enum class Kind : uint8_t {
     sysret,
     cr3_write,
     serializing,
-    fence,
+    cpuid,
+    wrmsr,
+    invlpg,
+    rdmsr,
+    locked,
+    lfence,
+    mfence,
     timestamp,
+    rdtscp,
+    pause,
+    hlt,
+    mwait,
+    swapgs,
+    xsave,
+    xrstor,
+    clflush,
     marker,
 };
 
@@ -65,9 +79,46 @@ inline Decoded decode_one_byte(const uint8_t* bytes, size_t size, size_t at) {
             return {Kind::software_interrupt};
         case 0xCF:
             return {Kind::iretq};
+        case 0xF4:
+            return {Kind::hlt};
+        // XCHG with memory locks by itself (SDM vol. 2D, XCHG).
+        case 0x86:
+        case 0x87:
+            return {at + 1 < size && bytes[at + 1] < 0xC0 ? Kind::locked : Kind::plain};
         default:
             return {};
     }
+}
+
+/// 0F 01, group 7 (SDM vol. 2D, table A-6).
+inline Kind decode_group_7(uint8_t modrm) {
+    switch (modrm) {
+        case 0xC9:
+            return Kind::mwait;
+        case 0xE8:
+            return Kind::serializing;  // SERIALIZE
+        case 0xF8:
+            return Kind::swapgs;
+        case 0xF9:
+            return Kind::rdtscp;
+        default:
+            break;
+    }
+    unsigned reg = modrm >> 3 & 7;
+    if (modrm >= 0xC0) return Kind::plain;
+    return reg == 7 ? Kind::invlpg : reg == 2 || reg == 3 ? Kind::serializing : Kind::plain;
+}
+
+/// 0F AE, group 15 (SDM vol. 2D, table A-6).
+inline Kind decode_group_15(uint8_t modrm) {
+    if (modrm == 0xE8) return Kind::lfence;
+    if (modrm == 0xF0) return Kind::mfence;
+    unsigned reg = modrm >> 3 & 7;
+    if (modrm >= 0xC0) return Kind::plain;
+    return reg == 4   ? Kind::xsave
+           : reg == 5 ? Kind::xrstor
+           : reg == 7 ? Kind::clflush
+                      : Kind::plain;
 }
 
 /// Opcodes of two bytes (SDM vol. 2D, "Two-byte Opcode Map"): 0F at bytes[at]. `rex_r`: 8 where
@@ -93,22 +144,22 @@ inline Decoded decode_two_bytes(const uint8_t* bytes, size_t size, size_t at, un
         case 0x31:
             return {at == 0 ? Kind::timestamp : Kind::plain};
         case 0xAE:
-            return {size == 3 && modrm == 0xE8 ? Kind::fence : Kind::plain};
-        // INVD, WBINVD; CPUID; WRMSR; MOV to a debug register (SDM vol. 3A, "Serializing
-        // Instructions").
+            return {decode_group_15(modrm)};
+        case 0x30:
+            return {Kind::wrmsr};
+        case 0x32:
+            return {Kind::rdmsr};
+        case 0xA2:
+            return {Kind::cpuid};
+        // INVD, WBINVD; MOV to a debug register (SDM vol. 3A, "Serializing Instructions").
         case 0x08:
         case 0x09:
-        case 0xA2:
-        case 0x30:
         case 0x23:
             return {Kind::serializing};
         case 0x00:
             return {reg == 2 || reg == 3 ? Kind::serializing : Kind::plain};  // LLDT, LTR
-        // LGDT, LIDT, INVLPG: memory forms only; SERIALIZE is 0F 01 E8.
         case 0x01:
-            return {(modrm < 0xC0 && (reg == 2 || reg == 3 || reg == 7)) || modrm == 0xE8
-                        ? Kind::serializing
-                        : Kind::plain};
+            return {decode_group_7(modrm)};
         default:
             if (second >= 0x80 && second <= 0x8F)
                 return {Kind::branch, displacement_at(bytes, size, at + 2, 4)};
@@ -124,11 +175,14 @@ inline Decoded decode(const uint8_t* bytes, size_t size) {
         return b == 0x66 || b == 0x67 || b == 0xF2 || b == 0xF3 || b == 0x2E || b == 0x36 ||
                b == 0x3E || b == 0x26 || b == 0x64 || b == 0x65 || b == 0xF0;
     };
-    while (at < size && prefix(bytes[at])) ++at;
+    bool lock = false;
+    while (at < size && prefix(bytes[at])) lock |= bytes[at++] == 0xF0;
     // REX; in 16- and 32-bit code 40..4F are INC and DEC, one byte long.
     unsigned rex_r = 0;
     if (at + 1 < size && (bytes[at] & 0xF0) == 0x40) rex_r = bytes[at++] << 1 & 8;
     if (at >= size) return {};
+    if (lock) return {Kind::locked};
+    if (bytes[at] == 0x90 && at != 0 && bytes[at - 1] == 0xF3) return {Kind::pause};
     return bytes[at] == 0x0F ? decode_two_bytes(bytes, size, at, rex_r)
                              : decode_one_byte(bytes, size, at);
 }

@@ -1,5 +1,6 @@
 #include "host/model/model.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace doorbell::model {
@@ -28,42 +29,45 @@ uint64_t Hierarchy::absent() const {
            (llc_.present() ? 0 : bit(ModelCount::llc_misses));
 }
 
-void Hierarchy::below(uint64_t line) {
+Level Hierarchy::below(uint64_t line) {
     if (l2_.present()) {
-        if (l2_.use(line)) return;
+        if (l2_.use(line)) return Level::l2;
         ++(*tally_)[ModelCount::l2_misses];
     }
-    if (llc_.present() && !llc_.use(line)) ++(*tally_)[ModelCount::llc_misses];
+    if (!llc_.present()) return Level::memory;
+    if (llc_.use(line)) return Level::llc;
+    ++(*tally_)[ModelCount::llc_misses];
+    return Level::memory;
 }
 
-void Hierarchy::fetch_slowly(uint64_t line, bool two) {
-    bool missed = false;
+Level Hierarchy::fetch_slowly(uint64_t line, bool two) {
+    Level served = Level::l1;
     for (uint64_t l = line; l <= line + two; ++l) {
         if (l == last_fetch_) continue;
         last_fetch_ = l;
         if (l1i_.use(l)) continue;
-        missed = true;
-        below(l);
+        served = std::max(served, below(l));
     }
-    (*tally_)[ModelCount::l1i_misses] += missed;
+    (*tally_)[ModelCount::l1i_misses] += served != Level::l1;
+    return served;
 }
 
-void Hierarchy::data_slowly(uint64_t virtual_address, unsigned bytes, uint64_t line, bool two) {
+Level Hierarchy::data_slowly(uint64_t virtual_address, unsigned bytes, uint64_t line, bool two) {
     for (uint64_t page = virtual_address >> page_shift;
          page <= (virtual_address + bytes - 1) >> page_shift; ++page) {
         if (page == last_page_) continue;
         last_page_ = page;
         if (!dtlb_.use(page)) ++(*tally_)[ModelCount::dtlb_misses];
     }
-    bool missed = false;
+    Level served = Level::l1;
     for (uint64_t l = line; l <= line + two; ++l) {
         if (l == last_data_) continue;
         last_data_ = l;
         if (l1d_.use(l)) continue;
-        missed = true;
-        below(l);
+        served = std::max(served, below(l));
     }
-    (*tally_)[ModelCount::l1d_misses] += missed;
+    (*tally_)[ModelCount::l1d_misses] += served != Level::l1;
+    return served;
 }
 
 void Hierarchy::forget() {

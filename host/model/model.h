@@ -13,10 +13,14 @@ namespace doorbell::model {
 struct ModelCounts {
     uint64_t counts[wire::model_counts] = {};
     uint64_t silent = 0;  ///< instructions of timestamps and markers
+    uint64_t path() const { return counts[static_cast<unsigned>(wire::ModelCount::path_steps)]; }
     uint64_t& operator[](wire::ModelCount c) { return counts[static_cast<unsigned>(c)]; }
     /// Every instruction so far: what a clock that counts instructions shows.
     uint64_t ticks() const { return counts[0] + silent; }
 };
+
+/// What served an access.
+enum class Level : uint8_t { l1, l2, llc, memory };
 
 class Hierarchy {
   public:
@@ -27,21 +31,24 @@ class Hierarchy {
 
     /// Instructions of one line are executed; `two`: an instruction that reaches into the next
     /// line.
-    void fetch(uint64_t line, bool two) {
-        if (line == last_fetch_ && !two) return;
-        fetch_slowly(line, two);
+    Level fetch(uint64_t line, bool two) {
+        if (line == last_fetch_ && !two) return Level::l1;
+        return fetch_slowly(line, two);
     }
     /// Data at physical address `address` is used, `bytes` of it. A use of two lines misses at most
     /// once; one of two pages may miss both, each of which takes a walk.
-    void data(uint64_t virtual_address, uint64_t address, unsigned bytes) {
+    Level data(uint64_t virtual_address, uint64_t address, unsigned bytes) {
         uint64_t line = address >> line_shift_;
         bool two = (address + bytes - 1) >> line_shift_ != line;
-        if (line == last_data_ && !two && virtual_address >> page_shift == last_page_) return;
-        data_slowly(virtual_address, bytes, line, two);
+        if (line == last_data_ && !two && virtual_address >> page_shift == last_page_)
+            return Level::l1;
+        return data_slowly(virtual_address, bytes, line, two);
     }
-    /// The outcome of a conditional branch.
-    void branch(uint64_t address, bool taken) {
-        if (!predictor_.predict(address, taken)) ++(*tally_)[wire::ModelCount::branch_misses];
+    /// The outcome of a conditional branch: whether it was predicted.
+    bool branch(uint64_t address, bool taken) {
+        bool predicted = predictor_.predict(address, taken);
+        (*tally_)[wire::ModelCount::branch_misses] += !predicted;
+        return predicted;
     }
     /// Every translation is forgotten (a write to CR3).
     void forget_pages() {
@@ -58,10 +65,10 @@ class Hierarchy {
     uint64_t absent() const;
 
   private:
-    void fetch_slowly(uint64_t line, bool two);
-    void data_slowly(uint64_t virtual_address, unsigned bytes, uint64_t line, bool two);
-    /// A miss of level 1 goes on: whether it missed in L2 and in the LLC.
-    void below(uint64_t line);
+    Level fetch_slowly(uint64_t line, bool two);
+    Level data_slowly(uint64_t virtual_address, unsigned bytes, uint64_t line, bool two);
+    /// A miss of level 1 goes on.
+    Level below(uint64_t line);
 
     static constexpr unsigned page_shift = 12;
     ModelCounts* tally_ = nullptr;

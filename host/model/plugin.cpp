@@ -19,6 +19,7 @@
 
 #include "firmware/wire/mailbox.h"
 #include "host/model/attribution.h"
+#include "host/model/dataflow.h"
 #include "host/model/decode.h"
 #include "host/model/geometry.h"
 #include "host/model/model.h"
@@ -45,7 +46,32 @@ struct Block {
     uint64_t address;
     uint64_t line;  ///< none: its first instruction is not modelled
     bool two;
-    bool gate;  ///< an interrupt's or exception's first instruction
+    bool gate;                        ///< an interrupt's or exception's first instruction
+    const BlockFlow* flow = nullptr;  ///< up to its first timestamp
+};
+/// A timestamp, and what of its block comes after it.
+struct EdgeSite {
+    bool begins;
+    const BlockFlow* rest;
+};
+/// An instruction that uses memory.
+struct MemorySite {
+    MemoryUse use;
+    /// Of its own misses: where the last was, how far from the one before, how often in a row.
+    uint64_t last = 0;
+    int64_t stride = 0;
+    unsigned steady = 0;
+
+    /// A miss at `address`: whether its like came at a constant stride, which a prefetcher learns
+    /// (Intel's reaches 2 KiB: "Optimization Reference Manual", "Hardware Prefetching").
+    bool streams(uint64_t address) {
+        constexpr int64_t reach = 2048;
+        auto now = static_cast<int64_t>(address - last);
+        last = address;
+        steady = now == stride && now != 0 && now <= reach && now >= -reach ? steady + 1 : 0;
+        stride = now;
+        return steady >= 2;
+    }
 };
 constexpr uint64_t no_line = ~0ull;
 
@@ -89,6 +115,7 @@ struct Model {
     Geometry geometry;
     Hierarchy hierarchy;
     Attribution attribution;
+    Dataflow flow;
     ModelCounts own_tally;
     ModelCounts* tally = &own_tally;  ///< from version 2 on in QEMU's scoreboard
     qemu_plugin_scoreboard* board = nullptr;
@@ -107,9 +134,35 @@ struct Model {
     // What callbacks are handed; kept for good, since translated code may be run again at any time.
     std::deque<Block> blocks;
     std::deque<Branch> branches;
+    std::deque<BlockFlow> flows;
+    std::deque<EdgeSite> edges;
+    std::deque<MemorySite> memory;
     std::unordered_set<uint64_t> silent;  ///< addresses of what follows a begin()'s RDTSC
+
+    /// One more of that count, where a callback counts.
+    void count(ModelCount what) {
+        ++(*tally)[what];
+        attribution.history.note(what, *tally);
+    }
+    /// Of what the next instruction brings with it.
+    void count_next(ModelCount what) {
+        ++(*tally)[what];
+        attribution.history.note_next(what, *tally);
+    }
+    /// It was counted elsewhere.
+    void noted(ModelCount what) { attribution.history.note(what, *tally); }
+    void execute(const BlockFlow* block) {
+        if (block == nullptr) return;
+        flow.execute(*block, tally->ticks());
+        (*tally)[ModelCount::path_steps] = flow.now();
+    }
 };
 std::unique_ptr<Model> model;
+
+/// The count of what `level` served, given the first of the three of its class.
+ModelCount served(ModelCount first, Level level) {
+    return static_cast<ModelCount>(static_cast<unsigned>(first) + static_cast<unsigned>(level) - 1);
+}
 
 template <class T>
 T from_data(void* data) {
@@ -133,50 +186,102 @@ void on_execution(qemu_plugin_insn* insn, qemu_plugin_exec_t callback, void* dat
     qemu_plugin_register_vcpu_insn_exec_cb(insn, callback, QEMU_PLUGIN_CB_NO_REGS, data);
 }
 
+void fetch(uint64_t line, bool two) {
+    Level level = model->hierarchy.fetch(line, two);
+    if (level == Level::l1) [[likely]]
+        return;
+    model->attribution.history.note_next(ModelCount::l1i_misses, *model->tally);
+    model->count_next(served(ModelCount::fetch_l2, level));
+}
+void branch_was(bool taken) {
+    Model& m = *model;
+    if (m.hierarchy.branch(m.pending->address, taken)) return;
+    m.noted(ModelCount::branch_misses);
+    if (m.flow.flags_wait(m.tally->ticks())) m.count(ModelCount::late_branch_misses);
+    m.flow.resolve_branch();
+}
 void at_block(unsigned, void* data) {
     auto& block = *static_cast<Block*>(data);
     Model& m = *model;
     if (m.pending != nullptr) {
         // Anywhere else is an interrupt in between: nothing is known of the branch.
         if (block.address == m.pending->target)
-            m.hierarchy.branch(m.pending->address, true);
+            branch_was(true);
         else if (block.address == m.pending->next)
-            m.hierarchy.branch(m.pending->address, false);
+            branch_was(false);
         m.pending = nullptr;
     }
     if (block.gate) [[unlikely]] {
-        if (!m.software) ++(*m.tally)[ModelCount::interrupts];
+        if (!m.software) m.count_next(ModelCount::interrupts);
         m.software = false;
     }
-    if (block.line != no_line) m.hierarchy.fetch(block.line, block.two);
+    m.execute(block.flow);
+    if (block.line != no_line) fetch(block.line, block.two);
 }
 void at_line(unsigned, void* data) {
-    model->hierarchy.fetch(from_data<uint64_t>(data) >> 1, from_data<uint64_t>(data) & 1);
+    fetch(from_data<uint64_t>(data) >> 1, from_data<uint64_t>(data) & 1);
+}
+/// Two counts, or one twice: bits 0 to 7 and 8 to 15.
+void at_event(unsigned, void* data) {
+    auto counts = from_data<uint64_t>(data);
+    model->count(static_cast<ModelCount>(counts & 0xFF));
+    if (counts >> 8 != 0) model->count(static_cast<ModelCount>(counts >> 8));
 }
 void at_branch(unsigned, void* data) {
-    ++(*model->tally)[ModelCount::branches];
+    model->count(ModelCount::branches);
     model->pending = static_cast<Branch*>(data);
 }
 void at_software_interrupt(unsigned, void*) {
-    ++(*model->tally)[ModelCount::software_interrupts];
+    model->count_next(ModelCount::software_interrupts);
     model->software = true;
 }
 void at_cr3(unsigned, void*) {
-    ++(*model->tally)[ModelCount::cr3_writes];
+    model->count(ModelCount::cr3_writes);
+    model->count(ModelCount::serializing);
     model->hierarchy.forget_pages();
     model->translations.forget();
 }
-/// INVLPG and writes to control registers are among these.
-void at_serializing(unsigned, void*) {
-    ++(*model->tally)[ModelCount::serializing];
+/// Translations may have changed. `kind`: a count beside `serializing`, or 0.
+void at_serializing(unsigned, void* kind) {
+    model->count(ModelCount::serializing);
+    if (kind != nullptr) model->count(static_cast<ModelCount>(from_data<uint64_t>(kind)));
     model->translations.forget();
 }
-void at_edge(unsigned, void* begins) {
-    ++model->tally->silent;
-    model->attribution.edge(*model->tally, begins != nullptr);
+void at_edge(unsigned, void* data) {
+    auto& edge = *static_cast<EdgeSite*>(data);
+    Model& m = *model;
+    ++m.tally->silent;
+    m.flow.drain();
+    (*m.tally)[ModelCount::path_steps] = m.flow.now();
+    m.count(ModelCount::timestamps);
+    m.attribution.edge(*m.tally, edge.begins);
+    m.execute(edge.rest);
 }
 
-void at_memory(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void*) {
+/// A device's register is read or written.
+void device_register(uint64_t address, bool store) {
+    constexpr uint64_t local_apic = 0xFEE00000, hpet = 0xFED00000, page = ~uint64_t{0xFFF};
+    model->count(store ? ModelCount::mmio_writes : ModelCount::mmio_reads);
+    if ((address & page) == local_apic)
+        model->count(store ? ModelCount::apic_writes : ModelCount::apic_reads);
+    if ((address & page) == hpet)
+        model->count(store ? ModelCount::hpet_writes : ModelCount::hpet_reads);
+}
+
+/// Of which class a miss of level 1 is.
+void classify(MemorySite& site, uint64_t physical, bool store, Level level) {
+    Model& m = *model;
+    m.noted(ModelCount::l1d_misses);
+    if (store) return m.count(served(ModelCount::store_l2, level));
+    bool chained = m.flow.missed(site.use, m.tally->ticks());
+    bool streams = site.streams(physical >> m.hierarchy.line_shift() << m.hierarchy.line_shift());
+    m.count(served(streams   ? ModelCount::streamed_l2
+                   : chained ? ModelCount::chained_l2
+                             : ModelCount::scattered_l2,
+                   level));
+}
+
+void at_memory(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void* data) {
     Model& m = *model;
     bool store = qemu_plugin_mem_is_store(info);
     // QEMU 7.2 shows what the processor itself reads and pushes on the way into a handler, or not,
@@ -189,15 +294,14 @@ void at_memory(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void*) {
     uint64_t physical = address;
     if (address >= m.ram_end) [[unlikely]] {
         const Translations::Page& page = m.translations.of(info, address);
-        if (page.io) {
-            ++(*m.tally)[store ? ModelCount::mmio_writes : ModelCount::mmio_reads];
-            return;
-        }
+        if (page.io) return device_register(address, store);
         physical = page.physical_page << Translations::page_shift |
                    (address & ((1u << Translations::page_shift) - 1));
     }
-    ++(*m.tally)[store ? ModelCount::stores : ModelCount::loads];
-    m.hierarchy.data(address, physical, 1u << qemu_plugin_mem_size_shift(info));
+    m.count(store ? ModelCount::stores : ModelCount::loads);
+    Level level = m.hierarchy.data(address, physical, 1u << qemu_plugin_mem_size_shift(info));
+    if (level != Level::l1) [[unlikely]]
+        classify(*static_cast<MemorySite*>(data), physical, store, level);
     if (store && physical - m.attribution.low() < m.attribution.span())
         m.attribution.stored(m.guest, physical);
 }
@@ -225,6 +329,7 @@ void command(MailboxCommand what) {
             break;
         case MailboxCommand::forget:
             m.hierarchy.forget();
+            m.flow.forget();
             break;
         case MailboxCommand::device:
             m.hierarchy.device(box.device_start, box.device_bytes);
@@ -303,16 +408,63 @@ bool take_timestamp(const Insn& i) {
         bool begins = is_begin_tail(i.host + 2);
         if (begins)
             for (size_t at : measure::begin_tail_starts) model->silent.insert(i.address + 2 + at);
-        on_execution(i.insn, at_edge, to_data(begins));
+        model->edges.push_back({begins, nullptr});
+        on_execution(i.insn, at_edge, &model->edges.back());
         return true;
     }
-    bool before = i.decoded.kind == Kind::fence && std::memcmp(i.host + 3, "\x0F\x31", 2) == 0;
+    bool before = i.decoded.kind == Kind::lfence && std::memcmp(i.host + 3, "\x0F\x31", 2) == 0;
     if (!before && model->silent.count(i.address) == 0) return false;
     count_inline(i.insn, offsetof(ModelCounts, silent));
     return true;
 }
 
-void instrument(const Insn& i) {
+constexpr uint64_t one(ModelCount what) { return static_cast<uint64_t>(what); }
+constexpr uint64_t both(ModelCount what, ModelCount other) { return one(what) | one(other) << 8; }
+
+/// Kinds that are counted and no more.
+uint64_t events_of(Kind kind) {
+    switch (kind) {
+        case Kind::port_read:
+            return one(ModelCount::port_reads);
+        case Kind::port_write:
+            return one(ModelCount::port_writes);
+        case Kind::iretq:
+            return both(ModelCount::iretq, ModelCount::serializing);
+        case Kind::syscall:
+            return one(ModelCount::syscall);
+        case Kind::sysret:
+            return one(ModelCount::sysret);
+        case Kind::rdmsr:
+            return one(ModelCount::rdmsr);
+        case Kind::locked:
+            return one(ModelCount::locked);
+        case Kind::lfence:
+            return one(ModelCount::lfence);
+        case Kind::mfence:
+            return one(ModelCount::mfence);
+        case Kind::timestamp:
+        case Kind::rdtscp:
+            return one(ModelCount::rdtsc);
+        case Kind::pause:
+            return one(ModelCount::pause);
+        case Kind::hlt:
+            return one(ModelCount::hlt);
+        case Kind::mwait:
+            return one(ModelCount::mwait);
+        case Kind::swapgs:
+            return one(ModelCount::swapgs);
+        case Kind::xsave:
+            return one(ModelCount::xsave);
+        case Kind::xrstor:
+            return one(ModelCount::xrstor);
+        case Kind::clflush:
+            return one(ModelCount::clflush);
+        default:
+            return 0;
+    }
+}
+
+void instrument(const Insn& i, const MemoryUse& use) {
     count_inline(i.insn, ModelCount::instructions);
     switch (i.decoded.kind) {
         case Kind::branch:
@@ -321,51 +473,78 @@ void instrument(const Insn& i) {
                  i.address + i.size + static_cast<uint64_t>(i.decoded.displacement)});
             on_execution(i.insn, at_branch, &model->branches.back());
             break;
-        case Kind::port_read:
-            count_inline(i.insn, ModelCount::port_reads);
-            break;
-        case Kind::port_write:
-            count_inline(i.insn, ModelCount::port_writes);
-            break;
         case Kind::software_interrupt:
             on_execution(i.insn, at_software_interrupt, nullptr);
             break;
-        case Kind::iretq:
-            count_inline(i.insn, ModelCount::iretq);
-            count_inline(i.insn, ModelCount::serializing);
-            break;
-        case Kind::syscall:
-            count_inline(i.insn, ModelCount::syscall);
-            break;
-        case Kind::sysret:
-            count_inline(i.insn, ModelCount::sysret);
-            break;
         case Kind::cr3_write:
             on_execution(i.insn, at_cr3, nullptr);
-            count_inline(i.insn, ModelCount::serializing);
             break;
         case Kind::serializing:
             on_execution(i.insn, at_serializing, nullptr);
             break;
+        case Kind::cpuid:
+            on_execution(i.insn, at_serializing, to_data(one(ModelCount::cpuid)));
+            break;
+        case Kind::wrmsr:
+            on_execution(i.insn, at_serializing, to_data(one(ModelCount::wrmsr)));
+            break;
+        case Kind::invlpg:
+            on_execution(i.insn, at_serializing, to_data(one(ModelCount::invlpg)));
+            break;
         default:
+            if (uint64_t events = events_of(i.decoded.kind); events != 0)
+                on_execution(i.insn, at_event, to_data(events));
             break;
     }
+    model->memory.push_back({use});
     qemu_plugin_register_vcpu_mem_cb(i.insn, at_memory, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW,
-                                     nullptr);
+                                     &model->memory.back());
 }
+
+/// Gathers the dataflow of a block, anew behind each of its timestamps.
+class FlowMaker {
+  public:
+    explicit FlowMaker(Block& block) : block_(block) {}
+    ~FlowMaker() { close(); }
+    FlowMaker(const FlowMaker&) = delete;
+    MemoryUse add(const Insn& i) {
+        if (flow_ == nullptr) {
+            model->flows.emplace_back(model->flow.core());
+            flow_ = &model->flows.back();
+        }
+        return flow_->add(operands_of(i.bytes, std::min(i.size, sizeof i.bytes)));
+    }
+    /// `edge` begins the next part.
+    void at(EdgeSite& edge) {
+        close();
+        edge_ = &edge;
+    }
+
+  private:
+    void close() {
+        if (flow_ != nullptr) flow_->finish();
+        (edge_ != nullptr ? edge_->rest : block_.flow) = flow_;
+        flow_ = nullptr;
+    }
+    Block& block_;
+    EdgeSite* edge_ = nullptr;
+    BlockFlow* flow_ = nullptr;
+};
 
 void on_translation(qemu_plugin_id_t, qemu_plugin_tb* tb) {
     Model& m = *model;
     unsigned shift = m.hierarchy.line_shift();
     uint64_t line_now = no_line;
     size_t count = qemu_plugin_tb_n_insns(tb);
+    m.blocks.emplace_back();
+    FlowMaker flow(m.blocks.back());
     for (size_t n = 0; n < count; ++n) {
         Insn i(qemu_plugin_tb_get_insn(tb, n));
         // Memory is identity-mapped, so the physical address follows from where the byte lies.
         uint64_t physical =
             m.mailbox != 0 && i.host != nullptr ? m.guest.address_of(i.host) : i.address;
         if (n == 0) {
-            m.blocks.push_back({i.address, no_line, false, is_gate(i.address)});
+            m.blocks.back() = {i.address, no_line, false, is_gate(i.address)};
             on_execution(i.insn, at_block, &m.blocks.back());
         }
         if (is_marker(i)) {
@@ -373,7 +552,11 @@ void on_translation(qemu_plugin_id_t, qemu_plugin_tb* tb) {
                          to_data(static_cast<uint64_t>(i.decoded.displacement) & 63));
             continue;
         }
-        if (take_timestamp(i)) continue;
+        size_t edges = m.edges.size();
+        if (take_timestamp(i)) {
+            if (m.edges.size() != edges) flow.at(m.edges.back());
+            continue;
+        }
         uint64_t first = physical >> shift, last = (physical + i.size - 1) >> shift;
         if (first != line_now || last != line_now) {
             // A use of two lines, unless the first is the one that was used last.
@@ -387,7 +570,7 @@ void on_translation(qemu_plugin_id_t, qemu_plugin_tb* tb) {
             }
             line_now = last;
         }
-        instrument(i);
+        instrument(i, flow.add(i));
     }
 }
 

@@ -150,7 +150,8 @@ void emit_counters(wire::Sender& sender, uint64_t id, const Series& s, const Cou
         j.member("of", id).member("stage", stretch(s, i)).member("samples", rows[i].samples);
         j.member("evidence", counted.evidence).key("values").array();
         for (size_t c = 0; c < counted.names.size(); ++c)
-            if ((counted.absent >> c & 1) == 0)
+            if ((counted.absent >> c & 1) == 0 &&
+                (c < wire::model_counts_always || rows[i].counts[c] != 0))
                 j.array().value(counted.names[c]).value(rows[i].counts[c]).end();
         j.end();
         auto put_costs = [&](const char* name, std::span<const uint64_t> costs) {
@@ -169,11 +170,11 @@ std::span<const Figure> figures_of(const Series& s, const Counted& counted, Resu
     auto rows = counted.rows;
     size_t stretches = 0;
     for (const auto& row : rows) stretches += row.samples != 0;
-    std::span<Figure> figures = results.room_for(stretches * counted.names.size());
+    size_t kept = std::min<size_t>(counted.names.size(), wire::model_counts_always);
+    std::span<Figure> figures = results.room_for(stretches * kept);
     size_t next = 0;
     for (size_t i = 0; i < rows.size(); ++i)
-        for (size_t c = 0;
-             rows[i].samples != 0 && c < counted.names.size() && next < figures.size(); ++c)
+        for (size_t c = 0; rows[i].samples != 0 && c < kept && next < figures.size(); ++c)
             if ((counted.absent >> c & 1) == 0)
                 figures[next++] = {counted.names[c], stretch(s, i), counted.evidence,
                                    rows[i].counts[c], rows[i].samples};

@@ -33,7 +33,7 @@ Series& Bench::series(const char* metric, const SeriesKind& kind, uint64_t recor
         parts.paths = machine.arena.array<uint64_t>((samples() + 1) * (parts.stages.size() + 1));
         if (parts.paths.empty()) exhausted_ = true;
     }
-    parts.counted = kind.counted || kind.less_overhead || !kind.stages.empty();
+    parts.counted = kind.counted || kind.less_overhead || kind.since_event || !kind.stages.empty();
     parts.checked = !kind.counted;
     if (request_.raw || (counters.in_pmu_pass() && parts.counted)) {
         parts.raw = machine.arena.array<uint64_t>((samples() > records ? samples() : records) + 1);

@@ -39,6 +39,10 @@ struct SeriesKind {
     /// with this one line, and by it promises that each record() comes after one begin() ... end()
     /// that its counts are to span ("a packet's share of a burst").
     bool counted = false;
+    /// Each sample, or its first stage, begins at an event, where no timestamp stands. Counters
+    /// belong to it from that instant on, where the clock counts instructions. A sample without
+    /// stages must be recorded before another timestamp is taken.
+    bool since_event = false;
     /// Which of two values is the better one, and whether the sum of all samples says more than
     /// their distribution: sent with the series, for comparisons, tables and charts.
     Better better = Better::less;

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "host/model/attribution.h"
+#include "host/model/dataflow.h"
 #include "host/model/decode.h"
 #include "host/model/geometry.h"
 
@@ -172,16 +173,33 @@ TEST(Decode, WhatIsCountedIsTold) {
         {{0x44, 0x0F, 0x22, 0xC0}, Kind::plain, 0},      // mov %rax, %cr8
         {{0x45, 0x0F, 0x22, 0xC0}, Kind::plain, 0},      // mov %r8, %cr8
         {{0x0F, 0x20, 0xD8}, Kind::plain, 0},
-        {{0x0F, 0xA2}, Kind::serializing, 0},
+        {{0x0F, 0xA2}, Kind::cpuid, 0},
+        {{0x0F, 0x30}, Kind::wrmsr, 0},
+        {{0x0F, 0x32}, Kind::rdmsr, 0},
+        {{0x0F, 0x09}, Kind::serializing, 0},
+        {{0xF0, 0x48, 0x83, 0x07, 0x01}, Kind::locked, 0},
+        {{0x48, 0x87, 0x07}, Kind::locked, 0},  // xchg %rax, (%rdi)
+        {{0x48, 0x87, 0xC7}, Kind::plain, 0},   // xchg %rax, %rdi
+        {{0xF3, 0x90}, Kind::pause, 0},
+        {{0x90}, Kind::plain, 0},
+        {{0xF4}, Kind::hlt, 0},
+        {{0x0F, 0x01, 0xC9}, Kind::mwait, 0},
+        {{0x0F, 0x01, 0xF8}, Kind::swapgs, 0},
+        {{0x0F, 0x01, 0xF9}, Kind::rdtscp, 0},
+        {{0x0F, 0x01, 0xE8}, Kind::serializing, 0},  // serialize
+        {{0x48, 0x0F, 0xAE, 0x27}, Kind::xsave, 0},
+        {{0x48, 0x0F, 0xAE, 0x2F}, Kind::xrstor, 0},
+        {{0x0F, 0xAE, 0x3F}, Kind::clflush, 0},
         {{0xEC}, Kind::port_read, 0},
         {{0xEE}, Kind::port_write, 0},
         {{0xE6, 0x80}, Kind::port_write, 0},
         {{0x0F, 0x1F, 0x80, 0x40, 0, 0x20, 0}, Kind::marker, 0x200040},
         {{0x0F, 0x1F, 0x00}, Kind::plain, 0},
         {{0x0F, 0x31}, Kind::timestamp, 0},
-        {{0x0F, 0xAE, 0xE8}, Kind::fence, 0},
-        {{0x0F, 0xAE, 0xF0}, Kind::plain, 0},
-        {{0x0F, 0x01, 0x38}, Kind::serializing, 0},
+        {{0x0F, 0xAE, 0xE8}, Kind::lfence, 0},
+        {{0x0F, 0xAE, 0xF0}, Kind::mfence, 0},
+        {{0x0F, 0x01, 0x38}, Kind::invlpg, 0},
+        {{0x0F, 0x01, 0x1F}, Kind::serializing, 0},  // lidt
         {{0x48, 0x89, 0xC8}, Kind::plain, 0},
     };
     for (const auto& c : cases) {
@@ -202,9 +220,10 @@ struct Samples {
     Attribution attribution;
     Guest guest{0};
 
-    void watch(uint64_t stages, uint64_t overhead, bool check) {
+    void watch(uint64_t stages, uint64_t overhead, bool check, bool since_event = false) {
         auto at = [](const void* p) { return reinterpret_cast<uint64_t>(p); };
-        box.series[0] = {at(&value), 8, 8, at(marks), stages, overhead, check, at(rows)};
+        box.series[0] = {at(&value), 8,     8,        at(marks),  stages,
+                         overhead,   check, at(rows), since_event};
         box.series_count = 1;
         attribution.begin(box);
     }
@@ -214,6 +233,8 @@ struct Samples {
     }
     uint64_t stamp(bool begins) {
         tally.silent += 2;
+        ++tally[ModelCount::timestamps];
+        attribution.history.note(ModelCount::timestamps, tally);
         attribution.edge(tally, begins);
         return tally.ticks();
     }
@@ -278,6 +299,7 @@ TEST(Attribution, AnyNumberOfTimestampsMayLieInASample) {
     s.attribution.end(s.guest);
     EXPECT_EQ(s.rows[0].samples, 1u);
     EXPECT_EQ(s.rows[0].counts[0], 1000u);
+    EXPECT_EQ(s.rows[0].counts[static_cast<int>(ModelCount::timestamps)], 999u);
 }
 
 TEST(Attribution, ValuesOfATaskLieAStrideApart) {
@@ -322,21 +344,189 @@ TEST(Attribution, AStageMayEndBeforeTheNextBegins) {
     EXPECT_EQ(s.rows[1].samples, 0u) << "the first stage is not looked for";
 }
 
-TEST(Attribution, StagesBehindADeadlineAreCountedAndTheWholeIsNot) {
-    Samples s;
-    s.watch(2, 0, true);
+/// An event at `back` ticks before the end of `run_to`, in the middle of twelve instructions of
+/// which every third loads.
+struct Event : Samples {
+    void loop(unsigned instructions) {
+        for (unsigned i = 1; i <= instructions; ++i) {
+            run(1);
+            if (i % 3 == 0) {
+                ++tally[ModelCount::loads];
+                attribution.history.note(ModelCount::loads, tally);
+            }
+        }
+    }
+    uint64_t loads(unsigned row) {
+        return rows[row].counts[static_cast<unsigned>(ModelCount::loads)];
+    }
+};
+
+TEST(Attribution, AStageThatBeginsAtAnEventIsCountedFromItsInstantOn) {
+    Event s;
+    s.watch(2, 0, true, true);
     s.stamp(true);
-    s.run(500);
-    s.marks[0] = s.tally.ticks() - 12;  // a deadline: no timestamp stands there
+    s.loop(30);
+    s.marks[0] = s.tally.ticks() - 10;  // a deadline: no timestamp stands there
     s.marks[1] = s.stamp(false);
     s.run(4, 2);
     s.marks[2] = s.stamp(false);
     s.store(s.marks[2] - s.marks[0]);
     s.attribution.end(s.guest);
-    EXPECT_EQ(s.rows[0].samples, 0u);
-    EXPECT_EQ(s.rows[1].samples, 0u);
-    EXPECT_EQ(s.rows[2].samples, 1u);
+    EXPECT_EQ(s.rows[1].samples, 1u);
+    EXPECT_EQ(s.rows[1].counts[0], 10u);
+    EXPECT_EQ(s.loads(1), 4u);  // of the 21st, 24th, 27th and 30th instruction
     EXPECT_EQ(s.rows[2].counts[0], 4u);
+    EXPECT_EQ(s.rows[0].samples, 1u);
+    EXPECT_EQ(s.rows[0].counts[0], 14u);
+}
+
+TEST(Attribution, AMarkThatIsCountedFromTheEventNeedsNoTimestamp) {
+    Event s;
+    s.watch(3, 0, true, true);
+    s.stamp(true);
+    s.loop(30);
+    s.marks[2] = s.stamp(false);
+    s.marks[0] = s.marks[2] - 14;
+    s.marks[1] = s.marks[2] - 8;
+    s.run(4, 2);
+    s.marks[3] = s.stamp(false);
+    s.store(s.marks[3] - s.marks[0]);
+    s.attribution.end(s.guest);
+    EXPECT_EQ(s.rows[1].counts[0], 6u);
+    EXPECT_EQ(s.rows[2].counts[0], 6u);
+    EXPECT_EQ(s.rows[3].counts[0], 4u);
+    EXPECT_EQ(s.loads(1), 2u);
+    EXPECT_EQ(s.loads(2), 2u);  // of the 27th and 30th instruction
+    EXPECT_EQ(s.rows[0].samples, 1u);
+    EXPECT_EQ(s.rows[0].counts[0], 16u);
+}
+
+TEST(Attribution, ASampleMayBeginAtAnEvent) {
+    Event s;
+    s.watch(0, 0, true, true);
+    for (uint64_t length : {5, 8, 11}) {
+        s.loop(30);
+        uint64_t event = s.tally.ticks() - length;
+        s.store(s.stamp(false) - event);
+    }
+    // Further back than anything that is remembered: not attributed, rather than guessed.
+    s.store(s.stamp(false) - 2);
+    s.attribution.end(s.guest);
+    EXPECT_EQ(s.rows[0].samples, 3u);
+    EXPECT_EQ(s.rows[0].counts[0], 24u);
+    EXPECT_EQ(s.loads(0), 2u + 3u + 4u);
+    EXPECT_EQ(s.rows[0].counts[static_cast<unsigned>(ModelCount::timestamps)], 0u);
+}
+
+TEST(Attribution, WhatTheNextInstructionBringsComesAfterAnEventOfNow) {
+    Event s;
+    s.watch(0, 0, true, true);
+    s.loop(30);
+    uint64_t event = s.tally.ticks();
+    ++s.tally[ModelCount::interrupts];
+    s.attribution.history.note_next(ModelCount::interrupts, s.tally);
+    s.loop(2);
+    s.store(s.stamp(false) - event);
+    s.attribution.end(s.guest);
+    EXPECT_EQ(s.rows[0].counts[static_cast<unsigned>(ModelCount::interrupts)], 1u);
+    EXPECT_EQ(s.rows[0].counts[0], 2u);
+}
+
+/// Instructions by their bytes.
+const std::vector<uint8_t> load{0x48, 0x8B, 0x07},                        // mov (%rdi), %rax
+    chase{0x48, 0x8B, 0x3F},                                              // mov (%rdi), %rdi
+    multiply{0x48, 0x0F, 0xAF, 0xC0},                                     // imul %rax, %rax
+    increment{0x48, 0xFF, 0xC0},                                          // inc %rax
+    other[]{{0x48, 0xFF, 0xC1}, {0x48, 0xFF, 0xC2}, {0x48, 0xFF, 0xC3}},  // inc %rcx, %rdx, %rbx
+    next{0x48, 0x83, 0xC7, 0x40},                                         // add $64, %rdi
+    clear{0x31, 0xC0},                                                    // xor %eax, %eax
+    push{0x50}, pop{0x58}, test{0x48, 0x85, 0xC0};                        // test %rax, %rax
+
+struct Flow {
+    explicit Flow(const std::vector<std::vector<uint8_t>>& program) : block(core) {
+        for (const auto& bytes : program)
+            uses.push_back(block.add(operands_of(bytes.data(), bytes.size())));
+        block.finish();
+    }
+    void execute() { flow.execute(block, instructions += uses.size()); }
+    /// Steps that a turn takes after many.
+    double steps_a_turn() {
+        constexpr unsigned turns = 1200;
+        for (unsigned i = 0; i < turns; ++i) execute();
+        uint64_t before = flow.now();
+        for (unsigned i = 0; i < turns; ++i) execute();
+        return static_cast<double>(flow.now() - before) / step / turns;
+    }
+    Core core;
+    BlockFlow block;
+    Dataflow flow{core};
+    std::vector<MemoryUse> uses;
+    uint64_t instructions = 1000;
+};
+
+TEST(Dataflow, AChainTakesItsLatenciesAndTheRestItsWidth) {
+    EXPECT_EQ(Flow({multiply}).steps_a_turn(), 3.0);
+    EXPECT_EQ(Flow({multiply, multiply}).steps_a_turn(), 6.0);
+    EXPECT_EQ(Flow({chase}).steps_a_turn(), 4.0);
+    EXPECT_EQ(Flow({increment, other[0], other[1], other[2]}).steps_a_turn(), 1.0);
+    EXPECT_EQ(Flow({clear, multiply}).steps_a_turn(), 2.0 / 6) << "nothing is carried over";
+    EXPECT_EQ(Flow({load, next}).steps_a_turn(), 1.0) << "the pointer's chain, not the load's";
+    EXPECT_EQ(Flow({load, load, load, load, load, load}).steps_a_turn(), 2.0) << "three a step";
+    EXPECT_EQ(Flow({push, pop}).steps_a_turn(), 0.5) << "the stack pointer waits for no load";
+}
+
+TEST(Dataflow, AWindowLimitsWhatIsUnderWay) {
+    // A chain of 8 IMULs and 8 instructions beside it: the chain decides. Two chains that do not
+    // wait for each other overlap only within a window.
+    Core small;
+    small.window = 4;
+    std::vector<std::vector<uint8_t>> program{clear};
+    for (int i = 0; i < 7; ++i) program.push_back(multiply);
+    Flow wide(program);
+    EXPECT_LT(wide.steps_a_turn(), 3.0) << "turns overlap";
+    BlockFlow block(small);
+    for (const auto& bytes : program) (void)block.add(operands_of(bytes.data(), bytes.size()));
+    block.finish();
+    Dataflow flow(small);
+    for (unsigned i = 0; i < 100; ++i) flow.execute(block, 1000 + 8 * i);
+    EXPECT_GE(flow.now(), 100u * 21 * step) << "turns follow each other";
+}
+
+TEST(Dataflow, AMissWhoseAddressWaitsForAMissIsChained) {
+    Flow ring({chase, increment});
+    ring.execute();
+    EXPECT_FALSE(ring.flow.missed(ring.uses[0], ring.instructions)) << "the first of all";
+    for (int i = 0; i < 3; ++i) {
+        ring.execute();
+        EXPECT_TRUE(ring.flow.missed(ring.uses[0], ring.instructions));
+    }
+    Flow stream({load, next});
+    for (int i = 0; i < 3; ++i) {
+        stream.execute();
+        EXPECT_FALSE(stream.flow.missed(stream.uses[0], stream.instructions));
+    }
+    // Through two loads of one block, and no longer once a window has gone by.
+    Flow both({chase, chase});
+    both.execute();
+    EXPECT_FALSE(both.flow.missed(both.uses[0], both.instructions));
+    EXPECT_TRUE(both.flow.missed(both.uses[1], both.instructions));
+    for (unsigned i = 0; i < both.core.window; ++i) both.execute();
+    EXPECT_FALSE(both.flow.missed(both.uses[0], both.instructions));
+    // A fence waits for all that is under way.
+    both.flow.drain();
+    both.execute();
+    EXPECT_FALSE(both.flow.missed(both.uses[0], both.instructions));
+}
+
+TEST(Dataflow, ABranchWaitsForAMissThatItsFlagsComeFrom) {
+    Flow looks({load, test});
+    looks.execute();
+    (void)looks.flow.missed(looks.uses[0], looks.instructions);
+    EXPECT_TRUE(looks.flow.flags_wait(looks.instructions));
+    Flow counts({load, other[0]});
+    counts.execute();
+    (void)counts.flow.missed(counts.uses[0], counts.instructions);
+    EXPECT_FALSE(counts.flow.flags_wait(counts.instructions));
 }
 
 }  // namespace

@@ -284,6 +284,40 @@ TEST(Model, CountsDoNotDependOnWhatWasRunBefore) {
     EXPECT_EQ(alone, counters("caches:walk=random syscall:gate=syscall"));
 }
 
+/// A lab that writes its timestamps in bytes of its own loses its counters without another sign.
+TEST(Model, EverySampleBetweenTwoTimestampsIsCounted) {
+    Scratch scratch;
+    ASSERT_EQ(doorbell_run(scratch,
+                           "timer nic burst anatomy syscall batch switch signals:handler=none "
+                           "--samples 20 --quiet --model on")
+                  .status,
+              0);
+    unsigned counted = 0;
+    std::map<std::string, bool> has_counters;
+    auto name = [](const Json& s, const std::string& metric) {
+        return s["lab"].get<std::string>() + s["case"].dump() + " " + metric;
+    };
+    Json all = results(scratch)["series"];
+    for (const Json& s : all) {
+        bool has = !s["counters"].empty();
+        counted += has;
+        has_counters[name(s, s["metric"])] = has;
+        // A bag's parts that are added up are not one stretch of time.
+        bool sum = s["lab"] == "batch" && s["case"].contains("to") && s["metric"] == "total";
+        if (s["overhead_removed"] != 0 && !sum) {
+            EXPECT_TRUE(has) << name(s, s["metric"]);
+        }
+    }
+    EXPECT_GE(counted, 80u);
+    // What a derived figure is made of is counted.
+    for (const Json& s : all) {
+        std::string derived = s.value("derived", "");
+        if (derived.empty() || unstable(s)) continue;
+        std::string first = derived.substr(0, derived.find_first_of(" :"));
+        EXPECT_TRUE(has_counters[name(s, first)]) << name(s, s["metric"]) << " = " << derived;
+    }
+}
+
 TEST(Model, ClaimsThatSpeakOfCachesAreJudged) {
     Scratch scratch;
     std::string what = "switch:set=32768 syscall:lines=4096 --machine pc --samples 20 --quiet";
@@ -366,14 +400,20 @@ TEST(Model, AnInterruptsStagesHaveTheCountsOfTheirInstructions) {
     Json s =
         series(results(scratch), "timer", {{"source", "lapic"}, {"wait", "irq"}}, "round-trip");
     ASSERT_FALSE(s.is_null());
-    Counts end, resume;
+    std::map<std::string, Counts> stages;
     for (const Json& c : s["counters"]) {
         ASSERT_EQ(c["samples"], 50);
-        (c.value("stage", "") == "end-of-interrupt" ? end : resume)[c["name"]] =
-            c["value"].get<uint64_t>() / 50;
+        stages[c.value("stage", "")][c["name"]] = c["value"].get<uint64_t>() / 50;
     }
+    Counts &entry = stages["entry"], &end = stages["end-of-interrupt"], &resume = stages["resume"];
+    // Of the loop's instruction under way when the deadline passes, and the handler's first two.
+    EXPECT_EQ(entry["instructions"], 3u);
+    EXPECT_EQ(entry["interrupts"], 1u);
+    EXPECT_EQ(entry["iretq"], 0u);
+    EXPECT_EQ(stages[""]["interrupts"], 1u) << "the whole holds the stage that begins at an event";
     EXPECT_EQ(end["instructions"], 4u);  // two stores of the timestamp, a load, the EOI
     EXPECT_EQ(end["mmio_writes"], 1u);
+    EXPECT_EQ(end["apic_writes"], 1u);
     EXPECT_EQ(end["iretq"], 0u);
     EXPECT_EQ(resume["iretq"], 1u);
     EXPECT_EQ(resume["mmio_writes"], 0u);

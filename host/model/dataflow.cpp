@@ -1,0 +1,127 @@
+#include "host/model/dataflow.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace doorbell::model {
+namespace {
+
+constexpr int16_t independent = -1;
+constexpr unsigned followed_loads = 32;
+
+template <class Do>
+void for_each(uint32_t registers, Do&& what) {
+    for (; registers != 0; registers &= registers - 1) what(std::countr_zero(registers));
+}
+
+}  // namespace
+
+void BlockFlow::begin_values() {
+    for (unsigned r = 0; r < flow_registers; ++r) {
+        values_[r].before.fill(independent);
+        values_[r].before[r] = 0;
+    }
+}
+
+void BlockFlow::latest(Time& time, const Time& other) {
+    time.fetch = std::max(time.fetch, other.fetch);
+    for (unsigned i = 0; i < flow_registers; ++i)
+        time.before[i] = std::max(time.before[i], other.before[i]);
+    time.loads |= other.loads;
+}
+
+void BlockFlow::delay(Time& time, int by) {
+    constexpr int most = 0x7FFF;
+    time.fetch = std::min(time.fetch + by, most);
+    for (int16_t& b : time.before)
+        if (b != independent) b = static_cast<int16_t>(std::min(b + by, most));
+}
+
+MemoryUse BlockFlow::add(const Operands& o) {
+    Time time;
+    time.before.fill(independent);
+    time.fetch = static_cast<int>(instructions_++ * step / core_->width);
+    MemoryUse use{.load = o.loads};
+    Time address = time;
+    for_each(o.address, [&](int r) { latest(address, values_[static_cast<size_t>(r)]); });
+    for (unsigned i = 0; i < flow_registers; ++i)
+        if (address.before[i] != independent) use.address |= 1u << i;
+    use.loads = address.loads;
+    stores_ += o.stores;
+    jumps_ |= o.jumps;
+    if (o.loads) {
+        use.number = loads_++;
+        delay(address, static_cast<int>(core_->load_latency));
+        if (use.number < followed_loads) address.loads |= 1u << use.number;
+        latest(time, address);
+    }
+    for_each(o.reads, [&](int r) { latest(time, values_[static_cast<size_t>(r)]); });
+    delay(time, static_cast<int>(o.latency));
+    latest_ = std::max(latest_, static_cast<uint32_t>(time.fetch));
+    for_each(o.writes, [&](int r) { values_[static_cast<size_t>(r)] = time; });
+    written_ |= o.writes;
+    return use;
+}
+
+void BlockFlow::finish() {
+    length_ = std::max({instructions_ * step / core_->width, loads_ * step / core_->loads,
+                        stores_ * step / core_->stores, jumps_ ? step : 0});
+    for_each(written_, [&](int r) {
+        const Time& t = values_[static_cast<size_t>(r)];
+        Output out{static_cast<uint8_t>(r), 0, static_cast<uint16_t>(t.fetch), 0, t.loads};
+        for (unsigned i = 0; i < flow_registers; ++i) {
+            if (t.before[i] == independent) continue;
+            inputs_.push_back({static_cast<uint16_t>(t.before[i]), static_cast<uint8_t>(i)});
+            ++out.inputs;
+            out.registers |= 1u << i;
+        }
+        outputs_.push_back(out);
+    });
+}
+
+void Dataflow::advance(const BlockFlow& block) {
+    // What stands a window before the block's end is done.
+    begun_ += block.instructions_;
+    while (oldest_ != newest_ && begun_ - blocks_[oldest_ % ring].instructions > core_.window)
+        fetch_ = std::max(fetch_, blocks_[oldest_++ % ring].at);
+    std::array<uint64_t, flow_registers> after;
+    const BlockFlow::Input* input = block.inputs_.data();
+    unsigned n = 0;
+    for (const BlockFlow::Output& out : block.outputs_) {
+        uint64_t at = fetch_ + out.fetch;
+        for (unsigned i = 0; i < out.inputs; ++i, ++input)
+            at = std::max(at, ready_[input->reg] + input->after);
+        after[n++] = at;
+        done_ = std::max(done_, at);
+    }
+    n = 0;
+    for (const BlockFlow::Output& out : block.outputs_) ready_[out.reg] = after[n++];
+    done_ = std::max(done_, fetch_ + block.latest_);
+    fetch_ += block.length_;
+    blocks_[newest_++ % ring] = {begun_, done_};
+    if (newest_ - oldest_ == ring) fetch_ = std::max(fetch_, blocks_[oldest_++ % ring].at);
+}
+
+bool Dataflow::missed(const MemoryUse& use, uint64_t instructions) {
+    bool chained = (use.loads & missed_) != 0;
+    for_each(use.address, [&](int r) { chained |= waits(static_cast<unsigned>(r), instructions); });
+    if (use.load && use.number < followed_loads) missed_ |= 1u << use.number;
+    last_miss_ = instructions;
+    return chained;
+}
+
+void Dataflow::follow_misses() {
+    if (before_ == nullptr) return;
+    std::array<uint64_t, flow_registers> after = missed_at_;
+    for (const BlockFlow::Output& out : before_->outputs_) {
+        uint64_t at = (out.loads & missed_) != 0 ? last_miss_ : 0;
+        for_each(out.registers,
+                 [&](int r) { at = std::max(at, missed_at_[static_cast<size_t>(r)]); });
+        after[out.reg] = at;
+    }
+    missed_at_ = after;
+    missed_ = 0;
+    before_ = nullptr;
+}
+
+}  // namespace doorbell::model
