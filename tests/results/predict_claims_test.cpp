@@ -70,6 +70,17 @@ TEST(ClaimPredictions, TakeAnEventsPriceAsTheSameInAllSeries) {
     EXPECT_EQ(only(predict(gates(), p), "other-space-costs").verdict, Verdict::holds);
 }
 
+TEST(ClaimPredictions, HoldInCoreCyclesWhateverTheCoresFrequencyIs) {
+    Profile p = profile_of_prices(
+        {price_in_cycles("syscall-sysret", 300), price_in_cycles("int-iretq-ring3", 400)});
+    // In ns the slowest SYSCALL is slower than the fastest INT.
+    p.machine["core_hz"] = {{"value", 2e9}, {"low", 1e9}, {"high", 3e9}};
+    ClaimPrediction c = only(predict(gates(), p), "syscall-below-int");
+    EXPECT_EQ(c.verdict, Verdict::holds);
+    EXPECT_EQ(c.because,
+              "gate=syscall space=same cost 309 cycles; gate=int space=same cost 409 cycles");
+}
+
 TEST(ClaimPredictions, NameThePriceThatIsMissing) {
     Profile p = profile_of_prices({price_in_cycles("syscall-sysret", 90)});
     ClaimPrediction c = only(predict(gates(), p), "syscall-below-int");

@@ -116,6 +116,49 @@ TEST(Prediction, OfALatencyTakesTheInterruptsEntryByHowTheProcessorWaits) {
               std::vector<std::string>{"interrupt-entry-mwait"});
 }
 
+TEST(Prediction, AddsTheIntThatWasOverWhenTheCountsBegan) {
+    Profile p =
+        profile_of_prices({price_in_cycles("int-iretq-ring0", 301),
+                           price_in_cycles("int-iretq-ring3", 601), price_in_cycles("iretq", 203)});
+    auto path_from = [&](const char* test_case) {
+        Series path = series_of("anatomy", test_case, "latency", std::vector<uint64_t>(10, 20));
+        path.stages = {stage_of("lookup", std::vector<uint64_t>(10, 10)),
+                       stage_of("resume", std::vector<uint64_t>(10, 10))};
+        count(path, {{"instructions", 10}, {"path_steps", 1}}, "lookup");
+        count(path, {{"instructions", 11}, {"path_steps", 1}, {"iretq", 1}}, "resume");
+        return predicted({path}, p).costs.cycles.all.value;
+    };
+    // An INT has one instruction of its own, which is not among those that were counted.
+    EXPECT_NEAR(path_from("source=int ring=0"), 10.5 + 301 - 1, 1e-6);
+    EXPECT_NEAR(path_from("source=int ring=3"), 10.5 + 601 - 1, 1e-6);
+    EXPECT_NEAR(path_from("source=lapic ring=0"), 10.5 + 203 - 3, 1e-6);
+}
+
+TEST(Prediction, OfAWakeHoldsTheHaltThatItEnds) {
+    Profile p = profile_of_prices({price_in_cycles("interrupt-entry-hlt", 4000)});
+    CountList counts{{"instructions", 4}, {"path_steps", 1}, {"interrupts", 1}, {"hlt", 1}};
+    auto halted = counted_series("timer", "source=lapic wait=irq-halt", "latency", 4, counts);
+    expect_estimate(predicted({halted}, p).costs.cycles.all, 4002, 4002, 4002);
+    auto busy = counted_series("timer", "source=lapic wait=irq", "latency", 4, counts);
+    EXPECT_EQ(predicted({busy}, p).costs.missing(),
+              (std::vector<std::string>{"interrupt-entry", "hlt"}));
+}
+
+TEST(Prediction, OfAPollIsOneLookFromAnyInstantOfALook) {
+    Profile p = profile_of_prices({price_in_ns("hpet-read", 1000.25, 800.25, 1200.25)});
+    CountList counts{
+        {"instructions", 4}, {"path_steps", 1}, {"mmio_reads", 0.4}, {"hpet_reads", 0.4}};
+    auto poll = counted_series("timer", "source=hpet wait=poll", "latency", 4, counts);
+    expect_estimate(predicted({poll}, p).costs.ns.all, 1 + 1000, 1 + 400, 1 + 1800);
+    // Whole looks are counted as they are, and what is not a poll is not a look.
+    counts[2].second = counts[3].second = 2;
+    auto two = counted_series("timer", "source=hpet wait=poll", "latency", 4, counts);
+    expect_estimate(predicted({two}, p).costs.ns.all, 1 + 2000, 1 + 1600, 1 + 2400);
+    counts[2].second = counts[3].second = 0.5;
+    auto other = counted_series("timer", "source=hpet wait=irq", "latency", 4, counts);
+    expect_estimate(predicted({other}, p).costs.ns.all, 1 + 500, 1 + 400, 1 + 600);
+}
+
 TEST(Prediction, DerivesAPairOfLfenceAndRdtscFromItsParts) {
     Profile p = profile_of_prices({price_in_cycles("lfence", 5), price_in_cycles("rdtsc", 25)});
     auto s =
@@ -353,8 +396,21 @@ TEST(Predictions, AreReadBackAsTheyWereWritten) {
     EXPECT_EQ(once.at("series")[0].at("evidence"), "predicted");
     EXPECT_DOUBLE_EQ(once.at("series")[0].at("ns").at("value").get<double>(), 401);
     EXPECT_EQ(once.at("series")[1].at("missing"), Json::parse(R"(["cr3-write"])"));
+    EXPECT_TRUE(once.at("rules").empty());
     EXPECT_EQ(Predictions::from(once).json(), once);
     EXPECT_THROW(Predictions::from(Json::parse(R"({"schema":"doorbell/1"})")), std::runtime_error);
+}
+
+TEST(Predictions, NameThePricesThatARuleGave) {
+    Profile p = profile_of_prices(
+        {price_in_cycles("int-iretq-ring0", 300), price_in_cycles("load-chained-l2", 14)});
+    StoredRun stored = run_of(
+        {a_series(9, {{"instructions", 9}, {"path_steps", 1}, {"iretq", 1}, {"scattered_l2", 1}})});
+    Json json = predict(stored, p).json();
+    EXPECT_EQ(json.at("rules").at("iretq"), "between nothing and int-iretq-ring0");
+    EXPECT_EQ(json.at("rules").at("load-scattered-l2"), "between nothing and load-chained");
+    EXPECT_EQ(json.at("rules").size(), 2u);
+    EXPECT_EQ(Predictions::from(json).json(), json);
 }
 
 TEST(Predictions, ForPeopleHaveThreeDigits) {

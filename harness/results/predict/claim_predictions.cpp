@@ -157,7 +157,7 @@ class ClaimJudge {
         // What it looks at may depend on what it finds: until nothing new comes.
         for (size_t seen = ~size_t{0}; seen != looked.predicted.size() + looked.absent.size();) {
             seen = looked.predicted.size() + looked.absent.size();
-            choose_unit(looked);
+            choose_unit(looked.predicted);
             for (size_t entry : looked.predicted) results_.set(entry, middle(entry));
             labs::Results all = results_.results();
             all.observe(Looked::at, &looked);
@@ -184,7 +184,29 @@ class ClaimJudge {
         return text;
     }
 
+    /// In each unit that all values are known in: what is decided in one is true in the other. The
+    /// core's frequency widens what is known in cycles when it is in ns, and the other way round.
     Verdict at_corners() {
+        Verdict verdict = Verdict::open;
+        for (PredictionUnit unit :
+             {PredictionUnit::ns, PredictionUnit::cycles, PredictionUnit::clock}) {
+            if (verdict != Verdict::open || !known_in(unit, entries_)) continue;
+            unit_ = unit;
+            verdict = at_corners_of_unit();
+        }
+        if (verdict == Verdict::open) choose_unit(entries_);
+        return verdict;
+    }
+
+  private:
+    bool known_in(PredictionUnit unit, const std::vector<size_t>& entries) const {
+        return std::all_of(entries.begin(), entries.end(), [&](size_t entry) {
+            return prediction(entry).share || prediction(entry).costs.in(unit).known();
+        });
+    }
+    Verdict at_corners_of_unit() {
+        unknowns_.clear();
+        tried_ = 0;
         find_unknowns();
         bool all = true, none = true;
         for (const std::vector<bool>& corner : corners_of()) {
@@ -196,21 +218,16 @@ class ClaimJudge {
         }
         return all ? Verdict::holds : none ? Verdict::does_not_hold : Verdict::open;
     }
-
-  private:
     const SeriesPrediction& prediction(size_t entry) const {
         return *results_.entries()[entry].predicted;
     }
     /// One unit for all times that are compared.
-    void choose_unit(const Looked& looked) {
+    void choose_unit(const std::vector<size_t>& entries) {
         unit_ = PredictionUnit::ns;
         for (PredictionUnit unit :
              {PredictionUnit::clock, PredictionUnit::cycles, PredictionUnit::ns})
-            if (std::all_of(looked.predicted.begin(), looked.predicted.end(), [&](size_t entry) {
-                    return prediction(entry).share || prediction(entry).costs.in(unit).known();
-                }))
-                unit_ = unit;
-        for (size_t entry : looked.predicted)
+            if (known_in(unit, entries)) unit_ = unit;
+        for (size_t entry : entries)
             if (!prediction(entry).share)
                 results_.set_unit(entry, unit_ == PredictionUnit::ns       ? "ps"
                                          : unit_ == PredictionUnit::cycles ? "millicycle"
@@ -339,8 +356,8 @@ std::optional<ClaimPrediction> predict_claim(const Claim& said, const labs::Clai
     p.because = judge.because();
     if (middle.holds == ClaimVerdict::Holds::cannot_say)
         return is_open ? std::optional(p) : std::nullopt;
-    p.because = judge.values();
     p.verdict = judge.at_corners();
+    p.because = judge.values();
     if (p.verdict == Verdict::open)
         p.because += "; the intervals overlap";
     else if (judge.unknowns() > most_unknowns)

@@ -42,15 +42,15 @@ constexpr PricedCount all_counts[] = {
     {"interrupt-entry-hlt", How::event, "interrupt-entry-hlt"},
     {"interrupt-entry-mwait", How::event, "interrupt-entry-mwait"},
     {"messages", How::event, "msi-delivery"},
-    {"apic_reads", How::event, "apic-read", 1},
+    {"apic_reads", How::event, "apic-read", 1, true},
     {"apic_writes", How::some, "apic-write eoi", 1},
-    {"hpet_reads", How::event, "hpet-read", 1},
+    {"hpet_reads", How::event, "hpet-read", 1, true},
     {"hpet_writes", How::event, "hpet-write", 1},
-    {"card_reads", How::event, "card-read", 1},
+    {"card_reads", How::event, "card-read", 1, true},
     {"card_writes", How::event, "card-write", 1},
     {"some_mmio_reads", How::some, "card-read apic-read hpet-read", 1},
     {"some_mmio_writes", How::some, "card-write apic-write eoi hpet-write", 1},
-    {"port_reads", How::event, "port-read", 1},
+    {"port_reads", How::event, "port-read", 1, true},
     {"port_writes", How::event, "port-write", 1},
     {"cr3_writes", How::event, "cr3-write", 1},
     {"invlpg", How::event, "invlpg", 1},
@@ -61,8 +61,8 @@ constexpr PricedCount all_counts[] = {
     {"locked", How::event, "lock-add", 1},
     {"lfence", How::event, "lfence", 1},
     {"mfence", How::event, "mfence", 1},
-    {"rdtsc", How::event, "rdtsc", 1},
-    {"lfence_rdtsc", How::event, "lfence-rdtsc", 2},
+    {"rdtsc", How::event, "rdtsc", 1, true},
+    {"lfence_rdtsc", How::event, "lfence-rdtsc", 2, true},
     // Their instructions are not counted.
     {"timestamps", How::event, "lfence-rdtsc"},
     {"swapgs", How::event, "swapgs", 1},
@@ -236,7 +236,9 @@ Cost cost_of(const Counts& counts, const Circumstances& circumstances, const Pri
         double n = count_of(terms, line.count);
         if (n == 0) continue;
         auto each = pricing.each(line);
-        if (each) {
+        if (each && line.is_look && circumstances.polls && n < 1) {
+            cost.add(line.price, 1, *each * Estimate{1, 0.5, 1.5});
+        } else if (each) {
             bool is_miss =
                 line.how == How::miss || line.how == How::hidden || line.how == How::open;
             cost.add(is_miss || line.how == How::some ? dashed(line.count) : line.price, n,

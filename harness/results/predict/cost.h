@@ -30,6 +30,11 @@ struct Cost {
 };
 
 /// The cost of `counts` (of counts_of()) by `prices`.
+///
+/// Of a poll that counts less than one look a sample: the looks follow each other without a gap,
+/// and each sees the state at one instant in it, the middle. From an event to the next such instant
+/// it is half a look in the mean, from there to the look's end another half: one look, at least a
+/// half, at most one and a half.
 Cost cost_of(const Counts& counts, const Circumstances& circumstances, const Prices& prices);
 
 /// How a count is priced. One line of the table a count.
@@ -48,6 +53,9 @@ struct PricedCount {
     /// miss, hidden: access and level, parted by a blank; open: the level.
     const char* price;
     double instructions = 0;  ///< in the price's body, which count as instructions already
+    /// A look at what an event changes. The clock that counts instructions sees it as an instant,
+    /// before or behind the event; a processor is in it when the event comes: see cost_of().
+    bool is_look = false;
 };
 std::span<const PricedCount> priced_counts();
 

@@ -66,6 +66,8 @@ Circumstances circumstances_of(const Series& series) {
     if (wait == "irq-halt") c.entry = "interrupt-entry-hlt";
     if (wait == "mwait") c.entry = "interrupt-entry-mwait";
     c.from_ring3 = ring != "0";
+    c.by_int = source == "int";
+    c.polls = wait.starts_with("poll");
     if (source.empty()) {
         const labs::Lab* lab = labs::find(series.lab);
         c.message = lab != nullptr && lab->wants_card;
@@ -92,6 +94,11 @@ Counts in_priced_terms(const Counts& counts, const Circumstances& circumstances)
     double interrupts = count_of(terms, "interrupts");
     terms[circumstances.entry] = interrupts;
     if (circumstances.message) terms["messages"] = interrupts;
+    // Entering and leaving the wait belongs to the price of an interrupt that ends it.
+    for (const auto& [entry, wait] :
+         {std::pair{"interrupt-entry-hlt", "hlt"}, {"interrupt-entry-mwait", "mwait"}})
+        if (circumstances.entry == entry)
+            terms[wait] = std::max(count_of(terms, wait) - interrupts, 0.0);
     double late = std::min(count_of(counts, "late_branch_misses"),
                            count_of(counts, "scattered_l2") + count_of(counts, "scattered_llc") +
                                count_of(counts, "scattered_memory"));

@@ -25,9 +25,12 @@ struct Circumstances {
     std::string entry = "interrupt-entry";  ///< the price of an interrupt's delivery and entry
     bool message = false;                   ///< a device sends it to the local APIC first
     bool from_ring3 = true;                 ///< INT n comes out of ring 3
+    bool by_int = false;  ///< the event is an INT n, which is over when the counts begin
+    bool polls = false;   ///< the event comes while a look is under way
 };
 
-/// By the keys of a case: `ring`, `wait` (irq-halt, mwait: how the processor waits) and `source`.
+/// By the keys of a case: `ring`, `wait` (poll; irq-halt, mwait: how the processor waits) and
+/// `source`.
 /// Where there is no `source`, the interrupts of a lab that wants a card are the card's.
 Circumstances circumstances_of(const Series& series);
 

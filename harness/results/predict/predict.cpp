@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "harness/results/figures.h"
@@ -104,6 +105,9 @@ class SeriesPredictor {
                     p.why_not = no_counts(series, stage.name);
                 continue;
             }
+            // Before the first stage that has counts.
+            if (circumstances.by_int && p.stages.empty() && !counts_an_int(series))
+                (*counts)["int"] = 1;
             p.stages.push_back({stage.name, costs_of(*counts, circumstances)});
         }
         if (auto counts = counts_of(series, "")) {
@@ -117,6 +121,12 @@ class SeriesPredictor {
             for (PredictionUnit unit : prediction_units) sum.in(unit).add(stage.costs.in(unit));
         }
         return sum;
+    }
+
+    static bool counts_an_int(const Series& series) {
+        return std::any_of(series.counters.begin(), series.counters.end(), [](const Counter& c) {
+            return c.name == "int" && c.value.get<double>() != 0;
+        });
     }
 
     /// Before there was `derived`, some labs counted many events and recorded one: such counts are
@@ -211,6 +221,24 @@ class SeriesPredictor {
     const Profile& profile_;
 };
 
+/// The price behind a part of a cost.
+std::string price_of_part(const std::string& part) {
+    if (part.starts_with("scattered-") || part.starts_with("streamed-")) return "load-" + part;
+    return part.starts_with("store-") ? "store-scattered-" + part.substr(6) : part;
+}
+
+std::vector<std::pair<std::string, std::string>> rules_used(const Predictions& all,
+                                                            const Profile& profile) {
+    std::map<std::string, std::string> rules;
+    for (const SeriesPrediction& s : all.series)
+        for (PredictionUnit unit : prediction_units)
+            for (const CostPart& part : s.costs.in(unit).parts) {
+                std::string price = price_of_part(part.name), rule = rule_of_price(price);
+                if (!rule.empty() && profile.find(price) == nullptr) rules[price] = rule;
+            }
+    return {rules.begin(), rules.end()};
+}
+
 }  // namespace
 
 std::vector<std::string> Costs::missing() const {
@@ -268,6 +296,7 @@ Predictions predict(const StoredRun& stored, const Profile& profile) {
     for (const Series& series : stored.run.series)
         if (series.count != 0 && (is_time(series.unit) || series.derived.starts_with("share of ")))
             all.series.push_back(predictor.predict(series));
+    all.rules = rules_used(all, profile);
     all.claims = predict_claims(stored.run, all);
     return all;
 }

@@ -72,6 +72,8 @@ struct Predictions {
     std::string profile, profile_evidence, clock_unit;
     std::vector<SeriesPrediction> series;  ///< of each series that is a time, or a share of one
     std::vector<ClaimPrediction> claims;
+    /// Prices that were needed and followed from others: name, and the rule in a sentence.
+    std::vector<std::pair<std::string, std::string>> rules;
     Json against;  ///< what `doorbell predict --against` compared (against.h), or null
 
     const SeriesPrediction* find(const Series& series) const;

@@ -156,6 +156,9 @@ std::string predictions_text(const Predictions& all, const std::vector<std::stri
             seen.push_back(s.lab);
     PredictionTable table(all, full);
     for (const std::string& lab : seen) text += table.lab(lab);
+    for (const auto& [price, rule] : all.rules)
+        text += (&rule == &all.rules.front().second ? "\n" : "") +
+                wrapped("price by rule: ", price + ": " + rule);
     std::map<ClaimPrediction::Verdict, size_t> verdicts;
     for (const ClaimPrediction& c : all.claims)
         if (wanted(c.lab)) ++verdicts[c.verdict];

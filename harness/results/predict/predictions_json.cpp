@@ -167,6 +167,8 @@ Json Predictions::json() const {
     if (!digest.empty()) json["digest"] = digest;
     json["profile"] = {{"name", profile}, {"evidence", profile_evidence}};
     json["clock_unit"] = clock_unit;
+    json["rules"] = Json::object();
+    for (const auto& [price, rule] : rules) json["rules"][price] = rule;
     json["series"] = Json::array();
     for (const SeriesPrediction& s : series) json["series"].push_back(series_prediction_json(s));
     json["claims"] = Json::array();
@@ -188,6 +190,9 @@ Predictions Predictions::from(const Json& document) {
     p.profile_evidence = word_of(prediction_member(document, "profile"), "evidence");
     p.clock_unit = word_of(document, "clock_unit");
     p.against = prediction_member(document, "against");
+    if (const Json& rules = prediction_member(document, "rules"); rules.is_object())
+        for (const auto& [price, rule] : rules.items())
+            if (rule.is_string()) p.rules.emplace_back(price, rule.get<std::string>());
     for (const char* name : {"series", "claims"}) {
         const Json& list = prediction_member(document, name);
         if (list.is_null()) continue;
