@@ -194,9 +194,47 @@ TEST(PredictCommand, DamagedPredictionsAreNamed) {
     EXPECT_EQ(outcome.status, 2);
     EXPECT_TRUE(holds(outcome.err, "predictions.json is damaged")) << outcome.err;
     // Another run's are not this one's.
-    Json foreign = {{"schema", "doorbell-predictions/1"}, {"digest", "sha256:0"}};
-    scratch.write("run/predictions.json", foreign.dump());
-    EXPECT_EQ(doorbell(scratch, "report run --out -").status, 0);
+    save(scratch, "other", timer_run(2));
+    write_profile(scratch);
+    ASSERT_EQ(doorbell(scratch, "predict other --profile profile.json --quiet").status, 0);
+    fs::copy_file(scratch / "other/predictions.json", scratch / "run/predictions.json",
+                  fs::copy_options::overwrite_existing);
+    outcome = doorbell(scratch, "report run --out -");
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_FALSE(holds(outcome.out, "predicted on fixture"));
+}
+
+/// The two cases of the claim that SYSCALL is cheaper than INT, in QEMU with the cache model.
+const char* const two_gates =
+    "run syscall:gate=syscall,space=same syscall:gate=int,space=same --samples 20 --model on "
+    "--out run ";
+
+TEST(PredictCommand, ARunIsPredictedOnTheProfileThatItNames) {
+    Scratch scratch;
+    Profile p = profile_of_prices(
+        {price_in_cycles("syscall-sysret", 90), price_in_cycles("int-iretq-ring3", 600),
+         price_in_cycles("iretq", 200), price_in_cycles("mispredict", 15)});
+    scratch.write("profile.json", p.json().dump());
+    Outcome outcome = doorbell(scratch, std::string(two_gates) + "--profile profile.json");
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_TRUE(holds(outcome.out, "cannot say: SYSCALL is cheaper than INT")) << outcome.out;
+    EXPECT_TRUE(holds(outcome.out, "predicted on fixture: holds (gate=syscall space=same cost "))
+        << outcome.out;
+    EXPECT_TRUE(fs::exists(scratch / "run/predictions.json"));
+    EXPECT_TRUE(holds(content(scratch / "run/report.html"), "predicted on fixture: holds"));
+    // The folder's next run is not predicted, and has not the last one's predictions.
+    outcome = doorbell(scratch, std::string(two_gates) + "--profile none");
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_FALSE(holds(outcome.out, "predicted")) << outcome.out;
+    EXPECT_FALSE(fs::exists(scratch / "run/predictions.json"));
+}
+
+TEST(PredictCommand, AWrongProfileIsToldBeforeTheRunStarts) {
+    Scratch scratch;
+    Outcome outcome = doorbell(scratch, std::string(two_gates) + "--profile amd-zen33");
+    EXPECT_EQ(outcome.status, 2);
+    EXPECT_TRUE(holds(outcome.err, "did you mean \"amd-zen3\"?")) << outcome.err;
+    EXPECT_FALSE(fs::exists(scratch / "run"));
 }
 
 }  // namespace
