@@ -1,6 +1,7 @@
 #include "harness/results/predict/cost.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace doorbell::harness {
 namespace {
@@ -200,6 +201,9 @@ void add_late_branches(const Counts& counts, double late, const Prices& prices, 
 std::span<const PricedCount> priced_counts() { return all_counts; }
 
 void Cost::lacks(const std::string& price) {
+    // A sum without one of its prices is not a number that anybody may use.
+    constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
+    all = {unknown, unknown, unknown};
     if (std::find(missing.begin(), missing.end(), price) == missing.end()) missing.push_back(price);
 }
 
