@@ -140,13 +140,6 @@ struct Looked {
 /// Something that is low or high: the price of a kind of event, or a series' own part.
 using Unknowns = std::vector<std::string>;
 
-bool is_own(const std::string& part) {
-    // What an instruction or a miss costs is the code's own; an event is the same event everywhere.
-    for (const char* level : {"-l2", "-llc", "-memory"})
-        if (part.ends_with(level)) return true;
-    return part == "instructions" || part == "late-branch" || part == "dtlb-misses";
-}
-
 class ClaimJudge {
   public:
     ClaimJudge(PredictedResults& results, const labs::Claim& claim)
@@ -243,7 +236,7 @@ class ClaimJudge {
         return p.share ? p.share->value : p.costs.in(unit_).all.value * 1000;
     }
     std::string unknown_of(size_t entry, const std::string& part) const {
-        return is_own(part) || part.empty() ? fmt::format("{} of {}", part, entry) : part;
+        return is_own_part(part) || part.empty() ? fmt::format("{} of {}", part, entry) : part;
     }
     void find_unknowns() {
         auto add = [&](const std::string& name, const Estimate& e) {
@@ -258,7 +251,7 @@ class ClaimJudge {
                 continue;
             }
             for (const CostPart& part : p.costs.in(unit_).parts) {
-                bool own = is_own(part.name);
+                bool own = is_own_part(part.name);
                 add(own ? unknown_of(entry, "instructions") : part.name, part.cost);
             }
         }
@@ -272,8 +265,8 @@ class ClaimJudge {
         if (p.share) return is_high(unknown_of(entry, ""), corner) ? p.share->high : p.share->low;
         double sum = 0;
         for (const CostPart& part : p.costs.in(unit_).parts) {
-            bool high =
-                is_high(is_own(part.name) ? unknown_of(entry, "instructions") : part.name, corner);
+            bool high = is_high(
+                is_own_part(part.name) ? unknown_of(entry, "instructions") : part.name, corner);
             // A part that is taken off is large where its price is low.
             sum += high == (part.count >= 0) ? part.cost.high : part.cost.low;
         }

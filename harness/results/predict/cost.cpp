@@ -180,6 +180,42 @@ class Pricing {
     std::optional<Estimate> instruction_;
 };
 
+bool is_independent(const std::string& part) {
+    return part.starts_with("scattered-") || part.starts_with("streamed-") ||
+           part.starts_with("store-");
+}
+
+/// Instructions run while loads and stores that nothing waits for are under way.
+void overlap(Cost& cost) {
+    Estimate core, apart;
+    for (const CostPart& p : cost.parts)
+        if (p.name == "instructions")
+            core = p.cost;
+        else if (is_independent(p.name))
+            apart = apart + p.cost;
+    auto beyond = [](double all, double of_core) {
+        return all > 0 ? std::max(all - of_core, 0.0) / all : 0;
+    };
+    double value = beyond(apart.value, core.value), low = beyond(apart.low, core.low);
+    for (CostPart& p : cost.parts)
+        if (is_independent(p.name)) {
+            p.cost.value *= value;
+            p.cost.low = std::min(p.cost.low * low, p.cost.value);
+        }
+}
+
+/// The price of a mispredicted branch holds a load, a test and the branch, in each other's way:
+/// cycles that the path has, too.
+void less_resolution(Cost& cost, const Estimate& cycle) {
+    constexpr double resolution = 6;
+    for (CostPart& p : cost.parts)
+        if (p.name == "mispredict") {
+            Estimate less = cycle * (resolution * p.count);
+            p.cost.value = std::max(p.cost.value - less.value, 0.0);
+            p.cost.low = std::min(std::max(p.cost.low - less.high, 0.0), p.cost.value);
+        }
+}
+
 /// A branch that waits for a load that missed makes the whole load's time visible.
 void add_late_branches(const Counts& counts, double late, const Prices& prices, Cost& cost) {
     double scattered = 0;
@@ -191,12 +227,20 @@ void add_late_branches(const Counts& counts, double late, const Prices& prices, 
         if (n == 0 || !chained || !apart) continue;
         scattered += n;
         double value = std::max(chained->value - apart->value, 0.0) * n;
-        more = more + Estimate{value, 0, value};
+        // How much of it the window hides is not known.
+        more = more + Estimate{value / 2, 0, value};
     }
     if (scattered > 0) cost.add("late-branch", late, more * (late / scattered));
 }
 
 }  // namespace
+
+bool is_own_part(const std::string& part) {
+    for (const char* level : {"-l2", "-llc", "-memory"})
+        if (part.ends_with(level)) return true;
+    return part == "instructions" || part == "mispredict" || part == "late-branch" ||
+           part == "dtlb-misses";
+}
 
 std::span<const PricedCount> priced_counts() { return all_counts; }
 
@@ -205,6 +249,12 @@ void Cost::lacks(const std::string& price) {
     constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
     all = {unknown, unknown, unknown};
     if (std::find(missing.begin(), missing.end(), price) == missing.end()) missing.push_back(price);
+}
+
+void Cost::sum_up() {
+    if (!known()) return;
+    all = {};
+    for (const CostPart& p : parts) all = all + p.cost;
 }
 
 void Cost::add(const std::string& part, double count, const Estimate& cost) {
@@ -251,6 +301,11 @@ Cost cost_of(const Counts& counts, const Circumstances& circumstances, const Pri
     }
     if (double late = count_of(terms, "late_branches"); late != 0)
         add_late_branches(counts, late, prices, cost);
+    if (auto cycle = prices.cycle(); cycle && counts.contains("path_steps")) {
+        overlap(cost);
+        less_resolution(cost, *cycle);
+        cost.sum_up();
+    }
     return cost;
 }
 

@@ -25,17 +25,27 @@ struct Cost {
     bool known() const { return missing.empty(); }
     /// Adds another stretch's.
     void add(const Cost& other);
+    /// The sum of the parts becomes the whole.
+    void sum_up();
     void add(const std::string& part, double count, const Estimate& cost);
     void lacks(const std::string& price);
 };
 
 /// The cost of `counts` (of counts_of()) by `prices`.
 ///
+/// Where the unit is a processor's time, loads and stores that nothing waits for (scattered,
+/// streamed, stores) go on while instructions run: what they cost is what they take beyond these,
+/// at most all of it. A mispredicted branch's price holds a load, a test and the branch itself,
+/// which the path counts, too.
+///
 /// Of a poll that counts less than one look a sample: the looks follow each other without a gap,
 /// and each sees the state at one instant in it, the middle. From an event to the next such instant
 /// it is half a look in the mean, from there to the look's end another half: one look, at least a
 /// half, at most one and a half.
 Cost cost_of(const Counts& counts, const Circumstances& circumstances, const Prices& prices);
+
+/// Whether a part's cost is the code's own (instructions, misses), not an event's price.
+bool is_own_part(const std::string& part);
 
 /// How a count is priced. One line of the table a count.
 struct PricedCount {

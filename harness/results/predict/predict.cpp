@@ -221,6 +221,23 @@ class SeriesPredictor {
     const Profile& profile_;
 };
 
+/// Adds the model's error to what is modelled.
+void widen(Costs& costs) {
+    if (!costs.counts.contains("path_steps")) return;
+    for (PredictionUnit unit : {PredictionUnit::cycles, PredictionUnit::ns}) {
+        Cost& cost = costs.in(unit);
+        for (CostPart& part : cost.parts)
+            if (is_own_part(part.name)) {
+                part.cost.low *= part.cost.low < 0 ? model_error : 1 / model_error;
+                part.cost.high *= part.cost.high < 0 ? 1 / model_error : model_error;
+            }
+        Estimate before = cost.all;
+        cost.sum_up();
+        // The middle stays: a difference that would be negative is 0.
+        if (cost.known()) cost.all = {before.value, std::max(cost.all.low, 0.0), cost.all.high};
+    }
+}
+
 /// The price behind a part of a cost.
 std::string price_of_part(const std::string& part) {
     if (part.starts_with("scattered-") || part.starts_with("streamed-")) return "load-" + part;
@@ -296,6 +313,10 @@ Predictions predict(const StoredRun& stored, const Profile& profile) {
     for (const Series& series : stored.run.series)
         if (series.count != 0 && (is_time(series.unit) || series.derived.starts_with("share of ")))
             all.series.push_back(predictor.predict(series));
+    for (SeriesPrediction& s : all.series) {
+        widen(s.costs);
+        for (StagePrediction& stage : s.stages) widen(stage.costs);
+    }
     all.rules = rules_used(all, profile);
     all.claims = predict_claims(stored.run, all);
     return all;
