@@ -58,6 +58,24 @@ TEST(Prediction, LetsLoadsThatNothingWaitsForGoOnWhileInstructionsRun) {
     EXPECT_NEAR(with(8).parts[1].cost.value, 30, 1e-9);
 }
 
+TEST(Prediction, TakesMissesOfTheTlbForThoseOfTheSameLoads) {
+    Profile p = profile_of_prices(
+        {price_in_cycles("load-streamed-l1d", 1), price_in_cycles("load-streamed-llc", 11),
+         price_in_cycles("load-chained-llc", 54), price_in_cycles("dtlb-miss-4k", 10)});
+    auto with = [&](const char* kind, double lines) {
+        return predicted({a_series(100, {{"instructions", 100},
+                                         {"path_steps", 20},
+                                         {kind, lines},
+                                         {"dtlb_misses", lines}})},
+                         p)
+            .costs.cycles.all.value;
+    };
+    // Beside 50 cycles of instructions; or behind them, each waited for.
+    EXPECT_NEAR(with("streamed_llc", 2), 50, 1e-9);
+    EXPECT_NEAR(with("streamed_llc", 4), 80, 1e-9);
+    EXPECT_NEAR(with("chained_llc", 2), 50 + 2 * 50 + 2 * 10, 1e-9);
+}
+
 TEST(Prediction, OfAFetchOrAnAccessWithoutAPriceLiesBetweenNothingAndAChainedLoad) {
     Profile p = profile_of_prices({price_in_cycles("load-chained-l2", 14, 12, 16)});
     auto fetch =

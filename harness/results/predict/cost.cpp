@@ -185,22 +185,35 @@ bool is_independent(const std::string& part) {
            part.starts_with("store-");
 }
 
+/// The share of a part that nothing waits for: the TLB's misses are of the same loads and stores as
+/// the caches'.
+double independent_share(const Cost& cost, const std::string& part) {
+    if (part != "dtlb-misses") return is_independent(part) ? 1 : 0;
+    double independent = 0, chained = 0;
+    for (const CostPart& p : cost.parts)
+        if (is_independent(p.name))
+            independent += p.count;
+        else if (p.name.starts_with("chained-"))
+            chained += p.count;
+    return independent > 0 ? independent / (independent + chained) : 0;
+}
+
 /// Instructions run while loads and stores that nothing waits for are under way.
 void overlap(Cost& cost) {
     Estimate core, apart;
     for (const CostPart& p : cost.parts)
         if (p.name == "instructions")
             core = p.cost;
-        else if (is_independent(p.name))
-            apart = apart + p.cost;
+        else
+            apart = apart + p.cost * independent_share(cost, p.name);
     auto beyond = [](double all, double of_core) {
         return all > 0 ? std::max(all - of_core, 0.0) / all : 0;
     };
     double value = beyond(apart.value, core.value), low = beyond(apart.low, core.low);
     for (CostPart& p : cost.parts)
-        if (is_independent(p.name)) {
-            p.cost.value *= value;
-            p.cost.low = std::min(p.cost.low * low, p.cost.value);
+        if (double share = independent_share(cost, p.name); share > 0) {
+            p.cost.value *= 1 - share + share * value;
+            p.cost.low = std::min(p.cost.low * (1 - share + share * low), p.cost.value);
         }
 }
 
