@@ -1,4 +1,4 @@
-// The model's parts: set-associative memories with exact LRU, and a branch predictor.
+// The model's parts: set-associative memories with exact LRU.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -52,31 +52,6 @@ class LruSets {
     uint64_t sets_ = 1, mask_ = 0;
     unsigned ways_ = 0;
     std::vector<uint64_t> tags_;
-};
-
-/// Two-bit counters chosen by the branch's address and the last outcomes (gshare: McFarling,
-/// "Combining Branch Predictors", 1993). A new counter says "not taken".
-class Predictor {
-  public:
-    Predictor() = default;
-    explicit Predictor(uint64_t counters) : counters_(counters, 1), mask_(counters - 1) {}
-    /// Updates with the outcome of the branch at `address`. Returns whether it was predicted.
-    bool predict(uint64_t address, bool taken) {
-        uint8_t& c = counters_[(address ^ history_) & mask_];
-        bool right = (c >= 2) == taken;
-        if (taken && c < 3) ++c;
-        if (!taken && c > 0) --c;
-        history_ = (history_ << 1 | taken) & mask_;
-        return right;
-    }
-    void clear() {
-        counters_.assign(counters_.size(), 1);
-        history_ = 0;
-    }
-
-  private:
-    std::vector<uint8_t> counters_;
-    uint64_t mask_ = 0, history_ = 0;
 };
 
 }  // namespace doorbell::model

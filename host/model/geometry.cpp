@@ -9,6 +9,7 @@ namespace doorbell::model {
 namespace {
 
 constexpr uint64_t K = 1024, M = 1024 * K;
+constexpr uint64_t tage = Geometry::tage;
 
 struct Preset {
     const char* name;
@@ -19,15 +20,15 @@ struct Preset {
 // cache of the others, the whole where a core may use all of it.
 const Preset presets[] = {
     {"skylake",
-     {{32 * K, 8, 64}, {32 * K, 8, 64}, {256 * K, 4, 64}, {8 * M, 16, 64}, 64, 4, 4096, false}},
+     {{32 * K, 8, 64}, {32 * K, 8, 64}, {256 * K, 4, 64}, {8 * M, 16, 64}, 64, 4, tage, false}},
     {"skylake-server",
-     {{32 * K, 8, 64}, {32 * K, 8, 64}, {1 * M, 16, 64}, {1408 * K, 11, 64}, 64, 4, 4096, true}},
+     {{32 * K, 8, 64}, {32 * K, 8, 64}, {1 * M, 16, 64}, {1408 * K, 11, 64}, 64, 4, tage, true}},
     {"sapphire-rapids",
-     {{32 * K, 8, 64}, {48 * K, 12, 64}, {2 * M, 16, 64}, {1920 * K, 15, 64}, 96, 96, 16384, true}},
+     {{32 * K, 8, 64}, {48 * K, 12, 64}, {2 * M, 16, 64}, {1920 * K, 15, 64}, 96, 96, tage, true}},
     {"zen2",
-     {{32 * K, 8, 64}, {32 * K, 8, 64}, {512 * K, 8, 64}, {16 * M, 16, 64}, 64, 64, 8192, false}},
+     {{32 * K, 8, 64}, {32 * K, 8, 64}, {512 * K, 8, 64}, {16 * M, 16, 64}, 64, 64, tage, false}},
     {"zen4",
-     {{32 * K, 8, 64}, {32 * K, 8, 64}, {1 * M, 8, 64}, {32 * M, 16, 64}, 72, 72, 16384, false}},
+     {{32 * K, 8, 64}, {32 * K, 8, 64}, {1 * M, 8, 64}, {32 * M, 16, 64}, 72, 72, tage, false}},
 };
 
 [[noreturn]] void fail(std::string_view part, const std::string& why) {
@@ -128,9 +129,10 @@ void take(Geometry& g, std::string_view part) {
         if (g.dtlb_entries > 65536 || g.dtlb_ways > 256 || g.dtlb_entries % g.dtlb_ways != 0)
             fail(part, "a TLB is ENTRIES:WAYS, entries a multiple of ways, at most 256 ways");
     } else if (key == "predictor") {
-        g.predictor = number(part, value);
+        g.predictor = value == "tage" ? tage : number(part, value);
         if ((g.predictor & (g.predictor - 1)) != 0 || g.predictor > 1 * M)
-            fail(part, "a power of two, at most 1M");
+            fail(part,
+                 "a predictor is tage, or gshare with a power of two of counters, at most 1M");
     } else if (key == "device") {
         if (value != "llc" && value != "invalidate") fail(part, "device is llc or invalidate");
         g.device_to_llc = value == "llc";
@@ -168,7 +170,7 @@ std::string Geometry::text() const {
     put(text, "l2", l2);
     put(text, "llc", llc);
     text += "dtlb=" + std::to_string(dtlb_entries) + ":" + std::to_string(dtlb_ways) +
-            ",predictor=" + std::to_string(predictor);
+            ",predictor=" + (predictor == tage ? "tage" : std::to_string(predictor));
     return text + (device_to_llc ? ",device=llc" : ",device=invalidate");
 }
 

@@ -19,12 +19,14 @@ struct CacheShape {
 struct Geometry {
     CacheShape l1i, l1d, l2, llc;
     unsigned dtlb_entries = 0, dtlb_ways = 0;  ///< of 4 KiB pages
-    uint64_t predictor = 0;                    ///< two-bit counters, a power of two
+    static constexpr uint64_t tage = 0;
+    /// `tage`, or the two-bit counters of gshare, a power of two.
+    uint64_t predictor = tage;
     bool device_to_llc =
         false;  ///< what a device writes is placed in the LLC (Intel DDIO), else only invalidated
     bool operator==(const Geometry&) const = default;
 
-    /// "l1i=32K:8:64,l1d=...,l2=...,llc=...,dtlb=64:4,predictor=4096,device=llc": what parse()
+    /// "l1i=32K:8:64,l1d=...,l2=...,llc=...,dtlb=64:4,predictor=tage,device=llc": what parse()
     /// reads.
     std::string text() const;
 };

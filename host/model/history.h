@@ -25,6 +25,7 @@ class History {
         if (on && events_.empty()) events_.resize(capacity);
         newest_ = 0;
     }
+    bool on() const { return on_; }
     /// The counts at `tick`, given those of a later moment; nothing where that is too long ago to
     /// be remembered.
     std::optional<wire::MailboxRow> at(uint64_t tick, uint64_t later_tick,

@@ -22,7 +22,8 @@ Hierarchy::Hierarchy(const Geometry& g)
       l2_(sets_of(g.l2)),
       llc_(sets_of(g.llc)),
       dtlb_(g.dtlb_entries / g.dtlb_ways, g.dtlb_ways),
-      predictor_(g.predictor) {}
+      gshare_(g.predictor == Geometry::tage ? std::optional<Gshare>()
+                                            : std::optional<Gshare>(g.predictor)) {}
 
 uint64_t Hierarchy::absent() const {
     return (l2_.present() ? 0 : bit(ModelCount::l2_misses)) |
@@ -72,7 +73,8 @@ Level Hierarchy::data_slowly(uint64_t virtual_address, unsigned bytes, uint64_t 
 
 void Hierarchy::forget() {
     for (LruSets* level : {&l1i_, &l1d_, &l2_, &llc_, &dtlb_}) level->clear();
-    predictor_.clear();
+    if (gshare_) gshare_->clear();
+    tage_.clear();
     last_fetch_ = last_data_ = last_page_ = ~0ull;
 }
 

@@ -1,10 +1,12 @@
 // The modelled processor's memory hierarchy and what it counts; knows nothing of QEMU.
 #pragma once
 #include <cstdint>
+#include <optional>
 
 #include "firmware/wire/mailbox.h"
 #include "host/model/cache.h"
 #include "host/model/geometry.h"
+#include "host/model/predictor.h"
 
 namespace doorbell::model {
 
@@ -46,7 +48,7 @@ class Hierarchy {
     }
     /// The outcome of a conditional branch: whether it was predicted.
     bool branch(uint64_t address, bool taken) {
-        bool predicted = predictor_.predict(address, taken);
+        bool predicted = gshare_ ? gshare_->predict(address, taken) : tage_.predict(address, taken);
         (*tally_)[wire::ModelCount::branch_misses] += !predicted;
         return predicted;
     }
@@ -76,7 +78,8 @@ class Hierarchy {
     bool device_to_llc_;
     uint64_t last_fetch_ = ~0ull, last_data_ = ~0ull, last_page_ = ~0ull;
     LruSets l1i_, l1d_, l2_, llc_, dtlb_;
-    Predictor predictor_;
+    std::optional<Gshare> gshare_;
+    Tage tage_;
 };
 
 }  // namespace doorbell::model

@@ -21,6 +21,7 @@
 #include "host/model/attribution.h"
 #include "host/model/dataflow.h"
 #include "host/model/decode.h"
+#include "host/model/device_lines.h"
 #include "host/model/geometry.h"
 #include "host/model/model.h"
 #include "host/model/plugin_api.h"
@@ -116,6 +117,7 @@ struct Model {
     Hierarchy hierarchy;
     Attribution attribution;
     Dataflow flow;
+    DeviceLines device_lines;
     ModelCounts own_tally;
     ModelCounts* tally = &own_tally;  ///< from version 2 on in QEMU's scoreboard
     qemu_plugin_scoreboard* board = nullptr;
@@ -186,7 +188,31 @@ void on_execution(qemu_plugin_insn* insn, qemu_plugin_exec_t callback, void* dat
     qemu_plugin_register_vcpu_insn_exec_cb(insn, callback, QEMU_PLUGIN_CB_NO_REGS, data);
 }
 
+/// What the hierarchy counts by itself, noted for samples that begin at an event: what has come to
+/// these counts while this lives.
+class Noted {
+  public:
+    Noted() { read(before_); }
+    ~Noted() {
+        if (!model->attribution.history.on()) return;
+        uint64_t after[std::size(counts)];
+        read(after);
+        for (size_t i = 0; i < std::size(counts); ++i)
+            for (uint64_t n = before_[i]; n < after[i]; ++n) model->noted(counts[i]);
+    }
+    Noted(const Noted&) = delete;
+
+  private:
+    static constexpr ModelCount counts[] = {ModelCount::l2_misses, ModelCount::llc_misses,
+                                            ModelCount::dtlb_misses};
+    static void read(uint64_t* values) {
+        for (ModelCount c : counts) *values++ = (*model->tally)[c];
+    }
+    uint64_t before_[std::size(counts)];
+};
+
 void fetch(uint64_t line, bool two) {
+    Noted noted;
     Level level = model->hierarchy.fetch(line, two);
     if (level == Level::l1) [[likely]]
         return;
@@ -281,6 +307,17 @@ void classify(MemorySite& site, uint64_t physical, bool store, Level level) {
                    level));
 }
 
+/// A poll's look at what a device is to write: it misses where the device has written.
+void look_at_device_line(uint64_t physical, bool store) {
+    Model& m = *model;
+    uint64_t line = physical & ~(DeviceLines::bytes - 1);
+    const void* bytes = &m.guest.at<uint8_t>(line);
+    if (store)
+        m.device_lines.stored(line, bytes);
+    else if (m.device_lines.written(line, bytes))
+        m.hierarchy.device(line, DeviceLines::bytes);
+}
+
 void at_memory(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void* data) {
     Model& m = *model;
     bool store = qemu_plugin_mem_is_store(info);
@@ -299,6 +336,9 @@ void at_memory(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void* dat
                    (address & ((1u << Translations::page_shift) - 1));
     }
     m.count(store ? ModelCount::stores : ModelCount::loads);
+    if (m.device_lines.near(physical)) [[unlikely]]
+        look_at_device_line(physical, store);
+    Noted noted;
     Level level = m.hierarchy.data(address, physical, 1u << qemu_plugin_mem_size_shift(info));
     if (level != Level::l1) [[unlikely]]
         classify(*static_cast<MemorySite*>(data), physical, store, level);
@@ -330,9 +370,15 @@ void command(MailboxCommand what) {
         case MailboxCommand::forget:
             m.hierarchy.forget();
             m.flow.forget();
+            m.device_lines.forget();
             break;
         case MailboxCommand::device:
             m.hierarchy.device(box.device_start, box.device_bytes);
+            // Of what is longer than a line, nobody waits for the rest.
+            if (box.device_bytes <= DeviceLines::bytes) {
+                uint64_t line = box.device_start & ~(DeviceLines::bytes - 1);
+                m.device_lines.watch(line, &m.guest.at<uint8_t>(line));
+            }
             break;
     }
 }

@@ -9,6 +9,7 @@
 #include "host/model/attribution.h"
 #include "host/model/dataflow.h"
 #include "host/model/decode.h"
+#include "host/model/device_lines.h"
 #include "host/model/geometry.h"
 
 namespace doorbell::model {
@@ -91,6 +92,37 @@ TEST(Hierarchy, ALoopsBranchIsLearned) {
     EXPECT_LT(learned, 30u);
     m.hierarchy.branch(0x1000, false);
     EXPECT_EQ(m[ModelCount::branch_misses], learned + 1);
+}
+
+TEST(Predictors, TageLearnsWhatTakesALongHistory) {
+    // A bit in 37 is set, again and again, between branches that are always taken: 64 outcomes back
+    // lies what tells.
+    auto misses = [](auto& predictor, auto&& outcome) {
+        unsigned missed = 0;
+        for (unsigned i = 0; i < 40000; ++i) {
+            bool right = predictor.predict(0x1000, outcome(i));
+            if (i >= 20000) missed += !right;
+        }
+        return missed;
+    };
+    Tage tage;
+    Gshare gshare(4096);
+    auto rare = [](unsigned i) { return i % 37 == 0; };
+    EXPECT_EQ(misses(tage, rare), 0u);
+    EXPECT_GT(misses(gshare, rare), 500u) << "twelve outcomes do not tell";
+    // Fresh random bits: half of them, whatever predicts.
+    uint64_t x = 88172645463325252;
+    auto random = [&](unsigned) {
+        x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+        return (x & 1) != 0;
+    };
+    tage.clear();
+    EXPECT_NEAR(misses(tage, random), 10000, 400);
+    // After clear() it knows nothing: the same outcomes give the same misses.
+    tage.clear();
+    unsigned first = misses(tage, rare);
+    tage.clear();
+    EXPECT_EQ(misses(tage, rare), first);
 }
 
 TEST(Geometry, WordsAndTextAreInverse) {
@@ -430,6 +462,29 @@ TEST(Attribution, WhatTheNextInstructionBringsComesAfterAnEventOfNow) {
     s.attribution.end(s.guest);
     EXPECT_EQ(s.rows[0].counts[static_cast<unsigned>(ModelCount::interrupts)], 1u);
     EXPECT_EQ(s.rows[0].counts[0], 2u);
+}
+
+TEST(DeviceLines, TheFirstLookThatFindsOtherBytesMisses) {
+    alignas(64) uint8_t line[64] = {};
+    constexpr uint64_t at = 0x40000;
+    DeviceLines lines;
+    EXPECT_FALSE(lines.near(at));
+    lines.watch(at, line);
+    EXPECT_TRUE(lines.near(at + 63));
+    EXPECT_FALSE(lines.near(at + 64));
+    EXPECT_FALSE(lines.written(at, line)) << "nothing was written";
+    line[12] = 1;
+    lines.stored(at, line);
+    EXPECT_FALSE(lines.written(at, line)) << "the processor wrote it itself";
+    line[12] = 2;
+    EXPECT_TRUE(lines.written(at, line));
+    line[12] = 3;
+    EXPECT_FALSE(lines.written(at, line)) << "it is not watched any more";
+    for (uint64_t i = 0; i < 8; ++i) lines.watch(at + 64 * i, line);
+    lines.watch(at + 64 * 100, line);
+    line[0] = 9;
+    EXPECT_FALSE(lines.written(at, line)) << "the oldest gave way";
+    EXPECT_TRUE(lines.written(at + 64, line));
 }
 
 /// Instructions by their bytes.

@@ -1,0 +1,86 @@
+#include "host/model/predictor.h"
+
+#include <algorithm>
+
+namespace doorbell::model {
+
+void Tage::clear() {
+    base_.assign(base_entries, 1);
+    for (unsigned t = 0; t < tables; ++t) {
+        tables_[t].assign(1u << entries_log2, {});
+        index_[t] = {0, lengths[t], entries_log2};
+        tag_[t] = {0, lengths[t], tag_bits};
+        tag_again_[t] = {0, lengths[t], tag_bits - 1};
+    }
+    history_.fill(false);
+    newest_ = 0;
+}
+
+bool Tage::predict(uint64_t address, bool taken) {
+    int provider = -1, second = -1;
+    for (unsigned t = 0; t < tables; ++t) {
+        at_[t] = static_cast<uint32_t>(address ^ address >> (entries_log2 - t) ^ index_[t].value) &
+                 ((1u << entries_log2) - 1);
+        tags_[t] = static_cast<uint16_t>((address ^ tag_[t].value ^ tag_again_[t].value << 1) &
+                                         ((1u << tag_bits) - 1));
+        // A tag of 0 is an empty place.
+        tags_[t] = std::max<uint16_t>(tags_[t], 1);
+        if (tables_[t][at_[t]].tag != tags_[t]) continue;
+        second = provider;
+        provider = static_cast<int>(t);
+    }
+    bool base = base_[address & (base_entries - 1)] >= 2;
+    auto says = [&](int t) {
+        return t < 0 ? base
+                     : tables_[static_cast<size_t>(t)][at_[static_cast<size_t>(t)]].counter >= 4;
+    };
+    bool other = says(second), prediction = says(provider);
+    if (provider >= 0) {
+        // A place that has learned nothing yet leaves it to the next.
+        const Entry& e = tables_[static_cast<size_t>(provider)][at_[static_cast<size_t>(provider)]];
+        if (e.useful == 0 && (e.counter == 3 || e.counter == 4)) prediction = other;
+    }
+    learn(address, taken, provider, other);
+    if (prediction != taken) allocate(static_cast<unsigned>(provider + 1), taken);
+    remember(taken);
+    return prediction == taken;
+}
+
+void Tage::learn(uint64_t address, bool taken, int provider, bool other) {
+    if (provider < 0) {
+        uint8_t& c = base_[address & (base_entries - 1)];
+        c = static_cast<uint8_t>(taken ? std::min(c + 1, 3) : std::max(c - 1, 0));
+        return;
+    }
+    Entry& e = tables_[static_cast<size_t>(provider)][at_[static_cast<size_t>(provider)]];
+    bool right = (e.counter >= 4) == taken;
+    if ((e.counter >= 4) != other)
+        e.useful =
+            static_cast<uint8_t>(right ? std::min(e.useful + 1, 3) : std::max(e.useful - 1, 0));
+    e.counter =
+        static_cast<uint8_t>(taken ? std::min(e.counter + 1, 7) : std::max(e.counter - 1, 0));
+}
+
+/// The shortest history from `from` on with a place that is not useful; where there is none, all
+/// become less so.
+void Tage::allocate(unsigned from, bool taken) {
+    for (unsigned t = from; t < tables; ++t) {
+        Entry& e = tables_[t][at_[t]];
+        if (e.useful != 0) continue;
+        e = {tags_[t], static_cast<uint8_t>(taken ? 4 : 3), 0};
+        return;
+    }
+    for (unsigned t = from; t < tables; ++t) --tables_[t][at_[t]].useful;
+}
+
+void Tage::remember(bool taken) {
+    for (unsigned t = 0; t < tables; ++t) {
+        bool oldest = history_[(newest_ - lengths[t] + 1) % history_room];
+        index_[t].add(taken, oldest);
+        tag_[t].add(taken, oldest);
+        tag_again_[t].add(taken, oldest);
+    }
+    history_[++newest_ % history_room] = taken;
+}
+
+}  // namespace doorbell::model

@@ -1,0 +1,76 @@
+// Branch predictors of the model.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <vector>
+
+namespace doorbell::model {
+
+/// Two-bit counters chosen by the branch's address and the last outcomes (gshare: McFarling,
+/// "Combining Branch Predictors", 1993). A new counter says "not taken".
+class Gshare {
+  public:
+    explicit Gshare(uint64_t counters) : counters_(counters, 1), mask_(counters - 1) {}
+    /// Learns the outcome of the branch at `address`; whether it had been predicted.
+    bool predict(uint64_t address, bool taken) {
+        uint8_t& c = counters_[(address ^ history_) & mask_];
+        bool right = (c >= 2) == taken;
+        if (taken && c < 3) ++c;
+        if (!taken && c > 0) --c;
+        history_ = (history_ << 1 | taken) & mask_;
+        return right;
+    }
+    void clear() {
+        counters_.assign(counters_.size(), 1);
+        history_ = 0;
+    }
+
+  private:
+    std::vector<uint8_t> counters_;
+    uint64_t mask_, history_ = 0;
+};
+
+/// Tables of tagged counters that look at histories of growing lengths; the longest that knows a
+/// branch decides (TAGE: Seznec and Michaud, "A case for (partially) TAgged GEometric history
+/// length branch prediction", 2006). Current cores predict in this way. The same outcomes always
+/// give the same predictions: where the original draws lots, the shortest history is taken.
+class Tage {
+  public:
+    Tage() { clear(); }
+    bool predict(uint64_t address, bool taken);
+    void clear();
+
+  private:
+    static constexpr unsigned tables = 8, entries_log2 = 11, base_entries = 1 << 13;
+    static constexpr std::array<unsigned, tables> lengths{4, 9, 18, 36, 70, 140, 280, 560};
+    static constexpr unsigned tag_bits = 12, history_room = 1024;
+    struct Entry {
+        uint16_t tag = 0;
+        uint8_t counter = 4;  ///< three bits: taken from 4 on
+        uint8_t useful = 0;
+    };
+    /// A history of any length, folded into a few bits as it grows.
+    struct Folded {
+        uint32_t value = 0;
+        unsigned length = 0, width = 1;
+        void add(bool newest, bool oldest) {
+            value = value << 1 | newest;
+            value ^= static_cast<uint32_t>(oldest) << length % width;
+            value ^= value >> width;
+            value &= (1u << width) - 1;
+        }
+    };
+    void remember(bool taken);
+    void allocate(unsigned from, bool taken);
+    void learn(uint64_t address, bool taken, int provider, bool other);
+
+    std::vector<uint8_t> base_;
+    std::array<std::vector<Entry>, tables> tables_;
+    std::array<Folded, tables> index_, tag_, tag_again_;
+    std::array<bool, history_room> history_;
+    unsigned newest_ = 0;
+    std::array<uint32_t, tables> at_{};  ///< of the branch that is looked up
+    std::array<uint16_t, tables> tags_{};
+};
+
+}  // namespace doorbell::model
