@@ -169,6 +169,31 @@ TEST(Prediction, AddsTheIntThatWasOverWhenTheCountsBegan) {
     EXPECT_NEAR(path_from("source=lapic ring=0"), 10.5 + 203 - 3, 1e-6);
 }
 
+TEST(Prediction, OfAPollOfACardHasTheMissOnTheLineThatTheCardWrote) {
+    Profile p = profile_of_prices({price_in_cycles("load-chained-llc", 54),
+                                   price_in_cycles("load-chained-memory", 204, 184, 304)});
+    auto path_of = [](const char* test_case, const CountList& notice) {
+        Series path = series_of("nic", test_case, "path", std::vector<uint64_t>(10, 20));
+        path.stages = {stage_of("notice", std::vector<uint64_t>(10, 4)),
+                       stage_of("descriptor", std::vector<uint64_t>(10, 16))};
+        count(path, notice, "notice");
+        count(path, {{"instructions", 16}}, "descriptor");
+        return path;
+    };
+    Series poll = path_of("model=e1000e wait=poll", {{"instructions", 4}});
+    auto latency = counted_series("nic", "model=e1000e wait=poll", "latency", 4, {}, "path:notice");
+    // From memory, or from the LLC where the card writes there.
+    expect_estimate(predicted({poll, latency}, p, 1).costs.cycles.all, 202, 52, 302);
+    expect_estimate(predicted({poll}, p).costs.cycles.all, 210, 60, 310);
+    // Where the model has counted it, it is there already; and a device's register is not a line.
+    Series counted =
+        path_of("model=e1000e wait=poll",
+                {{"instructions", 4}, {"path_steps", 1}, {"l1d_misses", 1}, {"chained_memory", 1}});
+    expect_estimate(predicted({counted}, p).costs.cycles.all, 210, 190, 310);
+    Series irq = path_of("model=e1000e wait=irq", {{"instructions", 4}});
+    expect_estimate(predicted({irq}, p).costs.cycles.all, 10, 10, 10);
+}
+
 TEST(Prediction, OfAWakeHoldsTheHaltThatItEnds) {
     Profile p = profile_of_prices({price_in_cycles("interrupt-entry-hlt", 4000)});
     CountList counts{{"instructions", 4}, {"path_steps", 1}, {"interrupts", 1}, {"hlt", 1}};
@@ -304,7 +329,8 @@ TEST(Prediction, OfLateBranchesMakesTheMissVisible) {
 
 TEST(Prediction, OfAStagedSeriesIsTheSumOfItsStages) {
     Profile p = profile_of_prices({});
-    Series path = series_of("nic", "wait=poll", "path", std::vector<uint64_t>(10, 30));
+    Series path =
+        series_of("timer", "source=lapic wait=irq", "path", std::vector<uint64_t>(10, 30));
     path.stages = {stage_of("notice", std::vector<uint64_t>(10, 10)),
                    stage_of("payload", std::vector<uint64_t>(10, 20)),
                    stage_of("nothing", std::vector<uint64_t>(10, 0))};

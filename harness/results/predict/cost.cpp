@@ -25,6 +25,7 @@ constexpr PricedCount all_counts[] = {
     {"fetch_l2", How::hidden, "load-chained l2"},
     {"fetch_llc", How::hidden, "load-chained llc"},
     {"fetch_memory", How::hidden, "load-chained memory"},
+    {"device_line", How::device, ""},
     {"unclassed_l2", How::open, "l2"},
     {"unclassed_llc", How::open, "llc"},
     {"unclassed_memory", How::open, "memory"},
@@ -114,6 +115,12 @@ class Pricing {
             }
             case How::open:
                 return open(line.price);
+            case How::device: {
+                auto memory = miss("load-chained memory");
+                if (auto llc = prices_.miss("load-chained", "llc"); memory && llc)
+                    memory->low = std::min(memory->low, llc->low);
+                return memory;
+            }
         }
         return std::nullopt;
     }
@@ -306,8 +313,8 @@ Cost cost_of(const Counts& counts, const Circumstances& circumstances, const Pri
         if (each && line.is_look && circumstances.polls && n < 1) {
             cost.add(line.price, 1, *each * Estimate{1, 0.5, 1.5});
         } else if (each) {
-            bool is_miss =
-                line.how == How::miss || line.how == How::hidden || line.how == How::open;
+            bool is_miss = line.how == How::miss || line.how == How::hidden ||
+                           line.how == How::open || line.how == How::device;
             cost.add(is_miss || line.how == How::some ? dashed(line.count) : line.price, n,
                      *each * n);
         }

@@ -56,6 +56,7 @@ struct PricedCount {
         hidden,  ///< a miss that may have cost nothing
         open,    ///< a miss of a class that nobody told: from scattered to chained
         half,    ///< a part of a pair that has one price
+        device,  ///< a line that a device wrote: from memory, at least from the LLC (DDIO)
     };
     const char* count;
     How how;

@@ -70,7 +70,7 @@ Circumstances circumstances_of(const Series& series) {
     c.polls = wait.starts_with("poll");
     if (source.empty()) {
         const labs::Lab* lab = labs::find(series.lab);
-        c.message = lab != nullptr && lab->wants_card;
+        c.message = c.card = lab != nullptr && lab->wants_card;
     } else {
         c.message = source != "lapic" && source != "tsc-deadline" && source != "ipi";
     }

@@ -27,6 +27,7 @@ struct Circumstances {
     bool from_ring3 = true;                 ///< INT n comes out of ring 3
     bool by_int = false;  ///< the event is an INT n, which is over when the counts begin
     bool polls = false;   ///< the event comes while a look is under way
+    bool card = false;    ///< the event is a network card's: it writes a line of memory
 };
 
 /// By the keys of a case: `ring`, `wait` (poll; irq-halt, mwait: how the processor waits) and

@@ -98,16 +98,13 @@ class SeriesPredictor {
     Costs own_costs(const Series& series, SeriesPrediction& p) const {
         Circumstances circumstances = circumstances_of(series);
         for (const Stage& stage : series.stages) {
-            auto counts = counts_of(series, stage.name);
+            auto counts = stage_counts(series, stage.name);
             if (!counts) {
                 if (stage.max == 0) continue;  // it takes no time
                 if (p.why_not.empty() && !counts_of(series, ""))
                     p.why_not = no_counts(series, stage.name);
                 continue;
             }
-            // Before the first stage that has counts.
-            if (circumstances.by_int && p.stages.empty() && !counts_an_int(series))
-                (*counts)["int"] = 1;
             p.stages.push_back({stage.name, costs_of(*counts, circumstances)});
         }
         if (auto counts = counts_of(series, "")) {
@@ -121,6 +118,23 @@ class SeriesPredictor {
             for (PredictionUnit unit : prediction_units) sum.in(unit).add(stage.costs.in(unit));
         }
         return sum;
+    }
+
+    /// The counts of a stage. What lies between the event and the first instruction that is counted
+    /// belongs to the first stage: an INT n itself, and the miss of a poll on the line that a card
+    /// has just written.
+    static std::optional<Counts> stage_counts(const Series& series, const std::string& stage) {
+        auto counts = counts_of(series, stage);
+        auto first = std::find_if(series.stages.begin(), series.stages.end(), [&](const Stage& s) {
+            return counts_of(series, s.name).has_value();
+        });
+        if (!counts || first == series.stages.end() || first->name != stage) return counts;
+        Circumstances c = circumstances_of(series);
+        if (c.by_int && !counts_an_int(series)) (*counts)["int"] = 1;
+        bool reads = count_of(*counts, "mmio_reads") > 0,
+             misses = count_of(*counts, "l1d_misses") > 0;
+        if (c.polls && c.card && !reads && !misses) (*counts)["device_line"] = 1;
+        return counts;
     }
 
     static bool counts_an_int(const Series& series) {
@@ -166,7 +180,7 @@ class SeriesPredictor {
             return {};
         }
         if (!stage.empty()) {
-            auto counts = counts_of(*other, stage);
+            auto counts = stage_counts(*other, stage);
             if (counts) return costs_of(*counts, circumstances_of(*other));
             why_not = no_counts(*other, stage);
             return {};
