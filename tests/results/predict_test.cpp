@@ -34,8 +34,9 @@ TEST(Prediction, AddsWhatEachMissCostsBeyondAHit) {
                                        {"chained_l2", 2},
                                        {"scattered_memory", 3}})},
                        p);
-    // 2 (14 - 4) that wait for each other; 3 (51 - 1) go on while 50 cycles of instructions run.
-    expect_estimate(s.costs.cycles.all, 20 + 150, 16 + 120, 50 + 24 + 180);
+    // 2 (14 - 4) that wait for each other. Three at once, which go on while 50 cycles of
+    // instructions run, take 3 (51 - 1), but no less than one alone, 204 - 4.
+    expect_estimate(s.costs.cycles.all, 20 + 200, 16 + 120, 50 + 24 + 300);
     ASSERT_EQ(s.costs.cycles.parts.size(), 3u);
     EXPECT_EQ(s.costs.cycles.parts[1].name, "chained-l2");
     expect_estimate(s.costs.cycles.parts[1].cost, 20, 16, 24);
@@ -74,6 +75,24 @@ TEST(Prediction, TakesMissesOfTheTlbForThoseOfTheSameLoads) {
     EXPECT_NEAR(with("streamed_llc", 2), 50, 1e-9);
     EXPECT_NEAR(with("streamed_llc", 4), 80, 1e-9);
     EXPECT_NEAR(with("chained_llc", 2), 50 + 2 * 50 + 2 * 10, 1e-9);
+}
+
+TEST(Prediction, OfALoneMissIsItsWholeTime) {
+    Profile p = profile_of_prices({price_in_cycles("load-chained-memory", 204),
+                                   price_in_cycles("load-scattered-l1d", 1),
+                                   price_in_cycles("load-scattered-memory", 21)});
+    auto with = [&](double misses) {
+        return predicted({a_series(100, {{"instructions", 100},
+                                         {"path_steps", 20},
+                                         {"scattered_memory", misses}})},
+                         p)
+            .costs.cycles.all.value;
+    };
+    EXPECT_NEAR(with(1), 200, 1e-9);
+    EXPECT_NEAR(with(5), 200, 1e-9);
+    EXPECT_NEAR(with(20), 400, 1e-9);
+    // In one of four samples.
+    EXPECT_NEAR(with(0.25), 50, 1e-9);
 }
 
 TEST(Prediction, OfAFetchOrAnAccessWithoutAPriceLiesBetweenNothingAndAChainedLoad) {

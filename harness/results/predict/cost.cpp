@@ -205,6 +205,25 @@ double independent_share(const Cost& cost, const std::string& part) {
     return independent > 0 ? independent / (independent + chained) : 0;
 }
 
+/// However many loads go on at once, the stretch ends when the last one has ended: they take at
+/// least what one of them takes that is waited for.
+void wait_for_one(Cost& cost, const Prices& prices) {
+    Estimate apart;
+    CostPart* deepest = nullptr;
+    Estimate one;
+    for (const char* level : {"l2", "llc", "memory"})
+        for (CostPart& p : cost.parts)
+            if (auto waited = prices.miss("load-chained", level);
+                waited && p.name == std::string("scattered-") + level) {
+                apart = apart + p.cost;
+                one = *waited * std::min(p.count, 1.0);
+                deepest = &p;
+            }
+    if (deepest == nullptr) return;
+    deepest->cost.value += std::max(one.value - apart.value, 0.0);
+    deepest->cost.high += std::max(one.high - apart.high, 0.0);
+}
+
 /// Instructions run while loads and stores that nothing waits for are under way.
 void overlap(Cost& cost) {
     Estimate core, apart;
@@ -322,6 +341,7 @@ Cost cost_of(const Counts& counts, const Circumstances& circumstances, const Pri
     if (double late = count_of(terms, "late_branches"); late != 0)
         add_late_branches(counts, late, prices, cost);
     if (auto cycle = prices.cycle(); cycle && counts.contains("path_steps")) {
+        wait_for_one(cost, prices);
         overlap(cost);
         less_resolution(cost, *cycle);
         cost.sum_up();

@@ -35,8 +35,8 @@ struct Cost {
 ///
 /// Where the unit is a processor's time, loads and stores that nothing waits for (scattered,
 /// streamed, stores) go on while instructions run: what they cost is what they take beyond these,
-/// at most all of it. A mispredicted branch's price holds a load, a test and the branch itself,
-/// which the path counts, too.
+/// at most all of it; and at least the time of one load that is waited for. A mispredicted branch's
+/// price holds a load, a test and the branch itself, which the path counts, too.
 ///
 /// Of a poll that counts less than one look a sample: the looks follow each other without a gap,
 /// and each sees the state at one instant in it, the middle. From an event to the next such instant
