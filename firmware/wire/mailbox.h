@@ -53,6 +53,7 @@ enum class ModelCount : unsigned {
     xsave,
     xrstor,
     clflush,
+    rep_iterations,  ///< of instructions: a string instruction's turns under REP
     // Of mmio_reads and mmio_writes.
     apic_reads,
     apic_writes,
@@ -119,6 +120,7 @@ inline constexpr const char* model_count_names[model_counts] = {
     "xsave",
     "xrstor",
     "clflush",
+    "rep_iterations",
     "apic_reads",
     "apic_writes",
     "hpet_reads",

@@ -36,6 +36,7 @@ enum class Kind : uint8_t {
     xsave,
     xrstor,
     clflush,
+    repeated,
     marker,
 };
 
@@ -175,13 +176,19 @@ inline Decoded decode(const uint8_t* bytes, size_t size) {
         return b == 0x66 || b == 0x67 || b == 0xF2 || b == 0xF3 || b == 0x2E || b == 0x36 ||
                b == 0x3E || b == 0x26 || b == 0x64 || b == 0x65 || b == 0xF0;
     };
-    bool lock = false;
-    while (at < size && prefix(bytes[at])) lock |= bytes[at++] == 0xF0;
+    bool lock = false, repeats = false;
+    for (; at < size && prefix(bytes[at]); ++at) {
+        lock |= bytes[at] == 0xF0;
+        repeats |= bytes[at] == 0xF2 || bytes[at] == 0xF3;
+    }
     // REX; in 16- and 32-bit code 40..4F are INC and DEC, one byte long.
     unsigned rex_r = 0;
     if (at + 1 < size && (bytes[at] & 0xF0) == 0x40) rex_r = bytes[at++] << 1 & 8;
     if (at >= size) return {};
     if (lock) return {Kind::locked};
+    if (repeats &&
+        ((bytes[at] >= 0xA4 && bytes[at] <= 0xA7) || (bytes[at] >= 0xAA && bytes[at] <= 0xAF)))
+        return {Kind::repeated};
     if (bytes[at] == 0x90 && at != 0 && bytes[at - 1] == 0xF3) return {Kind::pause};
     return bytes[at] == 0x0F ? decode_two_bytes(bytes, size, at, rex_r)
                              : decode_one_byte(bytes, size, at);

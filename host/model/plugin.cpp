@@ -537,6 +537,9 @@ void instrument(const Insn& i, const MemoryUse& use) {
         case Kind::invlpg:
             on_execution(i.insn, at_serializing, to_data(one(ModelCount::invlpg)));
             break;
+        case Kind::repeated:
+            count_inline(i.insn, ModelCount::rep_iterations);
+            break;
         default:
             if (uint64_t events = events_of(i.decoded.kind); events != 0)
                 on_execution(i.insn, at_event, to_data(events));
@@ -554,6 +557,8 @@ class FlowMaker {
     ~FlowMaker() { close(); }
     FlowMaker(const FlowMaker&) = delete;
     MemoryUse add(const Insn& i) {
+        // Each of its turns is executed as an instruction; a core makes many at once.
+        if (i.decoded.kind == Kind::repeated) return {};
         if (flow_ == nullptr) {
             model->flows.emplace_back(model->flow.core());
             flow_ = &model->flows.back();

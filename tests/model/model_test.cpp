@@ -222,6 +222,9 @@ TEST(Decode, WhatIsCountedIsTold) {
         {{0x48, 0x0F, 0xAE, 0x27}, Kind::xsave, 0},
         {{0x48, 0x0F, 0xAE, 0x2F}, Kind::xrstor, 0},
         {{0x0F, 0xAE, 0x3F}, Kind::clflush, 0},
+        {{0xF3, 0xA4}, Kind::repeated, 0},        // rep movsb
+        {{0xF3, 0x48, 0xAB}, Kind::repeated, 0},  // rep stosq
+        {{0xA4}, Kind::plain, 0},
         {{0xEC}, Kind::port_read, 0},
         {{0xEE}, Kind::port_write, 0},
         {{0xE6, 0x80}, Kind::port_write, 0},

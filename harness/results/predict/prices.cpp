@@ -23,7 +23,7 @@ constexpr PriceRule price_rules[] = {
     {"lfence-rdtsc", "lfence and rdtsc together, or up to a quarter more"},
     {"iretq", "between nothing and int-iretq-ring0"},
     {"load-scattered-", "between nothing and load-chained"},
-    {"load-streamed-", "between nothing and load-chained"},
+    {"load-streamed-", "between nothing and load-scattered, or load-chained"},
     {"store-scattered-", "between nothing and load-chained"},
 };
 
@@ -119,6 +119,11 @@ std::optional<Estimate> Prices::miss(const std::string& access, const std::strin
     auto served = direct(access + "-" + level), hit = direct(access + "-l1d");
     if (served && hit) return not_negative(*served - *hit);
     if (access == "load-chained") return std::nullopt;
+    // What comes line by line costs no more than what comes in any order.
+    if (access == "load-streamed" && direct("load-scattered-" + level)) {
+        auto scattered = miss("load-scattered", level);
+        if (scattered) return Estimate{scattered->value, 0, scattered->high};
+    }
     auto chained = miss("load-chained", level);
     return chained ? std::optional(between(0, chained->high)) : std::nullopt;
 }

@@ -5,7 +5,7 @@
 namespace doorbell::harness {
 namespace {
 
-constexpr double same_level = 1.3;
+constexpr double same_level = 1.25;
 
 }  // namespace
 

@@ -25,7 +25,7 @@ struct Level {
 };
 
 /// The plateaus of `sweep`, in ascending order of size. From one size to the next of a plateau the
-/// price grows by at most 1.3; a plateau has at least two sizes, and what lies between two is a
+/// price grows by at most a quarter; a plateau has at least two sizes, and what lies between two is a
 /// transition.
 std::vector<Level> levels_of(std::vector<SweepPoint> sweep);
 
