@@ -102,12 +102,15 @@ void Dataflow::advance(const BlockFlow& block) {
     if (newest_ - oldest_ == ring) fetch_ = std::max(fetch_, blocks_[oldest_++ % ring].at);
 }
 
-bool Dataflow::missed(const MemoryUse& use, uint64_t instructions) {
-    bool chained = (use.loads & missed_) != 0;
-    for_each(use.address, [&](int r) { chained |= waits(static_cast<unsigned>(r), instructions); });
+bool Dataflow::chained(const MemoryUse& use, uint64_t instructions) const {
+    bool waiting = (use.loads & missed_) != 0;
+    for_each(use.address, [&](int r) { waiting |= waits(static_cast<unsigned>(r), instructions); });
+    return waiting;
+}
+
+void Dataflow::missed(const MemoryUse& use, uint64_t instructions) {
     if (use.load && use.number < followed_loads) missed_ |= 1u << use.number;
     last_miss_ = instructions;
-    return chained;
 }
 
 void Dataflow::follow_misses() {

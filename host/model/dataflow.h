@@ -101,8 +101,10 @@ class Dataflow {
         follow_misses();
         return waits(16, instructions);
     }
-    /// A load of the present block missed. Whether its address waits for another load that missed.
-    bool missed(const MemoryUse& use, uint64_t instructions);
+    /// Whether the address of a load of the present block waits for a load that missed.
+    bool chained(const MemoryUse& use, uint64_t instructions) const;
+    /// That load missed, and what depends on it waits.
+    void missed(const MemoryUse& use, uint64_t instructions);
     /// Nothing is under way any more: LFENCE.
     void drain() {
         if (done_ > fetch_) fetch_ = done_;

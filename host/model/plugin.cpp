@@ -299,12 +299,12 @@ void classify(MemorySite& site, uint64_t physical, bool store, Level level) {
     Model& m = *model;
     m.noted(ModelCount::l1d_misses);
     if (store) return m.count(served(ModelCount::store_l2, level));
-    bool chained = m.flow.missed(site.use, m.tally->ticks());
-    bool streams = site.streams(physical >> m.hierarchy.line_shift() << m.hierarchy.line_shift());
-    m.count(served(streams   ? ModelCount::streamed_l2
-                   : chained ? ModelCount::chained_l2
-                             : ModelCount::scattered_l2,
-                   level));
+    uint64_t line = physical >> m.hierarchy.line_shift() << m.hierarchy.line_shift();
+    // A prefetcher has it by then, so that nothing waits for it.
+    if (site.streams(line)) return m.count(served(ModelCount::streamed_l2, level));
+    bool chained = m.flow.chained(site.use, m.tally->ticks());
+    m.flow.missed(site.use, m.tally->ticks());
+    m.count(served(chained ? ModelCount::chained_l2 : ModelCount::scattered_l2, level));
 }
 
 /// A poll's look at what a device is to write: it misses where the device has written.

@@ -550,40 +550,54 @@ TEST(Dataflow, AWindowLimitsWhatIsUnderWay) {
     EXPECT_GE(flow.now(), 100u * 21 * step) << "turns follow each other";
 }
 
+/// Load `n` of the flow misses: whether it is chained.
+bool miss(Flow& f, size_t n) {
+    bool chained = f.flow.chained(f.uses[n], f.instructions);
+    f.flow.missed(f.uses[n], f.instructions);
+    return chained;
+}
+
 TEST(Dataflow, AMissWhoseAddressWaitsForAMissIsChained) {
     Flow ring({chase, increment});
     ring.execute();
-    EXPECT_FALSE(ring.flow.missed(ring.uses[0], ring.instructions)) << "the first of all";
+    EXPECT_FALSE(miss(ring, 0)) << "the first of all";
     for (int i = 0; i < 3; ++i) {
         ring.execute();
-        EXPECT_TRUE(ring.flow.missed(ring.uses[0], ring.instructions));
+        EXPECT_TRUE(miss(ring, 0));
     }
     Flow stream({load, next});
     for (int i = 0; i < 3; ++i) {
         stream.execute();
-        EXPECT_FALSE(stream.flow.missed(stream.uses[0], stream.instructions));
+        EXPECT_FALSE(miss(stream, 0));
     }
     // Through two loads of one block, and no longer once a window has gone by.
     Flow both({chase, chase});
     both.execute();
-    EXPECT_FALSE(both.flow.missed(both.uses[0], both.instructions));
-    EXPECT_TRUE(both.flow.missed(both.uses[1], both.instructions));
+    EXPECT_FALSE(miss(both, 0));
+    EXPECT_TRUE(miss(both, 1));
     for (unsigned i = 0; i < both.core.window; ++i) both.execute();
-    EXPECT_FALSE(both.flow.missed(both.uses[0], both.instructions));
+    EXPECT_FALSE(miss(both, 0));
     // A fence waits for all that is under way.
     both.flow.drain();
     both.execute();
-    EXPECT_FALSE(both.flow.missed(both.uses[0], both.instructions));
+    EXPECT_FALSE(miss(both, 0));
+    // What a prefetcher brings is not waited for: nobody says that it missed.
+    both.execute();
+    EXPECT_TRUE(both.flow.chained(both.uses[0], both.instructions));
+    both.flow.drain();
+    both.execute();
+    both.execute();
+    EXPECT_FALSE(both.flow.chained(both.uses[0], both.instructions));
 }
 
 TEST(Dataflow, ABranchWaitsForAMissThatItsFlagsComeFrom) {
     Flow looks({load, test});
     looks.execute();
-    (void)looks.flow.missed(looks.uses[0], looks.instructions);
+    looks.flow.missed(looks.uses[0], looks.instructions);
     EXPECT_TRUE(looks.flow.flags_wait(looks.instructions));
     Flow counts({load, other[0]});
     counts.execute();
-    (void)counts.flow.missed(counts.uses[0], counts.instructions);
+    counts.flow.missed(counts.uses[0], counts.instructions);
     EXPECT_FALSE(counts.flow.flags_wait(counts.instructions));
 }
 

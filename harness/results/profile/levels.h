@@ -25,8 +25,8 @@ struct Level {
 };
 
 /// The plateaus of `sweep`, in ascending order of size. From one size to the next of a plateau the
-/// price grows by at most a quarter; a plateau has at least two sizes, and what lies between two is a
-/// transition.
+/// price grows by at most a quarter; a plateau has at least two sizes, and what lies between two is
+/// a transition.
 std::vector<Level> levels_of(std::vector<SweepPoint> sweep);
 
 /// The price of the points of `sweep` whose sizes lie in [from, to], as one: the median of the
