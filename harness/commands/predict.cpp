@@ -106,6 +106,11 @@ int command_predict(const std::vector<std::string>& args) {
         throw UsageError("--gate is about --against RUN, which is missing");
     Profile profile = load_profile(*profile_word);
     StoredRun stored = load_run(words.run);
+    if (std::all_of(stored.run.series.begin(), stored.run.series.end(),
+                    [](const Series& s) { return s.counters.empty(); }))
+        throw UsageError(fmt::format(
+            "{} has no counts to price; make a run with the cache model: doorbell run --model on",
+            stored.name));
     Predictions predictions = predict(stored, profile);
     std::optional<Against> against;
     if (auto measured = said(*map, "against")) {

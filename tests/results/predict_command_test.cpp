@@ -68,6 +68,7 @@ TEST(PredictCommand, SaysWhatIsWrongInOneLine) {
     Scratch scratch;
     save(scratch, "run", timer_run());
     write_profile(scratch);
+    save(scratch, "bare", run_of({series_of("timer", "source=lapic wait=irq", "latency", {5, 5})}));
     scratch.write("broken.json", "{");
     scratch.write("other.json", R"({"schema":"doorbell/1"})");
     const std::pair<const char*, const char*> wrong[] = {
@@ -78,6 +79,7 @@ TEST(PredictCommand, SaysWhatIsWrongInOneLine) {
         {"predict run --profile other.json", "other.json is not a profile"},
         {"predict run --profile profile.json timr", "did you mean \"timer\"?"},
         {"predict nowhere --profile profile.json", "there is no run at nowhere"},
+        {"predict bare --profile profile.json", "bare has no counts to price"},
         {"predict run --profile profile.json --gate 5", "--gate is about --against"},
         {"predict run --profile profile.json --against run --gate much",
          "not a number of per cent"},
