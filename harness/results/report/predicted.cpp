@@ -50,7 +50,12 @@ std::vector<std::string> parts_in_order(const std::vector<const SeriesPrediction
     return names;
 }
 
-double hundredths(double value) { return std::round(value * 100) / 100; }
+/// What a picture shows of a prediction: three digits, as the text has them.
+double shown(double value) {
+    if (value <= 0) return 0;
+    double last_digit = std::pow(10, std::floor(std::log10(value)) - 2);
+    return std::round(value / last_digit) * last_digit;
+}
 
 }  // namespace
 
@@ -86,7 +91,7 @@ std::optional<Chart> predicted_picture(const PredictedRun& run) {
     for (const SeriesPrediction* way : ways) {
         std::string name(way->test_case["wait"]);
         chart.spec["names"].push_back(name);
-        chart.spec["whole"].push_back(hundredths(way->costs.ns.all.value));
+        chart.spec["whole"].push_back(shown(way->costs.ns.all.value));
         std::vector<double> values(chart.spec["lines"].size(), 0);
         for (const CostPart& part : way->costs.ns.parts) {
             auto at = static_cast<size_t>(std::find(parts.begin(), parts.end(), part.name) -
@@ -94,7 +99,7 @@ std::optional<Chart> predicted_picture(const PredictedRun& run) {
             if (at < parts.size()) values[std::min(at, values.size() - 1)] += part.cost.value;
         }
         for (size_t i = 0; i < values.size(); ++i)
-            chart.spec["lines"][i]["points"].push_back(hundredths(values[i]));
+            chart.spec["lines"][i]["points"].push_back(shown(values[i]));
         chart.summary += fmt::format("{}{}: {}", chart.summary.empty() ? "" : "; ", name,
                                      estimate_text(way->costs.ns.all, "ns"));
         chart.remarks.push_back(
@@ -114,8 +119,8 @@ std::optional<Chart> against_picture(const PredictedRun& run) {
     for (const ComparedBody& b : a.bodies) {
         if (names.size() == most_compared || b.unit != a.bodies.front().unit) continue;
         names.push_back(b.name());
-        predicted["points"].push_back(hundredths(b.predicted.value));
-        measured["points"].push_back(hundredths(b.measured));
+        predicted["points"].push_back(shown(b.predicted.value));
+        measured["points"].push_back(shown(b.measured));
     }
     chart.spec = {{"kind", "bars"},
                   {"unit", a.bodies.front().unit},
