@@ -1,6 +1,7 @@
 #include "host/model/predictor.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace doorbell::model {
 
@@ -8,9 +9,7 @@ void Tage::clear() {
     base_.assign(base_entries, 1);
     for (unsigned t = 0; t < tables; ++t) {
         tables_[t].assign(1u << entries_log2, {});
-        index_[t] = {0, lengths[t], entries_log2};
-        tag_[t] = {0, lengths[t], tag_bits};
-        tag_again_[t] = {0, lengths[t], tag_bits - 1};
+        index_[t] = tag_[t] = tag_again_[t] = 0;
     }
     history_.fill(false);
     newest_ = 0;
@@ -19,9 +18,9 @@ void Tage::clear() {
 bool Tage::predict(uint64_t address, bool taken) {
     int provider = -1, second = -1;
     for (unsigned t = 0; t < tables; ++t) {
-        at_[t] = static_cast<uint32_t>(address ^ address >> (entries_log2 - t) ^ index_[t].value) &
+        at_[t] = static_cast<uint32_t>(address ^ address >> (entries_log2 - t) ^ index_[t]) &
                  ((1u << entries_log2) - 1);
-        tags_[t] = static_cast<uint16_t>((address ^ tag_[t].value ^ tag_again_[t].value << 1) &
+        tags_[t] = static_cast<uint16_t>((address ^ tag_[t] ^ tag_again_[t] << 1) &
                                          ((1u << tag_bits) - 1));
         // A tag of 0 is an empty place.
         tags_[t] = std::max<uint16_t>(tags_[t], 1);
@@ -73,13 +72,19 @@ void Tage::allocate(unsigned from, bool taken) {
     for (unsigned t = from; t < tables; ++t) --tables_[t][at_[t]].useful;
 }
 
+template <unsigned table>
+void Tage::remember_in(bool taken) {
+    constexpr unsigned length = lengths[table];
+    bool oldest = history_[(newest_ - length + 1) % history_room];
+    fold<length, entries_log2>(index_[table], taken, oldest);
+    fold<length, tag_bits>(tag_[table], taken, oldest);
+    fold<length, tag_bits - 1>(tag_again_[table], taken, oldest);
+}
+
 void Tage::remember(bool taken) {
-    for (unsigned t = 0; t < tables; ++t) {
-        bool oldest = history_[(newest_ - lengths[t] + 1) % history_room];
-        index_[t].add(taken, oldest);
-        tag_[t].add(taken, oldest);
-        tag_again_[t].add(taken, oldest);
-    }
+    [&]<unsigned... table>(std::integer_sequence<unsigned, table...>) {
+        (remember_in<table>(taken), ...);
+    }(std::make_integer_sequence<unsigned, tables>());
     history_[++newest_ % history_room] = taken;
 }
 

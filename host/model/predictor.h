@@ -49,24 +49,24 @@ class Tage {
         uint8_t counter = 4;  ///< three bits: taken from 4 on
         uint8_t useful = 0;
     };
-    /// A history of any length, folded into a few bits as it grows.
-    struct Folded {
-        uint32_t value = 0;
-        unsigned length = 0, width = 1;
-        void add(bool newest, bool oldest) {
-            value = value << 1 | newest;
-            value ^= static_cast<uint32_t>(oldest) << length % width;
-            value ^= value >> width;
-            value &= (1u << width) - 1;
-        }
-    };
+    /// A history of `length` outcomes, folded into `width` bits as it grows. Both are known when
+    /// this is compiled: at every branch there are three for each table.
+    template <unsigned length, unsigned width>
+    static void fold(uint32_t& value, uint32_t newest, uint32_t oldest) {
+        value = value << 1 | newest;
+        value ^= oldest << length % width;
+        value ^= value >> width;
+        value &= (1u << width) - 1;
+    }
+    template <unsigned table>
+    void remember_in(bool taken);
     void remember(bool taken);
     void allocate(unsigned from, bool taken);
     void learn(uint64_t address, bool taken, int provider, bool other);
 
     std::vector<uint8_t> base_;
     std::array<std::vector<Entry>, tables> tables_;
-    std::array<Folded, tables> index_, tag_, tag_again_;
+    std::array<uint32_t, tables> index_{}, tag_{}, tag_again_{};
     std::array<bool, history_room> history_;
     unsigned newest_ = 0;
     std::array<uint32_t, tables> at_{};  ///< of the branch that is looked up
