@@ -12,10 +12,12 @@ void Tage::clear() {
         index_[t] = tag_[t] = tag_again_[t] = 0;
     }
     history_.fill(false);
-    newest_ = 0;
+    newest_ = run_ = 0;
+    last_ = false;
+    settled_ = ~0ull;
 }
 
-bool Tage::predict(uint64_t address, bool taken) {
+bool Tage::predict_slowly(uint64_t address, bool taken) {
     int provider = -1, second = -1;
     for (unsigned t = 0; t < tables; ++t) {
         at_[t] = static_cast<uint32_t>(address ^ address >> (entries_log2 - t) ^ index_[t]) &
@@ -39,25 +41,31 @@ bool Tage::predict(uint64_t address, bool taken) {
         const Entry& e = tables_[static_cast<size_t>(provider)][at_[static_cast<size_t>(provider)]];
         if (e.useful == 0 && (e.counter == 3 || e.counter == 4)) prediction = other;
     }
-    learn(address, taken, provider, other);
+    bool learned = learn(address, taken, provider, other);
     if (prediction != taken) allocate(static_cast<unsigned>(provider + 1), taken);
     remember(taken);
+    run_ = taken == last_ ? run_ + (run_ < history_room) : 1;
+    last_ = taken;
+    settled_ = !learned && prediction == taken ? address : ~0ull;
     return prediction == taken;
 }
 
-void Tage::learn(uint64_t address, bool taken, int provider, bool other) {
+bool Tage::learn(uint64_t address, bool taken, int provider, bool other) {
     if (provider < 0) {
         uint8_t& c = base_[address & (base_entries - 1)];
+        uint8_t before = c;
         c = static_cast<uint8_t>(taken ? std::min(c + 1, 3) : std::max(c - 1, 0));
-        return;
+        return c != before;
     }
     Entry& e = tables_[static_cast<size_t>(provider)][at_[static_cast<size_t>(provider)]];
+    Entry before = e;
     bool right = (e.counter >= 4) == taken;
     if ((e.counter >= 4) != other)
         e.useful =
             static_cast<uint8_t>(right ? std::min(e.useful + 1, 3) : std::max(e.useful - 1, 0));
     e.counter =
         static_cast<uint8_t>(taken ? std::min(e.counter + 1, 7) : std::max(e.counter - 1, 0));
+    return e.counter != before.counter || e.useful != before.useful;
 }
 
 /// The shortest history from `from` on with a place that is not useful; where there is none, all

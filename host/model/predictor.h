@@ -37,7 +37,12 @@ class Gshare {
 class Tage {
   public:
     Tage() { clear(); }
-    bool predict(uint64_t address, bool taken);
+    bool predict(uint64_t address, bool taken) {
+        // A wait turns on one branch: once all that is remembered is its outcome and a turn has
+        // changed nothing, the next changes nothing either.
+        if (run_ >= history_room && address == settled_ && taken == last_) return true;
+        return predict_slowly(address, taken);
+    }
     void clear();
 
   private:
@@ -60,15 +65,20 @@ class Tage {
     }
     template <unsigned table>
     void remember_in(bool taken);
+    bool predict_slowly(uint64_t address, bool taken);
     void remember(bool taken);
     void allocate(unsigned from, bool taken);
-    void learn(uint64_t address, bool taken, int provider, bool other);
+    /// Whether anything was learned.
+    bool learn(uint64_t address, bool taken, int provider, bool other);
 
     std::vector<uint8_t> base_;
     std::array<std::vector<Entry>, tables> tables_;
     std::array<uint32_t, tables> index_{}, tag_{}, tag_again_{};
     std::array<bool, history_room> history_;
     unsigned newest_ = 0;
+    unsigned run_ = 0;  ///< outcomes in a row that were equal to `last_`
+    bool last_ = false;
+    uint64_t settled_ = ~0ull;           ///< the branch whose last turn in this run changed nothing
     std::array<uint32_t, tables> at_{};  ///< of the branch that is looked up
     std::array<uint16_t, tables> tags_{};
 };
