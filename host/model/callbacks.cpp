@@ -22,9 +22,11 @@ ModelCount served(ModelCount first, Level level) {
 /// these counts while this lives.
 class Noted {
   public:
-    Noted() { read(before_); }
+    Noted() : on_(model->attribution.history.on()) {
+        if (on_) read(before_);
+    }
     ~Noted() {
-        if (!model->attribution.history.on()) return;
+        if (!on_) return;
         uint64_t after[std::size(counts)];
         read(after);
         for (size_t i = 0; i < std::size(counts); ++i)
@@ -38,7 +40,8 @@ class Noted {
     static void read(uint64_t* values) {
         for (ModelCount c : counts) *values++ = (*model->tally)[c];
     }
-    uint64_t before_[std::size(counts)];
+    bool on_;
+    uint64_t before_[std::size(counts)] = {};
 };
 
 void fetch(uint64_t line, bool two) {

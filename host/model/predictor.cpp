@@ -14,7 +14,7 @@ void Tage::clear() {
     history_.fill(false);
     newest_ = run_ = 0;
     last_ = false;
-    settled_ = ~0ull;
+    settled_.fill(nowhere);
 }
 
 bool Tage::predict_slowly(uint64_t address, bool taken) {
@@ -46,7 +46,10 @@ bool Tage::predict_slowly(uint64_t address, bool taken) {
     remember(taken);
     run_ = taken == last_ ? run_ + (run_ < history_room) : 1;
     last_ = taken;
-    settled_ = !learned && prediction == taken ? address : ~0ull;
+    if (learned || prediction != taken || run_ < history_room)
+        settled_.fill(nowhere);
+    else
+        settled_[place_of(address)] = address;
     return prediction == taken;
 }
 

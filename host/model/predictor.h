@@ -38,9 +38,10 @@ class Tage {
   public:
     Tage() { clear(); }
     bool predict(uint64_t address, bool taken) {
-        // A wait turns on one branch: once all that is remembered is its outcome and a turn has
-        // changed nothing, the next changes nothing either.
-        if (run_ >= history_room && address == settled_ && taken == last_) return true;
+        // A wait turns on one or two branches: once all outcomes that are remembered are the same
+        // and a branch has changed nothing, it changes nothing at the next turn either.
+        if (run_ >= history_room && taken == last_ && settled_[place_of(address)] == address)
+            return true;
         return predict_slowly(address, taken);
     }
     void clear();
@@ -78,7 +79,10 @@ class Tage {
     unsigned newest_ = 0;
     unsigned run_ = 0;  ///< outcomes in a row that were equal to `last_`
     bool last_ = false;
-    uint64_t settled_ = ~0ull;           ///< the branch whose last turn in this run changed nothing
+    /// Branches that have changed nothing since the last change of anything.
+    static constexpr uint64_t nowhere = ~0ull;
+    static unsigned place_of(uint64_t address) { return (address >> 2 ^ address >> 5) % 8; }
+    std::array<uint64_t, 8> settled_{};
     std::array<uint32_t, tables> at_{};  ///< of the branch that is looked up
     std::array<uint16_t, tables> tags_{};
 };
