@@ -271,7 +271,8 @@ class Ring {
         if (!space) return space.error();
         fired_ = DOORBELL_TRY((*space)->share(page, cpu::PageTables::page, false));
         if (!apic.x2()) {
-            // Ring 3 rings for itself: the APIC's page, behind the shared one, for this task alone.
+            // Ring 3 sends the interrupt itself: the APIC's page, behind the shared one, for this
+            // task alone.
             constexpr uint64_t at = kernel::shared_start + (1 << 20);
             constexpr uint64_t flags = cpu::PageFlags::writable | cpu::PageFlags::user |
                                        cpu::PageFlags::no_execute | cpu::PageFlags::uncached;
@@ -334,8 +335,8 @@ class Ring {
     trial.entry = &bench.series("entry");
     bench.repeat([&](uint64_t count) {
         trial.missing = count;
-        // An event that was not the one that was armed is not a sample. There is another try, but
-        // not for ever.
+        // An event that was not the one that was armed is not a sample. It is tried again, a
+        // bounded number of times.
         for (unsigned fruitless = 0; done && trial.missing != 0;) {
             uint64_t before = trial.missing;
             done = ring.run(trial.missing, trial.source);
@@ -464,31 +465,23 @@ Result<void> body(Bench& bench, const Case& test_case) {
     return done;
 }
 
-char because_buffer[300];
-
-ClaimVerdict user_costs_more(const Results& results) {
-    return below(results, "anatomy", {"source=lapic ring=0", "latency"},
-                 {"source=lapic ring=3", "latency"}, 1,
-                 "this clock counts an interrupt as one instruction, whatever ring it comes out of",
-                 because_buffer);
-}
-
 ClaimVerdict short_entry(const Results& results) {
     const Summary* s = results.find("anatomy", "source=int ring=3", "entry");
-    if (s == nullptr) return {ClaimVerdict::Holds::cannot_say, "the case was not run"};
-    wire::Text text(because_buffer);
+    if (s == nullptr) return cannot_say("the case was not run");
+    wire::Text text = because();
     text << "min " << s->min << ", max " << s->max << " " << s->unit << " over " << s->count
          << " samples (" << s->evidence << ")";
     if (std::string_view(s->evidence) != "exact") {
         text << "; only a clock that counts instructions shows path lengths";
-        return {ClaimVerdict::Holds::cannot_say, text.view()};
+        return cannot_say(text.view());
     }
-    return {s->max <= 12 ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no, text.view()};
+    return yes_or_no(s->max <= 12, text);
 }
 
 constexpr Claim claims[] = {
     {"ring3-costs-more", "an interrupt out of ring 3 costs more than one out of ring 0",
-     user_costs_more},
+     below({"source=lapic ring=0", "latency"}, {"source=lapic ring=3", "latency"}, 1,
+           "this clock counts an interrupt as one instruction, whatever ring it comes out of")},
     {"short-entry", "out of ring 3 it is at most 12 instructions to the handler's first timestamp",
      short_entry},
 };

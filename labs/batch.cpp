@@ -1,6 +1,6 @@
-// Why put 1000 notes in one bag? A task makes 1000 records, one after the other, and hands them to
-// the kernel in calls of `size`. The kernel checks the bag's address and enters the records into
-// its ledger.
+// Why hand over 1000 records in one call? A task makes 1000 records, one after the other, and hands
+// them to the kernel in calls of `size`. The kernel checks the batch's address and enters the
+// records into its ledger.
 //
 //     total   1000 records made and deposited
 //     cost    a record's share of the depositing: total less the making alone, over 1000, rounded
@@ -22,17 +22,18 @@ extern "C" {
 // The ledger of ring 0, and the memory of the task that may deposit: its address in ring 3, its
 // size, and what to add for the kernel's address.
 struct BatchLedger {
-    void* notes;
+    void* entries;
     uint64_t used;
     uint64_t window, window_bytes, kernel_less_user;
 };
 [[gnu::used]] BatchLedger batch_ledger;
-// Ring 0: empties the ledger; enters `count` notes that lie at `user` in the task's memory, and
+// Ring 0: empties the ledger; enters `count` records that lie at `user` in the task's memory, and
 // gives how many, or why not.
 uint64_t batch_open();
 uint64_t batch_deposit(uint64_t user, uint64_t count);
-// Ring 3: `count` days of three numbers each (making, total, first); 0 where no bag was refused.
-uint64_t batch_deposit_all(void* days, uint64_t count, void* bag, uint64_t size);
+// Ring 3: `count` samples of three numbers each (making, total, first); 0 where no batch was
+// refused.
+uint64_t batch_deposit_all(void* times, uint64_t count, void* batch, uint64_t size);
 }
 asm(R"(
         .set    BATCH_RECORDS, 1000
@@ -106,8 +107,8 @@ batch_deposit:
         subq    %rbp, %rax
         movq    %rax, \place(%r12)
         .endm
-        # One bag at %r14 of %r15 notes, numbered from %rbx on.
-        .macro  BATCH_MAKE_BAG
+        # One batch at %r14 of %r15 records, numbered from %rbx on.
+        .macro  BATCH_MAKE
         movabsq $0x9E3779B97F4A7C15, %r9
         movq    %rbx, %rax
         imulq   %r9, %rax
@@ -144,18 +145,18 @@ batch_deposit_all:
         syscall
         BATCH_BEGIN
         xorl    %ebx, %ebx
-2:      BATCH_MAKE_BAG
+2:      BATCH_MAKE
         cmpq    $BATCH_RECORDS, %rbx
         jb      2b
         BATCH_SINCE 0
         BATCH_BEGIN
         xorl    %ebx, %ebx
-        BATCH_MAKE_BAG
+        BATCH_MAKE
         BATCH_HAND_OVER
         BATCH_SINCE 16
 3:      cmpq    $BATCH_RECORDS, %rbx
         jae     4f
-        BATCH_MAKE_BAG
+        BATCH_MAKE
         BATCH_HAND_OVER
         jmp     3b
 4:      BATCH_SINCE 8
@@ -182,23 +183,23 @@ static_assert(keys_are(cases, {"size", "to size"}) && words_are(cases, "to", {"c
 
 constexpr uint64_t records = 1000;  ///< a multiple of every size
 
-struct Note {
+struct Record {
     uint64_t number, amount;
 };
 
-struct Day {
+struct Times {
     uint64_t making, total, first;
 };
-static_assert(records == 1000 && sizeof(Note) == 16 && sizeof(Day) == 24);
+static_assert(records == 1000 && sizeof(Record) == 16 && sizeof(Times) == 24);
 
 constexpr uint32_t open_call = kernel::call::fast_lab, deposit_call = open_call + 1;
 static_assert(open_call == 1 && kernel::bad_address == -14ull && kernel::invalid == -22ull);
 
 bool ledger_is_whole() {
     if (batch_ledger.used != records) return false;
-    auto* notes = static_cast<const Note*>(batch_ledger.notes);
+    auto* entries = static_cast<const Record*>(batch_ledger.entries);
     for (uint64_t i = 0; i < records; ++i)
-        if (notes[i].number != i || notes[i].amount != i * 0x9E3779B97F4A7C15) return false;
+        if (entries[i].number != i || entries[i].amount != i * 0x9E3779B97F4A7C15) return false;
     return true;
 }
 
@@ -207,7 +208,8 @@ Result<void> send_to_card(Bench& bench, uint32_t size) {
     if (!pair) return pair.error();
     nic::Nic& nic = *pair->under_test;
     if (nic.transmit_room() < size)
-        return Lacking{"the card's transmit ring has less room than the bag", nic.transmit_room()};
+        return Lacking{"the card's transmit ring has less room than the batch",
+                       nic.transmit_room()};
     auto frames = make_frames(bench, size, nic::shortest_frame, pair->sender().mac(), nic.mac());
     if (frames.empty()) return Lacking{"no memory for the frames"};
     measure::Series& cost = bench.series("cost", {.derived = "first / size"});
@@ -217,9 +219,9 @@ Result<void> send_to_card(Bench& bench, uint32_t size) {
     uint64_t overhead = bench.instrument.overhead;
     Result<void> outcome;
     bench.repeat([&](uint64_t count) {
-        for (uint64_t day = 0; day < (count + 9) / 10 && outcome; ++day) {
+        for (uint64_t round = 0; round < (count + 9) / 10 && outcome; ++round) {
             uint64_t whole = 0, until_first = 0;
-            // Bag by bag, since the ring need not hold them all: the card's sending is not the
+            // Batch by batch, since the ring need not hold them all: the card's sending is not the
             // depositor's time.
             for (uint64_t sent = 0; sent < records; sent += size) {
                 uint64_t start = measure::begin();
@@ -227,7 +229,7 @@ Result<void> send_to_card(Bench& bench, uint32_t size) {
                 uint64_t took = measure::end() - start;
                 if (taken != size || !bounded_wait.until(100, [&] { return nic.all_sent(); })) {
                     outcome =
-                        why_missing(nic, nic, Error{"the card did not send a bag within 100 ms"});
+                        why_missing(nic, nic, Error{"the card did not send a batch within 100 ms"});
                     return;
                 }
                 whole += took - overhead;
@@ -254,65 +256,56 @@ Result<void> body(Bench& bench, const Case& test_case) {
     kernel::Kernel kernel(bench.machine);
     auto up = kernel.start({});
     if (!up) return up;
-    auto notes = bench.machine.arena.array<Note>(records);
-    auto space = kernel.make_space(most * sizeof(Day) + size * sizeof(Note) + 65536);
-    if (!space || notes.empty())
+    auto entries = bench.machine.arena.array<Record>(records);
+    auto space = kernel.make_space(most * sizeof(Times) + size * sizeof(Record) + 65536);
+    if (!space || entries.empty())
         return first_error(Lacking{"not enough memory for the ledger and the samples asked for"},
                            space);
-    batch_ledger = {notes.data(), 0, kernel::window_start, (*space)->end - kernel::window_start,
+    batch_ledger = {entries.data(), 0, kernel::window_start, (*space)->end - kernel::window_start,
                     (*space)->kernel_less_user};
     kernel.set_fast_call(open_call, batch_open);
     kernel.set_fast_call(deposit_call, batch_deposit);
-    uint64_t days = (*space)->take(most * sizeof(Day)), bag = (*space)->take(size * sizeof(Note));
+    uint64_t times = (*space)->take(most * sizeof(Times)),
+             batch = (*space)->take(size * sizeof(Record));
     auto task = kernel.make_task(**space, batch_deposit_all, {});
-    if (!task || days == 0 || bag == 0)
+    if (!task || times == 0 || batch == 0)
         return first_error(Lacking{"not enough memory for the samples asked for"}, task);
-    auto* day = (*space)->kernel<Day>(days);
-    bench.stored_at(total, &day->total, most, sizeof(Day));
-    bench.stored_at(first, &day->first, most, sizeof(Day));
+    auto* sample = (*space)->kernel<Times>(times);
+    bench.stored_at(total, &sample->total, most, sizeof(Times));
+    bench.stored_at(first, &sample->first, most, sizeof(Times));
     Result<void> done;
     bench.repeat([&](uint64_t wanted) {
         uint64_t count = wanted < most ? wanted : most;
         kernel.restart(**task, reinterpret_cast<const void*>(batch_deposit_all),
-                       {days, count, bag, size});
+                       {times, count, batch, size});
         kernel.run();
         if ((*task)->ended_by != 0)
             done = Error{"the task did not end by itself: signal", (*task)->ended_by};
         else if ((*task)->exit_value != 0)
-            done = Error{"the kernel refused a bag"};
+            done = Error{"the kernel refused a batch"};
         else if (!ledger_is_whole())
             done = Error{"the ledger does not hold every record once"};
         for (uint64_t i = 0; i < count; ++i) {
-            uint64_t depositing = day[i].total > day[i].making ? day[i].total - day[i].making : 0;
+            uint64_t depositing =
+                sample[i].total > sample[i].making ? sample[i].total - sample[i].making : 0;
             cost.record((depositing + records / 2) / records);
-            total.record(day[i].total);
-            first.record(day[i].first);
+            total.record(sample[i].total);
+            first.record(sample[i].first);
         }
     });
     return done;
 }
 
-char because_buffer[300];
-
-ClaimVerdict bag_saves(const Results& results) {
-    return below(results, "batch", {"size=1000", "cost"}, {"size=1", "cost"}, 10,
-                 "this clock counts a ring crossing as one instruction, and so the notes too cheap",
-                 because_buffer);
-}
-ClaimVerdict first_waits(const Results& results) {
-    return below(results, "batch", {"size=1", "first"}, {"size=1000", "first"}, 10, nullptr,
-                 because_buffer);
-}
 ClaimVerdict hundred_is_enough(const Results& results) {
     const Summary* one = results.find("batch", "size=1", "cost");
     const Summary* hundred = results.find("batch", "size=100", "cost");
     const Summary* thousand = results.find("batch", "size=1000", "cost");
     if (one == nullptr || hundred == nullptr || thousand == nullptr)
-        return {ClaimVerdict::Holds::cannot_say, "one of the three cases was not run"};
-    wire::Text text(because_buffer);
-    text << "a record costs " << one->p50 << " alone, " << hundred->p50 << " in a bag of 100, "
+        return cannot_say("one of the three cases was not run");
+    wire::Text text = because();
+    text << "a record costs " << one->p50 << " alone, " << hundred->p50 << " in a batch of 100, "
          << thousand->p50 << " " << one->unit << " in one of 1000 (" << one->evidence << ")";
-    // What a bag of 100 leaves unsaved, twenty times, against what a bag of 1000 saves.
+    // What a batch of 100 leaves unsaved, twenty times, against what a batch of 1000 saves.
     uint64_t still = hundred->p50 > thousand->p50 ? hundred->p50 - thousand->p50 : 0;
     uint64_t needed = thousand->p50 + 20 * still;
     return decide(one->p50 > thousand->p50 && one->p50 >= needed, difference(one->p50, needed),
@@ -320,10 +313,14 @@ ClaimVerdict hundred_is_enough(const Results& results) {
 }
 
 constexpr Claim claims[] = {
-    {"one-bag", "one bag of 1000 costs under a tenth of 1000 notes", bag_saves},
-    {"first-waits", "the first record waits more than ten times as long in a bag of 1000 as alone",
-     first_waits},
-    {"hundred-is-enough", "a bag of 100 saves at least 95 % of what a bag of 1000 saves",
+    {"one-bag", "one call with 1000 records costs under a tenth of 1000 calls with one",
+     below({"size=1000", "cost"}, {"size=1", "cost"}, 10,
+           "this clock counts a ring crossing as one instruction, and so the single calls too "
+           "cheap")},
+    {"first-waits",
+     "the first record waits more than ten times as long in a batch of 1000 as alone",
+     below({"size=1", "first"}, {"size=1000", "first"}, 10)},
+    {"hundred-is-enough", "a batch of 100 saves at least 95 % of what a batch of 1000 saves",
      hundred_is_enough},
 };
 
@@ -331,7 +328,7 @@ constexpr Claim claims[] = {
 
 extern const Lab batch_lab =
     define_lab({.name = "batch",
-                .question = "Why put 1000 notes in one bag?",
+                .question = "Why hand over 1000 records in one call?",
                 .needs = "a network card for to=card",
                 .wants_card = true,
                 .counters = "instructions syscall l1d_misses l2_misses branch_misses"},

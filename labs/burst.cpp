@@ -95,19 +95,11 @@ Result<void> body(Bench& bench, const Case& test_case) {
     return outcome;
 }
 
-char because_buffer[300];
-
-ClaimVerdict batching_pays(const Results& results) {
-    return below(results, "burst", {"model=e1000e burst=32", "cost"},
-                 {"model=e1000e burst=1", "cost"}, 2, nullptr, because_buffer);
-}
-
 ClaimVerdict most_is_won_early(const Results& results) {
     const Summary* some = results.find("burst", "model=e1000e burst=32", "cost");
     const Summary* many = results.find("burst", "model=e1000e burst=1024", "cost");
-    if (some == nullptr || many == nullptr)
-        return {ClaimVerdict::Holds::cannot_say, "one of the two cases was not run"};
-    wire::Text text(because_buffer);
+    if (some == nullptr || many == nullptr) return cannot_say("one of the two cases was not run");
+    wire::Text text = because();
     text << "in bursts of 32 " << some->p50 << " " << some->unit << " a packet, of 1024 "
          << many->p50 << " (" << some->evidence << ")";
     uint64_t five = many->p50 * 5, four = some->p50 * 4;
@@ -116,7 +108,7 @@ ClaimVerdict most_is_won_early(const Results& results) {
 
 constexpr Claim claims[] = {
     {"burst-halves-cost", "a packet in a burst of 32 costs less than half of a packet alone",
-     batching_pays},
+     below({"model=e1000e burst=32", "cost"}, {"model=e1000e burst=1", "cost"}, 2)},
     {"most-won-by-32", "beyond 32 packets a doorbell, longer bursts save less than a fifth",
      most_is_won_early},
 };

@@ -1,14 +1,15 @@
-// Is what counts here to be believed? Walks whose loads, stores and misses are known beforehand, so
-// that a counter can be held against them: for the cache model, and for a processor's own counters.
+// Can the counters of this machine be trusted? Walks whose loads, stores and misses are known
+// beforehand, so that a counter can be held against them: for the cache model, and for a
+// processor's own counters.
 //
 // And bodies (labs/kit/bodies.h): programs whose counts and prices predict what the same object
 // code costs under Linux (host/labs/caches.cpp). The tally `result` has each body's checksum.
 #include "firmware/cpu/descriptors.h"
 #include "firmware/measure/timestamp.h"
-#include "firmware/wire/text.h"
 #include "labs/kit/bench.h"
 #include "labs/kit/bodies.h"
 #include "labs/kit/choice.h"
+#include "labs/kit/compare.h"
 #include "labs/kit/lab.h"
 #include "labs/kit/walks.h"
 
@@ -163,17 +164,15 @@ Result<void> body(Bench& bench, const Case& test_case) {
     return {};
 }
 
-char because_buffer[200];
-
 /// Whether each sample of that case counted `want` of `counter`; more than that is allowed where
 /// hardware counts, which has prefetchers, other loads around, and lines that were taken away.
 ClaimVerdict counted(const Results& results, const char* test_case, const char* counter,
                      uint64_t want) {
     const Summary* s = results.find("caches", test_case, "cost");
-    if (s == nullptr) return {ClaimVerdict::Holds::cannot_say, "the case was not run"};
+    if (s == nullptr) return cannot_say("the case was not run");
     const Figure* f = s->counter(counter);
-    if (f == nullptr) return {ClaimVerdict::Holds::cannot_say, "nothing here counts that"};
-    wire::Text text(because_buffer);
+    if (f == nullptr) return cannot_say("nothing here counts that");
+    wire::Text text = because();
     text << test_case << ": " << f->value << " " << counter << " in " << f->samples << " samples, "
          << want << " each expected (" << f->evidence << ")";
     bool modelled = std::string_view(f->evidence) == "modelled";
@@ -181,7 +180,7 @@ ClaimVerdict counted(const Results& results, const char* test_case, const char* 
     bool right = modelled ? f->value == expected
                           : f->value >= expected - expected / 10 &&
                                 f->value <= expected + expected / 10 + 10 * f->samples;
-    return {right ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no, text.view()};
+    return yes_or_no(right, text);
 }
 
 ClaimVerdict nothing_is_nothing(const Results& r) {

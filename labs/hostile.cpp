@@ -1,6 +1,6 @@
 // What can ring 3 do to the kernel? Random programs, each against a kernel that is looked at
-// afterwards: are its registers, tables and code as they were, and does it still serve a task that
-// means well?
+// afterwards: are its registers, tables and code as they were, and does it still serve a
+// well-behaved task?
 //
 //     calls    system calls by number and arguments at random, through both gates, with flags at
 //     random jumps    into ring-3 code at any byte, into the kernel, into nothing, with registers
@@ -15,9 +15,9 @@
 #include "firmware/cpu/registers.h"
 #include "firmware/kernel/integrity.h"
 #include "firmware/kernel/kernel.h"
-#include "firmware/wire/text.h"
 #include "labs/kit/bench.h"
 #include "labs/kit/choice.h"
+#include "labs/kit/compare.h"
 #include "labs/kit/lab.h"
 
 // Ring 3. hostile_call(mailbox): makes the call that lies in the mailbox, then leaves, for ever.
@@ -226,7 +226,7 @@ class Attacker {
     }
 
   private:
-    /// A value that someone may have forgotten to look at.
+    /// A value that a check may have missed.
     uint64_t pick() {
         uint64_t r = random_.next();
         switch (r % 8) {
@@ -255,7 +255,7 @@ class Attacker {
         // stay.
         if (task_->state != kernel::TaskState::ready || random_.below(16) == 0)
             kernel_.restart(*task_, reinterpret_cast<const void*>(hostile_call), {mailbox_});
-        // Also numbers that look right to whoever reads half of the register.
+        // Also numbers that are valid in the lower half of the register alone.
         uint64_t number = random_.below(4) == 0 ? random_.next() : random_.below(40);
         if (random_.below(8) == 0) number = random_.next() << 32 | random_.below(40);
         constexpr uint64_t flags =
@@ -278,7 +278,7 @@ class Attacker {
     void jump() {
         kernel_.restart(*task_, reinterpret_cast<const void*>(hostile_push), {});
         shuffle_registers();
-        // Also what IRETQ refuses in ring 0: the task must be what ends of it.
+        // Also what IRETQ refuses in ring 0: that must end the task, and nothing else.
         task_->frame.rip = pick();
         if (random_.below(8) == 0) task_->frame.cs = selector() | 3;
         if (random_.below(8) == 0) task_->frame.ss = selector() | 3;
@@ -418,24 +418,22 @@ Result<void> body(Bench& bench, const Case& test_case) {
     return {};
 }
 
-char because_buffer[300];
-
 ClaimVerdict survives(const Results& results) {
     uint64_t attempts = 0;
     for (const Case& test_case : cases) {
         const Summary* s = results.find("hostile", test_case.text(), "kernel-intact");
-        if (s == nullptr) return {ClaimVerdict::Holds::cannot_say, "one of the cases was not run"};
+        if (s == nullptr) return cannot_say("one of the cases was not run");
         if (s->min == 0) {
-            wire::Text text(because_buffer);
+            wire::Text text = because();
             text << test_case.text() << " changed the kernel's registers or tables";
-            return {ClaimVerdict::Holds::no, text.view()};
+            return yes_or_no(false, text);
         }
         attempts += s->count;
     }
-    wire::Text text(because_buffer);
+    wire::Text text = because();
     text << attempts
          << " attempts, after each of which the kernel's registers and tables were as before";
-    return {ClaimVerdict::Holds::yes, text.view()};
+    return yes_or_no(true, text);
 }
 
 constexpr Claim claims[] = {

@@ -60,7 +60,7 @@ constexpr Setting settings[] = {
 
 enum class Wait { poll, irq, halt, mwait, hybrid };
 
-/// Sleeps on the descriptor's line until someone is there. The NOP lets an interrupt in (the
+/// Sleeps on the descriptor's line until a packet is there. The NOP lets an interrupt in (the
 /// wait timeout's) where MWAIT returns at once: STI holds it back for one instruction.
 [[gnu::always_inline]] inline uint64_t mwait_receive_status(const nic::ReceiveStatus& step) {
     for (;;) {
@@ -114,7 +114,7 @@ template <bool halt>
         : "rax", "rdx", "memory", "cc");
 }
 
-/// One packet by MWAIT, with an end in sight.
+/// One packet by MWAIT, in a bounded wait.
 Result<void> prove_mwait(Bench& bench, Traffic& s) {
     DOORBELL_TRY(s.load(1));
     WaitTimeout timeout(bench.machine, s.card());
@@ -218,7 +218,7 @@ struct Sampling {
         return by_interrupt && !timeout.expired() && s.card().arm();
     }
 
-    /// Whether the sample is one; whatever it was, the next begins with a clean slate.
+    /// Whether the sample is one; in either case the next one begins from the same state.
     [[gnu::noinline]] bool conclude(bool ours, bool alone) {
         if (timeout.expired())
             outcome = s.missing(lost_in_the_middle);
@@ -317,7 +317,7 @@ template <Wait wait>
             }
             // One frame, the right one, by one interrupt: else something got into the sample. The
             // buffer is the card's again, but last in its row; if it were overwritten already, this
-            // would be no sample either.
+            // would not be a sample either.
             for (uint32_t f = 0; f < taken; ++f)
                 ours |= s.expected(wait == Wait::hybrid ? batch[f] : frame);
             alone &= !by_interrupt || nic_event.fired == 1;
@@ -370,7 +370,7 @@ Result<void> wait_case(Bench& bench, const Case& test_case) {
 }
 
 /// Up to `looks` looks at the receive status word, as receive() takes them, and the ticks from
-/// before the first to after the last, with a begin()/end() pair's cost. Ends early where someone
+/// before the first to after the last, with a begin()/end() pair's cost. Ends early where a packet
 /// is there.
 struct Looks {
     bool arrived;
@@ -488,34 +488,26 @@ Result<void> body(Bench& bench, const Case& test_case) {
     return measure == nullptr ? no_such_choice : (*measure)(bench, test_case);
 }
 
-char because_buffer[300];
-
 ClaimVerdict polling_is_sooner(const Results& results) {
     constexpr Which poll{"model=e1000e wait=poll", "latency"},
         irq{"model=e1000e wait=irq", "latency"};
     for (const Which& w : {poll, irq})
         if (const Summary* s = results.find("nic", w.test_case, w.metric);
             s != nullptr && s->unstable)
-            return {ClaimVerdict::Holds::cannot_say, "the instant of arrival is not exact here"};
-    return below(results, "nic", poll, irq, 1, "this clock counts an interrupt as one instruction",
-                 because_buffer);
-}
-ClaimVerdict looking_is_cheap(const Results& results) {
-    return below(results, "nic", {"model=e1000e op=empty-poll", "cost"},
-                 {"model=e1000e op=receive burst=1", "cost"}, 5, nullptr, because_buffer);
-}
-ClaimVerdict bursts_pay(const Results& results) {
-    return below(results, "nic", {"model=e1000e op=receive burst=32", "cost"},
-                 {"model=e1000e op=receive burst=1", "cost"}, 2, nullptr, because_buffer);
+            return cannot_say("the instant of arrival is not exact here");
+    return compare(results, "nic",
+                   below(poll, irq, 1, "this clock counts an interrupt as one instruction"));
 }
 
 constexpr Claim claims[] = {
     {"poll-sooner-than-irq", "polling knows of a packet sooner than an interrupt does",
      polling_is_sooner},
     {"empty-poll-is-cheap", "an empty poll costs less than a fifth of taking a packet",
-     looking_is_cheap},
+     below({"model=e1000e op=empty-poll", "cost"}, {"model=e1000e op=receive burst=1", "cost"}, 5)},
     {"burst-halves-cost",
-     "a packet taken in a burst of 32 costs less than half of a packet taken alone", bursts_pay},
+     "a packet taken in a burst of 32 costs less than half of a packet taken alone",
+     below({"model=e1000e op=receive burst=32", "cost"},
+           {"model=e1000e op=receive burst=1", "cost"}, 2)},
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
 // What may ring 3 do? Every privileged instruction and register, ports, MSRs, the kernel's pages,
-// addresses that are none, gates that are not for it: tried out of ring 3 and, where that does no
+// addresses that are not canonical, gates of ring 0: tried out of ring 3 and, where that does no
 // harm, out of ring 0.
 //
 //     refused        1 where an exception came instead
@@ -19,8 +19,8 @@
 #include "firmware/kernel/integrity.h"
 #include "firmware/kernel/kernel.h"
 #include "firmware/measure/timestamp.h"
-#include "firmware/wire/text.h"
 #include "labs/kit/bench.h"
+#include "labs/kit/compare.h"
 #include "labs/kit/lab.h"
 #include "labs/kit/saved_registers.h"
 
@@ -197,7 +197,7 @@ struct Attempt {
 constexpr Attempt attempts[] = {
     RINGS_ATTEMPTS(RINGS_BOTH_ENTRY, RINGS_BOTH_ENTRY, RINGS_USER_ENTRY, RINGS_KERNEL_ENTRY)};
 
-constexpr uint64_t most_samples = 10;  ///< the processor does not change its mind
+constexpr uint64_t most_samples = 10;  ///< a processor refuses it every time
 constexpr uint8_t wake_vector = cpu::vector::first_free + 9;
 /// Exceptions that an attempt may raise in ring 0. Not those with a stack of their own.
 constexpr uint8_t caught_vectors[] = {1, 3, 6, 7, 10, 11, 12, 13, 14, 17};
@@ -402,11 +402,9 @@ bool emulators_defect(const Summary& refused, const Summary& intact, std::string
                      attempt) != std::end(refused_by_level_alone);
 }
 
-char because_buffer[300];
-
 ClaimVerdict all_refused(const Results& results) {
     unsigned tried = 0, lacking = 0, not_run = 0, defects = 0;
-    wire::Text text(because_buffer);
+    wire::Text text = because();
     for (const Case& test_case : cases) {
         if (test_case.number("ring") != 3 || test_case["try"] == "5+5") continue;
         const Summary* refused = results.find("rings", test_case.text(), "refused");
@@ -426,27 +424,26 @@ ClaimVerdict all_refused(const Results& results) {
              << (refused->max == 0   ? " was allowed"
                  : refused->min == 0 ? " was allowed at least once"
                                      : " changed the kernel's registers or tables");
-        return {ClaimVerdict::Holds::no, text.view()};
+        return yes_or_no(false, text);
     }
     if (defects != 0) {
         text << " in ring 3 was allowed by "
              << (results.emulator().empty() ? "this emulator" : results.emulator())
              << ", which a processor refuses: a defect of the emulator; the other "
              << tried - defects << " kinds of attempt were refused";
-        return {ClaimVerdict::Holds::cannot_say, text.view()};
+        return cannot_say(text.view());
     }
     text << tried
          << " kinds of attempt, each refused and the kernel's registers and tables as before; "
          << lacking << " are about what this processor lacks; " << not_run << " not run";
     bool all = tried != 0 && not_run == 0;
-    return {all ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::cannot_say, text.view()};
+    return all ? yes_or_no(true, text) : cannot_say(text.view());
 }
 
 ClaimVerdict ring0_is_refused_too(const Results& results) {
     const Summary* read = results.find("rings", "try=read-user-page ring=0", "refused");
     const Summary* run = results.find("rings", "try=run-user-page ring=0", "refused");
-    if (read == nullptr || run == nullptr)
-        return {ClaimVerdict::Holds::cannot_say, "one of the two cases was not run"};
+    if (read == nullptr || run == nullptr) return cannot_say("one of the two cases was not run");
     bool holds = read->min == 1 && run->min == 1;
     return {holds ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no,
             holds ? "both were refused" : "one of them was allowed"};
@@ -455,17 +452,15 @@ ClaimVerdict ring0_is_refused_too(const Results& results) {
 ClaimVerdict no_crossing(const Results& results) {
     const Summary* user = results.find("rings", "try=5+5 ring=3", "cost");
     const Summary* kernel = results.find("rings", "try=5+5 ring=0", "cost");
-    if (user == nullptr || kernel == nullptr)
-        return {ClaimVerdict::Holds::cannot_say, "one of the two cases was not run"};
-    wire::Text text(because_buffer);
+    if (user == nullptr || kernel == nullptr) return cannot_say("one of the two cases was not run");
+    wire::Text text = because();
     text << "ring 3: max " << user->max << ", ring 0: max " << kernel->max << " " << user->unit
          << " (" << user->evidence << ")";
     if (std::string_view(user->evidence) != "exact") {
         text << "; only a clock that counts instructions shows that there were no others";
-        return {ClaimVerdict::Holds::cannot_say, text.view()};
+        return cannot_say(text.view());
     }
-    return {user->max == 2 && kernel->max == 2 ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no,
-            text.view()};
+    return yes_or_no(user->max == 2 && kernel->max == 2, text);
 }
 
 constexpr Claim claims[] = {

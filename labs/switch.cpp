@@ -1,7 +1,7 @@
-// What does changing the driver cost? Directly: from the yield of one task to the first timestamp
-// of the other. Hidden: a task walks its working set, gives the processor to another that walks one
-// of the same size, and walks its own again; `refill` is how much longer that took than without the
-// switch.
+// What does a switch from one task to another cost? Directly: from the yield of one task to the
+// first timestamp of the other. Hidden: a task walks its working set, gives the processor to
+// another that walks one of the same size, and walks its own again; `refill` is how much longer
+// that took than without the switch.
 #include "firmware/kernel/kernel.h"
 #include "firmware/measure/timestamp.h"
 #include "labs/kit/bench.h"
@@ -138,7 +138,7 @@ Result<void> relay(Bench& bench, const Case& test_case) {
     bench.repeat([&](uint64_t count) {
         auto* program = reinterpret_cast<const void*>(switch_relay);
         kernel.restart(**a, program, {out, count, *stamp_first, state});
-        // The other goes round once more at most, alone, and ends; its own samples are of no use.
+        // The other goes round once more at most, alone, and ends; its samples are discarded.
         kernel.restart(**b, program, {unused, count, *stamp_second, state | zeros});
         auto left = kernel.run();
         if (left != kernel::Left::nothing_ready || (*a)->ended_by != 0 || (*b)->ended_by != 0)
@@ -239,48 +239,27 @@ Result<void> body(Bench& bench, const Case& test_case) {
     return test_case["set"].empty() ? relay(bench, test_case) : refill(bench, test_case);
 }
 
-char because_buffer[300];
-
-ClaimVerdict hidden_passes_direct(const Results& results) {
-    return below(results, "switch", {"state=registers space=other", "cost"},
-                 {"set=65536 stride=64", "refill"}, 1,
-                 "this clock knows no caches, and misses are not a time", because_buffer);
-}
-ClaimVerdict hidden_is_small(const Results& results) {
-    return below_by_misses(results, "switch", {"set=4096 stride=64", "refill"},
-                           {"set=262144 stride=64", "refill"}, 10, because_buffer,
-                           "walk-after-switch", "walk");
-}
-ClaimVerdict caches_are_cold(const Results& results) {
-    return below_by_misses(results, "switch", {"set=32768 stride=64", "walk"},
-                           {"set=32768 stride=64", "walk-after-switch"}, 2, because_buffer);
-}
-ClaimVerdict space_costs(const Results& results) {
-    return below(results, "switch", {"state=registers space=same", "cost"},
-                 {"state=registers space=other", "cost"}, 1,
-                 "this clock counts a load of CR3 as one instruction", because_buffer);
-}
-ClaimVerdict state_costs(const Results& results) {
-    return below(results, "switch", {"state=registers space=same", "cost"},
-                 {"state=full space=same", "cost"}, 1,
-                 "this clock counts XSAVE and XRSTOR as one instruction each", because_buffer);
-}
-
 constexpr Claim claims[] = {
     {"caches-cold-after-switch",
      "after a switch the caches are cold: walking 32 KiB again costs more than twice what it costs "
      "without the switch",
-     caches_are_cold},
+     below_by_misses({"set=32768 stride=64", "walk"}, {"set=32768 stride=64", "walk-after-switch"},
+                     2)},
     {"hidden-passes-direct",
      "the hidden cost of a switch passes the direct cost when the working set passes L1 (64 KiB)",
-     hidden_passes_direct},
+     below({"state=registers space=other", "cost"}, {"set=65536 stride=64", "refill"}, 1,
+           "this clock knows no caches, and misses are not a time")},
     {"hidden-small-at-4-kib",
      "a working set of 4 KiB loses less than a tenth of what one of 256 KiB loses",
-     hidden_is_small},
+     below_by_misses({"set=4096 stride=64", "refill"}, {"set=262144 stride=64", "refill"}, 10,
+                     "walk-after-switch", "walk")},
     {"other-space-costs", "a switch to another address space costs more than one within it",
-     space_costs},
+     below({"state=registers space=same", "cost"}, {"state=registers space=other", "cost"}, 1,
+           "this clock counts a load of CR3 as one instruction")},
     {"full-state-costs",
-     "a switch that saves the FPU and AVX state costs more than one that does not", state_costs},
+     "a switch that saves the FPU and AVX state costs more than one that does not",
+     below({"state=registers space=same", "cost"}, {"state=full space=same", "cost"}, 1,
+           "this clock counts XSAVE and XRSTOR as one instruction each")},
 };
 
 }  // namespace

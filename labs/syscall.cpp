@@ -1,4 +1,4 @@
-// What does the teller's window cost? From the caller's last instruction to its next one: a
+// What does a system call cost? From the caller's last instruction to its next one: a
 // function call, SYSCALL and INT 0x80, in one address space and with a change to the kernel's own
 // on the way in and back out. Then what the call leaves behind: a kernel that touched `lines` cache
 // lines of its own, and the caller's walk over its own data before and after.
@@ -261,34 +261,20 @@ Result<void> body(Bench& bench, const Case& test_case) {
                                       : measure_touch(bench, test_case);
 }
 
-char because_buffer[300];
 constexpr const char* crossing_is_one = "this clock counts a ring crossing as one instruction";
 
-ClaimVerdict syscall_below_int(const Results& results) {
-    return below(results, "syscall", {"gate=syscall space=same", "cost"},
-                 {"gate=int space=same", "cost"}, 1, crossing_is_one, because_buffer);
-}
-ClaimVerdict call_below_syscall(const Results& results) {
-    return below(results, "syscall", {"gate=call space=same", "cost"},
-                 {"gate=syscall space=same", "cost"}, 10, crossing_is_one, because_buffer);
-}
-ClaimVerdict space_costs(const Results& results) {
-    return below(results, "syscall", {"gate=syscall space=same", "cost"},
-                 {"gate=syscall space=other", "cost"}, 1,
-                 "this clock counts a load of CR3 as one instruction", because_buffer);
-}
-ClaimVerdict caller_pays_later(const Results& results) {
-    return below_by_misses(results, "syscall", {"gate=syscall lines=4096", "before"},
-                           {"gate=syscall lines=4096", "after"}, 1, because_buffer);
-}
-
 constexpr Claim claims[] = {
-    {"syscall-below-int", "SYSCALL is cheaper than INT", syscall_below_int},
+    {"syscall-below-int", "SYSCALL is cheaper than INT",
+     below({"gate=syscall space=same", "cost"}, {"gate=int space=same", "cost"}, 1,
+           crossing_is_one)},
     {"call-below-syscall", "a function call costs less than a tenth of a system call",
-     call_below_syscall},
-    {"other-space-costs", "a kernel in an address space of its own costs more", space_costs},
+     below({"gate=call space=same", "cost"}, {"gate=syscall space=same", "cost"}, 10,
+           crossing_is_one)},
+    {"other-space-costs", "a kernel in an address space of its own costs more",
+     below({"gate=syscall space=same", "cost"}, {"gate=syscall space=other", "cost"}, 1,
+           "this clock counts a load of CR3 as one instruction")},
     {"caller-pays-later", "the caller pays again after the call: its own data has gone cold",
-     caller_pays_later},
+     below_by_misses({"gate=syscall lines=4096", "before"}, {"gate=syscall lines=4096", "after"})},
 };
 
 }  // namespace

@@ -225,7 +225,7 @@ Result<void> body(Bench& bench, const Case& test_case) {
                                        : reinterpret_cast<const void*>(thrash_one_job),
                                   tasks));
     Result<void> done;
-    // No warm-up: a second run of the same would show nothing but itself.
+    // No warm-up: a second run would be the same as the first.
     uint64_t phase = 0;
     bench.repeat([&](uint64_t) {
         if (++phase < 3) return;
@@ -235,52 +235,35 @@ Result<void> body(Bench& bench, const Case& test_case) {
     return done;
 }
 
-char because_buffer[400];
-
 ClaimVerdict pool_keeps_work(const Results& results) {
     const Summary* tasks = results.find("thrash", "tasks=5000 policy=tasks", "work");
     const Summary* pool = results.find("thrash", "tasks=5000 policy=pool", "work");
     const Summary* few = results.find("thrash", "tasks=10 policy=pool", "work");
     if (tasks == nullptr || pool == nullptr || few == nullptr)
-        return {ClaimVerdict::Holds::cannot_say, "one of the three cases was not run"};
-    wire::Text text(because_buffer);
+        return cannot_say("one of the three cases was not run");
+    wire::Text text = because();
     text << "work done of what a job alone gets done: 5000 tasks " << tasks->p50
          << ", 5000 jobs by the pool " << pool->p50 << ", 10 jobs by the pool " << few->p50
          << " ppm (" << tasks->evidence << ")";
     if (std::string_view(tasks->evidence) == "exact") {
         text << "; this clock knows no caches, and misses are not a time";
-        return {ClaimVerdict::Holds::cannot_say, text.view()};
+        return cannot_say(text.view());
     }
     bool kept = pool->p50 * 10 >= few->p50 * 9, lost = tasks->p50 * 10 < pool->p50 * 9;
-    return {kept && lost ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no, text.view()};
-}
-
-ClaimVerdict pool_misses_less(const Results& results) {
-    return below_by_misses(results, "thrash", {"tasks=5000 policy=pool", "total"},
-                           {"tasks=5000 policy=tasks", "total"}, 1, because_buffer);
-}
-
-ClaimVerdict half_sooner(const Results& results) {
-    return below(results, "thrash", {"tasks=5000 policy=pool", "job"},
-                 {"tasks=5000 policy=tasks", "job"}, 1, nullptr, because_buffer);
-}
-
-ClaimVerdict service_is_short(const Results& results) {
-    return below(results, "thrash", {"tasks=5000 policy=pool", "service"},
-                 {"tasks=5000 policy=tasks", "service"}, 100, nullptr, because_buffer);
+    return yes_or_no(kept && lost, text);
 }
 
 constexpr Claim claims[] = {
     {"pool-keeps-throughput", "a pool keeps its throughput where 5,000 tasks lose it",
      pool_keeps_work},
     {"pool-misses-less", "caches serve a pool better than 5,000 tasks that do the same work",
-     pool_misses_less},
+     below_by_misses({"tasks=5000 policy=pool", "total"}, {"tasks=5000 policy=tasks", "total"})},
     {"half-done-sooner", "half of 5,000 jobs are done sooner by a pool than by 5,000 tasks",
-     half_sooner},
+     below({"tasks=5000 policy=pool", "job"}, {"tasks=5000 policy=tasks", "job"})},
     {"service-is-short",
      "a job that a pool has begun is done in under a hundredth of the time that one of 5,000 tasks "
      "takes",
-     service_is_short},
+     below({"tasks=5000 policy=pool", "service"}, {"tasks=5000 policy=tasks", "service"}, 100)},
 };
 
 }  // namespace

@@ -175,10 +175,10 @@ uint64_t longest_wait(const Bench& bench) {
     return bench.exact() ? bench.machine.tsc.hz / 100 : bench.machine.tsc.hz;
 }
 
-/// One event, waited for with an end in sight: the measured loops have none, so this shows
-/// beforehand that it is known of. It is armed again where it does not come: a host that gave the
-/// processor away between reading a counter and arming its comparator let the deadline pass by.
-/// Error: `otherwise`.
+/// One event in a bounded wait: the measured loops are not bounded, so this shows beforehand that
+/// the event is seen. It is armed again where it does not come: a host that gave the processor away
+/// between reading a counter and arming its comparator let the deadline pass by. Error:
+/// `otherwise`.
 template <class Source, class Condition>
 Result<void> try_once(Bench& bench, Source& source, uint64_t spacing, const Error& otherwise,
                       Condition&& known) {
@@ -341,41 +341,29 @@ Result<void> body(Bench& bench, const Case& test_case) {
     return measure == nullptr ? no_such_choice : (*measure)(bench, test_case["wait"]);
 }
 
-char because_buffer[300];
-
-/// Where the clock counts instructions, the price of an interrupt is not in the numbers, and
-/// nothing can be said.
-ClaimVerdict first_is_sooner(const Results& results, const char* first, const char* second) {
-    return below(results, "timer", {first, "latency"}, {second, "latency"}, 1,
-                 "this clock counts an interrupt as one instruction", because_buffer);
-}
-
-ClaimVerdict polling_is_sooner(const Results& results) {
-    return first_is_sooner(results, "source=lapic wait=poll-tsc", "source=lapic wait=irq");
-}
-
-ClaimVerdict busy_is_sooner(const Results& results) {
-    return first_is_sooner(results, "source=lapic wait=irq", "source=lapic wait=irq-halt");
-}
+// The clock that counts instructions does not have the price of an interrupt in its numbers.
+constexpr const char* interrupt_is_one = "this clock counts an interrupt as one instruction";
 
 ClaimVerdict interrupt_is_steady(const Results& results) {
     const Summary* irq = results.find("timer", "source=lapic wait=irq", "latency");
-    if (irq == nullptr) return {ClaimVerdict::Holds::cannot_say, "the case was not run"};
-    wire::Text text(because_buffer);
+    if (irq == nullptr) return cannot_say("the case was not run");
+    wire::Text text = because();
     text << "min " << irq->min << ", max " << irq->max << " " << irq->unit << " over " << irq->count
          << " samples (" << irq->evidence << ")";
     if (std::string_view(irq->evidence) != "exact") {
         text << "; only a clock that counts instructions shows path lengths";
-        return {ClaimVerdict::Holds::cannot_say, text.view()};
+        return cannot_say(text.view());
     }
-    return {irq->min == irq->max ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no, text.view()};
+    return yes_or_no(irq->min == irq->max, text);
 }
 
 constexpr Claim claims[] = {
     {"poll-sooner-than-irq", "spinning on the TSC knows sooner than a busy interrupt",
-     polling_is_sooner},
+     below({"source=lapic wait=poll-tsc", "latency"}, {"source=lapic wait=irq", "latency"}, 1,
+           interrupt_is_one)},
     {"busy-sooner-than-halted", "an interrupt reaches a busy processor sooner than a halted one",
-     busy_is_sooner},
+     below({"source=lapic wait=irq", "latency"}, {"source=lapic wait=irq-halt", "latency"}, 1,
+           interrupt_is_one)},
     {"same-path-every-time", "the path from deadline to handler has the same length every time",
      interrupt_is_steady},
 };

@@ -1,5 +1,5 @@
-// Why put 1000 notes in one bag? The same records handed to Linux in calls of many sizes; cost a
-// record.
+// Why hand over 1000 records in one call? The same records handed to Linux in calls of many sizes;
+// cost a record.
 #include <liburing.h>
 #include <netinet/in.h>
 #include <sys/mman.h>
@@ -54,12 +54,12 @@ File memory_file() {
 void by_write(LinuxBench& bench, size_t size) {
     constexpr uint64_t records = 1000;
     File file = memory_file();
-    std::vector<char> bag(size * record_bytes, 'd');
+    std::vector<char> batch(size * record_bytes, 'd');
     measure_cost(
         bench, records, [&] { lseek(*file, 0, SEEK_SET); },
         [&] {
             for (uint64_t i = 0; i < records; i += size)
-                if (write(*file, bag.data(), bag.size()) != static_cast<ssize_t>(bag.size()))
+                if (write(*file, batch.data(), batch.size()) != static_cast<ssize_t>(batch.size()))
                     wrong_errno("write");
         });
 }
@@ -198,8 +198,11 @@ uint64_t fewer(const Case&) { return 5; }
 }  // namespace
 
 extern const Lab batch_lab;
-constinit const Lab batch_lab = {
-    "batch", "Why put 1000 notes in one bag?", "io_uring: a kernel that allows it", cases, body,
-    fewer};
+constinit const Lab batch_lab = {"batch",
+                                 "Why hand over 1000 records in one call?",
+                                 "io_uring: a kernel that allows it",
+                                 cases,
+                                 body,
+                                 fewer};
 
 }  // namespace doorbell::host

@@ -259,7 +259,7 @@ void run_labs(measure::Histogram& nowhere) {
         if (command_line.comes_again(i)) continue;
         whereabouts() = {"claims", wanted.lab->name, {}};
         for (const Claim& claim : wanted.lab->claims)
-            emit_claim(sender(), *wanted.lab, claim, claim.judge(results));
+            emit_claim(sender(), *wanted.lab, claim, claim.judge(results, wanted.lab->name));
     }
     whereabouts() = {"end", {}, {}};
 }

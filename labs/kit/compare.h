@@ -9,11 +9,19 @@
 
 namespace doorbell::labs {
 
-/// One series, by the words that it is looked up with.
-struct Which {
-    const char* test_case;
-    const char* metric;
-};
+/// An empty text for what a verdict is based on. One at a time: the next one takes its memory.
+inline wire::Text because() {
+    static char buffer[400];
+    return wire::Text(buffer);
+}
+
+/// A verdict that is open, and why.
+inline ClaimVerdict cannot_say(std::string_view why) {
+    return {ClaimVerdict::Holds::cannot_say, why};
+}
+inline ClaimVerdict yes_or_no(bool holds, const wire::Text& text) {
+    return {holds ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no, text.view()};
+}
 
 /// The verdict on what `text` says: cannot say, and so added to the text, where the `difference`
 /// that decides is less than `uncertainty`, what the steps of the clock leave open (0: nothing).
@@ -28,18 +36,29 @@ inline uint64_t uncertainty(std::initializer_list<const Summary*> all, uint64_t 
 
 inline uint64_t difference(uint64_t a, uint64_t b) { return a > b ? a - b : b - a; }
 
-/// Yes where the median of `first` is below 1/`times` of that of `second`. What the instruction
-/// clock cannot judge, because it counts a ring crossing, an interrupt or a load of CR3 as one
-/// instruction, is said by `not_in_exact`; null where a path length is the answer. `buffer` holds
-/// the sentence until the next verdict.
-ClaimVerdict below(const Results& results, const char* lab, Which first, Which second,
-                   uint64_t times, const char* not_in_exact, std::span<char> buffer);
+/// Holds where the median of `first` is below 1/`times` of that of `second`. `not_in_exact` says
+/// what the instruction clock cannot judge, because it counts a ring crossing, an interrupt or a
+/// load of CR3 as one instruction; null where a path length is the answer.
+constexpr Comparison below(Which first, Which second, uint64_t times = 1,
+                           const char* not_in_exact = nullptr) {
+    return {.first = first, .second = second, .times = times, .not_in_exact = not_in_exact};
+}
 
 /// The same for a claim that speaks of caches: where the clock counts instructions, cache misses of
 /// a sample (all levels together) are compared, if something counted them. They are those of series
 /// `after` less those of `before` in each case, or, without these, of the metric itself.
-ClaimVerdict below_by_misses(const Results& results, const char* lab, Which first, Which second,
-                             uint64_t times, std::span<char> buffer, const char* after = nullptr,
-                             const char* before = nullptr);
+constexpr Comparison below_by_misses(Which first, Which second, uint64_t times = 1,
+                                     const char* after = nullptr, const char* before = nullptr) {
+    return {.first = first,
+            .second = second,
+            .times = times,
+            .not_in_exact = "this clock knows no caches; run --model on counts misses",
+            .by_misses = true,
+            .after = after,
+            .before = before};
+}
+
+/// The verdict on a comparison of two series of `lab`.
+ClaimVerdict compare(const Results& results, const char* lab, const Comparison& comparison);
 
 }  // namespace doorbell::labs

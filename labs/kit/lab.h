@@ -72,12 +72,41 @@ struct ClaimVerdict {
     std::string_view because;
 };
 
+/// One series of a lab, by the words that it is looked up with.
+struct Which {
+    const char* test_case = "";
+    const char* metric = "";
+};
+
+/// What many claims say: one median, or one count of cache misses, is below 1/`times` of another.
+/// Made by below() and below_by_misses() in compare.h.
+struct Comparison {
+    Which first, second;
+    uint64_t times = 1;
+    const char* not_in_exact = nullptr;
+    bool by_misses = false;
+    const char *after = nullptr, *before = nullptr;
+};
+
 /// A sentence that the samples can prove or refute. Judged in the image, after the lab's last case;
 /// the judge touches no hardware and is compiled everywhere.
-struct Claim {
+class Claim {
+  public:
+    using Judge = ClaimVerdict(const Results& results);
+
+    consteval Claim(const char* id, const char* text, Judge* judge)
+        : id(id), text(text), judge_(judge) {}
+    consteval Claim(const char* id, const char* text, const Comparison& comparison)
+        : id(id), text(text), comparison_(comparison) {}
+
     const char* id;  ///< kebab-case, one of its kind in the lab; it stays when the text changes
     const char* text;
-    ClaimVerdict (*judge)(const Results& results);
+    /// What the samples of `lab` say; `because` lives until the next verdict.
+    ClaimVerdict judge(const Results& results, const char* lab) const;
+
+  private:
+    Judge* judge_ = nullptr;
+    Comparison comparison_;  ///< where there is no judge
 };
 
 /// Measures one case. An Error ends it, with the error's sentence as the reason: the case is

@@ -71,57 +71,57 @@ void put(wire::Text& text, const Side& a, const Side& b, const Meaning& meaning)
 
 bool exact(const Summary& s) { return std::string_view(s.evidence) == "exact"; }
 
+ClaimVerdict compare_medians(const Results& results, const char* lab, const Comparison& c) {
+    const Summary* a = results.find(lab, c.first.test_case, c.first.metric);
+    const Summary* b = results.find(lab, c.second.test_case, c.second.metric);
+    if (a == nullptr || b == nullptr) return cannot_say("one of the two cases was not run");
+    wire::Text text = because();
+    put(text, {c.first, a->p50}, {c.second, b->p50}, {": p50 ", a->unit, a->evidence});
+    if (exact(*a) && c.not_in_exact != nullptr) {
+        text << "; " << c.not_in_exact;
+        return cannot_say(text.view());
+    }
+    uint64_t multiple = a->p50 * c.times;
+    return decide(multiple < b->p50, difference(multiple, b->p50), uncertainty({a, b}, c.times),
+                  text);
+}
+
 }  // namespace
 
 ClaimVerdict decide(bool holds, uint64_t difference, uint64_t uncertainty, wire::Text& text) {
     if (difference < uncertainty) {
         text << "; the difference that decides, " << difference << ", is less than the "
              << uncertainty << " that the clock's steps leave open";
-        return {ClaimVerdict::Holds::cannot_say, text.view()};
+        return cannot_say(text.view());
     }
-    return {holds ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no, text.view()};
+    return yes_or_no(holds, text);
 }
 
-ClaimVerdict below(const Results& results, const char* lab, Which first, Which second,
-                   uint64_t times, const char* not_in_exact, std::span<char> buffer) {
-    const Summary* a = results.find(lab, first.test_case, first.metric);
-    const Summary* b = results.find(lab, second.test_case, second.metric);
-    if (a == nullptr || b == nullptr)
-        return {ClaimVerdict::Holds::cannot_say, "one of the two cases was not run"};
-    wire::Text text(buffer);
-    put(text, {first, a->p50}, {second, b->p50}, {": p50 ", a->unit, a->evidence});
-    if (exact(*a) && not_in_exact != nullptr) {
-        text << "; " << not_in_exact;
-        return {ClaimVerdict::Holds::cannot_say, text.view()};
-    }
-    uint64_t multiple = a->p50 * times;
-    return decide(multiple < b->p50, difference(multiple, b->p50), uncertainty({a, b}, times),
-                  text);
-}
-
-ClaimVerdict below_by_misses(const Results& results, const char* lab, Which first, Which second,
-                             uint64_t times, std::span<char> buffer, const char* after,
-                             const char* before) {
-    ClaimVerdict verdict =
-        below(results, lab, first, second, times,
-              "this clock knows no caches; run --model on counts misses", buffer);
-    for (const Which& w : {first, second}) {
+ClaimVerdict compare(const Results& results, const char* lab, const Comparison& c) {
+    ClaimVerdict verdict = compare_medians(results, lab, c);
+    if (!c.by_misses) return verdict;
+    for (const Which& w : {c.first, c.second}) {
         const Summary* timed = results.find(lab, w.test_case, w.metric);
         if (timed == nullptr || !exact(*timed)) return verdict;
     }
     Misses misses[2];
     for (unsigned i = 0; i < 2; ++i) {
-        const Which& w = i == 0 ? first : second;
-        misses[i] = misses_of(results, lab, w.test_case, after == nullptr ? w.metric : after);
-        Misses less = before == nullptr ? misses[i] : misses_of(results, lab, w.test_case, before);
+        const Which& w = i == 0 ? c.first : c.second;
+        misses[i] = misses_of(results, lab, w.test_case, c.after == nullptr ? w.metric : c.after);
+        Misses less =
+            c.before == nullptr ? misses[i] : misses_of(results, lab, w.test_case, c.before);
         if (misses[i].evidence == nullptr || less.evidence == nullptr) return verdict;
-        if (before == nullptr) continue;
+        if (c.before == nullptr) continue;
         misses[i].value = misses[i].value > less.value ? misses[i].value - less.value : 0;
     }
-    wire::Text text(buffer);
-    put(text, {first, misses[0].value}, {second, misses[1].value},
+    wire::Text text = because();
+    put(text, {c.first, misses[0].value}, {c.second, misses[1].value},
         {": ", "cache misses", misses[0].evidence});
-    return decide(misses[0].value * times < misses[1].value, 0, 0, text);
+    return yes_or_no(misses[0].value * c.times < misses[1].value, text);
+}
+
+ClaimVerdict Claim::judge(const Results& results, const char* lab) const {
+    return judge_ != nullptr ? judge_(results) : compare(results, lab, comparison_);
 }
 
 }  // namespace doorbell::labs

@@ -94,6 +94,21 @@ Series pair(const char* a, const char* b, const char* metric, uint64_t of_a, uin
     return {{a, metric, of_a}, {b, metric, of_b}};
 }
 
+/// A claim that the median of `a` is below that of `b`.
+Story lower(const char* lab, const char* id, By by, const char* a, const char* b,
+            const char* metric) {
+    return {lab, id, by, pair(a, b, metric, 100, 200), pair(a, b, metric, 200, 100)};
+}
+
+/// A claim that `a` has fewer cache misses than `b`, and takes less time.
+Story fewer(const char* lab, const char* id, labs::Which a, labs::Which b) {
+    auto series = [&](uint64_t of_a, uint64_t of_b) {
+        return Series{{a.test_case, a.metric, of_a, of_a / 10},
+                      {b.test_case, b.metric, of_b, of_b / 10}};
+    };
+    return {lab, id, By::misses, series(100, 200), series(200, 100)};
+}
+
 Given counted(const char* test_case, const char* counter, uint64_t each_sample) {
     return {test_case, "cost", 1000, each_sample, same, counter};
 }
@@ -142,9 +157,8 @@ std::vector<Story> stories_of_cards() {
         {"moderation", "interval-costs-latency", By::time,
          pair(short_interval, long_interval, "latency", 100, 500),
          pair(short_interval, long_interval, "latency", 100, 300)},
-        {"nic", "poll-sooner-than-irq", By::price,
-         pair("model=e1000e wait=poll", "model=e1000e wait=irq", "latency", 100, 200),
-         pair("model=e1000e wait=poll", "model=e1000e wait=irq", "latency", 200, 100)},
+        lower("nic", "poll-sooner-than-irq", By::price, "model=e1000e wait=poll",
+              "model=e1000e wait=irq", "latency"),
         {"nic", "empty-poll-is-cheap", By::time, pair(empty, receive_one, "cost", 10, 100),
          pair(empty, receive_one, "cost", 30, 100)},
         {"nic", "burst-halves-cost", By::time, pair(receive_some, receive_one, "cost", 40, 100),
@@ -184,22 +198,15 @@ std::vector<Story> stories_of_rings() {
          By::count,
          {{wild, "ended", 1}, {wild, "kernel-intact", 1}},
          {{wild, "ended", 1}, {wild, "kernel-intact", 1, 0, 0}}},
-        {"syscall", "syscall-below-int", By::price,
-         pair("gate=syscall space=same", "gate=int space=same", "cost", 100, 200),
-         pair("gate=syscall space=same", "gate=int space=same", "cost", 200, 100)},
+        lower("syscall", "syscall-below-int", By::price, "gate=syscall space=same",
+              "gate=int space=same", "cost"),
         {"syscall", "call-below-syscall", By::price,
          pair("gate=call space=same", "gate=syscall space=same", "cost", 5, 100),
          pair("gate=call space=same", "gate=syscall space=same", "cost", 20, 100)},
-        {"syscall", "other-space-costs", By::price,
-         pair("gate=syscall space=same", "gate=syscall space=other", "cost", 100, 200),
-         pair("gate=syscall space=same", "gate=syscall space=other", "cost", 200, 100)},
-        {"syscall",
-         "caller-pays-later",
-         By::misses,
-         {{"gate=syscall lines=4096", "before", 100, 10},
-          {"gate=syscall lines=4096", "after", 200, 20}},
-         {{"gate=syscall lines=4096", "before", 200, 20},
-          {"gate=syscall lines=4096", "after", 100, 10}}},
+        lower("syscall", "other-space-costs", By::price, "gate=syscall space=same",
+              "gate=syscall space=other", "cost"),
+        fewer("syscall", "caller-pays-later", {"gate=syscall lines=4096", "before"},
+              {"gate=syscall lines=4096", "after"}),
     };
 }
 
@@ -220,22 +227,15 @@ std::vector<Story> stories_of_tasks() {
          {{other_space, "cost", 100}, {"set=65536 stride=64", "refill", 200}},
          {{other_space, "cost", 200}, {"set=65536 stride=64", "refill", 100}}},
         {"switch", "hidden-small-at-4-kib", By::misses, hidden(10, 200), hidden(30, 200)},
-        {"switch", "other-space-costs", By::price, pair(same_space, other_space, "cost", 100, 200),
-         pair(same_space, other_space, "cost", 200, 100)},
-        {"switch", "full-state-costs", By::price, pair(same_space, full, "cost", 100, 200),
-         pair(same_space, full, "cost", 200, 100)},
+        lower("switch", "other-space-costs", By::price, same_space, other_space, "cost"),
+        lower("switch", "full-state-costs", By::price, same_space, full, "cost"),
         {"thrash",
          "pool-keeps-throughput",
          By::share,
          {{tasks, "work", 100000}, {pool, "work", 900000}, {few, "work", 950000}},
          {{tasks, "work", 890000}, {pool, "work", 900000}, {few, "work", 950000}}},
-        {"thrash",
-         "pool-misses-less",
-         By::misses,
-         {{pool, "total", 100, 10}, {tasks, "total", 200, 20}},
-         {{pool, "total", 200, 20}, {tasks, "total", 100, 10}}},
-        {"thrash", "half-done-sooner", By::time, pair(pool, tasks, "job", 100, 200),
-         pair(pool, tasks, "job", 200, 100)},
+        fewer("thrash", "pool-misses-less", {pool, "total"}, {tasks, "total"}),
+        lower("thrash", "half-done-sooner", By::time, pool, tasks, "job"),
         {"thrash", "service-is-short", By::time, pair(pool, tasks, "service", 1, 1000),
          pair(pool, tasks, "service", 20, 1000)},
     };
@@ -259,9 +259,8 @@ std::vector<Story> stories_of_clocks() {
                       {"size=1000", "cost", thousand}};
     };
     return {
-        {"anatomy", "ring3-costs-more", By::price,
-         pair("source=lapic ring=0", "source=lapic ring=3", "latency", 100, 200),
-         pair("source=lapic ring=0", "source=lapic ring=3", "latency", 200, 100)},
+        lower("anatomy", "ring3-costs-more", By::price, "source=lapic ring=0",
+              "source=lapic ring=3", "latency"),
         {"anatomy",
          "short-entry",
          By::path,
@@ -277,10 +276,8 @@ std::vector<Story> stories_of_clocks() {
         claim("each-line-misses", cold64, "l1d_misses", 4096, 3600),
         claim("eight-share-a-line", "walk=stride step=8 state=cold", "l1d_misses", 512, 600),
         claim("small-ring-stays", "walk=chase bytes=16384 state=warm", "l1d_misses", 0, 11),
-        {"timer", "poll-sooner-than-irq", By::price, pair(spin, irq, "latency", 100, 200),
-         pair(spin, irq, "latency", 200, 100)},
-        {"timer", "busy-sooner-than-halted", By::price, pair(irq, halted, "latency", 100, 200),
-         pair(irq, halted, "latency", 200, 100)},
+        lower("timer", "poll-sooner-than-irq", By::price, spin, irq, "latency"),
+        lower("timer", "busy-sooner-than-halted", By::price, irq, halted, "latency"),
         {"timer",
          "same-path-every-time",
          By::path,
@@ -386,7 +383,7 @@ Holds judge(const Story& story, const Results& results, std::string* because = n
         ADD_FAILURE() << "there is no claim " << story.lab << " " << story.id;
         return Holds::cannot_say;
     }
-    labs::ClaimVerdict verdict = claim->judge(results);
+    labs::ClaimVerdict verdict = claim->judge(results, story.lab);
     EXPECT_FALSE(verdict.because.empty()) << story.lab << " " << story.id;
     if (because != nullptr) *because = verdict.because;
     given[std::string(story.lab) + " " + story.id].insert(verdict.holds);
@@ -480,7 +477,6 @@ TEST(Judges, IdsAreKebabCaseAndUnique) {
             EXPECT_TRUE(ids.insert(id).second) << lab->name << " " << id;
             EXPECT_FALSE(id.empty());
             EXPECT_EQ(id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-"), id.npos) << id;
-            EXPECT_NE(claim.judge, nullptr) << id;
         }
     }
 }

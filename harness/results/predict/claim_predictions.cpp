@@ -142,8 +142,8 @@ using Unknowns = std::vector<std::string>;
 
 class ClaimJudge {
   public:
-    ClaimJudge(PredictedResults& results, const labs::Claim& claim)
-        : results_(results), claim_(claim) {}
+    ClaimJudge(PredictedResults& results, const char* lab, const labs::Claim& claim)
+        : results_(results), lab_(lab), claim_(claim) {}
 
     /// Looks at the middles first: what the judge looks at, and whether it can say anything.
     ClaimVerdict at_middle(Looked& looked) {
@@ -154,7 +154,7 @@ class ClaimJudge {
             for (size_t entry : looked.predicted) results_.set(entry, middle(entry));
             labs::Results all = results_.results();
             all.observe(Looked::at, &looked);
-            verdict_ = claim_.judge(all);
+            verdict_ = claim_.judge(all, lab_);
             because_ = verdict_.because;
         }
         entries_ = looked.predicted;
@@ -204,7 +204,7 @@ class ClaimJudge {
         bool all = true, none = true;
         for (const std::vector<bool>& corner : corners_of()) {
             for (size_t entry : entries_) results_.set(entry, at(entry, corner));
-            auto holds = claim_.judge(results_.results()).holds;
+            auto holds = claim_.judge(results_.results(), lab_).holds;
             all = all && holds == ClaimVerdict::Holds::yes;
             none = none && holds == ClaimVerdict::Holds::no;
             ++tried_;
@@ -300,6 +300,7 @@ class ClaimJudge {
     }
 
     PredictedResults& results_;
+    const char* lab_;
     const labs::Claim& claim_;
     ClaimVerdict verdict_;
     std::string because_;
@@ -327,12 +328,12 @@ std::string what_is_missing(const std::vector<const Series*>& absent,
     return text;
 }
 
-std::optional<ClaimPrediction> predict_claim(const Claim& said, const labs::Claim& claim,
-                                             PredictedResults& results,
+std::optional<ClaimPrediction> predict_claim(const Claim& said, const char* lab,
+                                             const labs::Claim& claim, PredictedResults& results,
                                              const Predictions& predictions) {
     ClaimPrediction p{said.lab, said.id, said.text, said.holds, Verdict::cannot_say, ""};
     Looked looked{&results, {}, {}};
-    ClaimJudge judge(results, claim);
+    ClaimJudge judge(results, lab, claim);
     auto middle = judge.at_middle(looked);
     bool is_open = !said.holds.has_value();
     if (looked.predicted.empty() && looked.absent.empty()) {
@@ -387,7 +388,8 @@ std::vector<ClaimPrediction> predict_claims(const Run& run, const Predictions& p
                 if (said.lab != lab->name ||
                     (said.id.empty() ? said.text != claim.text : said.id != claim.id))
                     continue;
-                if (auto p = predict_claim(said, claim, results, predictions)) all.push_back(*p);
+                if (auto p = predict_claim(said, lab->name, claim, results, predictions))
+                    all.push_back(*p);
             }
     }
     return all;
