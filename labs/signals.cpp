@@ -3,114 +3,16 @@
 // behind: a task commits batches to a log in memory, and a signal is made to land at every
 // instruction of that in turn.
 #include "firmware/kernel/integrity.h"
-#include "firmware/kernel/kernel.h"
 #include "firmware/measure/timestamp.h"
-#include "labs/kit/bench.h"
-#include "labs/kit/case_timeout.h"
 #include "labs/kit/choice.h"
 #include "labs/kit/compare.h"
 #include "labs/kit/lab.h"
+#include "labs/kit/signal_stage.h"
 
-// Ring 3: what signals land in. Sets the handlers, arms a timer where there is a delay, and commits
-// batches to the log (see Board): 0, or 1 where setting a handler did not end as it should. Written
-// in assembly, so that it is the same number of points to land at whatever compiler builds the
-// image.
-extern "C" uint64_t signals_commit(uint64_t delay, uint64_t signal, uint64_t handler,
-                                   uint64_t inner);
 // Ring 3: the handler whose first timestamp ends a latency.
 extern "C" void signals_timing_handler();
-// Ring 0: the alarm that raises the signal, and what it works on.
-extern "C" doorbell::kernel::Task* signals_raise(doorbell::kernel::Task* running);
-extern "C" {
-struct SignalsAlarm {
-    doorbell::kernel::Task* target;
-    uint64_t signal;
-    uint64_t landed_at;  ///< the instruction of ring 3 that the interrupt came in front of
-};
-[[gnu::used]] SignalsAlarm signals_alarm;
-}
 asm(R"(
         .pushsection .user_text, "ax"
-        .balign 64
-        .global signals_commit
-signals_commit:
-        pushq   %rbx
-        pushq   %rbp
-        pushq   %r12
-        pushq   %r13
-        pushq   %r14
-        movq    %rdi, %r12
-        movq    %rsi, %r13
-        movq    %rdx, %r14
-        movq    %rcx, %rbp
-        movabsq $0x608000000000, %rbx   # the board
-        testq   %r14, %r14
-        jz      1f
-        movl    $21, %eax               # call::set_handler
-        movq    %r13, %rdi
-        movq    %r14, %rsi
-        syscall
-        # Refused where, and only where, it is SIGKILL's.
-        testq   %rax, %rax
-        setnz   %cl
-        cmpq    $9, %r13
-        sete    %dl
-        cmpb    %cl, %dl
-        jne     8f
-1:      testq   %rbp, %rbp
-        jz      2f
-        movl    $21, %eax
-        movl    $2, %edi                # SIGINT
-        movq    %rbp, %rsi
-        syscall
-2:      testq   %r12, %r12
-        jz      3f
-        movl    $1, %eax                # arm_call
-        movq    %r12, %rdi
-        syscall
-3:      xorl    %r12d, %r12d
-4:      cmpq    $0, 16(%rbx)            # stop
-        jne     6f
-        movl    $2, %eax                # take_call: from here on the source has forgotten these records
-        syscall
-        movq    %rax, %r13
-        movq    $1, 56(%rbx)            # holder
-        leaq    1(%r13), %rcx
-        imulq   $80, %r13, %r14
-        leaq    128(%rbx, %r14), %r14   # the entry
-        movq    %rcx, (%r14)            # its sequence
-        xorl    %edx, %edx              # its sum
-        xorl    %ecx, %ecx
-5:      movq    48(%rbx), %rsi          # source
-        movq    (%rsi, %rcx, 8), %rax
-        addq    %r13, %rax
-        movq    %rax, 8(%r14, %rcx, 8)
-        addq    %rax, %rdx
-        incq    %rcx
-        cmpq    $8, %rcx
-        jne     5b
-        movq    %rdx, 72(%r14)
-        movq    $0, 56(%rbx)
-        movl    $24, %eax               # publish_call
-        movq    %r13, %rdi
-        syscall
-        incq    %r12
-        cmpq    $3, %r12
-        jne     4b
-6:      lfence
-        rdtsc
-        shlq    $32, %rdx
-        orq     %rdx, %rax
-        movq    %rax, 40(%rbx)          # last
-        xorl    %eax, %eax
-7:      popq    %r14
-        popq    %r13
-        popq    %r12
-        popq    %rbp
-        popq    %rbx
-        ret
-8:      movl    $1, %eax
-        jmp     7b
         .balign 64
         .global signals_timing_handler
 signals_timing_handler:
@@ -122,18 +24,6 @@ signals_timing_handler:
         movq    %rax, (%rdx)            # known
         movq    $1, 8(%rdx)             # fired
         ret
-        .popsection
-
-        .pushsection .text.signals, "ax"
-        .balign 64
-        .global signals_raise
-        .weak   kernel_raise            # a hosted build has no kernel
-signals_raise:
-        movq    136(%rdi), %rax         # the frame's RIP
-        movq    %rax, signals_alarm + 16(%rip)
-        movq    signals_alarm(%rip), %rdi
-        movl    signals_alarm + 8(%rip), %esi
-        jmp     kernel_raise
         .popsection
 )");
 
@@ -158,45 +48,11 @@ constexpr Setting settings[] = {
      "time from arming the timer to the signal, where latency is measured"},
 };
 
-constexpr unsigned batches = 3, records_in_batch = 8;
-
-/// One batch in the log. It is whole where `sum` is that of its records, and not 0.
-struct Entry {
-    volatile uint64_t sequence;  ///< written first; 0: nothing here
-    volatile uint64_t records[records_in_batch];
-    volatile uint64_t sum;  ///< written last
-};
-
-/// What tasks and kernel share, at a fixed address in ring 3: its global variables.
-struct Board {
-    volatile uint64_t known;  ///< first timestamp in a handler
-    volatile uint64_t fired;
-    volatile uint64_t stop;
-    volatile uint64_t resume_at;  ///< where to go on after a fault
-    volatile uint64_t deadline;
-    volatile uint64_t last;  ///< timestamp at the committer's end
-    const volatile uint64_t* volatile source;
-    volatile uint64_t holder;  ///< the log's lock: task id + 1, 0 when free
-    volatile uint64_t records[records_in_batch];
-    Entry log[batches + 1];
-};
-static_assert(sizeof(Board) <= 4096);
-// What signals_commit() knows of it.
-static_assert(shared_start == 0x608000000000 && offsetof(Board, stop) == 16 &&
-              offsetof(Board, last) == 40 && offsetof(Board, source) == 48 &&
-              offsetof(Board, holder) == 56 && offsetof(Board, known) == 0 &&
-              offsetof(Board, fired) == 8 && offsetof(Board, log) == 128 && sizeof(Entry) == 80 &&
-              offsetof(Entry, records) == 8 && offsetof(Entry, sum) == 72 && batches == 3 &&
-              records_in_batch == 8 && sigkill == 9 && sigint == 2);
-
-constexpr uint64_t wild = 0x10;  ///< in the page that is never mapped
-
-// Calls of this lab.
-constexpr uint32_t arm_call = call::fast_lab, take_call = call::fast_lab + 1,
-                   ended_call = call::fast_lab + 2, publish_call = call::lab;
-static_assert(arm_call == 1 && take_call == 2 && publish_call == 24 && call::set_handler == 21);
-
 // ---- Ring 3 ----
+
+// What signals_timing_handler() knows of the board.
+static_assert(shared_start == 0x608000000000 && offsetof(Board, known) == 0 &&
+              offsetof(Board, fired) == 8);
 
 [[gnu::always_inline]] inline Board& board() { return *reinterpret_cast<Board*>(shared_start); }
 
@@ -256,7 +112,7 @@ DOORBELL_USER void touch_wild(uint64_t* out, uint64_t count) {
             "movb $0, (%2)\n"
             "1:"
             : "=&r"(before), "=m"(board().resume_at)
-            : "r"(wild)
+            : "r"(SignalStage::wild_address)
             : "rax", "rdx", "memory", "cc");
         out[i] = board().known - before;
     }
@@ -276,67 +132,7 @@ DOORBELL_USER void stop_handler() { board().stop = 1; }
 /// A signal inside a signal: the inner one's handler is the one that asks to stop.
 DOORBELL_USER void nesting_handler() { user::call(call::raise, 0, sigint); }
 
-/// Another task finds the log as the first one left it: takes the lock from a holder that has
-/// ended, drops a torn batch, and commits one of its own in that place.
-DOORBELL_USER uint64_t succeed() {
-    Board& b = board();
-    if (b.holder != 0 && user::call(ended_call, b.holder - 1) == 0) return 1;
-    b.holder = 2;
-    unsigned n = 0;
-    for (; n < batches; ++n) {
-        Entry& entry = b.log[n];
-        uint64_t sum = 0;
-        for (unsigned k = 0; k < records_in_batch; ++k) sum += entry.records[k];
-        if (entry.sequence != n + 1 || entry.sum == 0 || entry.sum != sum) break;
-    }
-    Entry& entry = b.log[n];
-    entry.sum = 0;
-    entry.sequence = n + 1;
-    uint64_t sum = 0;
-    for (unsigned k = 0; k < records_in_batch; ++k) {
-        entry.records[k] = 1000 + k;
-        sum += 1000 + k;
-    }
-    entry.sum = sum;
-    b.holder = 0;
-    return 0;
-}
-
 // ---- Ring 0 ----
-
-struct Scene {
-    Kernel* kernel;
-    Board* board;
-    bool pipe_broken;
-    uint64_t taken;
-    uint64_t deadline;
-    CaseTimeout* timeout;  ///< null: nothing waits for the signal
-} scene;
-
-uint64_t arm(uint64_t delay) {
-    if (scene.timeout != nullptr) scene.timeout->wait_from_now();
-    return scene.deadline = Kernel::active()->arm_alarm(delay);
-}
-uint64_t take() { return scene.taken++; }
-uint64_t has_ended(uint64_t id) {
-    auto tasks = Kernel::active()->tasks();
-    return id >= tasks.size() || tasks[id]->ended();
-}
-Task* publish(Kernel& kernel, Task& task) {
-    if (!scene.pipe_broken) return &task;
-    task.frame.rax = broken_pipe;
-    return kernel.raise(task, sigpipe);
-}
-Task* break_pipe(Task* running) {
-    signals_alarm.landed_at = running->frame.rip;
-    scene.pipe_broken = true;
-    return running;
-}
-Task* spoil_pointer(Task* running) {
-    signals_alarm.landed_at = running->frame.rip;
-    scene.board->source = reinterpret_cast<const volatile uint64_t*>(wild);
-    return running;
-}
 
 constexpr Choice<uint8_t> signal_numbers[] = {{"SIGTERM", sigterm},
                                               {"SIGINT", sigint},
@@ -344,30 +140,6 @@ constexpr Choice<uint8_t> signal_numbers[] = {{"SIGTERM", sigterm},
                                               {"SIGPIPE", sigpipe},
                                               {"SIGKILL", sigkill}};
 static_assert(all_chosen(cases, "signal", signal_numbers));
-
-/// One address space with the board in it, and this lab's calls.
-struct Stage {
-    Kernel kernel;
-    Space* space = nullptr;
-    explicit Stage(Bench& bench) : kernel(bench.machine) {}
-    Result<void> set(Bench& bench, uint64_t window, Kernel::Alarm alarm) {
-        auto up = kernel.start({});
-        if (!up) return up;
-        space = DOORBELL_TRY(kernel.make_space(window));
-        uint64_t page = bench.machine.arena.frame();
-        if (page == 0) return Lacking{"not enough memory for the log"};
-        DOORBELL_TRY(space->share(page, 4096, true));
-        scene = {};
-        scene.kernel = &kernel;
-        scene.board = reinterpret_cast<Board*>(page);
-        kernel.set_fast_call(arm_call, arm);
-        kernel.set_fast_call(take_call, take);
-        kernel.set_fast_call(ended_call, has_ended);
-        kernel.set_call(publish_call, publish);
-        kernel.set_alarm(alarm);
-        return {};
-    }
-};
 
 template <class Function>
 const void* at(Function* function) {
@@ -394,7 +166,7 @@ struct Latencies {
         for (uint64_t i = 0; i < count; ++i) {
             kernel.restart(first, at(target_victim), {delay + (i & 15)});
             (void)kernel.run();
-            samples[i] = measure::end() - scene.board->deadline;
+            samples[i] = measure::end() - signal_scene.board->deadline;
             if (first.ended_by != sigkill)
                 done = Error{"the task was not ended by SIGKILL", first.ended_by};
         }
@@ -436,7 +208,7 @@ Result<void> measure_latency(Bench& bench, const Case& test_case) {
     bool timed_by_task = signal == sigsegv || signal == sigpipe;
     measure::Series& latency = bench.series("latency", {.less_overhead = timed_by_task});
     uint64_t most = bench.samples() + bench.warm_up(), delay = bench.setting("delay");
-    Stage stage(bench);
+    SignalStage stage(bench);
     DOORBELL_TRY(stage.set(bench, most * 8 + 65536, signals_raise));
     Kernel& kernel = stage.kernel;
     uint64_t out = stage.space->take(most * 8);
@@ -446,43 +218,23 @@ Result<void> measure_latency(Bench& bench, const Case& test_case) {
         return first_error(Lacking{"not enough memory for two tasks"}, first, second);
     signals_alarm.signal = signal;
     signals_alarm.target = *first;
-    scene.pipe_broken = signal == sigpipe;
+    signal_scene.pipe_broken = signal == sigpipe;
     if (*target == &Latencies::alone) kernel.retire(**second);
     uint64_t* samples = stage.space->kernel<uint64_t>(out);
     bench.stored_at(latency, samples, most);
     Latencies latencies{kernel, **first, **second, out, samples, delay, signal};
     CaseTimeout timeout(bench, CaseTimeout::Lapic::measured,
                         [](cpu::Frame& task) { task.rip = reinterpret_cast<uint64_t>(give_up); });
-    scene.timeout = &timeout;
+    signal_scene.timeout = &timeout;
     Result<void> done;
     bench.repeat([&](uint64_t count) {
         if (auto measured = (latencies.*(*target))(count); !measured) done = measured;
         for (uint64_t i = 0; i < count; ++i) latency.record(samples[i]);
     });
-    scene.timeout = nullptr;
+    signal_scene.timeout = nullptr;
     return timeout.outcome(done,
                            "the signal did not come within a second (ten in the live clock), in "
                            "the middle of the case: another timer ended the wait");
-}
-
-/// What the log holds after a landing.
-struct Found {
-    uint64_t committed = 0, torn = 0, lost = 0, held = 0;
-};
-
-Found look_at_log(const Board& b, unsigned entries) {
-    Found found;
-    for (unsigned n = 0; n < entries; ++n) {
-        const Entry& entry = b.log[n];
-        if (entry.sequence == 0) continue;
-        uint64_t sum = 0;
-        for (unsigned k = 0; k < records_in_batch; ++k) sum += entry.records[k];
-        bool whole = entry.sequence == n + 1 && entry.sum != 0 && entry.sum == sum;
-        ++(whole ? found.committed : found.torn);
-    }
-    found.lost = scene.taken - found.committed - found.torn;
-    found.held = b.holder != 0;
-    return found;
 }
 
 /// What the task asks for before the signal comes.
@@ -545,9 +297,9 @@ struct Landings {
             reinterpret_cast<const volatile uint64_t*>(shared_start + offsetof(Board, records));
         signals_alarm.target = &task;
         signals_alarm.signal = signal;
-        scene.pipe_broken = false;
-        scene.taken = signals_alarm.landed_at = 0;
-        kernel.restart(task, at(signals_commit),
+        signal_scene.pipe_broken = false;
+        signal_scene.taken = signals_alarm.landed_at = 0;
+        kernel.restart(task, at(commit_batches),
                        {delay, signal, reinterpret_cast<uint64_t>(how.handler),
                         reinterpret_cast<uint64_t>(how.inner)});
         (void)kernel.run();
@@ -559,23 +311,23 @@ struct Landings {
     Result<uint64_t> path(uint64_t far) {
         land(far);
         if (task.ended_by != 0 || task.exit_value != 0 ||
-            look_at_log(b, batches).committed != batches)
+            look_at_log(b, batches, signal_scene.taken).committed != batches)
             return Error{"the committer does not get through undisturbed: signal", task.ended_by};
         untouched = kernel::Integrity::take();
-        return b.last - (scene.deadline - far);
+        return b.last - (signal_scene.deadline - far);
     }
 
-    bool successor_goes_on(const Found& found) {
-        kernel.restart(heir, at(succeed), {});
+    bool successor_goes_on(const LogState& found) {
+        kernel.restart(heir, at(take_log_over), {});
         (void)kernel.run();
-        Found after = look_at_log(b, batches + 1);
+        LogState after = look_at_log(b, batches + 1, signal_scene.taken);
         return heir.exit_value == 0 && heir.ended_by == 0 && after.torn == 0 && after.held == 0 &&
                after.committed == found.committed + 1;
     }
 
     /// Records what the signal left behind. Error: the task did not end as it should.
     Result<void> record(const LandingSeries& series) {
-        Found found = look_at_log(b, batches);
+        LogState found = look_at_log(b, batches, signal_scene.taken);
         series.committed.record(found.committed);
         series.torn.record(found.torn);
         series.lost.record(found.lost);
@@ -597,17 +349,17 @@ Result<void> measure_landings(Bench& bench, const Case& test_case) {
     if (number == nullptr || how == nullptr) return no_such_choice;
     uint8_t signal = *number;
     LandingSeries series(bench, signal);
-    Stage stage(bench);
+    SignalStage stage(bench);
     auto set = stage.set(bench, 65536,
-                         signal == sigpipe   ? break_pipe
-                         : signal == sigsegv ? spoil_pointer
+                         signal == sigpipe   ? SignalStage::break_pipe
+                         : signal == sigsegv ? SignalStage::spoil_pointer
                                              : signals_raise);
     if (!set) return set;
-    auto task = stage.kernel.make_task(*stage.space, signals_commit, {});
-    auto heir = stage.kernel.make_task(*stage.space, succeed, {});
+    auto task = stage.kernel.make_task(*stage.space, commit_batches, {});
+    auto heir = stage.kernel.make_task(*stage.space, take_log_over, {});
     if (!task || !heir) return first_error(Lacking{"not enough memory for two tasks"}, task, heir);
     stage.kernel.retire(**heir);
-    Landings landings{stage.kernel, **task, **heir, *scene.board, signal, *how};
+    Landings landings{stage.kernel, **task, **heir, *signal_scene.board, signal, *how};
     uint64_t path = DOORBELL_TRY(landings.path(bench.machine.tsc.hz / 10));
     Result<void> done;
     bench.repeat([&](uint64_t count) {
@@ -634,7 +386,6 @@ Result<void> body(Bench& bench, const Case& test_case) {
                                        : measure_latency(bench, test_case);
 }
 
-char because_buffer[300];
 constexpr const char* only_some =
     "the signal landed at some points only: ask for as many samples as the path has instructions, "
     "in the exact clock";
@@ -647,16 +398,16 @@ ClaimVerdict judge_losses(const Results& results, const char* test_case,
     const Summary* lost = results.find("signals", test_case, "lost");
     const Summary* committed = results.find("signals", test_case, "committed");
     if (torn == nullptr || lost == nullptr || committed == nullptr)
-        return {ClaimVerdict::Holds::cannot_say, "the case was not run"};
-    wire::Text text(because_buffer);
+        return cannot_say("the case was not run");
+    wire::Text text = because();
     text << test_case << ": " << torn->count << " landings, " << torn->sum << " torn, " << lost->sum
          << " lost";
     bool as_said = as_claimed(torn->sum, lost->sum);
     if (committed->partial && as_said == never) {
         text << "; " << only_some;
-        return {ClaimVerdict::Holds::cannot_say, text.view()};
+        return cannot_say(text.view());
     }
-    return {as_said ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no, text.view()};
+    return yes_or_no(as_said, text);
 }
 
 ClaimVerdict handler_saves_all(const Results& results) {
@@ -684,29 +435,28 @@ ClaimVerdict log_is_taken_over(const Results& results) {
     const Summary* committed =
         results.find("signals", "signal=SIGKILL handler=refused", "committed");
     if (held == nullptr || recovered == nullptr || committed == nullptr)
-        return {ClaimVerdict::Holds::cannot_say, "the case was not run"};
-    wire::Text text(because_buffer);
+        return cannot_say("the case was not run");
+    wire::Text text = because();
     text << "the task was killed " << held->sum
          << " times with the log in its hands; a successor could go on after " << recovered->sum
          << " of " << recovered->count << " landings";
-    if (recovered->sum != recovered->count) return {ClaimVerdict::Holds::no, text.view()};
-    if (!committed->partial)
-        return {held->sum != 0 ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no, text.view()};
+    if (recovered->sum != recovered->count) return yes_or_no(false, text);
+    if (!committed->partial) return yes_or_no(held->sum != 0, text);
     text << "; " << only_some;
-    return {ClaimVerdict::Holds::cannot_say, text.view()};
+    return cannot_say(text.view());
 }
 
 ClaimVerdict wild_pointer_ends_task(const Results& results) {
     const Summary* ended = results.find("signals", "signal=SIGSEGV handler=none", "ended");
     const Summary* intact = results.find("signals", "signal=SIGSEGV handler=none", "kernel-intact");
     if (ended == nullptr || intact == nullptr || ended->count == 0)
-        return {ClaimVerdict::Holds::cannot_say, "the case was not run"};
-    wire::Text text(because_buffer);
+        return cannot_say("the case was not run");
+    wire::Text text = because();
     text << "a pointer went wild at " << ended->count << " points; SIGSEGV ended the task at "
          << ended->sum << " of them; the kernel's registers and tables changed at "
          << intact->count - intact->sum;
     bool holds = ended->sum != 0 && intact->min == 1;
-    return {holds ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no, text.view()};
+    return yes_or_no(holds, text);
 }
 
 constexpr Claim claims[] = {
