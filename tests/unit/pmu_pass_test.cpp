@@ -120,13 +120,13 @@ struct Log {
         count += events;
         edges.push_back({now, kind, {count & 0xFFFF}});
     }
-    void begins(uint64_t ticks, uint64_t events) { edge(PmuEdge::begins, ticks, events); }
+    void begins() { edge(PmuEdge::begins, 500, 50); }
     void ends(uint64_t ticks, uint64_t events) { edge(0, ticks, events); }
 
     /// A pair costs 5 events at best, an end() after an end() 3, a pair in ring 3 9.
     void learn() {
         for (uint64_t noise : {4, 0, 2}) {
-            begins(50, 100);
+            edge(PmuEdge::begins, 50, 100);
             ends(50, 5 + noise);
             ends(50, 3 + noise);
             edge(PmuEdge::user | PmuEdge::begins, 50, 100);
@@ -140,6 +140,11 @@ struct Log {
         log.attribute(edges, series, check, {&row, 1});
         return row;
     }
+};
+
+/// A log that knows what timestamps cost.
+struct LearntLog : Log {
+    LearntLog() { learn(); }
 };
 
 /// A series with raw values.
@@ -169,18 +174,16 @@ struct Values {
 };
 
 TEST(PmuLog, APairCostsTheLeastThatItEverDid) {
-    Log log;
-    log.learn();
+    LearntLog log;
     EXPECT_EQ(log.log.pair_cost()[0], 5u);
     EXPECT_EQ(log.log.user_pair_cost()[0], 9u);
 }
 
 TEST(PmuLog, ASampleHasWhatWasCountedBetweenItsTimestampsLessAPair) {
-    Log log;
-    log.learn();
+    LearntLog log;
     Values values(false, 10);
     for (uint64_t events : {100, 200}) {
-        log.begins(500, 50);
+        log.begins();
         log.ends(40, events + 5);
         values.series.record(40);
     }
@@ -190,22 +193,20 @@ TEST(PmuLog, ASampleHasWhatWasCountedBetweenItsTimestampsLessAPair) {
 }
 
 TEST(PmuLog, WhatIsLessThanAPairCountsAsNothing) {
-    Log log;
-    log.learn();
+    LearntLog log;
     Values values;
-    log.begins(500, 50);
+    log.begins();
     log.ends(40, 4);
     values.series.record(40);
     EXPECT_EQ(log.attribute(values.series, true).counts[0], 0u);
 }
 
 TEST(PmuLog, ACheckedValueFindsItsOwnTimestamps) {
-    Log log;
-    log.learn();
+    LearntLog log;
     Values values;
-    log.begins(500, 50);  // a begin() without a sample
+    log.begins();  // a begin() without a sample
     log.ends(99, 1000);
-    log.begins(500, 50);
+    log.begins();
     log.ends(
         30, 20);  // a timestamp in between, then the sample's end: 5 and 3 are the timestamps' cost
     log.ends(40, 60);
@@ -219,13 +220,12 @@ TEST(PmuLog, ACheckedValueFindsItsOwnTimestamps) {
 }
 
 TEST(PmuLog, AnUncheckedValueGoesToTheLastTimestampBeforeAnotherBegin) {
-    Log log;
-    log.learn();
+    LearntLog log;
     Values values;
-    log.begins(500, 50);
+    log.begins();
     log.ends(30, 20);
     log.ends(40, 60);
-    log.begins(500, 50);
+    log.begins();
     log.ends(30, 7);
     values.series.record(1), values.series.record(2);
     auto row = log.attribute(values.series, false);
@@ -247,15 +247,14 @@ TEST(PmuLog, AnEmptyLogAttributesNothing) {
 }
 
 TEST(PmuLog, AStageWhoseMarkIsNotATimestampHasNoCounts) {
-    Log log;
-    log.learn();
+    LearntLog log;
     Values values(true);
-    log.begins(500, 50);
+    log.begins();
     log.ends(30, 20 + 5);
     log.ends(40, 60 + 3);
     uint64_t whole[] = {log.edges[0].tsc, log.edges[1].tsc, log.edges[2].tsc};
     values.series.record_path(whole);
-    log.begins(500, 50);
+    log.begins();
     log.ends(30, 7 + 5);
     log.ends(40, 8 + 3);
     uint64_t with_deadline[] = {log.edges[3].tsc - 1, log.edges[4].tsc, log.edges[5].tsc};

@@ -145,18 +145,22 @@ TEST(Verdict, TheWorstOfSeveralRulesCounts) {
         << "the sentence explains the verdict";
 }
 
+/// An emulator's clock, in which the same instructions always take the same time.
+Observed even_clock(uint64_t pair, uint64_t nops, uint64_t call) {
+    Observed o;
+    o.pair = {pair, pair, pair, pair};
+    o.nops = {nops, nops, nops, nops};
+    o.thousand_nops = nops - pair;
+    o.call_cost = o.interrupt_cost = call;
+    o.resolution = 1;
+    o.rate_sources = o.rate_agree = 2;
+    return o;
+}
+
 /// QEMU's -icount with shift 0, by its own statement.
 Observed instruction_clock() {
-    Observed o;
-    o.pair = {12, 12, 12, 12};
-    o.nops = {1012, 1012, 1012, 1012};
-    o.thousand_nops = 1000;
-    o.call_cost = 2;
-    o.interrupt_cost = 2;
-    o.resolution = 1;
+    Observed o = even_clock(12, 1012, 2);
     o.tcg = true;
-    o.rate_sources = 2;
-    o.rate_agree = 2;
     return o;
 }
 
@@ -183,14 +187,8 @@ TEST(Verdict, ACountThatIsOffByAnythingIsNotExact) {
 
 // Bochs 3.0 with cpu=arrow_lake: it has no hypervisor leaf, and reports an invariant TSC.
 TEST(Verdict, BochsIsNotHardware) {
-    Observed o;
-    o.pair = {10, 10, 10, 10};
-    o.nops = {1002, 1002, 1002, 1002};
-    o.thousand_nops = 992;
-    o.call_cost = o.interrupt_cost = 6;
-    o.resolution = 1;
+    Observed o = even_clock(10, 1002, 6);
     o.invariant = true;
-    o.rate_sources = o.rate_agree = 2;
     Judgement j = measure::judge(o);
     EXPECT_EQ(j.evidence, Evidence::rough);
     EXPECT_EQ(j.verdict, Verdict::medians);
