@@ -49,7 +49,7 @@ Result<Nic*> VirtioNet::bring_up(const platform::PciFunction& function,
                              resources.memory);
     if (up) up = card->make_buffers(resources.memory);
     if (up) {
-        card->set_device_status(card->device_status() | status::driver_ok);
+        card->write(common::device_status, card->read(common::device_status) | status::driver_ok);
         up = card->link_is_down() ? Lacking{"virtio-net: there is no link"} : card->check();
     }
     if (!up) {
@@ -103,20 +103,20 @@ Result<void> VirtioNet::find_structures() {
 
 /// 3.1.1, steps 1 to 6.
 Result<void> VirtioNet::negotiate() {
-    set_device_status(0);
+    write(common::device_status, 0);
     uint8_t seen = 0;
-    if (!bounded_wait_.until(100, [&] { return (seen = device_status()) == 0; }))
+    if (!bounded_wait_.until(100, [&] { return (seen = read(common::device_status)) == 0; }))
         return Error{seen == device_gone
                          ? vanished
                          : "virtio-net: reset did not complete within 100 ms (device_status)",
                      seen};
-    set_device_status(status::acknowledge);
-    set_device_status(status::acknowledge | status::driver);
+    write(common::device_status, status::acknowledge);
+    write(common::device_status, status::acknowledge | status::driver);
 
-    write32(Common::device_feature_select, 0);
-    uint64_t offered = read32(Common::device_feature);
-    write32(Common::device_feature_select, 1);
-    offered |= static_cast<uint64_t>(read32(Common::device_feature)) << 32;
+    write(common::device_feature_select, 0);
+    uint64_t offered = read(common::device_feature);
+    write(common::device_feature_select, 1);
+    offered |= static_cast<uint64_t>(read(common::device_feature)) << 32;
     if ((offered & feature::version_1) == 0)
         return Lacking{"virtio-net: the device is legacy only (no VIRTIO_F_VERSION_1)", offered};
     if ((offered & feature::mac) == 0)
@@ -126,12 +126,12 @@ Result<void> VirtioNet::negotiate() {
     // translates. A device that offers it may refuse to work without it (6.1).
     uint64_t taken = offered & (feature::version_1 | feature::mac | feature::status |
                                 feature::event_index | feature::access_platform);
-    write32(Common::driver_feature_select, 0);
-    write32(Common::driver_feature, static_cast<uint32_t>(taken));
-    write32(Common::driver_feature_select, 1);
-    write32(Common::driver_feature, static_cast<uint32_t>(taken >> 32));
-    set_device_status(status::acknowledge | status::driver | status::features_ok);
-    seen = device_status();
+    write(common::driver_feature_select, 0);
+    write(common::driver_feature, static_cast<uint32_t>(taken));
+    write(common::driver_feature_select, 1);
+    write(common::driver_feature, static_cast<uint32_t>(taken >> 32));
+    write(common::device_status, status::acknowledge | status::driver | status::features_ok);
+    seen = read(common::device_status);
     if (seen == device_gone) return Error{vanished};
     if ((seen & status::features_ok) == 0)
         return Lacking{(offered & feature::access_platform) != 0
@@ -142,20 +142,15 @@ Result<void> VirtioNet::negotiate() {
     has_status_ = (taken & feature::status) != 0;
     has_event_index_ = (taken & feature::event_index) != 0;
     for (unsigned i = 0; i < mac_.size(); ++i) mac_[i] = device_.read8(config_mac + i);
-    write16(Common::config_msix_vector, no_vector);
+    write(common::config_msix_vector, no_vector);
     return {};
-}
-
-void VirtioNet::write64(Common r, uint64_t v) const {
-    common_.write32(static_cast<uint32_t>(r), static_cast<uint32_t>(v));
-    common_.write32(static_cast<uint32_t>(r) + 4, static_cast<uint32_t>(v >> 32));
 }
 
 /// 4.1.5.1.3.
 Result<void> VirtioNet::make_ring(Ring& ring, uint16_t number, uint32_t wanted,
                                   platform::Arena& memory) {
-    write16(Common::queue_select, number);
-    uint32_t most = read16(Common::queue_size);
+    write(common::queue_select, number);
+    uint32_t most = read(common::queue_size);
     if (most == 0 || most == 0xFFFF) return Error{"virtio-net: a queue is missing", number};
     uint32_t size = wanted < most ? wanted : most;
     if (!std::has_single_bit(size) || size < 4)
@@ -182,14 +177,14 @@ Result<void> VirtioNet::make_ring(Ring& ring, uint16_t number, uint32_t wanted,
     ring.used_event() = 0xFFFF;
     ring.used->flags = 0;
     ring.used->index = 0;
-    write16(Common::queue_size, static_cast<uint16_t>(size));
-    write16(Common::queue_msix_vector, no_vector);
-    write64(Common::queue_desc, descriptors);
-    write64(Common::queue_driver, available);
-    write64(Common::queue_device, used);
+    write(common::queue_size, static_cast<uint16_t>(size));
+    write(common::queue_msix_vector, no_vector);
+    write(common::queue_desc, descriptors);
+    write(common::queue_driver, available);
+    write(common::queue_device, used);
     ring.notify =
-        notify_.at(static_cast<uint64_t>(read16(Common::queue_notify_off)) * notify_multiplier_);
-    write16(Common::queue_enable, 1);
+        notify_.at(static_cast<uint64_t>(read(common::queue_notify_off)) * notify_multiplier_);
+    write(common::queue_enable, 1);
     return {};
 }
 
@@ -227,8 +222,8 @@ uint32_t VirtioNet::take(Received* out, uint32_t most) {
     uint32_t count = there < most ? there : most;
     for (uint32_t i = 0; i < count; ++i, ++out) {
         const UsedElement& element = receive_.used->ring[(receive_.seen + i) & receive_.mask()];
-        // An id outside of the ring, or a length outside of the buffer, would send us anywhere: it
-        // is marked instead.
+        // An id outside of the ring, or a length outside of the buffer, could point anywhere: the
+        // frame is marked instead.
         uint32_t id = element.id & receive_.mask(), length = element.length - header_bytes;
         bool wrong = element.id != id || length > frame_room;
         *out = {reinterpret_cast<uint8_t*>(buffers_ + id * buffer_stride), wrong ? 0 : length,
@@ -259,8 +254,8 @@ void VirtioNet::recycle(uint32_t count) {
     if (wanted) receive_.notify.write16(0, receive_queue);
 }
 
-/// A device may use buffers out of order; that it takes them as they were offered is near enough
-/// for a model.
+/// A device may use buffers out of order; a model may assume that it takes them in the order in
+/// which they were offered.
 void VirtioNet::expected_writes(uint32_t count, uint32_t length, Written tell) const {
     tell(reinterpret_cast<uint64_t>(receive_.used), sizeof(Used));
     for (uint32_t i = 0; i < count; ++i) {
@@ -311,9 +306,9 @@ Result<void> VirtioNet::route(InterruptKind kind, uint8_t vector, uint32_t apic_
         return function_.route_intx();
     }
     DOORBELL_TRY(function_.route_msix(0, vector, apic_id));
-    write16(Common::queue_select, receive_queue);
-    write16(Common::queue_msix_vector, 0);
-    if (read16(Common::queue_msix_vector) != 0)
+    write(common::queue_select, receive_queue);
+    write(common::queue_msix_vector, 0);
+    if (read(common::queue_msix_vector) != 0)
         return Lacking{"virtio-net: the device has no room for an MSI-X vector"};
     acknowledge_ = reinterpret_cast<uint64_t>(&harmless_);
     return {};
@@ -345,7 +340,7 @@ bool VirtioNet::link_is_down() const {
 }
 
 Result<void> VirtioNet::check() {
-    uint8_t s = device_status();
+    uint8_t s = read(common::device_status);
     if (s == device_gone) return Error{vanished};
     if (s & status::needs_reset)
         return Error{"virtio-net: the device asks to be reset (device_status)", s};
@@ -359,8 +354,8 @@ Result<void> VirtioNet::check() {
 }
 
 void VirtioNet::stop() {
-    set_device_status(0);
-    (void)bounded_wait_.until(100, [&] { return device_status() == 0; });
+    write(common::device_status, 0);
+    (void)bounded_wait_.until(100, [&] { return read(common::device_status) == 0; });
     function_.disable();
 }
 

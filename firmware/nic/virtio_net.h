@@ -1,6 +1,8 @@
 // Driver for the modern virtio network device on PCI, split rings. Source: Virtual I/O Device
 // (VIRTIO) Version 1.2.
 #pragma once
+#include <type_traits>
+
 #include "firmware/nic/nic.h"
 #include "firmware/nic/virtio_net_registers.h"
 
@@ -63,21 +65,22 @@ class VirtioNet final : public Nic {
     Result<void> make_buffers(platform::Arena& memory);
     void look_at_next();
     void reap();
-    uint8_t device_status() const {
-        return common_.read8(static_cast<uint32_t>(virtio::Common::device_status));
+    /// Of the common configuration.
+    template <class Word>
+    Word read(virtio::CommonRegister<Word> r) const {
+        if constexpr (sizeof(Word) == 1) return common_.read8(r.offset);
+        if constexpr (sizeof(Word) == 2) return common_.read16(r.offset);
+        if constexpr (sizeof(Word) == 4) return common_.read32(r.offset);
     }
-    void set_device_status(uint8_t s) const {
-        common_.write8(static_cast<uint32_t>(virtio::Common::device_status), s);
+    /// 64 bits by two accesses of 32 (4.1.3.1).
+    template <class Word>
+    void write(virtio::CommonRegister<Word> r, std::type_identity_t<Word> value) const {
+        if constexpr (sizeof(Word) == 1) common_.write8(r.offset, value);
+        if constexpr (sizeof(Word) == 2) common_.write16(r.offset, value);
+        if constexpr (sizeof(Word) >= 4) common_.write32(r.offset, static_cast<uint32_t>(value));
+        if constexpr (sizeof(Word) == 8)
+            common_.write32(r.offset + 4, static_cast<uint32_t>(value >> 32));
     }
-    uint16_t read16(virtio::Common r) const { return common_.read16(static_cast<uint32_t>(r)); }
-    uint32_t read32(virtio::Common r) const { return common_.read32(static_cast<uint32_t>(r)); }
-    void write16(virtio::Common r, uint16_t v) const {
-        common_.write16(static_cast<uint32_t>(r), v);
-    }
-    void write32(virtio::Common r, uint32_t v) const {
-        common_.write32(static_cast<uint32_t>(r), v);
-    }
-    void write64(virtio::Common r, uint64_t v) const;
 
     BoundedWait bounded_wait_;
     cpu::Mmio common_, device_, notify_, isr_;

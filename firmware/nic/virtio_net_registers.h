@@ -11,23 +11,21 @@ enum class Structure : uint8_t { common = 1, notify = 2, isr = 3, device = 4 };
 inline constexpr uint16_t capability_type = 3, capability_bar = 4, capability_offset = 8,
                           capability_length = 12, notify_multiplier = 16;
 
-/// Offsets in the common configuration, 4.1.4.3.
-enum class Common : uint32_t {
-    device_feature_select = 0x00,
-    device_feature = 0x04,
-    driver_feature_select = 0x08,
-    driver_feature = 0x0C,
-    config_msix_vector = 0x10,
-    device_status = 0x14,
-    queue_select = 0x16,
-    queue_size = 0x18,
-    queue_msix_vector = 0x1A,
-    queue_enable = 0x1C,
-    queue_notify_off = 0x1E,
-    queue_desc = 0x20,
-    queue_driver = 0x28,
-    queue_device = 0x30,
+/// A register of the common configuration, which is accessed in its own width only (4.1.3.1).
+template <class Word>
+struct CommonRegister {
+    uint32_t offset;
 };
+/// The common configuration, 4.1.4.3.
+namespace common {
+inline constexpr CommonRegister<uint32_t> device_feature_select{0x00}, device_feature{0x04},
+    driver_feature_select{0x08}, driver_feature{0x0C};
+inline constexpr CommonRegister<uint16_t> config_msix_vector{0x10};
+inline constexpr CommonRegister<uint8_t> device_status{0x14};
+inline constexpr CommonRegister<uint16_t> queue_select{0x16}, queue_size{0x18},
+    queue_msix_vector{0x1A}, queue_enable{0x1C}, queue_notify_off{0x1E};
+inline constexpr CommonRegister<uint64_t> queue_desc{0x20}, queue_driver{0x28}, queue_device{0x30};
+}  // namespace common
 inline constexpr uint32_t common_bytes = 0x38;
 inline constexpr uint16_t no_vector = 0xFFFF;
 

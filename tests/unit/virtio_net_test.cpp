@@ -57,16 +57,16 @@ struct FakeVirtio final : FakeDevice {
         if (gone) return bytes == 1 ? 0xFF : bytes == 2 ? 0xFFFF : 0xFFFFFFFF;
         if (a >= device + config_mac && a < device + config_mac + 6) return 0x50 + a - device;
         if (a == device + config_status) return link;
-        switch (static_cast<Common>(a)) {
-            case Common::device_feature:
+        switch (a) {
+            case common::device_feature.offset:
                 return static_cast<uint32_t>(offered >> 32 * offered_select);
-            case Common::device_status:
+            case common::device_status.offset:
                 return status_byte;
-            case Common::queue_size:
+            case common::queue_size.offset:
                 return selected < 2 ? queue().most : 0;
-            case Common::queue_notify_off:
+            case common::queue_notify_off.offset:
                 return selected;
-            case Common::queue_msix_vector:
+            case common::queue_msix_vector.offset:
                 return queue().vector;
             default:
                 return FakeDevice::on_read(a, bytes);
@@ -83,37 +83,37 @@ struct FakeVirtio final : FakeDevice {
         auto half = [&](uint64_t& whole) {
             whole = a % 8 == 0 ? (whole & ~0xFFFFFFFFull) | v : (whole & 0xFFFFFFFF) | v << 32;
         };
-        switch (static_cast<Common>(a & ~uint64_t{a >= 0x20 ? 7u : 0u})) {
-            case Common::device_feature_select:
+        switch (a & ~uint64_t{a >= 0x20 ? 7u : 0u}) {
+            case common::device_feature_select.offset:
                 offered_select = static_cast<uint32_t>(v);
                 return;
-            case Common::driver_feature_select:
+            case common::driver_feature_select.offset:
                 taken_select = static_cast<uint32_t>(v);
                 return;
-            case Common::driver_feature:
+            case common::driver_feature.offset:
                 taken |= v << 32 * taken_select;
                 return;
-            case Common::config_msix_vector:
+            case common::config_msix_vector.offset:
                 config_vector = static_cast<uint16_t>(v);
                 return;
-            case Common::device_status:
+            case common::device_status.offset:
                 if (v == 0 && reset_sticks) return;
                 if (v == 0) taken = 0, queues[0] = queues[1] = {};
                 status_byte = static_cast<uint8_t>(v);
                 if ((v & status::features_ok) && refuses_features)
                     status_byte &= ~status::features_ok;
                 return;
-            case Common::queue_select:
+            case common::queue_select.offset:
                 selected = static_cast<uint16_t>(v);
                 return;
             default:
                 break;
         }
-        if (a == static_cast<uint64_t>(Common::queue_size))
+        if (a == common::queue_size.offset)
             queue().size = static_cast<uint16_t>(v);
-        else if (a == static_cast<uint64_t>(Common::queue_msix_vector))
+        else if (a == common::queue_msix_vector.offset)
             queue().vector = refuses_vectors ? 0xFFFF : static_cast<uint16_t>(v);
-        else if (a == static_cast<uint64_t>(Common::queue_enable))
+        else if (a == common::queue_enable.offset)
             queue().enabled = static_cast<uint16_t>(v);
         else if (a >= 0x20 && a < 0x28)
             half(queue().descriptors);
