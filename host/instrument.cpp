@@ -15,6 +15,7 @@
 
 #include "firmware/measure/emit.h"
 #include "firmware/measure/histogram.h"
+#include "firmware/measure/timed_body.h"
 #include "firmware/measure/timestamp.h"
 #include "firmware/measure/verdict.h"
 #include "firmware/measure/yardstick.h"
@@ -27,14 +28,7 @@ using measure::Histogram;
 
 [[gnu::noinline]] void empty_call() { asm volatile(""); }
 
-void time_call(Histogram& h, uint64_t n) {
-    for (uint64_t i = 0; i < n; ++i) {
-        measure::dither(i);
-        uint64_t t = measure::begin();
-        empty_call();
-        h.record(measure::end() - t);
-    }
-}
+void time_call(Histogram& h, uint64_t n) { measure::time_body(h, n, empty_call); }
 
 std::string first_line(const std::filesystem::path& file) {
     std::ifstream in(file);

@@ -37,7 +37,7 @@ struct MemoryMapEntry {
     uint32_t type, reserved;
 };
 
-/// More than any firmware hands over; a larger number is not one of entries.
+/// More than any firmware hands over; a larger number is not a number of entries.
 constexpr uint32_t most_entries = 65536;
 
 /// Copies a T out of the loader's memory, wherever it stands. False: it is not all there.
@@ -116,7 +116,7 @@ void read_multiboot2(const BootMemory& memory, uint64_t information, uint32_t to
                 read_memory_map(memory, place, tag.size, into);
                 break;
             case tag_acpi_old:
-            case tag_acpi_new:  // a newer RSDP, where both are there, comes second and wins
+            case tag_acpi_new:  // where both are present, the newer RSDP comes second and wins
                 read_rsdp(memory, place + sizeof(Tag), body, into);
                 break;
         }
@@ -140,8 +140,8 @@ bool read_boot_info(const BootMemory& memory, uint64_t information, BootInfo& in
         into.memory.settle();
         return true;
     }
-    // Multiboot2 information: total size, reserved (0), tags. A loader that hands over nothing
-    // sensible is told by a size that no loader would use.
+    // Multiboot2 information: total size, reserved (0), tags. A size that no loader would use shows
+    // that the information is not valid.
     if (head[1] != 0 || head[0] < 16 || head[0] > (1u << 20)) return false;
     read_multiboot2(memory, information, head[0], into);
     into.memory.settle();

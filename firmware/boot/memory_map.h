@@ -16,7 +16,7 @@ class MemoryMap {
     static constexpr size_t most = 512;
 
     /// Takes a region in, in any order. An empty one, or one that wraps around the end of the
-    /// address space, is not there.
+    /// address space, is ignored.
     void add(uint64_t base, uint64_t length, uint32_t type);
     /// To be called once, when all were added: usable memory that another type claims too is taken
     /// out of the usable regions.

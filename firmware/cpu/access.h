@@ -98,7 +98,7 @@ class Tsc {
     constexpr Tsc() = default;
     constexpr Tsc(Fake fake, void* context) : fake_(fake), context_(context) {}
     uint64_t operator()() const { return fake_(context_); }
-    /// Fake devices have no time to spare: theirs moves only when they are asked.
+    /// The time of fake devices advances only when they are accessed.
     static void pass_time() {}
 
   private:

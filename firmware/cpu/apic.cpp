@@ -37,8 +37,8 @@ Result<LocalApic> LocalApic::bring_up(Cpuid cpuid, Msrs msrs, Mmio xapic_page, A
     auto base = cpu::read<ApicBase>(msrs);
     if (!(base & ApicBase::enable)) cpu::write(msrs, base = base | ApicBase::enable);
     bool can_x2 = features[cpuid::VersionEcx::x2apic];
-    // Back from x2APIC to xAPIC leads only through "disabled", and may be locked: firmware's choice
-    // stays.
+    // The way back from x2APIC to xAPIC mode goes through the disabled state, and may be locked:
+    // the firmware's choice stays.
     if (!(base & ApicBase::x2apic) && can_x2 && wanted == ApicMode::x2apic)
         cpu::write(msrs, base = base | ApicBase::x2apic);
     apic.x2_ = static_cast<bool>(base & ApicBase::x2apic);

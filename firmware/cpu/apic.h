@@ -91,13 +91,13 @@ class LocalApic {
                                       ApicMode wanted = ApicMode::x2apic);
 
     bool x2() const { return x2_; }
-    Mmio xapic() const { return page_; }             ///< for measured code; of use only when !x2()
+    Mmio xapic() const { return page_; }             ///< for measured code; valid only when !x2()
     bool has_deadline() const { return deadline_; }  ///< CPUID.1:ECX[24]
     uint32_t id() const;
     uint32_t version() const { return read(ApicRegister::version); }
 
-    /// Software-enables the APIC: everything may come, and interrupts that firmware left in service
-    /// are ended.
+    /// Software-enables the APIC, accepts interrupts of all priorities, and ends those that
+    /// firmware left in service.
     void enable(uint8_t spurious_vector) const;
     /// Masks the LVT and software-disables the APIC.
     void disable() const;

@@ -72,7 +72,7 @@ struct MonitoringEax : CpuidWord<0xA, 0, &CpuidRegisters::eax> {
     static constexpr Field<MonitoringEax, 0, 8> version{};
     static constexpr Field<MonitoringEax, 8, 8> counters{};
     static constexpr Field<MonitoringEax, 16, 8> width{};
-    static constexpr Field<MonitoringEax, 24, 8> events{};  ///< how many bits of EBX mean something
+    static constexpr Field<MonitoringEax, 24, 8> events{};  ///< number of valid bits in EBX
 };
 struct MonitoringEdx : CpuidWord<0xA, 0, &CpuidRegisters::edx> {
     static constexpr Field<MonitoringEdx, 0, 5> fixed_counters{};

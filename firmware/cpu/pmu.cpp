@@ -169,8 +169,8 @@ Result<void> Pmu::start() const {
         DOORBELL_TRY(write(ia32_fixed_ctr_ctrl, fixed_control_, fixed_control_, unwritable));
     }
     if (!global_) return {};
-    // Overflow bits that are left from before are taken away, and with them a freeze; where there
-    // is none the bit is reserved.
+    // Clears overflow bits that were left set, and with them a freeze; without that feature the bit
+    // is reserved.
     uint64_t frozen =
         msrs_.read(amd_ ? perf_cntr_global_status : ia32_perf_global_status) & counters_frozen;
     msrs_.write(amd_ ? perf_cntr_global_status_clr : ia32_perf_global_ovf_ctrl, enabled_ | frozen);

@@ -272,7 +272,7 @@ Result<TscClock> establish(Cpuid cpuid, Tsc tsc, std::span<const ReferenceCounte
                            const Calibration& how) {
     TscClock clock;
 
-    // CPUID comes from one hand, whatever it says in how many leaves: a single voice.
+    // CPUID counts as one source, however many of its leaves answer.
     Poll poll(clock);
     if (uint64_t hz = crystal_hz(cpuid))
         poll.add("cpuid-15h", hz);

@@ -63,7 +63,7 @@ struct TscClock {
     size_t agree = 0;  ///< how many of them lie within 1000 ppm of hz, `source` among them
 };
 
-/// Finds the TSC's frequency. Sources are CPUID (one voice, whatever it says in how many leaves:
+/// Finds the TSC's frequency. Sources are CPUID (one source, however many of its leaves answer:
 /// 15h, a hypervisor's leaf 0x40000010, else 16h) and each reference. The first two that were asked
 /// are believed where they agree to 1000 ppm. Where they do not, all are asked and the largest
 /// group that agrees gives the frequency; where no two agree `agree` is 1 and the frequency is the

@@ -432,7 +432,7 @@ no_task_of_ours:
         call    kernel_end_lost         // of the task in %rdi; returns the task that runs next
         jmp     kernel_go_on
 
-        // A timer's interrupt that C++ wants to know of: kernel_alarm() says who runs next.
+        // A timer interrupt that C++ handles: kernel_alarm() returns the task that runs next.
         .macro  ALARM name, x2
         .balign 64
         .global \name

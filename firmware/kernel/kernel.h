@@ -119,8 +119,8 @@ class Kernel {
     /// result into frame.rax and says who runs next (usually `&task`).
     using LabCall = Task* (*)(Kernel& kernel, Task& task);
     void set_call(unsigned number, LabCall function);
-    /// Who hears of an interrupt at alarm_vector (the LAPIC timer armed by arm_alarm()): says who
-    /// runs next.
+    /// Called for an interrupt at alarm_vector (the LAPIC timer that arm_alarm() armed); returns
+    /// the task that runs next.
     using Alarm = Task* (*)(Task* running);
     void set_alarm(Alarm alarm);
     /// One-shot, `ticks` TSC ticks from now (rounded to the timer's); the TSC at which it is due.

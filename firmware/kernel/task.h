@@ -34,14 +34,14 @@ struct alignas(64) Task {
     uint64_t id = 0;
     TaskState state = TaskState::ready;
     uint8_t ended_by = 0;    ///< signal that ended it; 0: it left by itself
-    uint8_t last_fault = 0;  ///< vector of the exception that ended it, where ended_by came of one
+    uint8_t last_fault = 0;  ///< vector of the exception that ended it, where one did
     uint64_t fault_error = 0, fault_address = 0;  ///< error code and, for #PF, CR2
     uint64_t exit_value = 0;
 
     bool ended() const { return state == TaskState::ended; }
-    /// Whether the saved segments and flags are those that the kernel gives a task. Others come of
-    /// a mode that no task should reach (QEMU 7.2 lets ring 3 enter virtual-8086 mode by IRET), and
-    /// the processor would refuse to return to them.
+    /// Whether the saved segments and flags are those that the kernel gives a task. Others come
+    /// from a mode that no task should reach (QEMU 7.2 lets ring 3 enter virtual-8086 mode by
+    /// IRET), and the processor would refuse to return to them.
     bool returns_to_ring3() const {
         return frame.cs == USER_CODE && frame.ss == USER_DATA &&
                (frame.rflags & cpu::rflags::virtual_8086) == 0;

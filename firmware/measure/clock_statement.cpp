@@ -2,18 +2,13 @@
 
 #include "firmware/cpu/mul_div.h"
 #include "firmware/measure/resolution.h"
-#include "firmware/measure/timestamp.h"
-#include "firmware/measure/yardstick.h"
+#include "firmware/measure/timed_body.h"
 
 namespace doorbell::measure {
 namespace {
 
 void time_nothing(Histogram& h, uint64_t n) {
-    for (uint64_t i = 0; i < n; ++i) {
-        dither(i);
-        uint64_t t = begin();
-        h.record(end() - t);
-    }
+    time_body(h, n, []() __attribute__((always_inline)) {});
 }
 
 /// The clock's step, from bodies of many lengths.
@@ -31,12 +26,9 @@ uint64_t find_resolution() {
 }  // namespace
 
 void time_nops(Histogram& h, uint64_t n) {
-    for (uint64_t i = 0; i < n; ++i) {
-        dither(i);
-        uint64_t t = begin();
+    time_body(h, n, []() __attribute__((always_inline)) {
         asm volatile(".rept 1000\n\tnop\n\t.endr" : : : "memory");
-        h.record(end() - t);
-    }
+    });
 }
 
 void observe_pair(ClockStatement& in, Histogram& overhead) {

@@ -41,14 +41,14 @@ class Counters {
     /// The pass that is running, or null. Series keep raw values and paths while there is one.
     void pmu_pass(CountingPass* pass) { pass_ = pass; }
     bool in_pmu_pass() const { return pass_ != nullptr; }
-    /// Says why there is nothing.
+    /// Nothing counts, for this reason.
     void none(const char* because) { because_ = because; }
 
     Source source() const { return source_; }
     const char* source_name() const {
         return source_ == Source::model ? "model" : source_ == Source::pmu ? "pmu" : "none";
     }
-    /// Why there is no source, or what the model models.
+    /// Why nothing counts, or what the model models.
     const char* because() const { return because_; }
     std::span<const char* const> names() const { return names_; }
     /// Bits of the names that this source cannot have.

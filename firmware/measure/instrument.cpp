@@ -2,8 +2,7 @@
 
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/msr.h"
-#include "firmware/measure/timestamp.h"
-#include "firmware/measure/yardstick.h"
+#include "firmware/measure/timed_body.h"
 
 // The cheapest handler there is: what INT n costs when nothing is done.
 extern "C" void instrument_empty_interrupt();
@@ -21,21 +20,15 @@ namespace doorbell::measure {
 namespace {
 
 void time_call(Histogram& h, uint64_t n) {
-    for (uint64_t i = 0; i < n; ++i) {
-        dither(i);
-        uint64_t t = begin();
+    time_body(h, n, []() __attribute__((always_inline)) {
         asm volatile("call instrument_empty_call" : : : "memory");
-        h.record(end() - t);
-    }
+    });
 }
 
 void time_interrupt(Histogram& h, uint64_t n) {
-    for (uint64_t i = 0; i < n; ++i) {
-        dither(i);
-        uint64_t t = begin();
+    time_body(h, n, []() __attribute__((always_inline)) {
         asm volatile("int %0" : : "i"(cpu::vector::first_free) : "memory");
-        h.record(end() - t);
-    }
+    });
 }
 
 /// Recording itself, into a third histogram and with a value that the compiler does not know.
@@ -43,24 +36,21 @@ Histogram* recorded_here;
 void time_record(Histogram& h, uint64_t n) {
     Histogram& target = *recorded_here;
     uint64_t value = 12345;
-    for (uint64_t i = 0; i < n; ++i) {
-        dither(i);
-        uint64_t t = begin();
+    time_body(h, n, [&]() __attribute__((always_inline)) {
         asm volatile("" : "+r"(value));
         target.record(value);
         asm volatile("" : : : "memory");
-        h.record(end() - t);
-    }
+    });
 }
 
-/// MSR_SMI_COUNT is there on Intel from Nehalem on (SDM vol. 4, table 2-15 and later); a
-/// hypervisor's copy of it says nothing, so it is read on bare metal only.
+/// MSR_SMI_COUNT exists on Intel processors from Nehalem on (SDM vol. 4, table 2-15 and later). A
+/// hypervisor's copy of it means nothing, so it is read on bare metal only.
 bool counts_smis(const cpu::Features& f) {
     return f.intel() && !f.hypervisor_present && f.family == 6 && f.model >= 0x1A;
 }
-uint64_t smi_count() {
+uint64_t smi_count(cpu::Msrs msrs) {
     using cpu::msr::SmiCount;
-    return SmiCount::count.of(cpu::read<SmiCount>(cpu::Msrs{}));
+    return SmiCount::count.of(cpu::read<SmiCount>(msrs));
 }
 
 /// What the fixed bodies cost; leaves the NOPs' histogram in `body`.
@@ -78,13 +68,14 @@ void observe_bodies(Instrument& in, Histogram& body, Histogram& recorded) {
 
 }  // namespace
 
-Instrument observe(const cpu::Features& features, const cpu::TscClock& tsc, Histogram* scratch) {
+Instrument observe(const cpu::Features& features, const cpu::TscClock& tsc, Histogram* scratch,
+                   cpu::Msrs msrs) {
     Instrument in;
     Histogram &overhead = scratch[0], &body = scratch[1];
     in.smi_known = counts_smis(features);
     if (in.smi_known) {
         cpu::FaultGuard guard;
-        in.smi_before = smi_count();
+        in.smi_before = smi_count(msrs);
         in.smi_known = !guard.faulted();
     }
     observe_pair(in, overhead);
@@ -104,7 +95,7 @@ Instrument observe(const cpu::Features& features, const cpu::TscClock& tsc, Hist
     in.backward = scan.backward;
     in.stopped = scan.stopped;
     if (in.smi_known)
-        in.smi_during = (smi_count() - in.smi_before) & cpu::msr::SmiCount::count.ones;
+        in.smi_during = (smi_count(msrs) - in.smi_before) & cpu::msr::SmiCount::count.ones;
     seen.gap_share_ppm = in.gap_share_ppm;
     seen.smi_during = in.smi_during;
     seen.backward = in.backward;

@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 
+#include "firmware/cpu/access.h"
 #include "firmware/cpu/features.h"
 #include "firmware/cpu/tsc.h"
 #include "firmware/measure/clock_statement.h"
@@ -28,6 +29,7 @@ struct Instrument : ClockStatement {
 
 /// Looks at the machine (interrupts must be off). `scratch`: three histograms that nobody else uses
 /// now.
-Instrument observe(const cpu::Features& features, const cpu::TscClock& tsc, Histogram* scratch);
+Instrument observe(const cpu::Features& features, const cpu::TscClock& tsc, Histogram* scratch,
+                   cpu::Msrs msrs = {});
 
 }  // namespace doorbell::measure

@@ -37,8 +37,8 @@ void PmuLog::attribute_paths(std::span<const PmuEdge> all, const Series& s,
                              std::span<wire::MailboxRow> rows) const {
     uint64_t stages = s.parts().stages.size();
     size_t at = 0;
-    // Marks are timestamps, and the log has each by its value; a mark that is none (a deadline)
-    // is not there.
+    // Marks are timestamps, which the log finds by their values; a mark that is something else (a
+    // deadline) is not in it.
     auto paths = s.parts().paths;
     for (size_t p = 0; p + stages < paths.size() && p / (stages + 1) < s.parts().warm->count();
          p += stages + 1) {

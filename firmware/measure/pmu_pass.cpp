@@ -165,8 +165,7 @@ void ring_for_itself() {
     cpu::enable_interrupts();
     for (uint64_t i = 1; i <= tail_writes; ++i) {
         (void)local_apic->send_self(cpu::vector::first_free);
-        // It is there within microseconds; whoever never answers makes the counter one that does
-        // not count.
+        // It arrives within microseconds; without it the counter is one that does not count.
         for (unsigned polls_left = 100000; answered < i && polls_left != 0; --polls_left)
             asm volatile("pause");
     }

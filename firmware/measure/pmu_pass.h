@@ -25,8 +25,8 @@ inline constexpr unsigned pmu_edge_words = 7;
 class PmuPass final : public CountingPass {
   public:
     /// Finds the PMU and proves its counters; `scratch`: 64 pages of memory that may be read and
-    /// flushed; `apic`: rings for itself, interrupts are off and on for a moment. Error: none, or
-    /// none to be believed.
+    /// flushed; `apic`: rings for itself, interrupts are off and on for a moment. Error: no PMU, or
+    /// one whose counters cannot be trusted.
     Result<void> open(const cpu::Features& features, uint64_t scratch, const cpu::LocalApic& apic);
     const char* description() const { return description_; }
     /// How many passes it takes until every event had its turn.

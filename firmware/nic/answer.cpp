@@ -18,8 +18,8 @@ constexpr uint32_t ip_total_length_at = 2, ip_fragment_at = 6, ip_ttl_at = 8, ip
 constexpr uint8_t protocol_icmp = 1, protocol_udp = 17, fresh_ttl = 64;
 constexpr uint32_t icmp_checksum_at = 2, icmp_header = 8;
 constexpr uint32_t udp_destination_at = 2, udp_length_at = 4, udp_checksum_at = 6, udp_header = 8;
-/// Ports below this are servers that answer anything (echo, daytime, quote, chargen): two of them
-/// never end.
+/// Servers at ports below this answer anything (echo, daytime, quote, chargen): two of them would
+/// answer each other for ever.
 constexpr uint16_t first_client_port = 20;
 
 uint16_t big_16(const uint8_t* p) { return static_cast<uint16_t>(p[0] << 8 | p[1]); }
@@ -77,8 +77,8 @@ bool is_one_station(const uint8_t* at) {
 
 constexpr Answer unanswered(Fate fate) { return {fate, 0}; }
 
-/// The frame's `length` bytes go back to where the frame came from, with zeros up to the shortest
-/// frame: what else lies in the buffer stays here.
+/// Sends the frame's `length` bytes back to where the frame came from, padded with zeros to the
+/// shortest frame: nothing else in the buffer leaves the machine.
 Answer answered(Fate fate, uint8_t* frame, uint32_t length, const uint8_t* to,
                 const MacAddress& from) {
     __builtin_memmove(frame, to, 6);
@@ -97,7 +97,8 @@ const char* const fate_names[fates] = {
 };
 
 /// RFC 1122, 3.2.1.3: a source is one host's address; not this network's zero, the loopback, a
-/// group, a reserved or a broadcast address. Ours, on somebody else's frame, is none either.
+/// group, a reserved or a broadcast address. Our own address on somebody else's frame is not valid
+/// either.
 bool Responder::may_be_answered(uint32_t source) const {
     uint32_t top = source >> 24;
     if (top == 0 || top == 127 || top >= 224 || source == address_) return false;
@@ -184,8 +185,8 @@ Answer Responder::ip(uint8_t* frame, uint32_t length) const {
     if (packet[ip_protocol_at] == protocol_icmp) fate = icmp(packet + ip_header, total - ip_header);
     if (packet[ip_protocol_at] == protocol_udp) fate = udp(packet, total);
     if (static_cast<unsigned>(fate) >= answered_fates) return unanswered(fate);
-    // The time to live is ours to set (RFC 1122, 3.2.1.7); one that came as 0 is not a reason to be
-    // silent.
+    // The time to live is ours to set (RFC 1122, 3.2.1.7); a request that came with 0 is answered,
+    // too.
     uint16_t old = word(packet + ip_ttl_at);
     packet[ip_ttl_at] = fresh_ttl;
     update(packet + ip_checksum_at, old, word(packet + ip_ttl_at));

@@ -66,7 +66,7 @@ struct TailWrites {
 
 enum class InterruptKind : uint8_t { msix, msi, intx };
 
-/// What the card counted or dropped since it came up, as far as it tells.
+/// What the card has counted or dropped since it came up, as far as it reports that.
 struct CardCounts {
     uint64_t missed = 0;     ///< no descriptor or no room: the ring overflowed
     uint64_t runts = 0;      ///< shorter than 64 bytes, dropped by the card
@@ -86,7 +86,7 @@ struct Resources {
     bool loopback = false;
 };
 
-/// A wait with an end.
+/// A bounded wait.
 class BoundedWait {
   public:
     BoundedWait(cpu::Tsc tsc, uint64_t hz) : tsc_(tsc), hz_(hz) {}
@@ -135,7 +135,7 @@ class Nic {
     /// The store that sends everything queued.
     virtual TailWrite tail_write() const = 0;
     /// The stores that send the last `count` frames, queued and not rung for, one by one. Error:
-    /// this card is told of all at once.
+    /// this card takes all queued frames at once.
     virtual Result<TailWrites> tail_writes(uint32_t count) const = 0;
     /// queue(), and one ring of the doorbell.
     uint32_t transmit(const ToSend* frames, uint32_t count) {

@@ -6,9 +6,10 @@ namespace {
 using namespace std::string_view_literals;
 using Bytes = std::span<const uint8_t>;
 
-constexpr size_t header_length = 36;               // DESCRIPTION_HEADER, section 5.2.6
-constexpr uint32_t longest_table = 4u << 20;       // keeps a wild length field from costing time
-constexpr size_t most_tables = 512;                // entries of one root table that are looked at
+constexpr size_t header_length = 36;  // DESCRIPTION_HEADER, section 5.2.6
+constexpr uint32_t longest_table = 4u
+                                   << 20;  // bounds the time that a corrupt length field can cost
+constexpr size_t most_tables = 512;        // entries of one root table that are looked at
 constexpr size_t short_rsdp = 20, full_rsdp = 36;  // section 5.2.5.3
 
 /// A little-endian field, or 0 where the table is too short to have it (older revisions end
@@ -83,7 +84,7 @@ Bytes Parser::open(uint64_t address, std::string_view signature) {
     }
     uint32_t length = field<uint32_t>(header, 4);
     if (length < header_length || length > longest_table) {
-        fault(signature, address, {"a table's length cannot be", length});
+        fault(signature, address, {"a table's length is impossible", length});
         return {};
     }
     Bytes bytes = memory_(address, length);
@@ -108,7 +109,7 @@ Result<void> Parser::run(Bytes rsdp, uint64_t rsdp_address) {
     if (revision >= 2 && rsdp.size() >= full_rsdp) {
         uint32_t length = field<uint32_t>(rsdp, 20);
         if (length < full_rsdp || length > rsdp.size())
-            fault("RSDP"sv, rsdp_address, {"the RSDP's length cannot be", length});
+            fault("RSDP"sv, rsdp_address, {"the RSDP's length is impossible", length});
         else if (!sums_to_zero(rsdp.first(length)))
             fault("RSDP"sv, rsdp_address, {"the RSDP's extended checksum is wrong"});
         else if (uint64_t xsdt = field<uint64_t>(rsdp, 24); xsdt != 0 && walk(xsdt, "XSDT"sv, 8))
@@ -124,7 +125,7 @@ bool Parser::walk(uint64_t root, std::string_view signature, size_t width) {
     if (bytes.empty()) return false;
     size_t count = (bytes.size() - header_length) / width;
     if (count > most_tables) {
-        fault(signature, root, {"more tables than are looked at", count});
+        fault(signature, root, {"more tables than the parser reads", count});
         count = most_tables;
     }
     auto entry = [&](size_t i) {
@@ -166,7 +167,7 @@ void Parser::madt(uint64_t address, Bytes bytes) {
         size_t length = rest.size() < 2 ? 0 : rest[1];
         // Without a length there is no next entry either; what came before is kept.
         if (length < 2 || length > rest.size())
-            return fault("APIC"sv, address, {"a MADT entry's length cannot be", length});
+            return fault("APIC"sv, address, {"a MADT entry's length is impossible", length});
         madt_entry(address, rest.first(length));
         rest = rest.subspan(length);
     }

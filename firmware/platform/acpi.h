@@ -31,7 +31,7 @@ class PhysicalMemory {
     void* context_;
 };
 
-/// A list with a fixed most; what does not fit is counted, not kept.
+/// A list of fixed capacity; what does not fit is counted, not kept.
 template <class T, size_t most>
 class Bounded {
   public:

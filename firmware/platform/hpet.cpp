@@ -18,7 +18,7 @@ Result<Hpet> Hpet::bring_up(cpu::Mmio registers) {
     if (able.word() == ~0u || able.word() == 0)
         return Lacking{"no HPET answers at this address", registers.base()};
     if (period == 0 || period > longest_period_fs)
-        return Error{"the HPET names a period that cannot be", period};
+        return Error{"the HPET reports an impossible period", period};
 
     hpet.period_fs_ = period;
     hpet.timers_ = static_cast<unsigned>(Capabilities::last_timer.of(able)) + 1;

@@ -85,7 +85,7 @@ struct PciBar {
     Kind kind = Kind::none;
     bool prefetchable = false;
     uint64_t address = 0, bytes = 0;
-    cpu::Mmio window;  ///< of use once `mapped`
+    cpu::Mmio window;  ///< valid once `mapped`
     bool mapped = false;
 };
 
@@ -94,8 +94,8 @@ class PciFunction {
   public:
     PciFunction() = default;
     /// Reads ids and sizes the BARs; decoding is off while a BAR holds ones (PCI 3.0,
-    /// section 6.2.5.1). A BAR that cannot be (a size that is not a power of two, an address that
-    /// is no multiple of it) is Kind::bad.
+    /// section 6.2.5.1). An invalid BAR (a size that is not a power of two, an address that is not
+    /// a multiple of it) is Kind::bad.
     static PciFunction read(const PciConfig& config, PciAddress address);
 
     PciAddress address() const { return address_; }
@@ -116,8 +116,7 @@ class PciFunction {
     }
 
     /// The first capability of that id behind `after` (0: from the start); 0 where there is none.
-    /// The walk ends after as many steps as capabilities fit, so that a list that bites its tail
-    /// ends too.
+    /// The walk ends after as many steps as capabilities fit, so that a circular list ends, too.
     uint16_t capability(uint8_t id, uint16_t after = 0) const;
 
     /// `bytes` of BAR `i` from `offset` on. Error: no such memory, not mapped, or beyond its end.

@@ -1,4 +1,4 @@
-// The two 8259A interrupt controllers, which a machine with APICs only wants silent.
+// The two 8259A interrupt controllers, which a machine with APICs only has to silence.
 // Source: Intel 8259A datasheet (231468), "Programming the 8259A".
 #pragma once
 #include <cstdint>

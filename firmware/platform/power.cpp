@@ -35,7 +35,7 @@ struct Register {
 }  // namespace
 
 Error power_off(cpu::Ports ports, cpu::Mmio physical, const AcpiFixed& fixed) {
-    if (!fixed.present) return {"no FADT: there is no way known to power off"};
+    if (!fixed.present) return {"no FADT: the way to power off is not known"};
     if (!fixed.s5_known) return {"no _S5_ package: the sleep type for power off is not known"};
 
     if (fixed.hardware_reduced) {

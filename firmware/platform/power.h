@@ -18,8 +18,8 @@ Error power_off(cpu::Ports ports, cpu::Mmio physical, const AcpiFixed& fixed);
 /// when all failed.
 Error reset(cpu::Ports ports, cpu::Mmio physical, const AcpiFixed& fixed);
 
-/// Ends QEMU with status 2 * code + 1 where it has isa-debug-exit at 0xF4; elsewhere that port is
-/// nobody's, and this returns.
+/// Ends QEMU with status 2 * code + 1 where it has isa-debug-exit at 0xF4; elsewhere nothing
+/// answers at that port, and this returns.
 void debug_exit(cpu::Ports ports, uint8_t code);
 
 }  // namespace doorbell::platform

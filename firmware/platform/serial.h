@@ -30,8 +30,8 @@ struct SerialPort {
 };
 
 /// Brings up COM1 to COM4 in this order and then the PCI serial cards (class 07, subclass 00, an
-/// I/O BAR), until one hears itself in loopback. Error: none does, or not the one that was asked
-/// for.
+/// I/O BAR), until one receives its own bytes in loopback. Error: none does, or not the one that
+/// was asked for.
 Result<SerialPort> find_serial(cpu::Ports ports, const PciConfig& pci, const SerialChoice& choice);
 
 }  // namespace doorbell::platform

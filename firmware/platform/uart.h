@@ -14,7 +14,7 @@ class Uart {
   public:
     static constexpr uint16_t com1 = 0x3F8;
 
-    /// A UART that is not there: takes everything and keeps nothing.
+    /// An absent UART: accepts everything and discards it.
     Uart() = default;
     /// Sets baud (a divisor of 115200), 8n1, FIFOs on, interrupts off, and sends two bytes to
     /// itself in loopback. Error: nothing there, or it does not hear itself.

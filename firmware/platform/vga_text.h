@@ -15,7 +15,7 @@ class VgaText {
     static constexpr uint64_t memory = 0xB8000;
     static constexpr unsigned columns = 80, rows = 25;
 
-    /// A screen that is not there: takes everything and shows nothing.
+    /// An absent screen: accepts everything and shows nothing.
     VgaText() = default;
     /// Clears the screen. Error: the memory does not keep what is written to it.
     static Result<VgaText> bring_up(cpu::Mmio screen);

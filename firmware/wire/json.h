@@ -9,7 +9,7 @@
 
 namespace doorbell::wire {
 
-/// Writes one JSON text into a buffer that the caller owns. Commas are its own affair: say key()
+/// Writes one JSON text into a buffer that the caller owns. It writes the commas itself: call key()
 /// and the value in an object, values in an array. Text beyond the buffer is dropped and
 /// overflowed() stays true from then on; nothing is written outside the buffer. Depth at most 16.
 /// Strings are escaped (quotes, backslash, control characters); bytes above 0x7E are replaced by

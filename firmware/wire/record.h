@@ -31,7 +31,7 @@ class Sender {
     /// at a time.
     Json& begin(std::string_view kind);
     /// Closes the record's object and sends it. A record that did not fit is sent as an `error`
-    /// record that names the kind: nothing is lost without a word.
+    /// record that names the kind: nothing is lost silently.
     void send();
     uint64_t sent() const { return sequence_; }
 
