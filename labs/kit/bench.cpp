@@ -82,8 +82,8 @@ void Bench::watch(const Series& series, bool check) {
     if (rows.empty() || !counters.watch(series, rows, check)) exhausted_ = true;
 }
 
-/// Somewhere harmless to record, so that measured code needs no check for a series that was not to
-/// be had.
+/// Somewhere harmless to record, so that measured code needs no check for a series that could not
+/// be made.
 Series& Bench::spare_series(size_t stages) {
     static constexpr const char* nameless[Series::max_stages] = {"", "", "", "", "", "", "", ""};
     Series::Parts parts;

@@ -33,8 +33,8 @@ Result<Card> bring_up(Bench& bench, const nic::Driver& driver,
     return Card(DOORBELL_TRY(driver.bring_up(function, resources)));
 }
 
-/// Which cards will do: those without a cable of Doorbell's, those under test at one, or the sender
-/// at the other end.
+/// Which cards are suitable: those without a cable of Doorbell's, those under test at one, or the
+/// sender at the other end.
 enum class Wanted { uncabled, under_test, uncabled_or_under_test, sender };
 
 bool will_do(Place p, Wanted wanted, int cable) {
@@ -51,7 +51,7 @@ bool will_do(Place p, Wanted wanted, int cable) {
     return false;
 }
 
-/// The first card of the model (any where it is empty) that will do. Cards that will not are
+/// The first card of the model (any where it is empty) that is suitable. Cards that are not are
 /// stopped again. Without one: what is wrong with a card that was tried; else what the last one
 /// lacks; else `otherwise`.
 Result<Card> find(Bench& bench, std::string_view model, const RingSizes& rings, Error otherwise,
@@ -236,7 +236,7 @@ struct Pacing {
     volatile uint32_t left = 0;
     uint64_t* arrival = nullptr;
     uint32_t arrival_step = 0;
-    uint64_t nowhere = 0;  ///< takes arrivals that nobody wants, and doorbells that nobody hears
+    uint64_t nowhere = 0;  ///< discards arrivals and doorbells
     const cpu::LocalApic* apic = nullptr;
 } pacing;
 

@@ -137,8 +137,8 @@ Error why_missing(nic::Nic& card, nic::Nic& sender, Error otherwise);
 /// card dropped, if any.
 void flag_strangers(Bench& bench, std::initializer_list<measure::Series*> all,
                     const nic::FrameTally& tally, const nic::CardCounts& dropped);
-/// More rounds than this in one go, and the card is being flooded: whoever takes packets until
-/// there are none gives up.
+/// After more rounds than this at once the card is being flooded: a loop that takes packets until
+/// none are left gives up.
 inline constexpr uint32_t most_rounds = 10000;
 
 /// Rings and gives the tick of the store.
@@ -158,7 +158,7 @@ inline constexpr uint32_t most_rounds = 10000;
     return (uint64_t{high} << 32 | low) + 1;
 }
 
-/// Polls the receive status word from the tick `begin` on (0: at once) until someone is there; the
+/// Polls the receive status word from the tick `begin` on (0: at once) until a packet is there; the
 /// first timestamp after that.
 [[gnu::always_inline]] inline uint64_t poll_receive_status(const nic::ReceiveStatus& step,
                                                            uint64_t begin) {
@@ -176,8 +176,8 @@ inline constexpr uint32_t most_rounds = 10000;
     return uint64_t{high} << 32 | low;
 }
 
-/// Whether someone comes within `ticks`: for what has to be shown before a measured wait, which has
-/// no end.
+/// Whether a packet comes within `ticks`: for what has to be shown before a measured wait, which
+/// has no end.
 bool someone_within(const nic::Nic& nic, uint64_t ticks);
 /// Whether nic_event fires within `ticks`; interrupts are enabled meanwhile.
 bool fires_within(uint64_t ticks);

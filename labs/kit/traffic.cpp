@@ -44,7 +44,7 @@ WaitTimeout::~WaitTimeout() {
 bool WaitTimeout::expired() { return timed_wait.came; }
 
 Error why_missing(nic::Nic& card, nic::Nic& sender, Error otherwise) {
-    // What the sender's own receiver heard in the meantime is of no interest, however much it was.
+    // What the sender's own receiver took in the meantime does not matter, however much it was.
     nic::Received r;
     for (unsigned i = 0; i < most_rounds && sender.receive(&r, 1) != 0; ++i) sender.recycle(1);
     for (nic::Nic* end : {&card, &sender}) DOORBELL_TRY(end->check());

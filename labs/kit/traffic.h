@@ -20,8 +20,8 @@ class WaitTimeout {
     WaitTimeout(const WaitTimeout&) = delete;
     /// The second begins anew.
     void wait_from_now() const { machine_.apic->set_initial_count(count_); }
-    /// Whether it was needed. Then what seems to have come is nothing, and the rings are not in
-    /// order any more.
+    /// Whether it had to end a wait. Then no packet has come, and the state of the rings is not
+    /// valid any more.
     static bool expired();
     static constexpr uint8_t vector = 0x62;
 
@@ -42,7 +42,7 @@ struct Traffic {
     nic::BoundedWait bounded_wait{cpu::Tsc{}, 1};
     nic::FrameTally tally;
     uint64_t sequence = 0;   ///< of the frame that is loaded, or under way
-    uint32_t disturbed = 0;  ///< how often a stranger got in between
+    uint32_t disturbed = 0;  ///< how often a foreign frame came in between
     static constexpr uint32_t most_disturbed = 1000;
 
     /// Cards up, `frames` frames made, and one of them seen to arrive. Error: why not.
@@ -56,12 +56,13 @@ struct Traffic {
     bool expected(const nic::Received& r);
     /// Takes and counts what is there; whether the frame that is waited for was among it.
     bool take_all();
-    /// The card armed, with nothing there that came unasked. False: strangers never leave it alone.
+    /// The card armed, with nothing there that came unasked. False: foreign frames keep coming.
     bool arm();
     /// After a sample that something else got into: the frame that was sent comes, too, and must
     /// not be the next one's. Error: it does not within 100 ms, or this happens too often.
     Result<void> catch_up();
-    /// One packet there and taken by interrupt, with an end in sight: the measured waits have none.
+    /// One packet sent and taken by interrupt, in a bounded wait: the measured waits are not
+    /// bounded.
     Result<void> prove_interrupt(const Bench& bench);
     Error missing(const char* what);
 

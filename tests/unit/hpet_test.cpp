@@ -30,7 +30,7 @@ TEST_F(HpetTest, APeriodOfNothingOrOver100NsIsAnError) {
         fake.period = period;
         auto hpet = bring_up();
         ASSERT_FALSE(hpet) << period;
-        EXPECT_STREQ(hpet.error().what, "the HPET names a period that cannot be");
+        EXPECT_STREQ(hpet.error().what, "the HPET reports an impossible period");
         EXPECT_EQ(hpet.error().value, period);
     }
     fake.period = 0x05F5E100;

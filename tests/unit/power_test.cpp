@@ -111,7 +111,7 @@ TEST_F(PowerTest, HardwareReducedMachinesUseTheSleepRegister) {
 TEST_F(PowerTest, WhatIsMissingIsNamedAndNothingIsWritten) {
     AcpiFixed f = pc();
     f.present = false;
-    EXPECT_STREQ(power_off(f).what, "no FADT: there is no way known to power off");
+    EXPECT_STREQ(power_off(f).what, "no FADT: the way to power off is not known");
     f = pc();
     f.s5_known = false;
     EXPECT_STREQ(power_off(f).what, "no _S5_ package: the sleep type for power off is not known");
