@@ -6,6 +6,7 @@
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/mul_div.h"
 #include "firmware/cpu/registers.h"
+#include "firmware/measure/model_region.h"
 #include "firmware/measure/timestamp.h"
 #include "firmware/wire/text.h"
 #include "labs/kit/bench.h"
@@ -70,6 +71,11 @@ static_assert([] {
     asm volatile("1:\tdecq %0\n\tjnz 1b" : "+r"(steps) : : "cc");
 }
 
+/// What the model counts apart: what a packet costs under each policy follows from these on any
+/// machine whose prices are known.
+enum class Region : unsigned { handler, receive, input, delivery };
+constexpr const char* regions[] = {"interrupt", "receive", "input", "delivery"};
+
 /// The receiver at work, shared with its interrupt handler.
 struct Receiver {
     nic::Nic *nic = nullptr, *sender = nullptr;
@@ -85,6 +91,7 @@ struct Receiver {
     /// Takes up to `most` packets: the work on input, then into the queue or away. A stranger is
     /// counted, no more.
     uint32_t input(uint32_t most) {
+        MODEL_REGION_BEGINS(Region::receive);
         nic::Received frames[32];
         uint32_t n = nic->receive(frames, most < 32 ? most : 32);
         uint32_t strangers = 0;
@@ -93,22 +100,36 @@ struct Receiver {
                 ++strangers;
                 continue;
             }
+            MODEL_REGION_BEGINS(Region::input);
             work(input_work);
             if (queued < queue_limit)
                 queued = queued + 1;
             else
                 ++wasted;
+            MODEL_REGION_ENDS(Region::input);
         }
         nic->recycle(n);
         arrived += n - strangers;
+        MODEL_REGION_ENDS(Region::receive);
         return n;
+    }
+    /// Takes what there is and throws it away, with no work for it.
+    void drain() {
+        nic::Received frames[32];
+        uint32_t n = nic->receive(frames, 32);
+        for (uint32_t i = 0; i < n; ++i) arrived += tally.add(frames[i]) == nic::FrameKind::ours;
+        nic->recycle(n);
     }
     bool deliver_one() {
         cpu::disable_interrupts();
         bool any = queued != 0;
         if (any) queued = queued - 1;
         cpu::enable_interrupts();
-        if (any) work(delivery_work);
+        if (any) {
+            MODEL_REGION_BEGINS(Region::delivery);
+            work(delivery_work);
+            MODEL_REGION_ENDS(Region::delivery);
+        }
         return any;
     }
 } receiver;
@@ -168,9 +189,8 @@ uint32_t round_hybrid(uint64_t deadline) {
 /// Takes everything that is still under way and throws it away.
 Result<void> settle(const nic::BoundedWait& bounded_wait, uint64_t expected) {
     receiver.nic->disarm();
-    receiver.input_work = 0;
     bool all = bounded_wait.until(100, [&] {
-        (void)receiver.input(32);
+        receiver.drain();
         return receiver.arrived >= expected && !receiver.nic->receive_status().arrived();
     });
     receiver.queued = 0;
@@ -292,7 +312,9 @@ Result<void> body(Bench& bench, const Case& test_case) {
     receiver.delivery_work = bench.setting("delivery-work");
     receiver.queue_limit = static_cast<uint32_t>(bench.setting("queue"));
     receiver.quota = static_cast<uint32_t>(bench.setting("quota"));
-    measure::Series& delivered = bench.series("delivered", {.unit = "ppm", .better = Better::more});
+    measure::Series& delivered = bench.series(
+        "delivered",
+        {.unit = "ppm", .regions = regions, .interrupt = nic_vector, .better = Better::more});
     measure::Series& wasted = bench.series("wasted", {.unit = "packet", .shape = Shape::total});
     measure::Series& capacity = bench.series("cost");
 

@@ -3,6 +3,7 @@
 // handler that takes it; `interrupts` is how many interrupts came for a thousand packets.
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/registers.h"
+#include "firmware/measure/model_region.h"
 #include "firmware/measure/timestamp.h"
 #include "labs/kit/bench.h"
 #include "labs/kit/cards.h"
@@ -28,6 +29,10 @@ constexpr Setting settings[] = {
 /// QEMU's e1000e keeps this distance, in microseconds, whatever is asked for.
 constexpr uint64_t emulators_floor_us = 128;
 
+/// What the model counts apart: the interrupt, and the packets that it serves.
+enum class Region : unsigned { handler, packets };
+constexpr const char* regions[] = {"interrupt", "packets"};
+
 struct Watcher {
     nic::Nic* nic = nullptr;
     const cpu::LocalApic* apic = nullptr;
@@ -42,6 +47,7 @@ void interrupt(cpu::Frame&) {
     ++watcher.interrupts;
     nic::Received frames[32];
     uint32_t rounds = 0;
+    MODEL_REGION_BEGINS(Region::packets);
     do {
         while (uint32_t n = watcher.nic->receive(frames, 32)) {
             // Behind receive(): a packet may come while the others are taken.
@@ -54,6 +60,8 @@ void interrupt(cpu::Frame&) {
                 watcher.taken = watcher.taken + 1;
             }
             watcher.nic->recycle(n);
+            MODEL_REGION_ENDS(Region::packets);
+            MODEL_REGION_BEGINS(Region::packets);  // of more packets, or the interrupt's own
             if (++rounds == most_rounds) break;
         }
     } while (!watcher.nic->arm() && rounds < most_rounds);
@@ -114,7 +122,8 @@ Result<void> body(Bench& bench, const Case& test_case) {
         return opened;
     }
     measure::Series& latency = bench.series("latency");
-    measure::Series& interrupts = bench.series("interrupts", {.unit = "per 1000 packets"});
+    measure::Series& interrupts = bench.series(
+        "interrupts", {.unit = "per 1000 packets", .regions = regions, .interrupt = nic_vector});
     watcher = {&nic, &*bench.machine.apic.device, arrivals.data(), &latency, 0, 0, 0, {}};
     uint64_t period = bench.machine.tsc.hz / 1000000 * bench.setting("period");
     Moderated moderated{bench, nic, period, interval, frames, arrivals, interrupts};

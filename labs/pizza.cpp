@@ -4,6 +4,7 @@
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/mul_div.h"
 #include "firmware/cpu/registers.h"
+#include "firmware/measure/model_region.h"
 #include "firmware/measure/timestamp.h"
 #include "firmware/wire/text.h"
 #include "labs/kit/bench.h"
@@ -51,6 +52,12 @@ constexpr uint32_t most_packets = 1000;
 /// How long a sample lasts, in ticks: this long, or as long as one packet takes to come.
 constexpr uint64_t short_window = 1000000;
 
+/// What the model counts apart: what a packet costs by interrupt or by polling, and what looking in
+/// vain costs, follow from these on any machine whose prices are known. `alone` is `steps_a_look`
+/// steps of the job that nobody looks between.
+enum class Region : unsigned { handler, packet, job_steps, look, alone };
+constexpr const char* regions[] = {"interrupt", "packet", "job", "look", "alone"};
+
 struct Door {
     nic::Nic* nic = nullptr;
     const cpu::LocalApic* apic = nullptr;
@@ -61,6 +68,7 @@ struct Door {
     nic::FrameTally tally;
 
     void answer() {
+        MODEL_REGION_BEGINS(Region::packet);
         nic::Received frames[32];
         uint32_t n, rounds = 0;
         do {
@@ -78,6 +86,7 @@ struct Door {
             }
             nic->recycle(n);
         } while (n == 32 && ++rounds < most_rounds);
+        MODEL_REGION_ENDS(Region::packet);
     }
 } door;
 
@@ -95,12 +104,19 @@ uint64_t run_job(PiJob& job, uint64_t deadline) {
     uint64_t before = job.steps();
     do {
         if constexpr (every == 0) {
+            MODEL_REGION_BEGINS(Region::alone);
             job.run(steps_a_look);
+            MODEL_REGION_ENDS(Region::alone);
         } else {
             for (uint64_t round = steps_a_look / every; round != 0; --round) {
+                MODEL_REGION_ENDS(Region::look);  // the turn's before
+                MODEL_REGION_BEGINS(Region::job_steps);
                 job.run(every);
+                MODEL_REGION_ENDS(Region::job_steps);
+                MODEL_REGION_BEGINS(Region::look);
                 if (door.nic->receive_status().arrived()) door.answer();
             }
+            MODEL_REGION_ENDS(Region::look);
         }
     } while (static_cast<int64_t>(measure::end() - deadline) < 0);
     return job.steps() - before;
@@ -219,7 +235,9 @@ Result<void> body(Bench& bench, const Case& test_case) {
     auto order = take_order(bench, test_case);
     if (!order) return order.error();
     nic::Nic& nic = order->pair.receiver();
-    measure::Series& work = bench.series("work", {.unit = "ppm", .better = Better::more});
+    measure::Series& work = bench.series(
+        "work",
+        {.unit = "ppm", .regions = regions, .interrupt = nic_vector, .better = Better::more});
     // One for each packet of each stretch.
     measure::Series& latency =
         bench.series("latency", {}, (bench.samples() / 400 + 1) * most_packets);

@@ -1,6 +1,7 @@
 #include "firmware/measure/counters.h"
 
 #include "firmware/measure/model_marker.h"
+#include "firmware/measure/model_region.h"
 
 extern "C" {
 doorbell::wire::Mailbox model_mailbox;
@@ -10,9 +11,19 @@ namespace doorbell::measure {
 
 using wire::MailboxCommand;
 
+namespace {
+
+uint64_t address(const void* p) { return reinterpret_cast<uint64_t>(p); }
+
+}  // namespace
+
 void Counters::look_for_model(uint64_t ram_end) {
     model_mailbox.idt = idt_address();
     model_mailbox.ram_end = ram_end;
+#if !__STDC_HOSTED__
+    model_mailbox.points = address(model_points_start);
+    model_mailbox.point_count = static_cast<uint64_t>(model_points_end - model_points_start);
+#endif
     MODEL_MARKER(MailboxCommand::hello);
     if (const_cast<volatile uint64_t&>(model_mailbox.model) == 0) return;
     source_ = Source::model;
@@ -24,6 +35,7 @@ void Counters::look_for_model(uint64_t ram_end) {
 void Counters::start_case() {
     count_ = 0;
     model_mailbox.series_count = 0;
+    model_mailbox.regions = 0;
     forget();
 }
 
@@ -32,7 +44,6 @@ bool Counters::watch(const Series& series, std::span<CountRow> rows, bool check)
         return false;
     watched_[count_] = {&series, rows};
     const Series::Parts& parts = series.parts();
-    auto address = [](const void* p) { return reinterpret_cast<uint64_t>(p); };
     wire::MailboxSeries& d = model_mailbox.series[count_];
     d.value_start = parts.raw.empty() ? address(series.value_slot()) : address(parts.raw.data());
     d.value_bytes = parts.raw.empty() ? 8 : parts.raw.size_bytes();
@@ -44,6 +55,21 @@ bool Counters::watch(const Series& series, std::span<CountRow> rows, bool check)
     d.since_event = parts.since_event;
     d.rows = address(rows.data());
     model_mailbox.series_count = ++count_;
+    return true;
+}
+
+bool Counters::watch_regions(const Series& series, std::span<CountRow> rows,
+                             std::span<const char* const> regions, uint8_t vector) {
+    size_t own = series.parts().stages.size() + 1;
+    if (regions.size() > wire::Mailbox::max_regions || rows.size() < own + regions.size())
+        return false;
+    if (!watch(series, rows, true)) return false;
+    watched_[count_ - 1].regions = regions;
+    // Its samples are not stretches of their own.
+    if (!series.parts().counted) model_mailbox.series[count_ - 1].value_bytes = 0;
+    model_mailbox.region_rows = address(rows.data() + own);
+    model_mailbox.region_vector = vector;
+    model_mailbox.regions = regions.size();
     return true;
 }
 
@@ -74,7 +100,14 @@ void Counters::device_wrote(uint64_t address, uint64_t bytes) {
 std::span<const CountRow> Counters::rows_of(const Series& series) const {
     for (unsigned i = 0; i < count_; ++i)
         if (watched_[i].series == &series)
-            return watched_[i].rows.first(series.parts().stages.size() + 1);
+            return watched_[i].rows.first(series.parts().stages.size() + 1 +
+                                          watched_[i].regions.size());
+    return {};
+}
+
+std::span<const char* const> Counters::regions_of(const Series& series) const {
+    for (unsigned i = 0; i < count_; ++i)
+        if (watched_[i].series == &series) return watched_[i].regions;
     return {};
 }
 

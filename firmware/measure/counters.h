@@ -60,6 +60,11 @@ class Counters {
     /// stage. Where `check` is set a sample counts only if its value is the distance of its
     /// timestamps. False: no room.
     bool watch(const Series& series, std::span<CountRow> rows, bool check);
+    /// From begin() on, `regions` (model_region.h) are counted, and reported with `series`, whose
+    /// rows those of the regions follow. Region 0 is the handler of `vector`. One series a case.
+    /// False: no room.
+    bool watch_regions(const Series& series, std::span<CountRow> rows,
+                       std::span<const char* const> regions, uint8_t vector);
     /// The samples of a watched series are stored elsewhere while they are measured, by a task that
     /// hands them to record() later: the first at `start`, each `stride` bytes after the one
     /// before, `count` of them, with the timestamps' cost in them. Nothing for a series that is not
@@ -71,6 +76,8 @@ class Counters {
     /// What was counted for a watched series after end(): rows without samples where nothing could
     /// be attributed; empty for a series that was not watched.
     std::span<const CountRow> rows_of(const Series& series) const;
+    /// The names of the rows that follow those of its stages: regions.
+    std::span<const char* const> regions_of(const Series& series) const;
 
     /// Tells the model that a device wrote memory (a received packet, a descriptor); nothing
     /// elsewhere. One call and two stores: not between timestamps.
@@ -83,6 +90,7 @@ class Counters {
     struct Watched {
         const Series* series;
         std::span<CountRow> rows;
+        std::span<const char* const> regions = {};
     };
     Source source_ = Source::none;
     CountingPass* pass_ = nullptr;

@@ -182,9 +182,16 @@ struct MailboxRow {
     uint64_t counts[model_counts];
 };
 
+/// A place in measured code where a region begins or ends, known to the model by its address: no
+/// instruction stands there (measure/model_region.h).
+struct ModelPoint {
+    uint64_t address;
+    uint64_t what;  ///< the region's number << 1, | 1 where it ends
+};
+
 struct alignas(64) Mailbox {
     static constexpr uint64_t magic_word = 0x31584F424C4C4542;  // "BELLBOX1"
-    static constexpr unsigned max_series = 8;
+    static constexpr unsigned max_series = 8, max_regions = 8;
     uint64_t magic = magic_word;
     uint64_t ram_end = 0;  ///< at and above, addresses are devices' (or need translation)
     uint64_t idt =
@@ -195,7 +202,13 @@ struct alignas(64) Mailbox {
     uint64_t model = 0;  ///< written by the model: 1 where there is one
     uint64_t absent =
         0;  ///< written by the model: bits of the ModelCounts that its geometry cannot have
-    char geometry[160] = {};  ///< written by the model: what it models
+    char geometry[160] = {};               ///< written by the model: what it models
+    uint64_t points = 0, point_count = 0;  ///< ModelPoints; read at hello
+    /// Regions 0 .. regions - 1 of the case are counted. What an interrupt's handler executes is in
+    /// no region that it interrupts; region 0 is the handler of `region_vector`, from its entry to
+    /// its IRETQ.
+    uint64_t regions = 0, region_vector = 0;
+    uint64_t region_rows = 0;  ///< address of `regions` MailboxRows; `samples`: how often it ended
 };
 
 }  // namespace doorbell::wire

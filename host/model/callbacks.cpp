@@ -95,6 +95,24 @@ void look_at_device_line(uint64_t physical, bool store) {
         m.hierarchy.device(line, DeviceLines::bytes);
 }
 
+/// The table of places; those of one address stay in its order.
+void learn_points(const Mailbox& box) {
+    auto& all = model->known_points;
+    all.clear();
+    for (uint64_t i = 0; i < box.point_count; ++i)
+        all.push_back(model->guest.at<wire::ModelPoint>(box.points + i * sizeof(wire::ModelPoint)));
+    std::stable_sort(all.begin(), all.end(),
+                     [](const auto& a, const auto& b) { return a.address < b.address; });
+}
+
+void hand_over_regions(const Mailbox& box) {
+    uint64_t at = box.region_rows;
+    for (const wire::MailboxRow& row : model->regions.end()) {
+        model->guest.at<wire::MailboxRow>(at) = row;
+        at += sizeof row;
+    }
+}
+
 void command(MailboxCommand what) {
     Model& m = *model;
     auto& box = m.guest.at<Mailbox>(m.mailbox);
@@ -107,14 +125,17 @@ void command(MailboxCommand what) {
             text.copy(box.geometry, text.size());
             box.geometry[text.size()] = 0;
             box.absent = m.hierarchy.absent();
+            learn_points(box);
             box.model = 1;
             break;
         }
         case MailboxCommand::begin:
             m.attribution.begin(box);
+            m.regions.begin(box.regions, box.region_vector);
             break;
         case MailboxCommand::end:
             m.attribution.end(m.guest);
+            hand_over_regions(box);
             break;
         case MailboxCommand::forget:
             m.hierarchy.forget();
@@ -145,7 +166,8 @@ void at_block(unsigned, void* data) {
             branch_was(false);
         m.pending = nullptr;
     }
-    if (block.gate) [[unlikely]] {
+    if (m.regions.on()) m.regions.block(block.gate, *m.tally);
+    if (block.gate >= 0) [[unlikely]] {
         if (!m.software) m.count_next(ModelCount::interrupts);
         m.software = false;
     }
@@ -157,11 +179,8 @@ void at_line(unsigned, void* data) {
     fetch(from_data<uint64_t>(data) >> 1, from_data<uint64_t>(data) & 1);
 }
 
-/// Two counts, or one twice: bits 0 to 7 and 8 to 15.
-void at_event(unsigned, void* data) {
-    auto counts = from_data<uint64_t>(data);
-    model->count(static_cast<ModelCount>(counts & 0xFF));
-    if (counts >> 8 != 0) model->count(static_cast<ModelCount>(counts >> 8));
+void at_event(unsigned, void* count) {
+    model->count(static_cast<ModelCount>(from_data<uint64_t>(count)));
 }
 
 void at_branch(unsigned, void* data) {
@@ -172,6 +191,18 @@ void at_branch(unsigned, void* data) {
 void at_software_interrupt(unsigned, void*) {
     model->count_next(ModelCount::software_interrupts);
     model->software = true;
+}
+
+void at_iretq(unsigned, void*) {
+    model->count(ModelCount::iretq);
+    model->count(ModelCount::serializing);
+    model->regions.iretq();
+}
+
+void at_point(unsigned, void* data) {
+    auto& point = *static_cast<PointSite*>(data);
+    model->regions.pass(point.what, *model->tally);
+    model->execute(point.rest);
 }
 
 void at_cr3(unsigned, void*) {

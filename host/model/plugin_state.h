@@ -5,6 +5,7 @@
 #include <deque>
 #include <memory>
 #include <unordered_set>
+#include <vector>
 
 #include "host/model/attribution.h"
 #include "host/model/dataflow.h"
@@ -12,6 +13,7 @@
 #include "host/model/geometry.h"
 #include "host/model/model.h"
 #include "host/model/plugin_api.h"
+#include "host/model/regions.h"
 
 namespace doorbell::model {
 
@@ -25,12 +27,17 @@ struct Block {
     uint64_t address;
     uint64_t line;  ///< none: its first instruction is not modelled
     bool two;
-    bool gate;                        ///< an interrupt's or exception's first instruction
+    int gate;  ///< the vector whose first instruction it begins with; below 0: none
     const BlockFlow* flow = nullptr;  ///< up to its first timestamp
 };
 /// A timestamp, and what of its block comes after it.
 struct EdgeSite {
     bool begins;
+    const BlockFlow* rest;
+};
+/// A place where a region begins or ends, and what of its block comes after it.
+struct PointSite {
+    uint64_t what;
     const BlockFlow* rest;
 };
 /// An instruction that uses memory.
@@ -94,6 +101,7 @@ struct Model {
     Geometry geometry;
     Hierarchy hierarchy;
     Attribution attribution;
+    Regions regions;
     Dataflow flow;
     DeviceLines device_lines;
     ModelCounts own_tally;
@@ -116,6 +124,8 @@ struct Model {
     std::deque<Branch> branches;
     std::deque<BlockFlow> flows;
     std::deque<EdgeSite> edges;
+    std::deque<PointSite> points;
+    std::vector<wire::ModelPoint> known_points;  ///< of the image's table, by address
     std::deque<MemorySite> memory;
     std::unordered_set<uint64_t> silent;  ///< addresses of what follows a begin()'s RDTSC
 

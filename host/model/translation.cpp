@@ -70,16 +70,16 @@ bool is_marker(const Insn& i) {
     return true;
 }
 
-/// Whether an interrupt's gate leads to `address` (SDM vol. 3A, "64-Bit Mode IDT").
-bool is_gate(uint64_t address) {
-    if (model->mailbox == 0) return false;
+/// The vector whose gate leads to `address` (SDM vol. 3A, "64-Bit Mode IDT"); below 0: none.
+int gate_of(uint64_t address) {
+    if (model->mailbox == 0) return -1;
     uint64_t idt = model->guest.at<Mailbox>(model->mailbox).idt;
     for (unsigned i = 0; idt != 0 && i < 256; ++i) {
         uint64_t low = model->guest.word(idt + 16 * i), high = model->guest.word(idt + 16 * i + 8);
         uint64_t target = (low & 0xFFFF) | (low >> 48 & 0xFFFF) << 16 | high << 32;
-        if ((low >> 47 & 1) != 0 && target == address) return true;
+        if ((low >> 47 & 1) != 0 && target == address) return static_cast<int>(i);
     }
-    return false;
+    return -1;
 }
 
 /// The instructions of a timestamp are neither counted nor modelled; RDTSC itself is the edge.
@@ -106,7 +106,6 @@ bool take_timestamp(const Insn& i) {
 }
 
 constexpr uint64_t one(ModelCount what) { return static_cast<uint64_t>(what); }
-constexpr uint64_t both(ModelCount what, ModelCount other) { return one(what) | one(other) << 8; }
 
 /// Kinds that are counted and no more.
 uint64_t events_of(Kind kind) {
@@ -115,8 +114,6 @@ uint64_t events_of(Kind kind) {
             return one(ModelCount::port_reads);
         case Kind::port_write:
             return one(ModelCount::port_writes);
-        case Kind::iretq:
-            return both(ModelCount::iretq, ModelCount::serializing);
         case Kind::syscall:
             return one(ModelCount::syscall);
         case Kind::sysret:
@@ -163,6 +160,9 @@ void instrument(const Insn& i, const MemoryUse& use) {
         case Kind::software_interrupt:
             on_execution(i.insn, at_software_interrupt, nullptr);
             break;
+        case Kind::iretq:
+            on_execution(i.insn, at_iretq, nullptr);
+            break;
         case Kind::cr3_write:
             on_execution(i.insn, at_cr3, nullptr);
             break;
@@ -191,7 +191,7 @@ void instrument(const Insn& i, const MemoryUse& use) {
                                      &model->memory.back());
 }
 
-/// Gathers the dataflow of a block, anew behind each of its timestamps.
+/// Gathers the dataflow of a block, anew behind each of its timestamps and places.
 class FlowMaker {
   public:
     explicit FlowMaker(Block& block) : block_(block) {}
@@ -206,22 +206,34 @@ class FlowMaker {
         }
         return flow_->add(operands_of(i.bytes, std::min(i.size, sizeof i.bytes)));
     }
-    /// `edge` begins the next part.
-    void at(EdgeSite& edge) {
+    /// The next part begins, which `part` is to name.
+    void at(const BlockFlow*& part) {
         close();
-        edge_ = &edge;
+        part_ = &part;
     }
 
   private:
     void close() {
         if (flow_ != nullptr) flow_->finish();
-        (edge_ != nullptr ? edge_->rest : block_.flow) = flow_;
+        (part_ != nullptr ? *part_ : block_.flow) = flow_;
         flow_ = nullptr;
     }
     Block& block_;
-    EdgeSite* edge_ = nullptr;
+    const BlockFlow** part_ = nullptr;
     BlockFlow* flow_ = nullptr;
 };
+
+/// The places of regions that stand in front of an instruction.
+void pass_points(const Insn& i, FlowMaker& flow) {
+    const auto& known = model->known_points;
+    auto at = std::lower_bound(known.begin(), known.end(), i.address,
+                               [](const auto& p, uint64_t a) { return p.address < a; });
+    for (; at != known.end() && at->address == i.address; ++at) {
+        model->points.push_back({at->what, nullptr});
+        on_execution(i.insn, at_point, &model->points.back());
+        flow.at(model->points.back().rest);
+    }
+}
 
 }  // namespace
 
@@ -238,9 +250,10 @@ void on_translation(qemu_plugin_id_t, qemu_plugin_tb* tb) {
         uint64_t physical =
             m.mailbox != 0 && i.host != nullptr ? m.guest.address_of(i.host) : i.address;
         if (n == 0) {
-            m.blocks.back() = {i.address, no_line, false, is_gate(i.address)};
+            m.blocks.back() = {i.address, no_line, false, gate_of(i.address)};
             on_execution(i.insn, at_block, &m.blocks.back());
         }
+        pass_points(i, flow);
         if (is_marker(i)) {
             on_execution(i.insn, at_marker,
                          to_data(static_cast<uint64_t>(i.decoded.displacement) & 63));
@@ -248,7 +261,7 @@ void on_translation(qemu_plugin_id_t, qemu_plugin_tb* tb) {
         }
         size_t edges = m.edges.size();
         if (take_timestamp(i)) {
-            if (m.edges.size() != edges) flow.at(m.edges.back());
+            if (m.edges.size() != edges) flow.at(m.edges.back().rest);
             continue;
         }
         uint64_t first = physical >> shift, last = (physical + i.size - 1) >> shift;

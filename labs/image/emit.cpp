@@ -138,7 +138,10 @@ void emit_series(wire::Sender& sender, uint64_t id, const Lab& lab, const Case& 
 namespace {
 
 /// The name of row `i`: "" is the whole.
-const char* stretch(const Series& s, size_t i) { return i == 0 ? "" : s.parts().stages[i - 1]; }
+const char* stretch(const Series& s, const Counted& counted, size_t i) {
+    size_t stages = s.parts().stages.size();
+    return i == 0 ? "" : i <= stages ? s.parts().stages[i - 1] : counted.regions[i - stages - 1];
+}
 
 }  // namespace
 
@@ -147,7 +150,9 @@ void emit_counters(wire::Sender& sender, uint64_t id, const Series& s, const Cou
     for (size_t i = 0; i < rows.size(); ++i) {
         if (rows[i].samples == 0) continue;
         Json& j = sender.begin(wire::kind::counters);
-        j.member("of", id).member("stage", stretch(s, i)).member("samples", rows[i].samples);
+        j.member("of", id)
+            .member("stage", stretch(s, counted, i))
+            .member("samples", rows[i].samples);
         j.member("evidence", counted.evidence).key("values").array();
         for (size_t c = 0; c < counted.names.size(); ++c)
             if ((counted.absent >> c & 1) == 0 &&
@@ -167,7 +172,7 @@ void emit_counters(wire::Sender& sender, uint64_t id, const Series& s, const Cou
 }
 
 std::span<const Figure> figures_of(const Series& s, const Counted& counted, Results& results) {
-    auto rows = counted.rows;
+    auto rows = counted.rows.first(counted.rows.size() - counted.regions.size());
     size_t stretches = 0;
     for (const auto& row : rows) stretches += row.samples != 0;
     size_t kept = std::min<size_t>(counted.names.size(), wire::model_counts_always);
@@ -176,7 +181,7 @@ std::span<const Figure> figures_of(const Series& s, const Counted& counted, Resu
     for (size_t i = 0; i < rows.size(); ++i)
         for (size_t c = 0; rows[i].samples != 0 && c < kept && next < figures.size(); ++c)
             if ((counted.absent >> c & 1) == 0)
-                figures[next++] = {counted.names[c], stretch(s, i), counted.evidence,
+                figures[next++] = {counted.names[c], stretch(s, counted, i), counted.evidence,
                                    rows[i].counts[c], rows[i].samples};
     return figures.first(next);
 }

@@ -20,7 +20,7 @@ void emit_instrument(wire::Sender& sender, const measure::Instrument& instrument
 void emit_series(wire::Sender& sender, uint64_t id, const Lab& lab, const Case& test_case,
                  const measure::Series& series);
 
-/// What was counted for a series: the whole, then each stage.
+/// What was counted for a series: the whole, then each stage, then each region.
 struct Counted {
     std::span<const measure::CountRow> rows;
     std::span<const char* const> names;
@@ -29,13 +29,14 @@ struct Counted {
     /// What reading the counters itself counted, taken off each sample: by code of ring 0, and of
     /// ring 3.
     std::span<const uint64_t> pair_cost = {}, user_pair_cost = {};
+    std::span<const char* const> regions = {};
 };
 
 /// Sends it, a record for each stretch that has samples.
 void emit_counters(wire::Sender& sender, uint64_t id, const measure::Series& series,
                    const Counted& counted);
 
-/// The same, kept for the claims.
+/// The same, kept for the claims; of the whole and the stages.
 std::span<const Figure> figures_of(const measure::Series& series, const Counted& counted,
                                    Results& results);
 

@@ -234,6 +234,7 @@ void run_case(const Lab& lab, const Case& test_case, measure::Histogram& nowhere
                 emit_series(sender(), next_id, lab, test_case, *s);
                 Counted counted{counters.rows_of(*s), counters.names(), "modelled",
                                 counters.absent()};
+                counted.regions = counters.regions_of(*s);
                 emit_counters(sender(), next_id++, *s, counted);
                 Summary summary = summarize(lab, test_case, *s, instrument);
                 summary.figures = figures_of(*s, counted, results);

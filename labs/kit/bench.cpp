@@ -45,8 +45,9 @@ Series& Bench::series(const char* metric, const SeriesKind& kind, uint64_t recor
     if (made != nullptr) {
         made->begin_cold();
         series_[count_++] = made;
-        if (parts.counted && counters.source() == measure::Counters::Source::model)
-            watch(*made, exact() && parts.checked);
+        if ((parts.counted || !kind.regions.empty()) &&
+            counters.source() == measure::Counters::Source::model)
+            watch(*made, kind, exact() && parts.checked);
         return *made;
     }
     exhausted_ = true;
@@ -77,9 +78,14 @@ void Bench::alive(const Case& test_case, uint64_t frames) const {
     if (request_.alive != nullptr) request_.alive(lab_, test_case, frames);
 }
 
-void Bench::watch(const Series& series, bool check) {
-    auto rows = machine.arena.array<measure::CountRow>(series.parts().stages.size() + 1);
-    if (rows.empty() || !counters.watch(series, rows, check)) exhausted_ = true;
+void Bench::watch(const Series& series, const SeriesKind& kind, bool check) {
+    auto rows = machine.arena.array<measure::CountRow>(series.parts().stages.size() + 1 +
+                                                       kind.regions.size());
+    bool watched =
+        !rows.empty() &&
+        (kind.regions.empty() ? counters.watch(series, rows, check)
+                              : counters.watch_regions(series, rows, kind.regions, kind.interrupt));
+    if (!watched) exhausted_ = true;
 }
 
 /// Somewhere harmless to record, so that measured code needs no check for a series that could not

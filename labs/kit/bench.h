@@ -43,6 +43,11 @@ struct SeriesKind {
     /// belong to it from that instant on, where the clock counts instructions. A sample without
     /// stages must be recorded before another timestamp is taken.
     bool since_event = false;
+    /// Regions of the measured code (measure/model_region.h) that the model counts, and that are
+    /// reported with this series: their names, in the order of their numbers. Region 0 is the
+    /// handler of `interrupt`. For one series of a case.
+    std::span<const char* const> regions = {};
+    uint8_t interrupt = 0;
     /// Which of two values is the better one, and whether the sum of all samples says more than
     /// their distribution: sent with the series, for comparisons, tables and charts.
     Better better = Better::less;
@@ -158,7 +163,7 @@ class Bench {
     /// Turns all series towards that phase's histograms; the number of samples it takes.
     uint64_t enter(unsigned phase);
     measure::Series& spare_series(size_t stages);
-    void watch(const measure::Series& series, bool check);
+    void watch(const measure::Series& series, const SeriesKind& kind, bool check);
 
     measure::Series* series_[most_series] = {};
     unsigned count_ = 0;
