@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <random>
 
 #include "harness/results/figures.h"
+#include "harness/results/predict/corners.h"
 #include "harness/results/predict/predict_text.h"
 #include "labs/catalogue.h"
 #include "labs/kit/results.h"
@@ -17,9 +17,6 @@ namespace {
 using labs::ClaimVerdict;
 using Verdict = ClaimPrediction::Verdict;
 
-/// All corners of this many unknowns are tried; of more, some (see corners_of()).
-constexpr size_t most_unknowns = 10;
-constexpr size_t random_corners = 512;
 /// A sentence names no more values than these.
 constexpr size_t most_values = 4;
 
@@ -35,11 +32,11 @@ class PredictedResults {
         for (const Series& s : run.series) {
             if (s.lab != lab || s.count == 0) continue;
             const SeriesPrediction* predicted = predictions.find(s);
-            if (is_time_series(s) && (predicted == nullptr || !predicted->known())) {
+            if (predicted != nullptr ? !predicted->known() : is_time_series(s)) {
                 absent_.push_back(&s);
                 continue;
             }
-            entries_.push_back({&s, s.test_case.text(), is_time_series(s) ? predicted : nullptr});
+            entries_.push_back({&s, s.test_case.text(), predicted});
             figures += s.counters.size();
         }
         figures_.resize(figures);
@@ -202,7 +199,7 @@ class ClaimJudge {
         tried_ = 0;
         find_unknowns();
         bool all = true, none = true;
-        for (const std::vector<bool>& corner : corners_of()) {
+        for (const std::vector<bool>& corner : corners_of(unknowns_.size())) {
             for (size_t entry : entries_) results_.set(entry, at(entry, corner));
             auto holds = claim_.judge(results_.results(), lab_).holds;
             all = all && holds == ClaimVerdict::Holds::yes;
@@ -271,32 +268,6 @@ class ClaimJudge {
             sum += high == (part.count >= 0) ? part.cost.high : part.cost.low;
         }
         return sum * 1000;
-    }
-    /// All corners; of many unknowns: all low, all high, one apart from the others, and some at
-    /// random, by a fixed sequence.
-    std::vector<std::vector<bool>> corners_of() const {
-        size_t n = unknowns_.size();
-        std::vector<std::vector<bool>> corners;
-        if (n <= most_unknowns) {
-            for (size_t bits = 0; bits < size_t{1} << n; ++bits) {
-                corners.emplace_back(n);
-                for (size_t i = 0; i < n; ++i) corners.back()[i] = (bits >> i & 1) != 0;
-            }
-            return corners;
-        }
-        for (bool rest : {false, true}) {
-            corners.emplace_back(n, rest);
-            for (size_t i = 0; i < n; ++i) {
-                corners.emplace_back(n, rest);
-                corners.back()[i] = !rest;
-            }
-        }
-        std::mt19937_64 random(1);
-        for (size_t c = 0; c < random_corners; ++c) {
-            corners.emplace_back(n);
-            for (size_t i = 0; i < n; ++i) corners.back()[i] = (random() & 1) != 0;
-        }
-        return corners;
     }
 
     PredictedResults& results_;

@@ -300,6 +300,43 @@ void Cost::sum_up() {
     for (const CostPart& p : parts) all = all + p.cost;
 }
 
+void widen(Cost& cost, double factor) {
+    for (CostPart& part : cost.parts)
+        if (is_own_part(part.name)) {
+            part.cost.low *= part.cost.low < 0 ? factor : 1 / factor;
+            part.cost.high *= part.cost.high < 0 ? 1 / factor : factor;
+        }
+    Estimate before = cost.all;
+    cost.sum_up();
+    // A difference that would be negative is 0.
+    if (cost.known()) cost.all = {before.value, std::max(cost.all.low, 0.0), cost.all.high};
+}
+
+Cost difference_of(const Cost& a, const Cost& b) {
+    Cost all;
+    for (const CostPart& part : a.parts) all.parts.push_back(part);
+    for (const std::string& price : a.missing) all.lacks(price);
+    for (const std::string& price : b.missing) all.lacks(price);
+    for (const CostPart& part : b.parts) {
+        auto same = std::find_if(all.parts.begin(), all.parts.end(),
+                                 [&](const CostPart& p) { return p.name == part.name; });
+        if (same == all.parts.end()) {
+            all.parts.push_back({part.name, -part.count, part.cost * -1});
+            continue;
+        }
+        double low = same->cost.low - part.cost.low, high = same->cost.high - part.cost.high;
+        same->count -= part.count;
+        same->cost = {same->cost.value - part.cost.value, std::min(low, high), std::max(low, high)};
+    }
+    std::erase_if(all.parts, [](const CostPart& p) {
+        return p.count == 0 && p.cost.low == 0 && p.cost.high == 0;
+    });
+    for (const CostPart& part : all.parts) all.all = all.all + part.cost;
+    // As the labs record it: what would be negative is 0.
+    all.all = not_negative(all.all);
+    return all;
+}
+
 void Cost::add(const std::string& part, double count, const Estimate& cost) {
     all = all + cost;
     for (CostPart& p : parts)

@@ -44,6 +44,13 @@ struct Cost {
 /// half, at most one and a half.
 Cost cost_of(const Counts& counts, const Circumstances& circumstances, const Prices& prices);
 
+/// The two costs' difference at the same prices: where both have a part, it is either dear in both
+/// or cheap in both.
+Cost difference_of(const Cost& a, const Cost& b);
+
+/// Widens the interval of the code's own parts by `factor` either way. The middle stays.
+void widen(Cost& cost, double factor);
+
 /// Whether a part's cost is the code's own (instructions, misses), not an event's price.
 bool is_own_part(const std::string& part);
 

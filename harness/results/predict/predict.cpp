@@ -17,33 +17,6 @@ constexpr PredictionUnit prediction_units[] = {PredictionUnit::cycles, Predictio
                                                PredictionUnit::clock};
 constexpr uint64_t prediction_median = 50000;
 
-/// The two costs' difference at the same prices: where both have a part, it is either dear in both
-/// or cheap in both.
-Cost difference_of(const Cost& a, const Cost& b) {
-    Cost all;
-    for (const CostPart& part : a.parts) all.parts.push_back(part);
-    for (const std::string& price : a.missing) all.lacks(price);
-    for (const std::string& price : b.missing) all.lacks(price);
-    for (const CostPart& part : b.parts) {
-        auto same = std::find_if(all.parts.begin(), all.parts.end(),
-                                 [&](const CostPart& p) { return p.name == part.name; });
-        if (same == all.parts.end()) {
-            all.parts.push_back({part.name, -part.count, part.cost * -1});
-            continue;
-        }
-        double low = same->cost.low - part.cost.low, high = same->cost.high - part.cost.high;
-        same->count -= part.count;
-        same->cost = {same->cost.value - part.cost.value, std::min(low, high), std::max(low, high)};
-    }
-    std::erase_if(all.parts, [](const CostPart& p) {
-        return p.count == 0 && p.cost.low == 0 && p.cost.high == 0;
-    });
-    for (const CostPart& part : all.parts) all.all = all.all + part.cost;
-    // As the labs record it: what would be negative is 0.
-    all.all = not_negative(all.all);
-    return all;
-}
-
 void add_counts(Counts& to, const Counts& more, double factor) {
     for (const auto& [name, n] : more) to[name] += n * factor;
 }
@@ -236,20 +209,10 @@ class SeriesPredictor {
 };
 
 /// Adds the model's error to what is modelled.
-void widen(Costs& costs) {
+void widen_all(Costs& costs) {
     if (!costs.counts.contains("path_steps")) return;
-    for (PredictionUnit unit : {PredictionUnit::cycles, PredictionUnit::ns}) {
-        Cost& cost = costs.in(unit);
-        for (CostPart& part : cost.parts)
-            if (is_own_part(part.name)) {
-                part.cost.low *= part.cost.low < 0 ? model_error : 1 / model_error;
-                part.cost.high *= part.cost.high < 0 ? 1 / model_error : model_error;
-            }
-        Estimate before = cost.all;
-        cost.sum_up();
-        // The middle stays: a difference that would be negative is 0.
-        if (cost.known()) cost.all = {before.value, std::max(cost.all.low, 0.0), cost.all.high};
-    }
+    for (PredictionUnit unit : {PredictionUnit::cycles, PredictionUnit::ns})
+        widen(costs.in(unit), model_error);
 }
 
 /// The price behind a part of a cost.
@@ -258,15 +221,17 @@ std::string price_of_part(const std::string& part) {
     return part.starts_with("store-") ? "store-scattered-" + part.substr(6) : part;
 }
 
-std::vector<std::pair<std::string, std::string>> rules_used(const Predictions& all,
-                                                            const Profile& profile) {
+std::vector<std::pair<std::string, std::string>> rules_used(
+    const Predictions& all, const std::vector<std::string>& more_parts, const Profile& profile) {
     std::map<std::string, std::string> rules;
+    auto note = [&](const std::string& part) {
+        std::string price = price_of_part(part), rule = rule_of_price(price);
+        if (!rule.empty() && profile.find(price) == nullptr) rules[price] = rule;
+    };
     for (const SeriesPrediction& s : all.series)
         for (PredictionUnit unit : prediction_units)
-            for (const CostPart& part : s.costs.in(unit).parts) {
-                std::string price = price_of_part(part.name), rule = rule_of_price(price);
-                if (!rule.empty() && profile.find(price) == nullptr) rules[price] = rule;
-            }
+            for (const CostPart& part : s.costs.in(unit).parts) note(part.name);
+    for (const std::string& part : more_parts) note(part);
     return {rules.begin(), rules.end()};
 }
 
@@ -328,10 +293,13 @@ Predictions predict(const StoredRun& stored, const Profile& profile) {
         if (series.count != 0 && (is_time(series.unit) || series.derived.starts_with("share of ")))
             all.series.push_back(predictor.predict(series));
     for (SeriesPrediction& s : all.series) {
-        widen(s.costs);
-        for (StagePrediction& stage : s.stages) widen(stage.costs);
+        widen_all(s.costs);
+        for (StagePrediction& stage : s.stages) widen_all(stage.costs);
     }
-    all.rules = rules_used(all, profile);
+    PacketPredictions packets = predict_packets(stored.run, profile);
+    all.rates = std::move(packets.rates);
+    for (SeriesPrediction& s : packets.shares) all.series.push_back(std::move(s));
+    all.rules = rules_used(all, packets.cost_parts, profile);
     all.claims = predict_claims(stored.run, all);
     return all;
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "harness/results/predict/cost.h"
+#include "harness/results/predict/rates.h"
 
 namespace doorbell::harness {
 
@@ -72,6 +73,7 @@ struct Predictions {
     std::string profile, profile_evidence, clock_unit;
     std::vector<SeriesPrediction> series;  ///< of each series that is a time, or a share of one
     std::vector<ClaimPrediction> claims;
+    std::vector<RatePrediction> rates;
     /// Prices that were needed and followed from others: name, and the rule in a sentence.
     std::vector<std::pair<std::string, std::string>> rules;
     Json against;  ///< what `doorbell predict --against` compared (against.h), or null

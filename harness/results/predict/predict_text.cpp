@@ -64,6 +64,7 @@ class PredictionTable {
         std::string text = "\n" + lab + "\n";
         if (rows.size() > 1) text += in_columns(rows, 1);
         text += parts;
+        text += rates_of(lab);
         for (const auto& [why, cases] : unknown)
             text += wrapped("  not predicted: ", folded_text(cases) + ": " + why);
         for (const ClaimPrediction& c : all_.claims)
@@ -110,6 +111,25 @@ class PredictionTable {
         }
         return row;
     }
+    /// The rates of packets, each beside what the exact clock has.
+    std::string rates_of(const std::string& lab) const {
+        std::vector<Cells> rows{{"packets", "exact clock", "predicted"}};
+        std::string parts, unknown;
+        for (const RatePrediction& r : all_.rates) {
+            if (r.lab != lab) continue;
+            rows.push_back(
+                {r.name, r.counted ? rate_text({*r.counted, *r.counted, *r.counted}, r.unit) : "-",
+                 rate_text(r)});
+            if (std::string why = why_rate_unknown(r); !why.empty())
+                unknown += wrapped("  not predicted: ", r.name + ": " + why);
+            if (!full_) continue;
+            std::string of;
+            for (const RatePrediction::Part& part : r.parts)
+                of += fmt::format("; {} {}", part.name, estimate_text(part.ns, "ns"));
+            parts += wrapped("  " + r.name + ": ", r.sentence + of);
+        }
+        return rows.size() == 1 ? std::string() : in_columns(rows, 1) + parts + unknown;
+    }
     std::string parts_of(const SeriesPrediction& s) const {
         std::string text;
         if (s.share) return text;
@@ -135,6 +155,29 @@ std::string estimate_text(const Estimate& e, const char* unit) {
     if (e.low == e.high) return fmt::format("{} {}", three_digits(e.value), unit);
     return fmt::format("{} {} ({} to {})", three_digits(e.value), unit, three_digits(e.low),
                        three_digits(e.high));
+}
+
+std::string rate_text(const Estimate& rate, const std::string& unit) {
+    if (std::isinf(rate.value)) return "never";
+    if (!std::isinf(rate.high)) return estimate_text(rate, unit.c_str());
+    return fmt::format("{} {} ({} or more, or never)", three_digits(rate.value), unit,
+                       three_digits(rate.low));
+}
+
+std::string rate_text(const RatePrediction& r) {
+    if (r.value) return rate_text(*r.value, r.unit);
+    auto limit = [&](const char* word, double at) {
+        return std::isinf(at) ? std::string("-")
+                              : fmt::format("{} {} {}", word, three_digits(at), r.unit);
+    };
+    return r.at_most    ? limit("at most", *r.at_most)
+           : r.at_least ? limit("at least", *r.at_least)
+                        : "-";
+}
+
+std::string why_rate_unknown(const RatePrediction& rate) {
+    if (!rate.why_not.empty() || rate.missing.empty()) return rate.why_not;
+    return fmt::format("the profile has no price {}", fmt::join(rate.missing, ", "));
 }
 
 std::string claim_prediction_text(const ClaimPrediction& claim, const std::string& profile) {

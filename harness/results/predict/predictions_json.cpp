@@ -1,6 +1,8 @@
 // predictions.json: the schema doorbell-predictions/1, written and read.
 #include <fmt/format.h>
 
+#include <cmath>
+#include <limits>
 #include <stdexcept>
 
 #include "harness/results/predict/predict.h"
@@ -70,6 +72,34 @@ Json claim_prediction_json(const ClaimPrediction& c, const std::string& profile)
                          {"holds", decided ? Json(c.verdict == Verdict::holds) : Json()},
                          {"verdict", word(c.verdict)},
                          {"because", c.because}};
+    return json;
+}
+
+/// JSON has no infinity: null.
+Json finite_json(double number) { return std::isinf(number) ? Json() : Json(number); }
+
+Json rate_json(const RatePrediction& r) {
+    Json json = {{"lab", r.lab},
+                 {"name", r.name},
+                 {"text", r.sentence},
+                 {"unit", r.unit},
+                 {"evidence", predicted_evidence}};
+    if (r.counted) json["counted"] = finite_json(*r.counted);
+    if (r.value) {
+        json["value"] = finite_json(r.value->value);
+        json["low"] = finite_json(r.value->low);
+        json["high"] = finite_json(r.value->high);
+    }
+    if (r.at_most) json["at_most"] = finite_json(*r.at_most);
+    if (r.at_least) json["at_least"] = finite_json(*r.at_least);
+    if (!r.missing.empty()) json["missing"] = r.missing;
+    if (!r.why_not.empty()) json["why_not"] = r.why_not;
+    json["parts"] = Json::array();
+    for (const RatePrediction::Part& part : r.parts) {
+        Json one = {{"name", part.name}};
+        one.update(estimate_json(part.ns));
+        json["parts"].push_back(std::move(one));
+    }
     return json;
 }
 
@@ -160,6 +190,34 @@ ClaimPrediction claim_prediction_from(const Json& json) {
     return c;
 }
 
+/// A rate is infinite where the file has null.
+std::optional<double> rate_from(const Json& json, const char* name) {
+    auto found = json.find(name);
+    if (found == json.end()) return std::nullopt;
+    return found->is_number() ? found->get<double>() : std::numeric_limits<double>::infinity();
+}
+
+RatePrediction rate_prediction_from(const Json& json) {
+    RatePrediction r;
+    r.lab = word_of(json, "lab");
+    r.name = word_of(json, "name");
+    r.sentence = word_of(json, "text");
+    r.unit = word_of(json, "unit");
+    r.why_not = word_of(json, "why_not");
+    r.missing = texts_from(prediction_member(json, "missing"));
+    if (!json.is_object()) return r;
+    r.counted = rate_from(json, "counted");
+    r.at_most = rate_from(json, "at_most");
+    r.at_least = rate_from(json, "at_least");
+    auto value = rate_from(json, "value"), low = rate_from(json, "low"),
+         high = rate_from(json, "high");
+    if (value && low && high) r.value = Estimate{*value, *low, *high};
+    if (const Json& parts = prediction_member(json, "parts"); parts.is_array())
+        for (const Json& part : parts)
+            r.parts.push_back({word_of(part, "name"), estimate_from(part, r.name)});
+    return r;
+}
+
 }  // namespace
 
 Json Predictions::json() const {
@@ -174,6 +232,8 @@ Json Predictions::json() const {
     json["claims"] = Json::array();
     for (const ClaimPrediction& c : claims)
         json["claims"].push_back(claim_prediction_json(c, profile));
+    json["rates"] = Json::array();
+    for (const RatePrediction& r : rates) json["rates"].push_back(rate_json(r));
     if (!against.is_null()) json["against"] = against;
     return json;
 }
@@ -193,13 +253,15 @@ Predictions Predictions::from(const Json& document) {
     if (const Json& rules = prediction_member(document, "rules"); rules.is_object())
         for (const auto& [price, rule] : rules.items())
             if (rule.is_string()) p.rules.emplace_back(price, rule.get<std::string>());
-    for (const char* name : {"series", "claims"}) {
+    for (const char* name : {"series", "claims", "rates"}) {
         const Json& list = prediction_member(document, name);
         if (list.is_null()) continue;
         if (!list.is_array()) throw std::runtime_error(fmt::format("\"{}\" is not a list", name));
         for (const Json& one : list) {
             if (std::string_view(name) == "series")
                 p.series.push_back(series_prediction_from(one));
+            else if (std::string_view(name) == "rates")
+                p.rates.push_back(rate_prediction_from(one));
             else
                 p.claims.push_back(claim_prediction_from(one));
         }

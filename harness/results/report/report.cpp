@@ -158,7 +158,8 @@ class Page {
         if (known != nullptr) html += fmt::format("<p>{}</p>", escaped(known->question.text()));
         html += "<div class=\"charts\">";
         for (const Chart& chart : charts_of(runs_, lab, detail)) html += figure_html(chart);
-        html += "</div>" + series_table(runs_, predicted_, lab) + counter_table(runs_, lab) +
+        html += "</div>" + series_table(runs_, predicted_, lab) +
+                rate_table(runs_, predicted_, lab) + counter_table(runs_, lab) +
                 tally_table(runs_, lab) + claim_list(runs_, predicted_, lab) +
                 fail_and_skip_lists(runs_, lab);
         return html + "</section>";

@@ -160,6 +160,30 @@ std::string series_table(const std::vector<StoredRun>& runs,
     return table.empty() ? std::string() : "<h3>Figures</h3>" + table.html();
 }
 
+std::string rate_table(const std::vector<StoredRun>& runs,
+                       const std::vector<PredictedRun>& predicted, const std::string& lab) {
+    Table table("predicted rates of " + lab);
+    bool many = runs.size() > 1;
+    if (many) table.column("run");
+    table.column("rate").column("exact clock", true).column("predicted", true).column("means");
+    for (size_t i = 0; i < runs.size(); ++i) {
+        if (!predicted[i].predictions) continue;
+        for (const RatePrediction& r : predicted[i].predictions->rates) {
+            if (r.lab != lab) continue;
+            std::string parts;
+            for (const RatePrediction::Part& part : r.parts)
+                parts += fmt::format("; {} {}", part.name, estimate_text(part.ns, "ns"));
+            std::vector<std::string> cells{
+                r.name, r.counted ? rate_text({*r.counted, *r.counted, *r.counted}, r.unit) : "-",
+                rate_text(r), r.sentence + parts};
+            if (std::string why = why_rate_unknown(r); !why.empty()) cells.back() += "; " + why;
+            if (many) cells.insert(cells.begin(), letter(runs, i));
+            table.row(cells);
+        }
+    }
+    return table.empty() ? std::string() : "<h3>Packets, predicted</h3>" + table.html();
+}
+
 std::string counter_table(const std::vector<StoredRun>& runs, const std::string& lab) {
     // A column for each counter that is not 0 everywhere; the others are named below.
     std::vector<std::string> columns, zeros;

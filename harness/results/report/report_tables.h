@@ -8,6 +8,9 @@
 
 namespace doorbell::harness {
 
+/// The rates of packets that are predicted of a lab; "" where there are none.
+std::string rate_table(const std::vector<StoredRun>& runs,
+                       const std::vector<PredictedRun>& predicted, const std::string& lab);
 /// With `predicted`, which has a place for each run, also what is predicted of each series.
 std::string series_table(const std::vector<StoredRun>& runs,
                          const std::vector<PredictedRun>& predicted, const std::string& lab);
