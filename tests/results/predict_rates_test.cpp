@@ -6,6 +6,7 @@
 #include "harness/results/predict/corners.h"
 #include "harness/results/predict/predict_text.h"
 #include "harness/results/predict/rates.h"
+#include "harness/results/report/report_tables.h"
 #include "tests/results/predict_fixture.h"
 
 namespace doorbell::test {
@@ -248,6 +249,17 @@ TEST(Rates, StandInTheTableBesideTheExactClocks) {
     std::string text = predictions_text(predict(pizza(), packet_profile()), {}, true);
     EXPECT_NE(text.find("break-even every=256"), std::string::npos) << text;
     EXPECT_NE(text.find("a packet by interrupt 220 ns"), std::string::npos) << text;
+}
+
+TEST(Rates, StandInTheReport) {
+    std::vector<StoredRun> runs{pizza()};
+    std::vector<PredictedRun> predicted{
+        {&runs[0], predict(runs[0], packet_profile(400, 1600)), std::nullopt}};
+    std::string html = rate_table(runs, predicted, "pizza");
+    for (const char* text : {"break-even every=256", "4,690 packets/s (2,420 to 8,850)",
+                             "a packet by interrupt 220 ns"})
+        EXPECT_NE(html.find(text), std::string::npos) << text << " in " << html;
+    EXPECT_EQ(rate_table(runs, predicted, "livelock"), "");
 }
 
 TEST(Corners, TakeAPriceAsTheSameInAllCosts) {
