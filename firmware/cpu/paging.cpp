@@ -15,6 +15,7 @@ uint64_t* table_at(uint64_t physical) { return reinterpret_cast<uint64_t*>(physi
 Result<PageTables> PageTables::make(FrameSource frames, bool huge, bool no_execute) {
     uint64_t root = frames();
     if (root == 0) return Lacking{"no memory for page tables"};
+    newest_ = root;
     return PageTables(frames, root, huge, no_execute);
 }
 

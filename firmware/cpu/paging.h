@@ -46,6 +46,9 @@ class PageTables {
     uint64_t entry_of(uint64_t address) const;
     /// Physical address of the top table, for CR3.
     uint64_t root() const { return root_; }
+    /// Where the root() of the tables lies that were made last: for the cache model, which cannot
+    /// see CR3.
+    static const uint64_t* newest() { return &newest_; }
     /// Lets this address space share the top-level entry that covers `address` with `other`.
     void share(const PageTables& other, uint64_t address);
 
@@ -58,6 +61,7 @@ class PageTables {
     Result<void> set(uint64_t virtual_start, uint64_t physical_start, uint64_t bytes,
                      uint64_t flags);
 
+    static inline uint64_t newest_ = 0;
     FrameSource frames_{};
     uint64_t root_ = 0;
     bool huge_ = false;

@@ -1,5 +1,6 @@
 #include "firmware/measure/counters.h"
 
+#include "firmware/cpu/paging.h"
 #include "firmware/measure/model_marker.h"
 #include "firmware/measure/model_region.h"
 
@@ -20,6 +21,8 @@ uint64_t address(const void* p) { return reinterpret_cast<uint64_t>(p); }
 void Counters::look_for_model(uint64_t ram_end) {
     model_mailbox.idt = idt_address();
     model_mailbox.ram_end = ram_end;
+    model_mailbox.page_tables = page_tables_address();
+    model_mailbox.newest_tables = address(cpu::PageTables::newest());
 #if !__STDC_HOSTED__
     model_mailbox.points = address(model_points_start);
     model_mailbox.point_count = static_cast<uint64_t>(model_points_end - model_points_start);

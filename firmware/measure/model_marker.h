@@ -5,6 +5,8 @@
 #pragma once
 #include <cstdint>
 
+#include "firmware/cpu/paging.h"
+#include "firmware/cpu/registers.h"
 #include "firmware/wire/mailbox.h"
 
 extern "C" doorbell::wire::Mailbox model_mailbox;
@@ -32,6 +34,15 @@ inline uint64_t idt_address() {
     } idt;
     asm volatile("sidt %0" : "=m"(idt));
     return idt.base;
+#endif
+}
+
+/// Where the page tables lie that are loaded; 0 in a hosted build.
+inline uint64_t page_tables_address() {
+#if __STDC_HOSTED__
+    return 0;
+#else
+    return cpu::read_cr3() & cpu::PageTables::address_mask;
 #endif
 }
 

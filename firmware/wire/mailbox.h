@@ -23,7 +23,7 @@ enum class ModelCount : unsigned {
     l1d_misses,
     l2_misses,
     llc_misses,
-    dtlb_misses,  ///< a line or a page, instructions and data alike from L2 on
+    dtlb_misses,  ///< of the first level; caches: instructions and data alike from L2 on
     branches,
     branch_misses,  ///< conditional ones
     mmio_reads,
@@ -77,6 +77,10 @@ enum class ModelCount : unsigned {
     fetch_l2,
     fetch_llc,
     fetch_memory,
+    // Of dtlb_misses: pages of 2 MiB or more, and what the second level did not know either.
+    dtlb_large_misses,
+    page_walks,
+    page_walks_large,
     late_branch_misses,  ///< of branch_misses: those that wait for a load that missed
     timestamps,          ///< of ours, inside of the stretch
     path_steps,  ///< what the dataflow takes where nothing misses, in core cycles of the model
@@ -140,6 +144,9 @@ inline constexpr const char* model_count_names[model_counts] = {
     "fetch_l2",
     "fetch_llc",
     "fetch_memory",
+    "dtlb_large_misses",
+    "page_walks",
+    "page_walks_large",
     "late_branch_misses",
     "timestamps",
     "path_steps",
@@ -196,13 +203,15 @@ struct alignas(64) Mailbox {
     uint64_t ram_end = 0;  ///< at and above, addresses are devices' (or need translation)
     uint64_t idt =
         0;  ///< address of the 256 gates: a block that begins at one's target was entered by it
+    uint64_t page_tables = 0;    ///< root of the image's own, always valid
+    uint64_t newest_tables = 0;  ///< address of a word: the root of those that were made last
     uint64_t device_start = 0, device_bytes = 0;
     uint64_t series_count = 0;
     MailboxSeries series[max_series] = {};
     uint64_t model = 0;  ///< written by the model: 1 where there is one
     uint64_t absent =
         0;  ///< written by the model: bits of the ModelCounts that its geometry cannot have
-    char geometry[160] = {};               ///< written by the model: what it models
+    char geometry[224] = {};               ///< written by the model: what it models
     uint64_t points = 0, point_count = 0;  ///< ModelPoints; read at hello
     /// Regions 0 .. regions - 1 of the case are counted. What an interrupt's handler executes is in
     /// no region that it interrupts; region 0 is the handler of `region_vector`, from its entry to

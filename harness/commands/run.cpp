@@ -8,6 +8,7 @@
 #include "harness/commands/documents.h"
 #include "harness/results/compare/history.h"
 #include "harness/results/predict/predict.h"
+#include "harness/results/profile/model_words.h"
 #include "harness/results/profile/published.h"
 #include "harness/results/report/report.h"
 #include "harness/run/options.h"
@@ -86,11 +87,12 @@ po::options_description run_options() {
     return options;
 }
 
-/// What the command line asks for. Throws UsageError.
-QemuRun run_request(const po::variables_map& map) {
+/// What the command line asks for; where it does not name a cache model, that of the machine whose
+/// prices come later. Throws UsageError.
+QemuRun run_request(const po::variables_map& map, const std::optional<Profile>& profile) {
     QemuRun request;
     request.selection = selection_from(map, words_of(map, "lab"));
-    request.machine = machine_from(map);
+    request.machine = machine_from(map, profile ? model_words_of(*profile) : "on");
     if (auto out = said(map, "out")) request.out = *out;
     if (auto timeout = said(map, "timeout"))
         request.timeout_s =
@@ -111,12 +113,12 @@ int command_run(const std::vector<std::string>& args) {
                      "without one, it runs all default labs. See: doorbell list\n",
                      run_options(), "lab");
     if (!map) return 0;
-    QemuRun request = run_request(*map);
+    std::optional<Profile> profile = profile_from(*map);
+    QemuRun request = run_request(*map, profile);
     std::optional<uint64_t> keep;
     if (auto number = said(*map, "keep")) keep = parse_number(*number, "--keep", 1, 1'000'000);
     Showing showing = showing_from(*map);
     request.progress = !showing.quiet;
-    std::optional<Profile> profile = profile_from(*map);
     Finished finished = run_in_qemu(request);
     finished.strict = (*map)["strict"].as<bool>();
     std::optional<Predictions> predictions;

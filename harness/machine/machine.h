@@ -17,6 +17,7 @@ struct MachineOptions {
     std::string net = "wire";  ///< what the card's cable leads to
     std::string model =
         "off";  ///< the cache model: off, or its geometry as model::Geometry::text() writes it
+    bool model_by_default = false;  ///< nobody asked for it: a run goes on without it
     std::filesystem::path qemu = "qemu-system-x86_64";
     std::filesystem::path image;
     std::filesystem::path model_plugin;  ///< doorbell-model.so

@@ -147,7 +147,8 @@ namespace {
 std::string model_help() {
     return "cache model: off, on (" + model::preset_names().front() +
            "), host (this host's caches), " + joined(model::preset_names()) +
-           ", or with parts of one's own: zen2,l1d=48K:12:64,l2=off,dtlb=64:4,device=llc";
+           ", or with parts of one's own: zen2,l1d=48K:12:64,l2=off,dtlb=64:4,device=llc (default: "
+           "that of the profile in the exact clock, off in the live clock)";
 }
 
 }  // namespace
@@ -167,7 +168,7 @@ void add_machine_options(po::options_description& options) {
          ("what the card's cable leads to: " + joined(net_choices()) +
           "; udp: frames in datagrams, the card hears on 127.0.0.1:PORT and sends to PORT + 1")
              .c_str())                                                  //
-        ("model", text_option("off"), model_help().c_str())             //
+        ("model", po::value<std::string>(), model_help().c_str())       //
         ("qemu", text_option("qemu-system-x86_64"), "the QEMU to run")  //
         ("image", po::value<std::string>(),
          "the image (default: doorbell.elf beside this command)");
@@ -192,7 +193,7 @@ std::string model_from(const std::string& words) {
 
 }  // namespace
 
-MachineOptions machine_from(const po::variables_map& map) {
+MachineOptions machine_from(const po::variables_map& map, const std::string& model) {
     MachineOptions machine;
     auto chosen = [&](const char* option, const std::vector<std::string>& choices) {
         std::string word = map[option].as<std::string>();
@@ -205,7 +206,10 @@ MachineOptions machine_from(const po::variables_map& map) {
     machine.machine = chosen("machine", machine_choices());
     machine.accel = chosen("accel", accel_choices());
     machine.nic = chosen("nic", nic_choices());
-    machine.model = model_from(map["model"].as<std::string>());
+    auto words = said(map, "model");
+    machine.model_by_default = !words;
+    // It makes the live clock's times longer, so that somebody has to want it there.
+    machine.model = words || machine.clock == "exact" ? model_from(words.value_or(model)) : "off";
     machine.model_plugin = beside_command("doorbell-model.so");
     machine.qemu = map["qemu"].as<std::string>();
     machine.image = image_path(said(map, "image").value_or(""));

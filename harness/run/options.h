@@ -26,7 +26,9 @@ Selection selection_from(const boost::program_options::variables_map& map,
 
 /// Adds --clock --machine --accel --nic --net --model --qemu --image: what the machine is.
 void add_machine_options(boost::program_options::options_description& options);
-MachineOptions machine_from(const boost::program_options::variables_map& map);
+/// `model`: words of --model where the command line has none and the clock is exact.
+MachineOptions machine_from(const boost::program_options::variables_map& map,
+                            const std::string& model);
 
 /// The image: `said` with --image, else the environment's DOORBELL_IMAGE, else doorbell.elf beside
 /// this command.

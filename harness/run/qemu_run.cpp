@@ -21,6 +21,7 @@
 #include "harness/system/escape.h"
 #include "harness/system/failure.h"
 #include "harness/system/file.h"
+#include "harness/system/output.h"
 #include "harness/system/sha256.h"
 
 namespace doorbell::harness {
@@ -129,6 +130,28 @@ std::string check_qemu(const fs::path& path) {
     return match[1];
 }
 
+std::string why_no_model(const MachineOptions& machine) {
+    std::error_code error;
+    if (!fs::is_regular_file(machine.model_plugin, error))
+        return fmt::format("it is not at {}", text_of_path(machine.model_plugin));
+    // QEMU loads its plugins before it begins, and its monitor can end it at once.
+    std::vector<std::string> argv{machine.qemu.string(),
+                                  "-nodefaults",
+                                  "-no-user-config",
+                                  "-display",
+                                  "none",
+                                  "-M",
+                                  "none",
+                                  "-monitor",
+                                  "stdio"};
+    for (const std::string& word : model_arguments(machine)) argv.push_back(word);
+    ToolResult tool = run_tool_or_end(argv, 20, "quit\n");
+    if (tool.started && tool.exit_status == 0) return {};
+    if (tool.timed_out) return "QEMU does not end when it has loaded it";
+    std::string why = tool.err.substr(0, tool.err.find('\n'));
+    return why.empty() ? "QEMU does not load it" : why;
+}
+
 Finished run_in_qemu(QemuRun request) {
     MachineOptions& machine = request.machine;
     check(machine);
@@ -138,9 +161,10 @@ Finished run_in_qemu(QemuRun request) {
         throw MachineError(
             fmt::format("there is no image at {}; build it with make, or name it with --image",
                         machine.image.string()));
-    if (machine.model != "off" && !fs::is_regular_file(machine.model_plugin, error))
+    if (machine.model != "off" && !machine.model_by_default &&
+        !fs::is_regular_file(machine.model_plugin, error))
         throw UsageError(
-            fmt::format("--model: there is no cache model at {}", machine.model_plugin.string()));
+            fmt::format("--model: the cache model is not at {}", machine.model_plugin.string()));
     if (machine.accel == "kvm")
         if (Kvm kvm = look_for_kvm(); !kvm.usable)
             throw MachineError(fmt::format("--accel kvm: {}; use --accel tcg", kvm.because));
@@ -149,6 +173,15 @@ Finished run_in_qemu(QemuRun request) {
     machine.qemu = absolute_program(machine.qemu);
     machine.image = fs::absolute(machine.image);
     if (machine.model != "off") machine.model_plugin = fs::absolute(machine.model_plugin);
+    std::string no_model;
+    if (machine.model != "off" && machine.model_by_default) no_model = why_no_model(machine);
+    if (!no_model.empty()) {
+        machine.model = "off";
+        complain(
+            "doorbell: the run goes on without the cache model (no counters, no prediction): "
+            "{}",
+            no_model);
+    }
 
     if (machine.nic == "auto")
         machine.nic =
@@ -160,8 +193,10 @@ Finished run_in_qemu(QemuRun request) {
 
     std::optional<OutsidePlan> plan = outside_plan(request.selection, machine);
     if (plan) check_this_end(*plan);
+    Json manifest = manifest_of(request, argv, qemu_version);
+    if (!no_model.empty()) manifest["model_missing"] = no_model;
     Session session(RunFolder::create(request.out, machine.clock, machine.machine),
-                    manifest_of(request, argv, qemu_version), request.progress);
+                    std::move(manifest), request.progress);
     session.machine_is({{"type", machine.machine},
                         {"accel", machine.accel},
                         {"clock", machine.clock},

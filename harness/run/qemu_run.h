@@ -37,6 +37,9 @@ std::filesystem::path absolute_program(const std::filesystem::path& program);
 /// tested).
 std::string check_qemu(const std::filesystem::path& path);
 
+/// Why that QEMU does not load the cache model of that geometry; "" where it does.
+std::string why_no_model(const MachineOptions& machine);
+
 /// Checks, starts, collects, saves. Throws UsageError and MachineError where nothing was started;
 /// after the start, what went wrong is in the result.
 Finished run_in_qemu(QemuRun request);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -60,8 +61,27 @@ struct Pipe {
     int take_read() { return std::exchange(read, -1); }
 };
 
+struct File {
+    const int number;
+    explicit File(int n) : number(n) {}
+    ~File() { close(number); }
+    File(const File&) = delete;
+};
+
+/// A file that holds `text` and nobody else sees, read from its beginning.
+int input_of(std::string_view text) {
+    int file = memfd_create("input", MFD_CLOEXEC);
+    if (file < 0 || write(file, text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
+        lseek(file, 0, SEEK_SET) != 0) {
+        int why = errno;
+        if (file >= 0) close(file);
+        throw std::system_error(why, std::generic_category(), "cannot write an input");
+    }
+    return file;
+}
+
 /// Runs between fork and exec: only calls that are safe there.
-[[noreturn]] void become(char* const* argv, int out, int err, int trouble, pid_t parent) {
+[[noreturn]] void become(char* const* argv, int in, int out, int err, int trouble, pid_t parent) {
     setpgid(0, 0);
     // Without this process, nobody would end it.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -70,8 +90,7 @@ struct Pipe {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
-    int nothing = open("/dev/null", O_RDONLY);
-    dup2(nothing, 0);
+    dup2(in, 0);
     dup2(out, 1);
     dup2(err, 2);
     execvp(argv[0], argv);
@@ -160,7 +179,8 @@ struct Child::State : std::enable_shared_from_this<Child::State> {
     std::array<char, 65536> out_buffer, err_buffer;
 };
 
-Child::Child(asio::io_context& io, const std::vector<std::string>& argv, Handlers handlers)
+Child::Child(asio::io_context& io, const std::vector<std::string>& argv, Handlers handlers,
+             std::string_view input)
     : state_(std::make_shared<State>(io)) {
     Pipe out, err, trouble;
     fcntl(out.write, F_SETPIPE_SZ, pipe_size);  // where it is not allowed, the usual size will do
@@ -168,10 +188,11 @@ Child::Child(asio::io_context& io, const std::vector<std::string>& argv, Handler
     for (const std::string& word : argv) words.push_back(const_cast<char*>(word.c_str()));
     words.push_back(nullptr);
 
+    File in(input_of(input));
     pid_t parent = getpid();
     pid_t pid = fork();
     if (pid < 0) throw std::system_error(errno, std::generic_category(), "fork");
-    if (pid == 0) become(words.data(), out.write, err.write, trouble.write, parent);
+    if (pid == 0) become(words.data(), in.number, out.write, err.write, trouble.write, parent);
     setpgid(pid, pid);  // in both processes: either may come first
     out.close_write();
     err.close_write();
@@ -235,13 +256,15 @@ void check_open_files() {
         had, enough, enough));
 }
 
-ToolResult run_tool_or_end(const std::vector<std::string>& argv, unsigned seconds) {
-    ToolResult result = run_tool(argv, seconds);
+ToolResult run_tool_or_end(const std::vector<std::string>& argv, unsigned seconds,
+                           std::string_view input) {
+    ToolResult result = run_tool(argv, seconds, input);
     if (result.signal != 0) throw Interrupted(result.signal);
     return result;
 }
 
-ToolResult run_tool(const std::vector<std::string>& argv, unsigned seconds) {
+ToolResult run_tool(const std::vector<std::string>& argv, unsigned seconds,
+                    std::string_view input) {
     check_open_files();
     ToolResult result;
     asio::io_context io;
@@ -256,7 +279,7 @@ ToolResult run_tool(const std::vector<std::string>& argv, unsigned seconds) {
         signals.cancel();
     };
     try {
-        Child child(io, argv, std::move(handlers));
+        Child child(io, argv, std::move(handlers), input);
         limit.async_wait([&](const error_code& error) {
             if (error) return;
             result.timed_out = true;

@@ -11,7 +11,7 @@
 
 namespace doorbell::harness {
 
-/// A program in its own process group, with its output on pipes and an empty input. It ends
+/// A program in its own process group, with its output on pipes and `input` to read. It ends
 /// with this object, and also when this process is killed.
 class Child {
   public:
@@ -24,7 +24,8 @@ class Child {
     };
 
     /// Starts argv[0] (looked up in PATH). Throws std::system_error where it cannot be started.
-    Child(boost::asio::io_context& io, const std::vector<std::string>& argv, Handlers handlers);
+    Child(boost::asio::io_context& io, const std::vector<std::string>& argv, Handlers handlers,
+          std::string_view input = {});
     ~Child();
     Child(const Child&) = delete;
     Child& operator=(const Child&) = delete;
@@ -50,12 +51,14 @@ struct ToolResult {
     int signal = 0;  ///< a signal to this process that ended the tool, or 0
 };
 
-/// Runs a program to its end, at most `seconds`. A signal that ends a collection (ending.h) ends
-/// the program and is in the result.
-ToolResult run_tool(const std::vector<std::string>& argv, unsigned seconds);
+/// Runs a program to its end, at most `seconds`, with `input` to read. A signal that ends a
+/// collection (ending.h) ends the program and is in the result.
+ToolResult run_tool(const std::vector<std::string>& argv, unsigned seconds,
+                    std::string_view input = {});
 
 /// run_tool(), but such a signal is thrown as Interrupted: for work that leaves nothing to save.
-ToolResult run_tool_or_end(const std::vector<std::string>& argv, unsigned seconds);
+ToolResult run_tool_or_end(const std::vector<std::string>& argv, unsigned seconds,
+                           std::string_view input = {});
 
 /// Throws MachineError where this process may open too few files to run a program and listen to it.
 void check_open_files();

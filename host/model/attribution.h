@@ -3,6 +3,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <cstring>
 
 #include "firmware/wire/mailbox.h"
 #include "host/model/history.h"
@@ -36,7 +37,7 @@ class Attribution {
         Edge& e = ring_[++newest_ % edges];
         e.number = newest_;
         e.ticks = tally.ticks();
-        for (unsigned i = 0; i < wire::model_counts; ++i) e.counts[i] = tally.counts[i];
+        std::memcpy(e.counts, tally.counts, sizeof e.counts);
         if (begins) begin_ = e;
     }
     /// The descriptors are complete; sums start at zero.

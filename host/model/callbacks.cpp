@@ -18,47 +18,50 @@ ModelCount served(ModelCount first, Level level) {
     return static_cast<ModelCount>(static_cast<unsigned>(first) + static_cast<unsigned>(level) - 1);
 }
 
-/// What the hierarchy counts by itself, noted for samples that begin at an event: what has come to
-/// these counts while this lives.
-class Noted {
-  public:
-    Noted() : on_(model->attribution.history.on()) {
-        if (on_) read(before_);
-    }
-    ~Noted() {
-        if (!on_) return;
-        uint64_t after[std::size(counts)];
-        read(after);
-        for (size_t i = 0; i < std::size(counts); ++i)
-            for (uint64_t n = before_[i]; n < after[i]; ++n) model->noted(counts[i]);
-    }
-    Noted(const Noted&) = delete;
-
-  private:
-    static constexpr ModelCount counts[] = {ModelCount::l2_misses, ModelCount::llc_misses,
-                                            ModelCount::dtlb_misses};
-    static void read(uint64_t* values) {
-        for (ModelCount c : counts) *values++ = (*model->tally)[c];
-    }
-    bool on_;
-    uint64_t before_[std::size(counts)] = {};
-};
-
-void fetch(uint64_t line, bool two) {
-    Noted noted;
-    Level level = model->hierarchy.fetch(line, two);
-    if (level == Level::l1) [[likely]]
-        return;
-    model->attribution.history.note_next(ModelCount::l1i_misses, *model->tally);
-    model->count_next(served(ModelCount::fetch_l2, level));
+/// Notes what the hierarchy has counted by itself, for samples that begin at an event.
+void note_hierarchy() {
+    Model& m = *model;
+    if (!m.attribution.history.on() || m.hierarchy.counted() == m.noted.of) return;
+    m.noted.each_more(*m.tally, m.hierarchy.counted(),
+                      [&](ModelCount c) { m.attribution.history.note(c, *m.tally); });
 }
 
-void branch_was(bool taken) {
+void fetch(uint64_t line, bool two) {
     Model& m = *model;
-    if (m.hierarchy.branch(m.pending->address, taken)) return;
-    m.noted(ModelCount::branch_misses);
+    Level level = m.hierarchy.fetch(line, two);
+    if (level == Level::l1) [[likely]]
+        return;
+    m.attribution.history.note_next(ModelCount::l1i_misses, *m.tally);
+    m.count_next(served(ModelCount::fetch_l2, level));
+    note_hierarchy();
+}
+
+void branch_was(const Branch& branch, bool taken) {
+    Model& m = *model;
+    if (m.hierarchy.branch(branch.address, taken)) return;
+    m.attribution.history.note(ModelCount::branch_misses, *m.tally);
     if (m.flow.flags_wait(m.tally->ticks())) m.count(ModelCount::late_branch_misses);
     m.flow.resolve_branch();
+}
+
+/// Catches up with the turns of a loop that were only counted.
+void leave_loop() {
+    Model& m = *model;
+    if (!m.loop.steady()) return;
+    Loop::Rest rest = m.loop.leave(m.flow);
+    const Block* before = rest.last;
+    for (const Loop::Step& step : rest.steps) {
+        if (step.branched) m.hierarchy.branch(before->branch->address, step.taken);
+        m.execute(step.block->flow);
+        before = step.block;
+    }
+    m.block = before;
+}
+
+/// Something happens that is not in every turn of a loop, or that a turn cannot be counted with.
+void interrupt_loop() {
+    leave_loop();
+    model->loop.interrupt();
 }
 
 /// A device's register is read or written.
@@ -74,7 +77,8 @@ void device_register(uint64_t address, bool store) {
 /// Of which class a miss of level 1 is.
 void classify(MemorySite& site, uint64_t physical, bool store, Level level) {
     Model& m = *model;
-    m.noted(ModelCount::l1d_misses);
+    interrupt_loop();
+    m.attribution.history.note(ModelCount::l1d_misses, *m.tally);
     if (store) return m.count(served(ModelCount::store_l2, level));
     uint64_t line = physical >> m.hierarchy.line_shift() << m.hierarchy.line_shift();
     // A prefetcher has it by then, so that nothing waits for it.
@@ -120,6 +124,8 @@ void command(MailboxCommand what) {
     switch (what) {
         case MailboxCommand::hello: {
             if (box.ram_end != 0) m.ram_end = box.ram_end;
+            m.page_tables.are_at(box.page_tables, box.newest_tables, m.ram_end);
+            if (!m.geometry.small_pages) m.hierarchy.page_sizes(&m.page_tables);
             std::string text = m.geometry.text();
             text.resize(std::min(text.size(), sizeof box.geometry - 1));
             text.copy(box.geometry, text.size());
@@ -132,6 +138,7 @@ void command(MailboxCommand what) {
         case MailboxCommand::begin:
             m.attribution.begin(box);
             m.regions.begin(box.regions, box.region_vector);
+            m.noted.are(*m.tally, m.hierarchy.counted());
             break;
         case MailboxCommand::end:
             m.attribution.end(m.guest);
@@ -158,20 +165,41 @@ void command(MailboxCommand what) {
 void at_block(unsigned, void* data) {
     auto& block = *static_cast<Block*>(data);
     Model& m = *model;
-    if (m.pending != nullptr) {
-        // Anywhere else is an interrupt in between: nothing is known of the branch.
-        if (block.address == m.pending->target)
-            branch_was(true);
-        else if (block.address == m.pending->next)
-            branch_was(false);
-        m.pending = nullptr;
+    ModelCounts& tally = *m.tally;
+    if (m.loop.goes_on(&block)) [[likely]] {
+        const Loop::Step& step = m.loop.step();
+        if (step.branched) {
+            ++m.branches;
+            m.attribution.history.note_before(ModelCount::branches, tally);
+        }
+        tally[ModelCount::path_steps] += step.path;
+        if (block.line != no_line) fetch(block.line, block.two);
+        return;
     }
+    leave_loop();
+    Loop::Step step{.block = &block};
+    if (uint64_t branches = tally[ModelCount::branches]; branches != m.branches) {
+        m.branches = branches;
+        m.attribution.history.note_before(ModelCount::branches, tally);
+        // Anywhere else is an interrupt in between: nothing is known of the branch.
+        const Branch& branch = *m.block->branch;
+        step.branched = block.address == branch.target || block.address == branch.next;
+        step.taken = block.address == branch.target;
+        if (step.branched) branch_was(branch, step.taken);
+    }
+    m.block = &block;
     if (m.regions.on()) m.regions.block(block.gate, *m.tally);
     if (block.gate >= 0) [[unlikely]] {
         if (!m.software) m.count_next(ModelCount::interrupts);
         m.software = false;
     }
+    uint64_t path = tally.path();
     m.execute(block.flow);
+    step.path = tally.path() - path;
+    if (block.gate >= 0)
+        m.loop.interrupt();
+    else
+        m.loop.passed(step, m.flow, m.hierarchy.predictor_changes(), tally.ticks());
     if (block.line != no_line) fetch(block.line, block.two);
 }
 
@@ -181,11 +209,6 @@ void at_line(unsigned, void* data) {
 
 void at_event(unsigned, void* count) {
     model->count(static_cast<ModelCount>(from_data<uint64_t>(count)));
-}
-
-void at_branch(unsigned, void* data) {
-    model->count(ModelCount::branches);
-    model->pending = static_cast<Branch*>(data);
 }
 
 void at_software_interrupt(unsigned, void*) {
@@ -200,6 +223,7 @@ void at_iretq(unsigned, void*) {
 }
 
 void at_point(unsigned, void* data) {
+    interrupt_loop();
     auto& point = *static_cast<PointSite*>(data);
     model->regions.pass(point.what, *model->tally);
     model->execute(point.rest);
@@ -209,19 +233,20 @@ void at_cr3(unsigned, void*) {
     model->count(ModelCount::cr3_writes);
     model->count(ModelCount::serializing);
     model->hierarchy.forget_pages();
-    model->translations.forget();
+    model->forget_translations();
 }
 
 /// Translations may have changed. `kind`: a count beside `serializing`, or 0.
 void at_serializing(unsigned, void* kind) {
     model->count(ModelCount::serializing);
     if (kind != nullptr) model->count(static_cast<ModelCount>(from_data<uint64_t>(kind)));
-    model->translations.forget();
+    model->forget_translations();
 }
 
 void at_edge(unsigned, void* data) {
     auto& edge = *static_cast<EdgeSite*>(data);
     Model& m = *model;
+    interrupt_loop();
     ++m.tally->silent;
     m.flow.drain();
     (*m.tally)[ModelCount::path_steps] = m.flow.now();
@@ -230,9 +255,11 @@ void at_edge(unsigned, void* data) {
     m.execute(edge.rest);
 }
 
-void at_memory(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void* data) {
+namespace {
+
+template <bool store>
+void used_memory(qemu_plugin_meminfo_t info, uint64_t address, void* site) {
     Model& m = *model;
-    bool store = qemu_plugin_mem_is_store(info);
     // QEMU 7.2 shows what the processor itself reads and pushes on the way into a handler, or not,
     // by what instruction came before; later versions do not. The model leaves it out: what begins
     // with a gate and lasts until the handler's first instruction, which is counted before its own
@@ -250,15 +277,30 @@ void at_memory(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void* dat
     m.count(store ? ModelCount::stores : ModelCount::loads);
     if (m.device_lines.near(physical)) [[unlikely]]
         look_at_device_line(physical, store);
-    Noted noted;
-    Level level = m.hierarchy.data(address, physical, 1u << qemu_plugin_mem_size_shift(info));
+    // QEMU is asked for the size only where it matters.
+    unsigned bytes = 1;
+    if (m.hierarchy.near_end_of_line(physical)) [[unlikely]]
+        bytes = 1u << qemu_plugin_mem_size_shift(info);
+    Level level = m.hierarchy.data(address, physical, bytes);
     if (level != Level::l1) [[unlikely]]
-        classify(*static_cast<MemorySite*>(data), physical, store, level);
+        classify(*static_cast<MemorySite*>(site), physical, store, level);
+    note_hierarchy();
     if (store && physical - m.attribution.low() < m.attribution.span())
         m.attribution.stored(m.guest, physical);
 }
 
+}  // namespace
+
+void at_memory(unsigned, qemu_plugin_meminfo_t info, uint64_t address, void* site) {
+    // QEMU 7.2 calls also those who register for the other kind of use.
+    if (qemu_plugin_mem_is_store(info))
+        used_memory<true>(info, address, site);
+    else
+        used_memory<false>(info, address, site);
+}
+
 void at_marker(unsigned, void* data) {
+    interrupt_loop();
     ++model->tally->silent;
     command(static_cast<MailboxCommand>(from_data<uint64_t>(data)));
 }

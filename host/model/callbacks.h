@@ -7,7 +7,6 @@ namespace doorbell::model {
 void at_block(unsigned, void* block);
 void at_line(unsigned, void* line);    ///< a line's number, times 2; + 1: it reaches into the next
 void at_event(unsigned, void* count);  ///< a ModelCount
-void at_branch(unsigned, void* branch);
 void at_software_interrupt(unsigned, void*);
 void at_iretq(unsigned, void*);
 void at_point(unsigned, void* site);  ///< where a region begins or ends

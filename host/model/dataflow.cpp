@@ -79,6 +79,27 @@ void BlockFlow::finish() {
     });
 }
 
+uint64_t Dataflow::Stand::further_than(const Stand& before, uint32_t written) const {
+    uint64_t by = fetch - before.fetch;
+    bool alike = done - before.done == by;
+    for_each(written, [&](int r) {
+        auto i = static_cast<size_t>(r);
+        alike &= ready[i] - before.ready[i] == by;
+    });
+    return alike ? by : 0;
+}
+
+void Dataflow::repeat(uint64_t turns, uint64_t time, uint64_t instructions, uint32_t written) {
+    fetch_ += turns * time;
+    done_ += turns * time;
+    begun_ += turns * instructions;
+    for_each(written, [&](int r) { ready_[static_cast<size_t>(r)] += turns * time; });
+    for (unsigned i = oldest_; i != newest_; ++i) {
+        blocks_[i % ring].at += turns * time;
+        blocks_[i % ring].instructions += turns * instructions;
+    }
+}
+
 void Dataflow::advance(const BlockFlow& block) {
     // What stands a window before the block's end is done.
     begun_ += block.instructions_;

@@ -44,6 +44,8 @@ class BlockFlow {
     MemoryUse add(const Operands& operands);
     /// No more instructions.
     void finish();
+    uint64_t instructions() const { return instructions_; }
+    uint32_t written() const { return written_; }
 
   private:
     friend class Dataflow;
@@ -87,7 +89,7 @@ class Dataflow {
 
     /// A block is executed, after `instructions` others.
     void execute(const BlockFlow& block, uint64_t instructions) {
-        if (missed_ != 0 || instructions - last_miss_ < core_.window) follow_misses();
+        if (missed_ != 0 || !calm(instructions)) follow_misses();
         before_ = &block;
         advance(block);
     }
@@ -115,6 +117,23 @@ class Dataflow {
     /// Twelfths of steps until all that was begun is done.
     uint64_t now() const { return done_ > fetch_ ? done_ : fetch_; }
     void forget() { *this = Dataflow(core_); }
+
+    /// Whether no load has missed for as long as it could matter.
+    bool calm(uint64_t instructions) const {
+        return missed_ == 0 && instructions - last_miss_ >= core_.window;
+    }
+    /// Where all that moves stands at one turn of a loop.
+    struct Stand {
+        uint64_t fetch = 0, done = 0;
+        std::array<uint64_t, flow_registers> ready{};
+        /// By how much it all is further than at `before`, where `written` are the loop's results;
+        /// 0: not all by the same.
+        uint64_t further_than(const Stand& before, uint32_t written) const;
+    };
+    Stand stand() const { return {fetch_, done_, ready_}; }
+    /// Repeats the loop that was executed last, each of whose turns takes `time` and has
+    /// `instructions`: more of them than the window holds stood still against each other.
+    void repeat(uint64_t turns, uint64_t time, uint64_t instructions, uint32_t written);
 
   private:
     void advance(const BlockFlow& block);

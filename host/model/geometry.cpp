@@ -2,6 +2,7 @@
 
 #include <cpuid.h>
 
+#include <algorithm>
 #include <charconv>
 #include <stdexcept>
 
@@ -20,15 +21,45 @@ struct Preset {
 // cache of the others, the whole where a core may use all of it.
 const Preset presets[] = {
     {"skylake",
-     {{32 * K, 8, 64}, {32 * K, 8, 64}, {256 * K, 4, 64}, {8 * M, 16, 64}, 64, 4, tage, false}},
+     {.l1i = {32 * K, 8, 64},
+      .l1d = {32 * K, 8, 64},
+      .l2 = {256 * K, 4, 64},
+      .llc = {8 * M, 16, 64},
+      .dtlb = {64, 4},
+      .dtlb_large = {32, 4},
+      .stlb = {1536, 12}}},
     {"skylake-server",
-     {{32 * K, 8, 64}, {32 * K, 8, 64}, {1 * M, 16, 64}, {1408 * K, 11, 64}, 64, 4, tage, true}},
+     {.l1i = {32 * K, 8, 64},
+      .l1d = {32 * K, 8, 64},
+      .l2 = {1 * M, 16, 64},
+      .llc = {1408 * K, 11, 64},
+      .dtlb = {64, 4},
+      .dtlb_large = {32, 4},
+      .stlb = {1536, 12},
+      .device_to_llc = true}},
     {"sapphire-rapids",
-     {{32 * K, 8, 64}, {48 * K, 12, 64}, {2 * M, 16, 64}, {1920 * K, 15, 64}, 96, 96, tage, true}},
+     {.l1i = {32 * K, 8, 64},
+      .l1d = {48 * K, 12, 64},
+      .l2 = {2 * M, 16, 64},
+      .llc = {1920 * K, 15, 64},
+      .dtlb = {96, 96},
+      .dtlb_large = {32, 32},
+      .stlb = {2048, 16},
+      .device_to_llc = true}},
     {"zen2",
-     {{32 * K, 8, 64}, {32 * K, 8, 64}, {512 * K, 8, 64}, {16 * M, 16, 64}, 64, 64, tage, false}},
+     {.l1i = {32 * K, 8, 64},
+      .l1d = {32 * K, 8, 64},
+      .l2 = {512 * K, 8, 64},
+      .llc = {16 * M, 16, 64},
+      .dtlb = {64, 64},
+      .stlb = {2048, 16}}},
     {"zen4",
-     {{32 * K, 8, 64}, {32 * K, 8, 64}, {1 * M, 8, 64}, {32 * M, 16, 64}, 72, 72, tage, false}},
+     {.l1i = {32 * K, 8, 64},
+      .l1d = {32 * K, 8, 64},
+      .l2 = {1 * M, 8, 64},
+      .llc = {32 * M, 16, 64},
+      .dtlb = {72, 72},
+      .stlb = {3072, 24}}},
 };
 
 [[noreturn]] void fail(std::string_view part, const std::string& why) {
@@ -112,22 +143,52 @@ CacheShape cache(std::string_view part, std::string_view value) {
     return shape;
 }
 
+TlbShape tlb(std::string_view part, std::string_view value) {
+    if (value == "off") return {};
+    std::string_view rest = value, entries = next(rest, ':');
+    TlbShape shape;
+    shape.entries = static_cast<unsigned>(number(part, entries));
+    shape.ways = rest.empty() ? shape.entries : static_cast<unsigned>(number(part, rest));
+    if (shape.entries > 65536 || shape.ways > 256 || shape.entries % shape.ways != 0)
+        fail(
+            part,
+            "a TLB is ENTRIES:WAYS, entries a multiple of ways, at most 256 ways; all but dtlb may "
+            "be off");
+    return shape;
+}
+
+struct CachePart {
+    const char* name;
+    CacheShape Geometry::* shape;
+};
+constexpr CachePart cache_parts[] = {{"l1i", &Geometry::l1i},
+                                     {"l1d", &Geometry::l1d},
+                                     {"l2", &Geometry::l2},
+                                     {"llc", &Geometry::llc}};
+struct TlbPart {
+    const char* name;
+    TlbShape Geometry::* shape;
+};
+constexpr TlbPart tlb_parts[] = {
+    {"dtlb", &Geometry::dtlb}, {"dtlb-large", &Geometry::dtlb_large}, {"stlb", &Geometry::stlb}};
+
+/// Whether the part is a cache or a TLB, and then takes it.
+bool take_shape(Geometry& g, std::string_view part, std::string_view key, std::string_view value) {
+    for (const CachePart& p : cache_parts)
+        if (key == p.name) g.*p.shape = cache(part, value);
+    for (const TlbPart& p : tlb_parts)
+        if (key == p.name) g.*p.shape = tlb(part, value);
+    auto is_key = [&](const auto& p) { return key == p.name; };
+    return std::ranges::any_of(cache_parts, is_key) || std::ranges::any_of(tlb_parts, is_key);
+}
+
 void take(Geometry& g, std::string_view part) {
     std::string_view value = part, key = next(value, '=');
-    if (key == "l1i")
-        g.l1i = cache(part, value);
-    else if (key == "l1d")
-        g.l1d = cache(part, value);
-    else if (key == "l2")
-        g.l2 = cache(part, value);
-    else if (key == "llc")
-        g.llc = cache(part, value);
-    else if (key == "dtlb") {
-        std::string_view rest = value, entries = next(rest, ':');
-        g.dtlb_entries = static_cast<unsigned>(number(part, entries));
-        g.dtlb_ways = rest.empty() ? g.dtlb_entries : static_cast<unsigned>(number(part, rest));
-        if (g.dtlb_entries > 65536 || g.dtlb_ways > 256 || g.dtlb_entries % g.dtlb_ways != 0)
-            fail(part, "a TLB is ENTRIES:WAYS, entries a multiple of ways, at most 256 ways");
+    if (take_shape(g, part, key, value)) return;
+    if (key == "pages") {
+        if (value != "mapped" && value != "4K")
+            fail(part, "pages is mapped (as the page tables say) or 4K");
+        g.small_pages = value == "4K";
     } else if (key == "predictor") {
         g.predictor = value == "tage" ? tage : number(part, value);
         if ((g.predictor & (g.predictor - 1)) != 0 || g.predictor > 1 * M)
@@ -140,7 +201,8 @@ void take(Geometry& g, std::string_view part) {
         std::string names = "on, host";
         for (const Preset& p : presets) names += std::string(", ") + p.name;
         fail(part, "neither a preset (" + names +
-                       ") nor a part (l1i, l1d, l2, llc, dtlb, predictor, device)");
+                       ") nor a part (l1i, l1d, l2, llc, dtlb, dtlb-large, stlb, pages, predictor, "
+                       "device)");
     }
 }
 
@@ -161,16 +223,21 @@ void put(std::string& text, const char* name, const CacheShape& shape) {
     text += ":" + std::to_string(shape.ways) + ":" + std::to_string(shape.line) + ",";
 }
 
+void put(std::string& text, const char* name, const TlbShape& shape) {
+    text += name;
+    text += shape.entries == 0
+                ? "=off,"
+                : "=" + std::to_string(shape.entries) + ":" + std::to_string(shape.ways) + ",";
+}
+
 }  // namespace
 
 std::string Geometry::text() const {
     std::string text;
-    put(text, "l1i", l1i);
-    put(text, "l1d", l1d);
-    put(text, "l2", l2);
-    put(text, "llc", llc);
-    text += "dtlb=" + std::to_string(dtlb_entries) + ":" + std::to_string(dtlb_ways) +
-            ",predictor=" + (predictor == tage ? "tage" : std::to_string(predictor));
+    for (const CachePart& p : cache_parts) put(text, p.name, this->*p.shape);
+    for (const TlbPart& p : tlb_parts) put(text, p.name, this->*p.shape);
+    text += small_pages ? "pages=4K" : "pages=mapped";
+    text += ",predictor=" + (predictor == tage ? "tage" : std::to_string(predictor));
     return text + (device_to_llc ? ",device=llc" : ",device=invalidate");
 }
 
@@ -191,6 +258,7 @@ Geometry parse(std::string_view words) {
         first = false;
     }
     if (g.l1i.bytes == 0 || g.l1d.bytes == 0) fail(words, "l1i and l1d cannot be off");
+    if (g.dtlb.entries == 0) fail(words, "dtlb cannot be off");
     for (const CacheShape* c : {&g.l1d, &g.l2, &g.llc})
         if (c->bytes != 0 && c->line != g.l1i.line)
             fail(g.text(), "all caches must have the same line");

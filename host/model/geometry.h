@@ -16,9 +16,18 @@ struct CacheShape {
     bool operator==(const CacheShape&) const = default;
 };
 
+/// A TLB; 0 entries: there is none.
+struct TlbShape {
+    unsigned entries = 0, ways = 0;
+    bool operator==(const TlbShape&) const = default;
+};
+
 struct Geometry {
     CacheShape l1i, l1d, l2, llc;
-    unsigned dtlb_entries = 0, dtlb_ways = 0;  ///< of 4 KiB pages
+    TlbShape dtlb;             ///< first level; of 4 KiB pages where there is a `dtlb_large`
+    TlbShape dtlb_large;       ///< first level, of 2 MiB pages and larger ones
+    TlbShape stlb;             ///< second level, of all pages
+    bool small_pages = false;  ///< every page is taken for 4 KiB, as where a hypervisor splits them
     static constexpr uint64_t tage = 0;
     /// `tage`, or the two-bit counters of gshare, a power of two.
     uint64_t predictor = tage;
@@ -26,15 +35,15 @@ struct Geometry {
         false;  ///< what a device writes is placed in the LLC (Intel DDIO), else only invalidated
     bool operator==(const Geometry&) const = default;
 
-    /// "l1i=32K:8:64,l1d=...,l2=...,llc=...,dtlb=64:4,predictor=tage,device=llc": what parse()
-    /// reads.
+    /// "l1i=32K:8:64,l1d=...,l2=...,llc=...,dtlb=64:4,dtlb-large=32:4,stlb=1536:12,pages=mapped,
+    /// predictor=tage,device=llc": what parse() reads.
     std::string text() const;
 };
 
 /// Reads "on" (the default preset), a preset's name, "host" (this host's caches, by CPUID), or any
-/// of these and then parts, each `cache=SIZE:WAYS:LINE` or `off`: "zen2,l2=256K:4:64". Parts alone
-/// change the default preset. Throws std::invalid_argument with a sentence: which part, and what
-/// would be right.
+/// of these and then parts, each `cache=SIZE:WAYS:LINE`, `tlb=ENTRIES:WAYS` or `off`:
+/// "zen2,l2=256K:4:64". Parts alone change the default preset. Throws std::invalid_argument with a
+/// sentence: which part, and what would be right.
 Geometry parse(std::string_view words);
 
 /// Names that parse() knows, the default first.

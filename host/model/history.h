@@ -19,6 +19,12 @@ class History {
     void note_next(wire::ModelCount what, const ModelCounts& now) {
         note(what, now, now.ticks() + 1);
     }
+    /// One that belongs to the instruction before.
+    void note_before(wire::ModelCount what, const ModelCounts& now) {
+        if (on_)
+            events_[newest_++ % events_.size()] = {now.ticks() - 1, now.counts[0] - 1, now.path(),
+                                                   what};
+    }
     /// Remembers from here on, or nothing.
     void remember(bool on) {
         on_ = on;

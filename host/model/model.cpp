@@ -21,7 +21,7 @@ Hierarchy::Hierarchy(const Geometry& g)
       l1d_(sets_of(g.l1d)),
       l2_(sets_of(g.l2)),
       llc_(sets_of(g.llc)),
-      dtlb_(g.dtlb_entries / g.dtlb_ways, g.dtlb_ways),
+      tlb_(g),
       gshare_(g.predictor == Geometry::tage ? std::optional<Gshare>()
                                             : std::optional<Gshare>(g.predictor)) {}
 
@@ -34,10 +34,12 @@ Level Hierarchy::below(uint64_t line) {
     if (l2_.present()) {
         if (l2_.use(line)) return Level::l2;
         ++(*tally_)[ModelCount::l2_misses];
+        ++counted_;
     }
     if (!llc_.present()) return Level::memory;
     if (llc_.use(line)) return Level::llc;
     ++(*tally_)[ModelCount::llc_misses];
+    ++counted_;
     return Level::memory;
 }
 
@@ -53,12 +55,25 @@ Level Hierarchy::fetch_slowly(uint64_t line, bool two) {
     return served;
 }
 
+void Hierarchy::translate(uint64_t address) {
+    unsigned shift = sizes_ != nullptr ? sizes_->shift_of(address) : Tlb::small_page;
+    Tlb::Found found = tlb_.use(address, shift);
+    if (found == Tlb::Found::first) return;
+    bool large = shift != Tlb::small_page, walks = found == Tlb::Found::nowhere;
+    ModelCounts& tally = *tally_;
+    ++counted_;
+    ++tally[ModelCount::dtlb_misses];
+    tally[ModelCount::dtlb_large_misses] += large;
+    tally[ModelCount::page_walks] += walks;
+    tally[ModelCount::page_walks_large] += large && walks;
+}
+
 Level Hierarchy::data_slowly(uint64_t virtual_address, unsigned bytes, uint64_t line, bool two) {
-    for (uint64_t page = virtual_address >> page_shift;
-         page <= (virtual_address + bytes - 1) >> page_shift; ++page) {
+    for (uint64_t page = virtual_address >> Tlb::small_page;
+         page <= (virtual_address + bytes - 1) >> Tlb::small_page; ++page) {
         if (page == last_page_) continue;
         last_page_ = page;
-        if (!dtlb_.use(page)) ++(*tally_)[ModelCount::dtlb_misses];
+        translate(page << Tlb::small_page);
     }
     Level served = Level::l1;
     for (uint64_t l = line; l <= line + two; ++l) {
@@ -72,7 +87,8 @@ Level Hierarchy::data_slowly(uint64_t virtual_address, unsigned bytes, uint64_t 
 }
 
 void Hierarchy::forget() {
-    for (LruSets* level : {&l1i_, &l1d_, &l2_, &llc_, &dtlb_}) level->clear();
+    for (LruSets* level : {&l1i_, &l1d_, &l2_, &llc_}) level->clear();
+    tlb_.clear();
     if (gshare_) gshare_->clear();
     tage_.clear();
     last_fetch_ = last_data_ = last_page_ = ~0ull;

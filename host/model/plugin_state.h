@@ -3,7 +3,9 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <iterator>
 #include <memory>
+#include <optional>
 #include <unordered_set>
 #include <vector>
 
@@ -11,7 +13,9 @@
 #include "host/model/dataflow.h"
 #include "host/model/device_lines.h"
 #include "host/model/geometry.h"
+#include "host/model/loop.h"
 #include "host/model/model.h"
+#include "host/model/page_tables.h"
 #include "host/model/plugin_api.h"
 #include "host/model/regions.h"
 
@@ -22,13 +26,20 @@ using wire::ModelCount;
 /// The version of QEMU's plugin interface: plugin_api_version().
 extern int api;
 
-/// Where a block of translated code begins.
+constexpr uint64_t no_line = ~0ull;
+
+/// A conditional branch, which ends its block.
+struct Branch {
+    uint64_t address, next, target;
+};
+/// A block of translated code.
 struct Block {
-    uint64_t address;
-    uint64_t line;  ///< none: its first instruction is not modelled
-    bool two;
-    int gate;  ///< the vector whose first instruction it begins with; below 0: none
+    uint64_t address = 0;
+    uint64_t line = no_line;  ///< none: its first instruction is not modelled
+    bool two = false;
+    int gate = -1;  ///< the vector whose first instruction it begins with; below 0: none
     const BlockFlow* flow = nullptr;  ///< up to its first timestamp
+    std::optional<Branch> branch;
 };
 /// A timestamp, and what of its block comes after it.
 struct EdgeSite {
@@ -59,12 +70,6 @@ struct MemorySite {
         return steady >= 2;
     }
 };
-constexpr uint64_t no_line = ~0ull;
-
-struct Branch {
-    uint64_t address, next, target;
-};
-
 /// 256 gates of 16 bytes (SDM vol. 3A, "64-Bit Mode IDT").
 constexpr uint64_t idt_bytes = 256 * 16;
 
@@ -95,14 +100,36 @@ class Translations {
     std::array<Page, places> pages_{};
 };
 
+/// What the hierarchy counts by itself, as far as the history has it.
+struct NotedCounts {
+    static constexpr ModelCount counts[] = {ModelCount::l2_misses,   ModelCount::llc_misses,
+                                            ModelCount::dtlb_misses, ModelCount::dtlb_large_misses,
+                                            ModelCount::page_walks,  ModelCount::page_walks_large};
+    uint64_t of = 0;  ///< Hierarchy::counted()
+    std::array<uint64_t, std::size(counts)> values{};
+
+    void are(ModelCounts& tally, uint64_t counted) {
+        each_more(tally, counted, [](ModelCount) {});
+    }
+    /// Calls `note` for each one that has been added to each.
+    template <class Note>
+    void each_more(ModelCounts& tally, uint64_t counted, Note&& note) {
+        of = counted;
+        for (size_t i = 0; i < std::size(counts); ++i)
+            for (uint64_t now = tally[counts[i]]; values[i] < now; ++values[i]) note(counts[i]);
+    }
+};
+
 struct Model {
     explicit Model(const Geometry& g) : geometry(g), hierarchy(g) {}
 
     Geometry geometry;
     Hierarchy hierarchy;
     Attribution attribution;
+    NotedCounts noted;
     Regions regions;
     Dataflow flow;
+    Loop loop;
     DeviceLines device_lines;
     ModelCounts own_tally;
     ModelCounts* tally = &own_tally;  ///< from version 2 on in QEMU's scoreboard
@@ -110,18 +137,19 @@ struct Model {
 
     Translations translations;
     Guest guest;
+    PageTables page_tables{guest};
     uint64_t mailbox = 0;
     uint64_t ram_end = 0xC0000000;
     uint64_t idt = 0;  ///< as in the mailbox; 0: not known
     /// When the processor last read a gate: Tally::ticks(). Until the next instruction it delivers
     /// an interrupt or exception.
     uint64_t delivery = ~0ull;
-    const Branch* pending = nullptr;
-    bool software = false;  ///< the last control transfer was INT n
+    const Block* block = nullptr;  ///< the one that began last
+    uint64_t branches = 0;         ///< counted when it began
+    bool software = false;         ///< the last control transfer was INT n
 
     // What callbacks are handed; kept for good, since translated code may be run again at any time.
     std::deque<Block> blocks;
-    std::deque<Branch> branches;
     std::deque<BlockFlow> flows;
     std::deque<EdgeSite> edges;
     std::deque<PointSite> points;
@@ -139,8 +167,10 @@ struct Model {
         ++(*tally)[what];
         attribution.history.note_next(what, *tally);
     }
-    /// It was counted elsewhere.
-    void noted(ModelCount what) { attribution.history.note(what, *tally); }
+    void forget_translations() {
+        translations.forget();
+        page_tables.forget();
+    }
     void execute(const BlockFlow* block) {
         if (block == nullptr) return;
         flow.execute(*block, tally->ticks());

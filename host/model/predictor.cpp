@@ -15,6 +15,7 @@ void Tage::clear() {
     newest_ = run_ = 0;
     last_ = false;
     settled_.fill(nowhere);
+    ++changes_;
 }
 
 bool Tage::predict_slowly(uint64_t address, bool taken) {
@@ -42,6 +43,7 @@ bool Tage::predict_slowly(uint64_t address, bool taken) {
         if (e.useful == 0 && (e.counter == 3 || e.counter == 4)) prediction = other;
     }
     bool learned = learn(address, taken, provider, other);
+    changes_ += learned || prediction != taken;
     if (prediction != taken) allocate(static_cast<unsigned>(provider + 1), taken);
     remember(taken);
     run_ = taken == last_ ? run_ + (run_ < history_room) : 1;

@@ -15,19 +15,24 @@ class Gshare {
     bool predict(uint64_t address, bool taken) {
         uint8_t& c = counters_[(address ^ history_) & mask_];
         bool right = (c >= 2) == taken;
+        uint8_t before = c;
         if (taken && c < 3) ++c;
         if (!taken && c > 0) --c;
+        changes_ += c != before;
         history_ = (history_ << 1 | taken) & mask_;
         return right;
     }
     void clear() {
         counters_.assign(counters_.size(), 1);
         history_ = 0;
+        ++changes_;
     }
+    /// How often something was learned; the history of outcomes aside.
+    uint64_t changes() const { return changes_; }
 
   private:
     std::vector<uint8_t> counters_;
-    uint64_t mask_, history_ = 0;
+    uint64_t mask_, history_ = 0, changes_ = 0;
 };
 
 /// Tables of tagged counters that look at histories of growing lengths; the longest that knows a
@@ -45,6 +50,8 @@ class Tage {
         return predict_slowly(address, taken);
     }
     void clear();
+    /// How often something was learned; the history of outcomes aside.
+    uint64_t changes() const { return changes_; }
 
   private:
     static constexpr unsigned tables = 8, entries_log2 = 11, base_entries = 1 << 13;
@@ -77,6 +84,7 @@ class Tage {
     std::array<uint32_t, tables> index_{}, tag_{}, tag_again_{};
     std::array<bool, history_room> history_;
     unsigned newest_ = 0;
+    uint64_t changes_ = 0;
     unsigned run_ = 0;  ///< outcomes in a row that were equal to `last_`
     bool last_ = false;
     /// Branches that have changed nothing since the last change of anything.

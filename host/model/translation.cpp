@@ -152,10 +152,11 @@ void instrument(const Insn& i, const MemoryUse& use) {
     count_inline(i.insn, ModelCount::instructions);
     switch (i.decoded.kind) {
         case Kind::branch:
-            model->branches.push_back(
-                {i.address, i.address + i.size,
-                 i.address + i.size + static_cast<uint64_t>(i.decoded.displacement)});
-            on_execution(i.insn, at_branch, &model->branches.back());
+            // What becomes of it is known where the next block begins.
+            model->blocks.back().branch = {
+                i.address, i.address + i.size,
+                i.address + i.size + static_cast<uint64_t>(i.decoded.displacement)};
+            count_inline(i.insn, ModelCount::branches);
             break;
         case Kind::software_interrupt:
             on_execution(i.insn, at_software_interrupt, nullptr);
@@ -250,7 +251,9 @@ void on_translation(qemu_plugin_id_t, qemu_plugin_tb* tb) {
         uint64_t physical =
             m.mailbox != 0 && i.host != nullptr ? m.guest.address_of(i.host) : i.address;
         if (n == 0) {
-            m.blocks.back() = {i.address, no_line, false, gate_of(i.address)};
+            Block& block = m.blocks.back();
+            block.address = i.address;
+            block.gate = gate_of(i.address);
             on_execution(i.insn, at_block, &m.blocks.back());
         }
         pass_points(i, flow);

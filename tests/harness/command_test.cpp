@@ -90,6 +90,34 @@ TEST_F(CommandTest, QemuTooOldOrNoQemuAtAll) {
     EXPECT_EQ(run(fake_run("good")), 0) << err_;
 }
 
+TEST_F(CommandTest, TheExactClockHasTheModelOfTheProfileUnlessAskedOtherwise) {
+    auto model_of = [&](std::initializer_list<std::string> more) {
+        EXPECT_EQ(run(fake_run("good", more)), 0) << err_;
+        Json manifest = Json::parse(content(folder_ / "out/manifest.json"));
+        bool loaded =
+            manifest["qemu"]["command"].dump().find("doorbell-model.so") != std::string::npos;
+        EXPECT_EQ(loaded, manifest["model"] != "off");
+        return manifest["model"].get<std::string>();
+    };
+    EXPECT_TRUE(says(model_of({}), "l2=1M:16:64")) << "intel-skylake-server";
+    EXPECT_TRUE(says(model_of({"--profile", "intel-skylake-client"}), "l2=256K:4:64"));
+    EXPECT_TRUE(says(model_of({"--profile", "none"}), "l2=256K:4:64"));
+    EXPECT_TRUE(says(model_of({"--model", "zen4"}), "llc=32M:16:64"));
+    EXPECT_EQ(model_of({"--model", "off"}), "off");
+    EXPECT_EQ(model_of({"--clock", "live"}), "off");
+}
+
+TEST_F(CommandTest, GoesOnWithoutAModelThatNobodyAskedFor) {
+    environment_["FAKE_PLUGIN"] = "-plugin: invalid option";
+    EXPECT_EQ(run(fake_run("good")), 0) << err_;
+    EXPECT_TRUE(says(err_, "the run goes on without the cache model")) << err_;
+    EXPECT_TRUE(says(err_, "-plugin: invalid option")) << err_;
+    Json manifest = Json::parse(content(folder_ / "out/manifest.json"));
+    EXPECT_EQ(manifest["model"], "off");
+    EXPECT_EQ(manifest["model_missing"], "fake QEMU: -plugin: invalid option");
+    EXPECT_EQ(run(fake_run("good", {"--model", "on"})), 3) << "it was asked for";
+}
+
 TEST_F(CommandTest, NoImage) {
     EXPECT_EQ(run({"run", "--qemu", FAKE_QEMU, "--image", "gone.elf"}), 3);
     EXPECT_TRUE(says(err_, "there is no image at gone.elf"));

@@ -1,6 +1,7 @@
 // A program that the tests use in QEMU's place. The environment controls it:
 //   FAKE          the behaviour, see `behaviours` below (default: good)
 //   FAKE_VERSION  what --version says (default: 7.2.22)
+//   FAKE_PLUGIN   why no plugin can be loaded (default: it can)
 //   FAKE_EVENTS   a FIFO or file that gets one line for each event ("running PID", "term")
 #include <fcntl.h>
 #include <signal.h>
@@ -336,12 +337,27 @@ const std::map<std::string, std::function<int()>> behaviours = {
 }  // namespace
 
 int main(int argc, char** argv) {
-    for (int i = 1; i < argc; ++i)
-        if (std::string_view(argv[i]) == "--version") {
+    bool plugin = false, monitor = false;
+    for (int i = 1; i < argc; ++i) {
+        std::string_view word = argv[i];
+        if (word == "--version") {
             const char* version = getenv("FAKE_VERSION");
             printf("QEMU emulator version %s (Fake)\n", version ? version : "7.2.22");
             return 0;
         }
+        plugin |= word == "-plugin";
+        monitor |= word == "stdio" && std::string_view(argv[i - 1]) == "-monitor";
+    }
+    if (const char* why = getenv("FAKE_PLUGIN"); why != nullptr && plugin) {
+        fprintf(stderr, "fake QEMU: %s\n", why);
+        return 1;
+    }
+    if (monitor) {
+        char line[16] = {};
+        bool quits =
+            fgets(line, sizeof line, stdin) != nullptr && std::string_view(line) == "quit\n";
+        return quits ? 0 : 1;
+    }
     const char* name = getenv("FAKE");
     auto found = behaviours.find(name ? name : "good");
     if (found == behaviours.end()) {

@@ -22,10 +22,12 @@ inline std::string qemu_with(const Scratch& scratch, const std::string& more) {
     return " --qemu " + script.string();
 }
 
-/// `doorbell run ARGUMENTS --out run` in `scratch`.
+/// `doorbell run ARGUMENTS --out run` in `scratch`, without the cache model unless ARGUMENTS name
+/// one: it takes time, and changes no series' value.
 inline Outcome doorbell_run(const Scratch& scratch, const std::string& arguments) {
     fs::remove_all(scratch / "run");
-    return shell(scratch, DOORBELL_COMMAND " run " + arguments + " --out run");
+    const char* model = arguments.find("--model") == arguments.npos ? " --model off" : "";
+    return shell(scratch, DOORBELL_COMMAND " run " + arguments + model + " --out run");
 }
 
 /// results.json of the run in `scratch`/run; null where there is none.

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include "harness/results/profile/levels.h"
+#include "harness/results/profile/model_words.h"
 #include "harness/system/failure.h"
+#include "host/model/geometry.h"
 #include "tests/results/synthetic.h"
 
 namespace doorbell::test {
@@ -64,6 +66,21 @@ TEST(Profile, HasTicksCyclesAndNanosecondsOfAProcessor) {
     EXPECT_FALSE(price->insn.has_value());
     EXPECT_NEAR(p.yardstick->value, 2, 0.01);
     EXPECT_EQ(price->evidence, "measured");
+}
+
+TEST(Profile, HasTheModelOfItsCapacities) {
+    Profile p;
+    EXPECT_EQ(model_words_of(p), "on");
+    p.capacities = {{"l1d", "byte", 49152, 65536},
+                    {"l2", "byte", 1 << 20, 0},
+                    {"llc", "byte", 1408 * 1024, 0},
+                    {"dtlb-4k", "page", 96, 128},
+                    {"l2-tlb-4k", "page", 1536, 2048}};
+    EXPECT_EQ(model_words_of(p),
+              "on,l1d=49152:12:64,l2=1048576:8:64,llc=1441792:11:64,dtlb=96:96,stlb=1536:12");
+    EXPECT_EQ(model::parse(model_words_of(p)).llc.bytes, 1408u * 1024);
+    p.model = "zen2,llc=32M:16:64";
+    EXPECT_EQ(model_words_of(p), p.model);
 }
 
 TEST(Profile, NeverSpeaksOfCyclesUnderEmulation) {

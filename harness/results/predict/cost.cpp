@@ -29,7 +29,10 @@ constexpr PricedCount all_counts[] = {
     {"unclassed_l2", How::open, "l2"},
     {"unclassed_llc", How::open, "llc"},
     {"unclassed_memory", How::open, "memory"},
-    {"dtlb_misses", How::some, "dtlb-miss-4k page-walk-4k dtlb-miss-2m page-walk-2m"},
+    {"small_pages_l2_tlb", How::page, "dtlb-miss-4k page-walk-4k"},
+    {"small_pages_walks", How::page, "page-walk-4k dtlb-miss-4k"},
+    {"large_pages_l2_tlb", How::page, "dtlb-miss-2m dtlb-miss-4k page-walk-2m page-walk-4k"},
+    {"large_pages_walks", How::page, "page-walk-2m page-walk-4k dtlb-miss-2m dtlb-miss-4k"},
     {"branch_misses", How::event, "mispredict"},
     {"int_pairs_ring0", How::event, "int-iretq-ring0", 2},
     {"int_pairs_ring3", How::event, "int-iretq-ring3", 2},
@@ -96,6 +99,19 @@ std::string dashed(std::string name) {
     return name;
 }
 
+/// The name of the part that a line of the table adds to.
+std::string part_of(const PricedCount& line) {
+    switch (line.how) {
+        case How::event:
+        case How::half:
+            return line.price;
+        case How::page:
+            return "dtlb-misses";
+        default:
+            return dashed(line.count);
+    }
+}
+
 /// Finds the price of one event of a line of the table, or names what is missing.
 class Pricing {
   public:
@@ -108,6 +124,8 @@ class Pricing {
                 return less(found(line.price), line.instructions);
             case How::some:
                 return less(some(words_of(line.price)), line.instructions);
+            case How::page:
+                return first(words_of(line.price));
             case How::half:
                 return half(line);
             case How::miss:
@@ -154,6 +172,12 @@ class Pricing {
         }
         if (!all) cost_.lacks(names.front());
         return all;
+    }
+    std::optional<Estimate> first(const std::vector<std::string>& names) {
+        for (const std::string& name : names)
+            if (auto one = prices_.find(name)) return one;
+        cost_.lacks(names.front());
+        return std::nullopt;
     }
     /// INT without its IRETQ is what the pair costs beyond an IRETQ, whose price has five PUSHes;
     /// SYSCALL or SYSRET alone, between nothing and the pair.
@@ -376,10 +400,7 @@ Cost cost_of(const Counts& counts, const Circumstances& circumstances, const Pri
         if (each && line.is_look && circumstances.polls && n < 1) {
             cost.add(line.price, 1, *each * Estimate{1, 0.5, 1.5});
         } else if (each) {
-            bool is_miss = line.how == How::miss || line.how == How::hidden ||
-                           line.how == How::open || line.how == How::device;
-            cost.add(is_miss || line.how == How::some ? dashed(line.count) : line.price, n,
-                     *each * n);
+            cost.add(part_of(line), n, *each * n);
         }
     }
     if (double late = count_of(terms, "late_branches"); late != 0)

@@ -59,6 +59,7 @@ struct PricedCount {
     enum class How : unsigned char {
         event,   ///< the price, less the instructions that are counted apart
         some,    ///< one of several prices, nobody knows which: an interval over all
+        page,    ///< a page that the TLB does not know: the first of several prices that is known
         miss,    ///< what a miss costs beyond a hit of L1D
         hidden,  ///< a miss that may have cost nothing
         open,    ///< a miss of a class that nobody told: from scattered to chained
@@ -67,7 +68,8 @@ struct PricedCount {
     };
     const char* count;
     How how;
-    /// event, half: the price's name; some: names, parted by blanks; the first gives the value;
+    /// event, half: the price's name; some, page: names, parted by blanks; the first that is known
+    /// gives the value;
     /// miss, hidden: access and level, parted by a blank; open: the level.
     const char* price;
     double instructions = 0;  ///< in the price's body, which count as instructions already

@@ -38,6 +38,18 @@ void unclassed_misses(const Counts& counts, Counts& terms) {
     terms["unclassed_memory"] = llc;
 }
 
+/// Misses of the DTLB, by size of the page and by what knew it: the second level, or the tables.
+void pages(const Counts& counts, Counts& terms) {
+    double large = count_of(counts, "dtlb_large_misses"),
+           large_walks = count_of(counts, "page_walks_large");
+    terms["large_pages_walks"] = large_walks;
+    terms["large_pages_l2_tlb"] = std::max(large - large_walks, 0.0);
+    double walks = rest_of(counts, "page_walks", {"page_walks_large"});
+    terms["small_pages_walks"] = walks;
+    terms["small_pages_l2_tlb"] =
+        std::max(rest_of(counts, "dtlb_misses", {"dtlb_large_misses"}) - walks, 0.0);
+}
+
 void mmio(const Counts& counts, Counts& terms) {
     // Runs of before there were these parts do not have path_steps either.
     bool known = counts.contains("path_steps");
@@ -80,6 +92,7 @@ Circumstances circumstances_of(const Series& series) {
 Counts in_priced_terms(const Counts& counts, const Circumstances& circumstances) {
     Counts terms = counts;
     unclassed_misses(counts, terms);
+    pages(counts, terms);
     mmio(counts, terms);
     terms["other_serializing"] =
         rest_of(counts, "serializing", {"iretq", "cr3_writes", "cpuid", "wrmsr", "invlpg"});

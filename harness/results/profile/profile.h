@@ -47,6 +47,7 @@ struct Profile {
     std::string date;
     double tsc_hz = 0;                  ///< 0: not known
     std::optional<Estimate> yardstick;  ///< core cycles in a tick
+    std::string model;  ///< words of --model for this machine; "": as its capacities say
     uint64_t page_bytes = 4096;
     Json smt;         ///< true, false, or null where it is unknown
     Json hypervisor;  ///< its name, "" on bare metal, or null where it is unknown

@@ -124,6 +124,7 @@ Json Profile::json() const {
     json["tsc_hz"] = tsc_hz > 0 ? Json(tsc_hz) : Json();
     json["yardstick"] = yardstick ? price_json(*yardstick) : Json();
     if (yardstick) json["yardstick"]["unit"] = "core cycles a tick";
+    if (!model.empty()) json["model"] = model;
     json["sources"] = sources;
     json["prices"] = Json::array();
     for (const Price& price : prices) json["prices"].push_back(price_json(price));
@@ -158,6 +159,7 @@ Profile Profile::from(const Json& document) {
     if (const Json& hz = profile_member(document, "tsc_hz"); hz.is_number())
         p.tsc_hz = hz.get<double>();
     p.yardstick = estimate_of(document, "yardstick");
+    p.model = profile_text(document, "model");
     p.sources = profile_texts(document, "sources");
     for (const Json& price : profile_list(document, "prices"))
         p.prices.push_back(price_from(price, p.evidence));
