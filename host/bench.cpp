@@ -27,11 +27,7 @@ uint64_t LinuxBench::setting(std::string_view name, uint64_t normal) const {
 Series& LinuxBench::series(const char* metric, const Kind& kind) {
     for (Recording& r : recordings_)
         if (std::string_view(r.series->parts().metric) == metric) return *r.series;
-    auto histogram = [] {
-        auto h = std::make_unique<Histogram>();
-        h->clear();
-        return h;
-    };
+    auto histogram = [] { return std::make_unique<Histogram>(); };
     Recording r;
     r.cold = histogram();
     r.warm = histogram();

@@ -14,15 +14,13 @@ namespace doorbell::measure {
 inline constexpr size_t spare_room = 256;
 
 inline void emit_bins(wire::Sender& sender, uint64_t id, const char* part, const Histogram& h) {
-    size_t bin = 0;
-    while (bin < Histogram::bins) {
-        while (bin < Histogram::bins && h.at(bin) == 0) ++bin;
-        if (bin == Histogram::bins) return;
+    // The bin of the greatest value holds something, so that each record does.
+    for (size_t bin = h.first_bin(), end = h.end_bin(); bin < end;) {
         wire::Json& json = sender.begin(wire::kind::histogram);
         json.member("of", id).member("part", part);
         json.member("min", h.min()).member("max", h.max()).member("sum", h.sum());
         json.key("bins").array();
-        for (; bin < Histogram::bins && json.room() > spare_room; ++bin)
+        for (; bin < end && json.room() > spare_room; ++bin)
             if (h.at(bin) != 0)
                 json.array().value(Histogram::lowest_of(bin)).value(h.at(bin)).end();
         json.end();

@@ -2,16 +2,24 @@
 
 namespace doorbell::measure {
 
+Histogram::Histogram() {
+    // Many at a turn: a model that watches each turn takes longer for these than for all else.
+    constexpr size_t at_once = 8;
+    static_assert(bins % at_once == 0);
+    for (size_t bin = 0; bin < bins; bin += at_once)
+        for (size_t i = 0; i < at_once; ++i) *const_cast<volatile uint64_t*>(&counts_[bin + i]) = 0;
+}
+
 void Histogram::clear() {
+    for (size_t bin = first_bin(), end = end_bin(); bin < end; ++bin) counts_[bin] = 0;
     sum_ = 0;
     min_ = ~0ull;
     max_ = 0;
-    for (uint64_t& c : counts_) *const_cast<volatile uint64_t*>(&c) = 0;
 }
 
 uint64_t Histogram::count() const {
     uint64_t total = 0;
-    for (uint64_t c : counts_) total += c;
+    for (size_t bin = first_bin(), end = end_bin(); bin < end; ++bin) total += counts_[bin];
     return total;
 }
 
@@ -19,7 +27,7 @@ uint64_t Histogram::percentile(uint64_t per_100000) const {
     uint64_t total = count();
     if (total == 0) return 0;
     uint64_t rank = rank_of(total, per_100000), seen = 0;
-    for (size_t bin = 0; bin < bins; ++bin) {
+    for (size_t bin = first_bin(), end = end_bin(); bin < end; ++bin) {
         seen += counts_[bin];
         if (seen >= rank) return value_of(bin, min_, max_);
     }

@@ -8,9 +8,9 @@
 
 namespace doorbell::measure {
 
-/// Counts of values. The caller supplies the memory (it is large) and has it touched before
-/// measuring: clear() does both. Values below 2048 have a bin of their own; above, a bin spans
-/// value/1024 or less.
+/// Counts of values. The caller supplies the memory, which is large; making a histogram touches all
+/// of it, so that no page of it is new when a value is recorded. Values below 2048 have a bin of
+/// their own; above, a bin spans value/1024 or less.
 class Histogram {
   public:
     static constexpr unsigned sub_bits = 11;  ///< 2048 linear bins first
@@ -38,7 +38,9 @@ class Histogram {
         return bin + 1 < bins ? lowest_of(bin + 1) - 1 : top_value;
     }
 
-    /// Empties the histogram and touches all of its memory.
+    Histogram();
+
+    /// Empties the histogram.
     void clear();
 
     /// The rank of a percentile among `total` values: 1-based, rounded up, without overflow. The
@@ -68,6 +70,9 @@ class Histogram {
     uint64_t max() const { return max_; }  ///< exact; 0 when empty
     uint64_t sum() const { return sum_; }  ///< exact modulo 2^64
     uint64_t at(size_t bin) const { return counts_[bin]; }
+    /// All values are in the bins from here on, and before end_bin().
+    size_t first_bin() const { return min_ <= max_ ? bin_of(min_) : 0; }
+    size_t end_bin() const { return min_ <= max_ ? bin_of(max_) + 1 : 0; }
 
     /// The value at or below which `per_100000` of 100,000 recorded values lie (50,000: the
     /// median): the highest value of that bin, never more than max() nor less than min(). 0 when
@@ -78,7 +83,7 @@ class Histogram {
     uint64_t sum_ = 0;
     uint64_t min_ = ~0ull;
     uint64_t max_ = 0;
-    uint64_t counts_[bins] = {};
+    uint64_t counts_[bins];
 };
 
 }  // namespace doorbell::measure

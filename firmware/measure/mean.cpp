@@ -53,7 +53,7 @@ Mean MeanSum::mean() const {
 
 Mean mean_of(const Histogram& samples, uint64_t step) {
     MeanSum sum(samples.percentile(50000), step);
-    for (size_t bin = 0; bin < Histogram::bins; ++bin)
+    for (size_t bin = samples.first_bin(); bin < samples.end_bin(); ++bin)
         if (samples.at(bin) != 0) sum.add(Histogram::lowest_of(bin), samples.at(bin));
     return sum.mean();
 }

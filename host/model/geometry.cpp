@@ -52,6 +52,7 @@ const Preset presets[] = {
       .l2 = {512 * K, 8, 64},
       .llc = {16 * M, 16, 64},
       .dtlb = {64, 64},
+      .dtlb_large = {},
       .stlb = {2048, 16}}},
     {"zen4",
      {.l1i = {32 * K, 8, 64},
@@ -59,6 +60,7 @@ const Preset presets[] = {
       .l2 = {1 * M, 8, 64},
       .llc = {32 * M, 16, 64},
       .dtlb = {72, 72},
+      .dtlb_large = {},
       .stlb = {3072, 24}}},
 };
 

@@ -16,10 +16,7 @@ uint64_t Bench::setting(std::string_view name) const {
 Series& Bench::series(const char* metric, const SeriesKind& kind, uint64_t records) {
     auto histogram = [&]() -> Histogram* {
         Histogram* h = machine.arena.make<Histogram>();
-        if (h != nullptr)
-            h->clear();
-        else
-            exhausted_ = true;
+        if (h == nullptr) exhausted_ = true;
         return h;
     };
     Series::Parts parts = measure::parts_of(metric, kind, instrument);
