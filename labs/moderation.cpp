@@ -91,7 +91,7 @@ struct Moderated {
         uint64_t start = measure::end(),
                  limit = period * (count + 10) + bench.machine.tsc.hz / 100000 * (interval + 1000);
         while (watcher.taken < count && measure::end() - start < limit)
-            for (unsigned i = 0; i < 64; ++i) asm volatile("");
+            asm volatile(".rept 129\n\tnop\n\t.endr");  // as in wait_out_throttle()
         cpu::disable_interrupts();
         pacer.stop();
         if (watcher.taken < count)

@@ -30,7 +30,10 @@ Result<Space*> Space::make(platform::Machine& machine, uint64_t bytes, uint64_t 
     uint64_t physical = machine.arena.take(bytes, alignment);
     if (physical == 0) return no_memory;
     auto* words = reinterpret_cast<volatile uint64_t*>(physical);
-    for (uint64_t i = 0; i < bytes / 8; ++i) words[i] = 0;
+    // Many at a turn, as in Histogram's constructor.
+    constexpr uint64_t at_once = 8;
+    for (uint64_t i = 0; i < bytes / 8; i += at_once)
+        for (uint64_t j = 0; j < at_once; ++j) words[i + j] = 0;
     DOORBELL_TRY(space->tables.map(window_start, physical, bytes, data));
 
     space->root = space->tables.root() | pcid_bits;

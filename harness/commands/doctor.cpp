@@ -209,7 +209,8 @@ Finding settings(const fs::path& root) {
 
 Finding model() {
     fs::path plugin = beside_command("doorbell-model.so");
-    if (fs::is_regular_file(plugin)) return {"cache model", State::good, "run --model on", ""};
+    if (fs::is_regular_file(plugin))
+        return {"cache model", State::good, "doorbell run loads it in the exact clock", ""};
     return {"cache model", State::bad, "there is none at " + text_of_path(plugin), "make"};
 }
 

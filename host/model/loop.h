@@ -7,6 +7,7 @@
 #include <span>
 
 #include "host/model/dataflow.h"
+#include "host/model/predictor.h"
 
 namespace doorbell::model {
 
@@ -47,8 +48,9 @@ class Loop {
     void interrupt() { length_ = 0; }
 
   private:
-    /// Twice as many outcomes as any predictor here looks back at.
-    static constexpr uint64_t enough_outcomes = 1024;
+    /// Outcomes: more than any predictor here looks back at.
+    static constexpr uint64_t enough_outcomes = 600;
+    static_assert(enough_outcomes > Tage::longest_history);
     static constexpr unsigned most = 8;
 
     void begin(const Block* head);

@@ -41,6 +41,8 @@ class Gshare {
 /// give the same predictions: where the original draws lots, the shortest history is taken.
 class Tage {
   public:
+    static constexpr unsigned longest_history = 560;  ///< outcomes
+
     Tage() { clear(); }
     bool predict(uint64_t address, bool taken) {
         // A wait turns on one or two branches: once all outcomes that are remembered are the same
@@ -55,7 +57,8 @@ class Tage {
 
   private:
     static constexpr unsigned tables = 8, entries_log2 = 11, base_entries = 1 << 13;
-    static constexpr std::array<unsigned, tables> lengths{4, 9, 18, 36, 70, 140, 280, 560};
+    static constexpr std::array<unsigned, tables> lengths{4,  9,   18,  36,
+                                                          70, 140, 280, longest_history};
     static constexpr unsigned tag_bits = 12, history_room = 1024;
     struct Entry {
         uint16_t tag = 0;
