@@ -3,110 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
-#include <functional>
 #include <iterator>
-#include <map>
-#include <set>
 
 #include "firmware/measure/histogram.h"
 #include "harness/results/figures.h"
+#include "harness/results/report/curve_charts.h"
 #include "harness/system/number.h"
 
 namespace doorbell::harness {
 namespace {
-
-constexpr size_t most_lines = 8;
-
-/// A series of one of the runs.
-struct Line {
-    size_t run;
-    const Series* series;
-};
-using Lines = std::vector<Line>;
-
-std::vector<std::string> values_of(const Lines& lines, const std::string& key) {
-    std::vector<std::string> values;
-    for (const Line& line : lines) {
-        std::string value(line.series->test_case[key]);
-        if (std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
-    }
-    return values;
-}
-
-std::vector<std::string> keys_of(const Lines& lines) {
-    std::vector<std::string> keys;
-    for (const Line& line : lines)
-        for (const auto& [key, value] : line.series->test_case.pairs())
-            if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
-    return keys;
-}
-
-/// "irq" where only `wait` varies. Keys are named only where several vary.
-std::string label(const Series& series, const std::vector<std::string>& varying) {
-    std::string text;
-    for (const std::string& key : varying) {
-        std::string value(series.test_case[key]);
-        if (value.empty()) continue;
-        text +=
-            (text.empty() ? "" : ", ") +
-            (varying.size() == 1 || key == "wait" || key == "policy" ? value : key + "=" + value);
-    }
-    return text;
-}
-
-std::vector<std::string> varying_keys(const Lines& lines, const std::string& except = {}) {
-    std::vector<std::string> keys;
-    for (const std::string& key : keys_of(lines))
-        if (key != except && values_of(lines, key).size() > 1) keys.push_back(key);
-    return keys;
-}
-
-std::string common_keys(const Lines& lines) {
-    std::string text;
-    for (const std::string& key : keys_of(lines)) {
-        std::vector<std::string> values = values_of(lines, key);
-        if (values.size() == 1 && !values.front().empty())
-            text += (text.empty() ? "" : " ") + key + "=" + values.front();
-    }
-    return text;
-}
-
-/// Waits keep their colours in all charts; other lines get theirs in order.
-int colour_of(const Series& series, size_t order) {
-    static const std::map<std::string, int, std::less<>> of_wait{
-        {"poll", 0},   {"irq", 1},   {"irq-halt", 4}, {"mwait", 2},
-        {"hybrid", 3}, {"quota", 6}, {"poll-tsc", 5}};
-    for (const char* key : {"wait", "policy"})
-        if (auto found = of_wait.find(series.test_case[key]); found != of_wait.end())
-            return found->second;
-    return static_cast<int>(order % most_lines);
-}
-
-/// Names, colours and dashes: colour by case, dash by run.
-Json line_json(const std::vector<StoredRun>& runs, const Lines& lines, const Line& line,
-               const std::vector<std::string>& varying) {
-    std::vector<std::string> labels;
-    for (const Line& one : lines) {
-        std::string text = label(*one.series, varying);
-        if (std::find(labels.begin(), labels.end(), text) == labels.end()) labels.push_back(text);
-    }
-    std::string text = label(*line.series, varying), run = letter(runs, line.run);
-    auto order =
-        static_cast<size_t>(std::find(labels.begin(), labels.end(), text) - labels.begin());
-    bool by_wait = std::find(varying.begin(), varying.end(), "wait") != varying.end() ||
-                   std::find(varying.begin(), varying.end(), "policy") != varying.end();
-    bool alone = labels.size() <= values_of(lines, "wait").size() ||
-                 labels.size() <= values_of(lines, "policy").size();
-    int colour =
-        by_wait && alone ? colour_of(*line.series, order) : static_cast<int>(order % most_lines);
-    if (text.empty()) text = line.series->metric;
-    return {{"name", run.empty() ? text : run + ": " + text},
-            {"colour", colour},
-            {"dash", line.run},
-            {"points", Json::array()}};
-}
 
 double value_at_rank(const Series& series, uint64_t rank) {
     uint64_t seen = 0;
@@ -139,31 +45,9 @@ Json percentile_points(const Series& series, int a_decade) {
     return points;
 }
 
-double figure_of(const Series& series, uint64_t per_100000) {
-    auto value = series.percentile(per_100000);
-    return value ? static_cast<double>(*value) : series.mean();
-}
-
 bool constant(const Lines& lines) {
     return std::all_of(lines.begin(), lines.end(),
                        [](const Line& line) { return line.series->min == line.series->max; });
-}
-
-Json axis_title(const Series& series) { return series.metric + ", " + series.unit; }
-
-std::string evidences(const Lines& lines) {
-    std::set<std::string> words;
-    for (const Line& line : lines) words.insert(line.series->evidence);
-    std::string text;
-    for (const std::string& one : words) text += (text.empty() ? "" : ", ") + one;
-    return text;
-}
-
-std::string title_of(const Lines& lines, const char* what) {
-    std::string keys = common_keys(lines);
-    const Series& first = *lines.front().series;
-    return fmt::format("{}{}{}, {} ({})", first.metric, keys.empty() ? "" : " " + keys, what,
-                       first.unit, evidences(lines));
 }
 
 // Bars: one group a case, p50 and p99 beside each other.
@@ -175,9 +59,7 @@ Chart bars(const std::vector<StoredRun>& runs, const Lines& lines, const char* w
     Json names = Json::array(), p50 = Json::array(), p99 = Json::array();
     for (const Line& line : lines) {
         const Series& series = *line.series;
-        std::string run = letter(runs, line.run), text = label(series, varying);
-        if (text.empty()) text = series.metric;
-        names.push_back(run.empty() ? text : run + ": " + text);
+        names.push_back(name_of(runs, line, varying));
         double median = figure_of(series, 50000), tail = figure_of(series, 99000);
         p50.push_back(rounded(median, bin_width(median)));
         p99.push_back(rounded(tail, bin_width(tail)));
@@ -203,10 +85,9 @@ Chart totals(const std::vector<StoredRun>& runs, const Lines& lines) {
     Json names = Json::array(), sums = Json::array();
     for (const Line& line : lines) {
         const Series& series = *line.series;
-        std::string run = letter(runs, line.run), text = label(series, varying);
-        if (text.empty()) text = series.metric;
-        text += fmt::format(", {} samples", figure(static_cast<double>(series.count)));
-        names.push_back(run.empty() ? text : run + ": " + text);
+        names.push_back(
+            name_of(runs, line, varying,
+                    fmt::format(", {} samples", figure(static_cast<double>(series.count)))));
         sums.push_back(series.sum);
         chart.summary +=
             fmt::format("{}{}: {}", chart.summary.empty() ? "" : "; ",
@@ -243,44 +124,6 @@ Chart percentiles(const std::vector<StoredRun>& runs, const Lines& lines, const 
     return chart;
 }
 
-/// Splits lines into charts with a readable number each, by the key whose values make the fewest
-/// such charts.
-std::vector<Lines> in_readable_charts(const Lines& lines) {
-    if (lines.size() <= most_lines) return {lines};
-    std::string best;
-    size_t fewest = ~size_t{0};
-    for (const std::string& key : varying_keys(lines)) {
-        std::vector<std::string> values = values_of(lines, key);
-        size_t most = 0;
-        for (const std::string& value : values)
-            most = std::max(most, static_cast<size_t>(
-                                      std::count_if(lines.begin(), lines.end(), [&](const Line& l) {
-                                          return l.series->test_case[key] == value;
-                                      })));
-        size_t cost = values.size() + (most > most_lines ? 1000 + most : 0) +
-                      (key == "wait" || key == "policy" ? 100 : 0);
-        if (cost < fewest) {
-            fewest = cost;
-            best = key;
-        }
-    }
-    std::vector<Lines> parts;
-    if (best.empty()) {
-        for (size_t at = 0; at < lines.size(); at += most_lines)
-            parts.emplace_back(
-                lines.begin() + static_cast<ptrdiff_t>(at),
-                lines.begin() + static_cast<ptrdiff_t>(std::min(lines.size(), at + most_lines)));
-        return parts;
-    }
-    for (const std::string& value : values_of(lines, best)) {
-        Lines part;
-        std::copy_if(lines.begin(), lines.end(), std::back_inserter(part),
-                     [&](const Line& l) { return l.series->test_case[best] == value; });
-        for (Lines& one : in_readable_charts(part)) parts.push_back(std::move(one));
-    }
-    return parts;
-}
-
 /// Takes out series whose own flag calls them false ("unstable") and that would dwarf all others;
 /// returns a sentence for each.
 std::vector<std::string> leave_out_dwarfing(Lines& lines) {
@@ -315,9 +158,7 @@ Chart stages(const std::vector<StoredRun>& runs, const Lines& lines) {
     double most_apart = 0;
     for (const Line& line : lines) {
         const Series& series = *line.series;
-        std::string run = letter(runs, line.run), text = label(series, varying);
-        if (text.empty()) text = series.metric;
-        names.push_back(run.empty() ? text : run + ": " + text);
+        names.push_back(name_of(runs, line, varying));
         double sum = 0, mean = series.mean();
         for (size_t i = 0; i < order.size(); ++i) {
             auto found = std::find_if(series.stages.begin(), series.stages.end(),
@@ -351,129 +192,6 @@ Chart stages(const std::vector<StoredRun>& runs, const Lines& lines) {
     return chart;
 }
 
-// Curves over a numeric key.
-
-struct Curve {
-    Json json;
-    size_t run;
-    std::vector<std::pair<double, double>> points;
-};
-
-std::string plain(double x) { return fmt::format("{:g}", x); }
-
-void mark_crossovers(Chart& chart, const std::vector<Curve>& curves, const std::string& key,
-                     bool log) {
-    size_t found = 0;
-    for (size_t i = 0; i < curves.size(); ++i)
-        for (size_t j = i + 1; j < curves.size(); ++j) {
-            if (curves[i].run != curves[j].run) continue;
-            const auto &a = curves[i].points, &b = curves[j].points;
-            std::vector<std::array<double, 3>> common;
-            for (const auto& [x, y] : a)
-                for (const auto& [x2, y2] : b)
-                    if (x == x2) common.push_back({x, y, y2});
-            for (size_t k = 1; k < common.size() && found < 12; ++k) {
-                double before = common[k - 1][1] - common[k - 1][2],
-                       after = common[k][1] - common[k][2];
-                if (!((before < 0 && after > 0) || (before > 0 && after < 0))) continue;
-                double share = before / (before - after), x0 = common[k - 1][0], x1 = common[k][0];
-                double x = log ? std::exp(std::log(x0) + share * (std::log(x1) - std::log(x0)))
-                               : x0 + share * (x1 - x0);
-                double y = common[k - 1][1] + share * (common[k][1] - common[k - 1][1]);
-                std::string one = curves[i].json["name"], other = curves[j].json["name"];
-                std::string text = fmt::format(
-                    "{} and {} cross between {}={} and {}={}: {} is the lower one before, {} "
-                    "after.",
-                    one, other, key, plain(x0), key, plain(x1), before < 0 ? one : other,
-                    before < 0 ? other : one);
-                chart.spec["crossings"].push_back(
-                    {{"x", x}, {"y", y}, {"text", one + " × " + other}});
-                chart.remarks.push_back(std::move(text));
-                ++found;
-            }
-        }
-    if (found != 0) return;
-    if (curves.size() > 1) {
-        chart.remarks.emplace_back("No crossover within what was measured.");
-        return;
-    }
-    // A single curve has a knee: where it doubles.
-    const auto& points = curves.front().points;
-    auto least = std::min_element(points.begin(), points.end(),
-                                  [](const auto& x, const auto& y) { return x.second < y.second; });
-    for (auto at = least; at != points.end() && least->second > 0; ++at)
-        if (at->second >= 2 * least->second) {
-            chart.spec["crossings"].push_back(
-                {{"x", at->first}, {"y", at->second}, {"text", "twice its least"}});
-            chart.remarks.push_back(
-                fmt::format("From {}={} on it is at least twice its least value (at {}={}).", key,
-                            plain(at->first), key, plain(least->first)));
-            return;
-        }
-}
-
-Chart curves(const std::vector<StoredRun>& runs, const Lines& lines, const std::string& key) {
-    Chart chart;
-    chart.title = title_of(lines, fmt::format(" over {}", key).c_str());
-    std::vector<std::string> varying = varying_keys(lines, key);
-    std::vector<Curve> all;
-    double least = HUGE_VAL, most = 0;
-    for (const Line& line : lines) {
-        auto x = number_of_word(line.series->test_case[key]);
-        if (!x) continue;
-        Json json = line_json(runs, lines, line, varying);
-        auto at = std::find_if(all.begin(), all.end(),
-                               [&](const Curve& c) { return c.json["name"] == json["name"]; });
-        if (at == all.end()) at = all.insert(all.end(), {std::move(json), line.run, {}});
-        double y = figure_of(*line.series, 50000);
-        at->points.emplace_back(
-            *x,
-            rounded(y, std::max(resolution_of(runs[line.run].run, *line.series), bin_width(y))));
-        least = std::min(least, *x);
-        most = std::max(most, *x);
-    }
-    bool log = least > 0 && most >= 20 * least;
-    chart.spec = {{"kind", "curve"},
-                  {"unit", lines.front().series->unit},
-                  {"x", key},
-                  {"y", axis_title(*lines.front().series).get<std::string>() + ", median"},
-                  {"log_x", log},
-                  {"crossings", Json::array()},
-                  {"lines", Json::array()}};
-    for (size_t i = 0; i < all.size(); ++i) {
-        Curve& curve = all[i];
-        std::stable_sort(curve.points.begin(), curve.points.end(),
-                         [](const auto& p, const auto& q) { return p.first < q.first; });
-        for (const auto& [x, y] : curve.points) curve.json["points"].push_back({x, y});
-        chart.summary +=
-            fmt::format("{}{}: from {} at {}={} to {} at {}={}", chart.summary.empty() ? "" : "; ",
-                        curve.json["name"].get<std::string>(), figure(curve.points.front().second),
-                        key, plain(curve.points.front().first), figure(curve.points.back().second),
-                        key, plain(curve.points.back().first));
-        chart.spec["lines"].push_back(curve.json);
-    }
-    mark_crossovers(chart, all, key, log);
-    return chart;
-}
-
-/// The key that makes a curve: numbers, at least three of them; the one with the most.
-std::string curve_key(const Lines& lines) {
-    std::string best;
-    size_t most = 2;
-    for (const std::string& key : keys_of(lines)) {
-        std::vector<std::string> values = values_of(lines, key);
-        std::erase(values, "");
-        bool numbers = std::all_of(values.begin(), values.end(), [](const std::string& v) {
-            return number_of_word(v).has_value();
-        });
-        if (numbers && values.size() > most && key != "cpu" && key != "ring") {
-            most = values.size();
-            best = key;
-        }
-    }
-    return best;
-}
-
 Chart in_order(const std::vector<StoredRun>& runs, const Lines& lines, size_t buckets) {
     Chart chart;
     Lines some;
@@ -488,12 +206,11 @@ Chart in_order(const std::vector<StoredRun>& runs, const Lines& lines, size_t bu
     if (some.empty()) return chart;
     chart.title = title_of(some, " in the order of measuring");
     chart.summary = "medians of equal stretches of the run, in order";
-    chart.spec = {
-        {"kind", "order"},
-        {"unit", some.front().series->unit},
-        {"x", "sample"},
-        {"y", axis_title(*some.front().series).get<std::string>() + ", median of a stretch"},
-        {"lines", Json::array()}};
+    chart.spec = {{"kind", "order"},
+                  {"unit", some.front().series->unit},
+                  {"x", "sample"},
+                  {"y", axis_title(*some.front().series) + ", median of a stretch"},
+                  {"lines", Json::array()}};
     std::vector<std::string> varying = varying_keys(some);
     for (size_t i = 0; i < some.size(); ++i) {
         Json json = line_json(runs, some, some[i], varying);
@@ -513,33 +230,6 @@ Chart in_order(const std::vector<StoredRun>& runs, const Lines& lines, size_t bu
 }
 
 }  // namespace
-
-std::optional<double> number_of_word(std::string_view word) {
-    double value = 0;
-    auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-    if (error != std::errc{}) return std::nullopt;
-    std::string_view rest(end, static_cast<size_t>(word.data() + word.size() - end));
-    if (rest.ends_with("iB")) rest.remove_suffix(2);
-    if (rest.empty()) return value;
-    if (rest.size() != 1) return std::nullopt;
-    switch (rest[0]) {
-        case 'k':
-        case 'K':
-            return value * 1024;
-        case 'M':
-            return value * 1024 * 1024;
-        case 'G':
-            return value * 1024 * 1024 * 1024;
-        default:
-            return std::nullopt;
-    }
-}
-
-std::string letter(const std::vector<StoredRun>& runs, size_t index) {
-    return runs.size() < 2 ? std::string()
-           : index < 26    ? std::string(1, static_cast<char>('A' + index))
-                           : fmt::format("R{}", index + 1);
-}
 
 std::vector<Chart> charts_of(const std::vector<StoredRun>& runs, const std::string& lab,
                              const Detail& detail) {
