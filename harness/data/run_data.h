@@ -103,6 +103,9 @@ struct Series {
     /// A percentile, or nothing where the histogram did not arrive whole.
     std::optional<uint64_t> percentile(uint64_t per_100000) const;
     double mean() const { return static_cast<double>(sum) / static_cast<double>(count); }
+    /// A series with what a record and results.json say alike of it: its names, unit, evidence, and
+    /// how it is read. Throws std::runtime_error where a member is of the wrong kind.
+    static Series described_by(const Json& json);
     /// Sets `better` and `shape` from a record's or results.json's members of these names. Runs of
     /// older images lack them: there the metric and the unit decide.
     void read_as(const std::string& better_name, const std::string& shape_name);

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "harness/data/run_data.h"
+#include "harness/system/members.h"
 #include "harness/system/number.h"
 
 namespace doorbell::harness {
@@ -15,43 +16,6 @@ struct Percentile {
 };
 constexpr Percentile percentiles[] = {
     {"p50", 50000}, {"p90", 90000}, {"p99", 99000}, {"p999", 99900}};
-
-/// A member of `object`, or null.
-const Json& member(const Json& object, const char* name) {
-    static const Json nothing;
-    auto found = object.find(name);
-    return found == object.end() ? nothing : *found;
-}
-
-std::string text_of(const Json& object, const char* name) {
-    const Json& value = member(object, name);
-    if (value.is_null()) return {};
-    if (!value.is_string()) throw std::runtime_error(fmt::format("\"{}\" is not text", name));
-    return value.get<std::string>();
-}
-
-uint64_t number_of(const Json& object, const char* name) {
-    const Json& value = member(object, name);
-    return value.is_null() ? 0 : whole_number(value, fmt::format("\"{}\"", name));
-}
-
-const Json& list_of(const Json& object, const char* name) {
-    static const Json none = Json::array();
-    const Json& value = member(object, name);
-    if (value.is_null()) return none;
-    if (!value.is_array()) throw std::runtime_error(fmt::format("\"{}\" is not a list", name));
-    return value;
-}
-
-std::vector<std::string> texts_of(const Json& object, const char* name) {
-    std::vector<std::string> texts;
-    for (const Json& value : list_of(object, name)) {
-        if (!value.is_string())
-            throw std::runtime_error(fmt::format("\"{}\" holds something other than text", name));
-        texts.push_back(value.get<std::string>());
-    }
-    return texts;
-}
 
 Json stage_json(const Stage& stage) {
     Json json = {{"name", stage.name}};
@@ -114,14 +78,7 @@ Json series_json(const Series& series, double tsc_hz) {
 }
 
 Series series_from(const Json& json) {
-    Series series;
-    series.lab = text_of(json, "lab");
-    series.test_case = CaseKeys::from(member(json, "case"));
-    series.metric = text_of(json, "metric");
-    series.unit = text_of(json, "unit");
-    series.evidence = text_of(json, "evidence");
-    series.read_as(text_of(json, "better"), text_of(json, "shape"));
-    series.derived = text_of(json, "derived");
+    Series series = Series::described_by(json);
     series.count = number_of(json, "count");
     series.min = number_of(json, "min");
     series.max = number_of(json, "max");
@@ -199,11 +156,20 @@ Json Run::json() const {
     return json;
 }
 
+Series Series::described_by(const Json& json) {
+    Series series;
+    series.lab = text_of(json, "lab");
+    series.test_case = CaseKeys::from(member(json, "case"));
+    series.metric = text_of(json, "metric");
+    series.unit = text_of(json, "unit");
+    series.evidence = text_of(json, "evidence");
+    series.read_as(text_of(json, "better"), text_of(json, "shape"));
+    series.derived = text_of(json, "derived");
+    return series;
+}
+
 Run Run::from(const Json& json) {
-    std::string schema = text_of(json, "schema");
-    if (schema != results_schema)
-        throw std::runtime_error(
-            fmt::format("its schema is \"{}\"; this version reads \"{}\"", schema, results_schema));
+    expect_schema(json, results_schema);
     Run run;
     const Json& complete = member(json, "complete");
     run.complete = complete.is_boolean() && complete.get<bool>();

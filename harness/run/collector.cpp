@@ -7,6 +7,7 @@
 
 #include "firmware/wire/words.h"
 #include "harness/data/digest.h"
+#include "harness/system/members.h"
 #include "harness/system/number.h"
 
 namespace doorbell::harness {
@@ -21,31 +22,16 @@ struct Orphan : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-std::string text(const Json& record, const char* name) {
-    auto found = record.find(name);
-    if (found == record.end() || found->is_null()) return {};
-    if (!found->is_string()) throw std::runtime_error(fmt::format("its \"{}\" is not text", name));
-    return found->get<std::string>();
-}
-
 uint64_t number(const Json& record, const char* name) {
     auto found = record.find(name);
     if (found == record.end()) throw std::runtime_error(fmt::format("it has no \"{}\"", name));
     return whole_number(*found, fmt::format("its \"{}\"", name));
 }
 
-const Json& list(const Json& record, const char* name) {
-    static const Json none = Json::array();
-    auto found = record.find(name);
-    if (found == record.end() || found->is_null()) return none;
-    if (!found->is_array()) throw std::runtime_error(fmt::format("its \"{}\" is not a list", name));
-    return *found;
-}
-
 /// A list of pairs of name and count.
 std::vector<std::pair<std::string, uint64_t>> pairs(const Json& record, const char* name) {
     std::vector<std::pair<std::string, uint64_t>> all;
-    for (const Json& pair : list(record, name)) {
+    for (const Json& pair : list_of(record, name)) {
         if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string())
             throw std::runtime_error("a counter is not a pair of name and number");
         all.emplace_back(pair[0].get<std::string>(), whole_number(pair[1], "a counter"));
@@ -162,9 +148,9 @@ void Collector::take(const std::string& kind, const Json& record) {
     } else if (kind == k::instrument) {
         now_.run.instrument.update(without_kind(record));
     } else if (kind == k::flag) {
-        now_.run.flags.push_back(text(record, "text"));
+        now_.run.flags.push_back(text_of(record, "text"));
     } else if (kind == k::begin) {
-        now_.begun.emplace_back(text(record, "lab"), keys(record));
+        now_.begun.emplace_back(text_of(record, "lab"), keys(record));
     } else if (kind == k::series) {
         take_series(record);
     } else if (kind == k::histogram) {
@@ -174,47 +160,42 @@ void Collector::take(const std::string& kind, const Json& record) {
     } else if (kind == k::raw) {
         take_raw(record);
     } else if (kind == k::tally) {
-        Tally tally{text(record, "lab"), keys(record), text(record, "name"), {}};
+        Tally tally{text_of(record, "lab"), keys(record), text_of(record, "name"), {}};
         for (const auto& [name, count] : pairs(record, "values"))
             tally.values.emplace_back(name, count);
         now_.run.tallies.push_back(std::move(tally));
     } else if (kind == k::skip) {
-        now_.run.skipped.push_back({text(record, "lab"), keys(record), text(record, "reason")});
+        now_.run.skipped.push_back(
+            {text_of(record, "lab"), keys(record), text_of(record, "reason")});
     } else if (kind == k::fail) {
-        now_.run.failed.push_back({text(record, "lab"), keys(record), text(record, "reason")});
+        now_.run.failed.push_back(
+            {text_of(record, "lab"), keys(record), text_of(record, "reason")});
     } else if (kind == k::claim) {
         auto holds = record.find("holds");
         bool said = holds != record.end() && holds->is_boolean();
-        now_.run.claims.push_back({text(record, "lab"), text(record, "text"),
+        now_.run.claims.push_back({text_of(record, "lab"), text_of(record, "text"),
                                    said ? std::optional(holds->get<bool>()) : std::nullopt,
-                                   text(record, "because"), text(record, "id")});
+                                   text_of(record, "because"), text_of(record, "id")});
     } else if (kind == k::error) {
-        std::string what = text(record, "text");
+        std::string what = text_of(record, "text");
         // A record that was too long for the wire is lost, though its number is not.
-        if (std::string dropped = text(record, "kind"); !dropped.empty())
+        if (std::string dropped = text_of(record, "kind"); !dropped.empty())
             damaged(fmt::format("a record of kind {} was dropped by the image: {}", dropped, what));
-        if (std::string word = text(record, "word"); !word.empty()) what += ": " + word;
-        if (std::string advice = text(record, "advice"); !advice.empty())
+        if (std::string word = text_of(record, "word"); !word.empty()) what += ": " + word;
+        if (std::string advice = text_of(record, "advice"); !advice.empty())
             what += " (" + advice + ")";
         now_.run.errors.push_back(what);
     } else if (kind == k::panic) {
         now_.run.panic = without_kind(record);
     } else if (kind == k::end) {
-        now_.end_status = text(record, "status");
+        now_.end_status = text_of(record, "status");
         if (now_.end_status.empty()) now_.end_status = "done";
     }
 }
 
 void Collector::take_series(const Json& record) {
-    Series series;
+    Series series = Series::described_by(record);
     uint64_t id = number(record, "id");
-    series.lab = text(record, "lab");
-    series.test_case = keys(record);
-    series.metric = text(record, "metric");
-    series.unit = text(record, "unit");
-    series.evidence = text(record, "evidence");
-    series.read_as(text(record, "better"), text(record, "shape"));
-    series.derived = text(record, "derived");
     series.count = number(record, "count");
     if (series.count != 0) {
         series.min = number(record, "min");
@@ -225,21 +206,21 @@ void Collector::take_series(const Json& record) {
         removed != record.end() && !removed->is_null())
         series.overhead_removed = whole_number(*removed, "its \"overhead_removed\"");
     if (auto cold = record.find("cold"); cold != record.end()) series.cold = *cold;
-    for (const Json& name : list(record, "stages")) {
+    for (const Json& name : list_of(record, "stages")) {
         if (!name.is_string()) throw std::runtime_error("a stage's name is not text");
         series.stages.push_back({name.get<std::string>(), {}, 0, 0, 0});
     }
-    for (const Json& flag : list(record, "flags")) {
+    for (const Json& flag : list_of(record, "flags")) {
         if (!flag.is_string()) throw std::runtime_error("a flag is not text");
         series.flags.push_back(flag.get<std::string>());
     }
-    for (const Json& counter : list(record, "counters")) {
+    for (const Json& counter : list_of(record, "counters")) {
         if (!counter.is_object()) throw std::runtime_error("a counter is not an object");
         auto value = counter.find("value");
         if (value == counter.end() || !value->is_number())
             throw std::runtime_error("a counter has no number");
-        series.counters.push_back(
-            {text(counter, "name"), *value, text(counter, "evidence"), text(counter, "stage")});
+        series.counters.push_back({text_of(counter, "name"), *value, text_of(counter, "evidence"),
+                                   text_of(counter, "stage")});
     }
     if (series.lab.empty() || series.metric.empty() || series.unit.empty() ||
         series.evidence.empty())
@@ -251,7 +232,7 @@ void Collector::take_series(const Json& record) {
 
 void Collector::take_counters(const Json& record) {
     Series& series = series_of(record);
-    std::string stage = text(record, "stage"), evidence = text(record, "evidence");
+    std::string stage = text_of(record, "stage"), evidence = text_of(record, "evidence");
     uint64_t samples = number(record, "samples");
     std::vector<Counter> counters;
     for (const auto& [name, count] : pairs(record, "values"))
@@ -271,7 +252,7 @@ Series& Collector::series_of(const Json& record) {
 
 void Collector::take_histogram(const Json& record) {
     Series& series = series_of(record);
-    std::string part = text(record, "part");
+    std::string part = text_of(record, "part");
     Bins* bins = part == "all" || part.empty() ? &series.bins : nullptr;
     Stage* stage = nullptr;
     for (Stage& one : series.stages)
@@ -298,7 +279,7 @@ void Collector::take_raw(const Json& record) {
         throw std::runtime_error(
             fmt::format("samples {} and following are missing", series.raw.size()));
     std::vector<uint64_t> values;
-    for (const Json& value : list(record, "values"))
+    for (const Json& value : list_of(record, "values"))
         values.push_back(whole_number(value, "a sample"));
     series.raw.insert(series.raw.end(), values.begin(), values.end());
 }

@@ -11,17 +11,12 @@
 #include "harness/run/options.h"
 #include "harness/system/escape.h"
 #include "harness/system/failure.h"
+#include "harness/system/members.h"
 #include "harness/system/number.h"
 #include "harness/system/sha256.h"
 
 namespace doorbell::harness {
 namespace {
-
-const Json& member(const Json& object, const char* name) {
-    static const Json nothing;
-    auto found = object.is_object() ? object.find(name) : object.end();
-    return !object.is_object() || found == object.end() ? nothing : *found;
-}
 
 uint64_t number_of(const Json& manifest, const char* name, uint64_t normal) {
     const Json& value = member(manifest, name);

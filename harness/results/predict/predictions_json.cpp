@@ -7,6 +7,7 @@
 
 #include "harness/results/predict/predict.h"
 #include "harness/system/failure.h"
+#include "harness/system/members.h"
 
 namespace doorbell::harness {
 namespace {
@@ -103,19 +104,12 @@ Json rate_json(const RatePrediction& r) {
     return json;
 }
 
-const Json& prediction_member(const Json& object, const char* name) {
-    static const Json nothing;
-    if (!object.is_object()) return nothing;
-    auto found = object.find(name);
-    return found == object.end() ? nothing : *found;
-}
-
 Estimate estimate_from(const Json& json, const std::string& of) {
     Estimate e;
     const std::pair<const char*, double&> parts[] = {
         {"value", e.value}, {"low", e.low}, {"high", e.high}};
     for (const auto& [name, part] : parts) {
-        const Json& number = prediction_member(json, name);
+        const Json& number = member(json, name);
         if (!number.is_number())
             throw std::runtime_error(fmt::format("{} has no number \"{}\"", of, name));
         part = number.get<double>();
@@ -123,68 +117,57 @@ Estimate estimate_from(const Json& json, const std::string& of) {
     return e;
 }
 
-std::vector<std::string> texts_from(const Json& list) {
-    std::vector<std::string> texts;
-    if (list.is_array())
-        for (const Json& text : list)
-            if (text.is_string()) texts.push_back(text.get<std::string>());
-    return texts;
-}
-
 Costs costs_from(const Json& json, const std::string& of) {
     Costs costs;
-    std::vector<std::string> missing = texts_from(prediction_member(json, "missing"));
+    std::vector<std::string> missing = texts_of(json, "missing");
     for (const auto& [name, unit] : unit_members) {
-        const Json& one = prediction_member(json, name);
+        const Json& one = member(json, name);
         Cost& cost = costs.in(unit);
         if (one.is_null()) {
             cost.missing = missing.empty() ? std::vector<std::string>{"(of this unit)"} : missing;
             continue;
         }
         cost.all = estimate_from(one, of);
-        const Json& parts = prediction_member(one, "parts");
-        if (!parts.is_array()) continue;
-        for (const Json& part : parts)
+        for (const Json& part : list_of(one, "parts"))
             cost.parts.push_back(
-                {word_of(part, "name"), number_in(part, "count"), estimate_from(part, of)});
+                {text_of(part, "name"), number_in(part, "count"), estimate_from(part, of)});
     }
     return costs;
 }
 
 SeriesPrediction series_prediction_from(const Json& json) {
     SeriesPrediction s;
-    s.lab = word_of(json, "lab");
-    s.test_case = CaseKeys::from(prediction_member(json, "case"));
-    s.metric = word_of(json, "metric");
-    const Json& counted = prediction_member(json, "counted");
-    s.unit = word_of(counted, "unit");
-    s.evidence = word_of(counted, "evidence");
-    if (const Json& p50 = prediction_member(counted, "p50"); p50.is_number())
-        s.exact = p50.get<double>();
-    s.why_not = word_of(json, "why_not");
+    s.lab = text_of(json, "lab");
+    s.test_case = CaseKeys::from(member(json, "case"));
+    s.metric = text_of(json, "metric");
+    const Json& counted = member(json, "counted");
+    s.unit = text_of(counted, "unit");
+    s.evidence = text_of(counted, "evidence");
+    if (const Json& p50 = member(counted, "p50"); p50.is_number()) s.exact = p50.get<double>();
+    s.why_not = text_of(json, "why_not");
     if (!s.why_not.empty()) return s;
-    if (const Json& share = prediction_member(json, "ppm"); !share.is_null()) {
+    if (const Json& share = member(json, "ppm"); !share.is_null()) {
         s.share = estimate_from(share, s.name());
         return s;
     }
     s.costs = costs_from(json, s.name());
-    if (const Json& stages = prediction_member(json, "stages"); stages.is_array())
+    if (const Json& stages = member(json, "stages"); stages.is_array())
         for (const Json& stage : stages)
-            s.stages.push_back({word_of(stage, "name"), costs_from(stage, s.name())});
+            s.stages.push_back({text_of(stage, "name"), costs_from(stage, s.name())});
     return s;
 }
 
 ClaimPrediction claim_prediction_from(const Json& json) {
     using Verdict = ClaimPrediction::Verdict;
     ClaimPrediction c;
-    c.lab = word_of(json, "lab");
-    c.id = word_of(json, "id");
-    c.text = word_of(json, "text");
-    if (const Json& holds = prediction_member(json, "holds"); holds.is_boolean())
+    c.lab = text_of(json, "lab");
+    c.id = text_of(json, "id");
+    c.text = text_of(json, "text");
+    if (const Json& holds = member(json, "holds"); holds.is_boolean())
         c.measured = holds.get<bool>();
-    const Json& predicted = prediction_member(json, "predicted");
-    c.because = word_of(predicted, "because");
-    std::string said = word_of(predicted, "verdict");
+    const Json& predicted = member(json, "predicted");
+    c.because = text_of(predicted, "because");
+    std::string said = text_of(predicted, "verdict");
     for (Verdict v : {Verdict::holds, Verdict::does_not_hold, Verdict::open, Verdict::cannot_say})
         if (said == word(v)) c.verdict = v;
     return c;
@@ -199,12 +182,12 @@ std::optional<double> rate_from(const Json& json, const char* name) {
 
 RatePrediction rate_prediction_from(const Json& json) {
     RatePrediction r;
-    r.lab = word_of(json, "lab");
-    r.name = word_of(json, "name");
-    r.sentence = word_of(json, "text");
-    r.unit = word_of(json, "unit");
-    r.why_not = word_of(json, "why_not");
-    r.missing = texts_from(prediction_member(json, "missing"));
+    r.lab = text_of(json, "lab");
+    r.name = text_of(json, "name");
+    r.sentence = text_of(json, "text");
+    r.unit = text_of(json, "unit");
+    r.why_not = text_of(json, "why_not");
+    r.missing = texts_of(json, "missing");
     if (!json.is_object()) return r;
     r.counted = rate_from(json, "counted");
     r.at_most = rate_from(json, "at_most");
@@ -212,9 +195,8 @@ RatePrediction rate_prediction_from(const Json& json) {
     auto value = rate_from(json, "value"), low = rate_from(json, "low"),
          high = rate_from(json, "high");
     if (value && low && high) r.value = Estimate{*value, *low, *high};
-    if (const Json& parts = prediction_member(json, "parts"); parts.is_array())
-        for (const Json& part : parts)
-            r.parts.push_back({word_of(part, "name"), estimate_from(part, r.name)});
+    for (const Json& part : list_of(json, "parts"))
+        r.parts.push_back({text_of(part, "name"), estimate_from(part, r.name)});
     return r;
 }
 
@@ -239,33 +221,22 @@ Json Predictions::json() const {
 }
 
 Predictions Predictions::from(const Json& document) {
-    std::string schema = word_of(document, "schema");
-    if (schema != predictions_schema)
-        throw std::runtime_error(
-            fmt::format("its schema is \"{}\", not {}", schema, predictions_schema));
+    expect_schema(document, predictions_schema);
     Predictions p;
-    p.run = word_of(document, "run");
-    p.digest = word_of(document, "digest");
-    p.profile = word_of(prediction_member(document, "profile"), "name");
-    p.profile_evidence = word_of(prediction_member(document, "profile"), "evidence");
-    p.clock_unit = word_of(document, "clock_unit");
-    p.against = prediction_member(document, "against");
-    if (const Json& rules = prediction_member(document, "rules"); rules.is_object())
+    p.run = text_of(document, "run");
+    p.digest = text_of(document, "digest");
+    p.profile = text_of(member(document, "profile"), "name");
+    p.profile_evidence = text_of(member(document, "profile"), "evidence");
+    p.clock_unit = text_of(document, "clock_unit");
+    p.against = member(document, "against");
+    if (const Json& rules = member(document, "rules"); rules.is_object())
         for (const auto& [price, rule] : rules.items())
             if (rule.is_string()) p.rules.emplace_back(price, rule.get<std::string>());
-    for (const char* name : {"series", "claims", "rates"}) {
-        const Json& list = prediction_member(document, name);
-        if (list.is_null()) continue;
-        if (!list.is_array()) throw std::runtime_error(fmt::format("\"{}\" is not a list", name));
-        for (const Json& one : list) {
-            if (std::string_view(name) == "series")
-                p.series.push_back(series_prediction_from(one));
-            else if (std::string_view(name) == "rates")
-                p.rates.push_back(rate_prediction_from(one));
-            else
-                p.claims.push_back(claim_prediction_from(one));
-        }
-    }
+    for (const Json& one : list_of(document, "series"))
+        p.series.push_back(series_prediction_from(one));
+    for (const Json& one : list_of(document, "claims"))
+        p.claims.push_back(claim_prediction_from(one));
+    for (const Json& one : list_of(document, "rates")) p.rates.push_back(rate_prediction_from(one));
     return p;
 }
 
