@@ -73,7 +73,7 @@ TEST(PredictCommand, SaysWhatIsWrongInOneLine) {
     scratch.write("other.json", R"({"schema":"doorbell/1"})");
     const std::pair<const char*, const char*> wrong[] = {
         {"predict run", "--profile is missing"},
-        {"predict run --profile gone.json", "there is no profile at gone.json"},
+        {"predict run --profile gone.json", "profile gone.json: no such file"},
         {"predict run --profile intel-skylak-server", "did you mean \"intel-skylake-server\"?"},
         {"predict run --profile broken.json", "broken.json is not JSON"},
         {"predict run --profile other.json", "other.json is not a profile"},

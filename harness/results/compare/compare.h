@@ -26,7 +26,7 @@ struct FigureChange {
     Word word = Word::equal;
     bool worse = false;     ///< a change, and not for the better
     bool lost = false;      ///< B cannot show what A shows: it has too few samples
-    std::string note = {};  ///< why there is no verdict
+    std::string note = {};  ///< why the verdict is open
     /// (b - a) / a; infinite where a is 0 and b is not.
     double share() const;
 };

@@ -42,7 +42,7 @@ class ProfileMaker {
                             "host prices`, or lab prices on a machine",
                             stored.name));
         exact_ = run_.instrument.value("evidence", "") == "exact";
-        // Under emulation a tick is not a core's time: there are no cycles.
+        // Under emulation a tick says nothing of a core's cycles.
         cycles_ = run_.instrument.value("evidence", "") == "measured";
     }
 
@@ -194,7 +194,7 @@ class ProfileMaker {
             std::string name = memory ? "memory" : i < 3 ? names[i] : fmt::format("level{}", i + 1);
             add("load-chained-" + name, level.price, sweep_cycles("load-chained"),
                 fmt::format("primitive=load-chained bytes={}..{}", level.first, level.last));
-            // Without a knee there is no capacity.
+            // A curve without a knee shows no capacity.
             if (level.beyond != 0)
                 profile_.capacities.push_back({name, "byte", level.last, level.beyond});
             for (const char* other : {"load-scattered", "load-streamed", "store-scattered"}) {

@@ -75,9 +75,9 @@ Profile load_profile(const std::string& word) {
         return p;
     }
     if (word.find('/') != word.npos || word.ends_with(".json"))
-        throw UsageError(fmt::format("there is no profile at {}", word));
+        throw UsageError(fmt::format("profile {}: no such file", word));
     std::vector<std::string> names = published_profiles();
-    if (names.empty()) throw UsageError(fmt::format("there is no profile at {}", word));
+    if (names.empty()) throw UsageError(fmt::format("profile {}: no such file", word));
     throw UsageError(unknown_word("profile", word, names));
 }
 
