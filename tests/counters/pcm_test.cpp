@@ -120,6 +120,11 @@ class FakePcm : public testing::Test {
         fs::permissions(file, fs::perms::owner_all);
         return file.string();
     }
+    /// What a pcm-raw of that script gives for a window of one second.
+    PcmCsv counted_by(const std::string& script, const std::vector<std::string>& events = {}) {
+        PcmState state{true, "", "", program(script)};
+        return PcmWindow(core_events(state, events, 0), 1).result();
+    }
     static size_t leftovers() {
         size_t count = 0;
         for (const auto& entry : fs::directory_iterator(fs::temp_directory_path()))
@@ -161,28 +166,23 @@ TEST_F(FakePcm, PcmCountsFromItsHeaderRowsOnWithoutAMessage) {
 }
 
 TEST_F(FakePcm, TheRowThatCameWithPcmRawsHeaderIsNotTheWindows) {
-    PcmState state{true, "", "", program(raw_counts + cleanup)};
-    PcmWindow window(core_events(state, {"core/config=0x43412e,name=LLC_MISS"}, 0), 1);
-    PcmCsv csv = window.result();
+    PcmCsv csv = counted_by(raw_counts + cleanup, {"core/config=0x43412e,name=LLC_MISS"});
     EXPECT_EQ(csv.rows(), 1u);
     EXPECT_EQ(csv.value(0, "SKT0CORE0", "LLC_MISS"), 42.0) << "the first row has 41";
 }
 
 TEST_F(FakePcm, AProgramThatWritesItsHeaderFirstAndTwoRowsGivesTheFirst) {
-    PcmState state{
-        true, "", "",
-        program("printf 'a,a,\\nb,c,\\n' >$out\nsleep $1\nprintf '1,2,\\n' >>$out\nsleep "
-                "$1\nprintf '3,4,\\n' >>$out")};
-    PcmWindow window(core_events(state, {}, 0), 1);
-    EXPECT_EQ(window.result().value(0, "a", "b"), 1.0);
+    PcmCsv csv = counted_by(
+        "printf 'a,a,\\nb,c,\\n' >$out\nsleep $1\nprintf '1,2,\\n' >>$out\n"
+        "sleep $1\nprintf '3,4,\\n' >>$out");
+    EXPECT_EQ(csv.value(0, "a", "b"), 1.0);
 }
 
 TEST_F(FakePcm, AProgramThatLeavesAfterItsFirstRowIsTrusted) {
-    PcmState state{true, "", "",
-                   program("printf 'Update every 1 seconds\\n' >&2\nsleep $1\nprintf "
-                           "'a,a,\\nb,c,\\n1,2,\\n' >$out")};
-    PcmWindow window(core_events(state, {}, 0), 1);
-    EXPECT_EQ(window.result().value(0, "a", "c"), 2.0);
+    PcmCsv csv = counted_by(
+        "printf 'Update every 1 seconds\\n' >&2\nsleep $1\n"
+        "printf 'a,a,\\nb,c,\\n1,2,\\n' >$out");
+    EXPECT_EQ(csv.value(0, "a", "c"), 2.0);
 }
 
 TEST_F(FakePcm, RequestsOneCoreItsEventsAndOneSampleAfterTheFirst) {

@@ -19,14 +19,9 @@ using namespace doorbell;
 std::string with_right_crcs(std::string_view bytes) {
     std::string text;
     uint64_t sequence = 0;
-    while (!bytes.empty()) {
-        size_t newline = bytes.find('\n');
-        std::string_view line = bytes.substr(0, newline);
-        bytes = newline == bytes.npos ? std::string_view{} : bytes.substr(newline + 1);
-        size_t brace = line.find('{');
-        if (brace == line.npos) continue;
-        text += harness::wire_line(sequence++, line.substr(brace));
-    }
+    harness::each_record(bytes, [&](std::string_view line, bool is_record) {
+        if (is_record) text += harness::wire_line(sequence++, line);
+    });
     return text;
 }
 

@@ -38,7 +38,7 @@ TEST(Collector, KeepsWhatFailedAndWhatWasSkippedApart) {
     lines.add(R"({"t":"hello"})")
         .series(0, "wait=irq", 9, R"("better":"neither","shape":"total")")
         .add(R"({"t":"fail","lab":"timer","case":"wait=irq","reason":"it hangs"})")
-        .add(R"({"t":"skip","lab":"timer","case":"wait=mwait","reason":"no MWAIT"})")
+        .skip("wait=mwait", "no MWAIT")
         .end();
     harness::Run run = collect(lines.text());
     EXPECT_TRUE(run.complete) << run.failure;
@@ -54,11 +54,11 @@ TEST(Collector, KeepsWhatFailedAndWhatWasSkippedApart) {
 TEST(Collector, ACaseThatEndsAsNothingHasFailed) {
     Lines lines;
     lines.add(R"({"t":"hello"})")
-        .add(R"({"t":"begin","lab":"timer","case":"wait=irq"})")
+        .begin("wait=irq")
         .series(0, "wait=irq")
-        .add(R"({"t":"begin","lab":"timer","case":"wait=poll"})")
-        .add(R"({"t":"begin","lab":"timer","case":"wait=mwait"})")
-        .add(R"({"t":"skip","lab":"timer","case":"wait=mwait","reason":"no MWAIT"})")
+        .begin("wait=poll")
+        .begin("wait=mwait")
+        .skip("wait=mwait", "no MWAIT")
         .end();
     harness::Run run = collect(lines.text());
     EXPECT_TRUE(run.complete) << run.failure;

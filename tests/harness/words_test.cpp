@@ -123,11 +123,7 @@ TEST(Machine, ExactFixesTimeAndRandomness) {
 }
 
 TEST(Machine, LiveCountsNothing) {
-    MachineOptions options;
-    options.clock = "live";
-    options.accel = "kvm";
-    options.machine = "pc";
-    auto words = qemu_arguments(options);
+    auto words = qemu_arguments({.clock = "live", .machine = "pc", .accel = "kvm"});
     EXPECT_EQ(std::count(words.begin(), words.end(), "-icount"), 0);
     EXPECT_TRUE(has_pair(words, "-accel", "kvm"));
     EXPECT_TRUE(has_pair(words, "-cpu", "host"));
@@ -165,11 +161,9 @@ TEST(Machine, ShellLineIsReadBackByAShell) {
 }
 
 TEST(Machine, ACommaInAPathIsDoubledWhereQemuWouldEndTheValue) {
-    MachineOptions options;
-    options.model = "l1d=32K:8:64";
-    options.model_plugin = "/a,b=c/doorbell-model.so";
-    options.image = "/a,b/doorbell.elf";
-    auto words = qemu_arguments(options);
+    auto words = qemu_arguments({.model = "l1d=32K:8:64",
+                                 .image = "/a,b/doorbell.elf",
+                                 .model_plugin = "/a,b=c/doorbell-model.so"});
     EXPECT_TRUE(has_pair(words, "-plugin", "file=/a,,b=c/doorbell-model.so,l1d=32K:8:64"));
     EXPECT_TRUE(has_pair(words, "-kernel", "/a,b/doorbell.elf")) << "it is taken literally";
 }

@@ -57,9 +57,8 @@ TEST_P(LinuxLab, EachCaseIsMeasuredOrSkippedWithItsReason) {
     auto wanted = listed_cases(list.out, GetParam());
     ASSERT_FALSE(wanted.empty());
 
-    Outcome run = host(scratch, std::string(GetParam()) + " --samples 20 --warm-up 2");
-    ASSERT_EQ(run.status, 0) << run.err;
-    Json got = results(scratch);
+    Json got =
+        results_of(scratch, host(scratch, std::string(GetParam()) + " --samples 20 --warm-up 2"));
     ASSERT_TRUE(got.at("complete").get<bool>());
     std::set<std::set<std::string>> seen;
     for (const Json& s : got.at("series")) {
@@ -115,10 +114,9 @@ INSTANTIATE_TEST_SUITE_P(All, LinuxLab,
 
 TEST(LinuxLabs, AHandlerDrainsAndSigkillDoesNotAsk) {
     Scratch scratch;
-    Outcome run =
-        host(scratch, "signals:drain=handler signals:drain=signalfd --samples 200 --warm-up 1");
-    ASSERT_EQ(run.status, 0) << run.err;
-    Json got = results(scratch);
+    Json got = results_of(
+        scratch,
+        host(scratch, "signals:drain=handler signals:drain=signalfd --samples 200 --warm-up 1"));
     for (const char* drain : {"handler", "signalfd"})
         for (const char* metric : {"torn", "lost"}) {
             Json found = series(got, "signals", {{"signal", "SIGTERM"}, {"drain", drain}}, metric);
@@ -132,9 +130,7 @@ TEST(LinuxLabs, AHandlerDrainsAndSigkillDoesNotAsk) {
 
 TEST(LinuxLabs, OneBagIsCheaperThanAThousandNotes) {
     Scratch scratch;
-    Outcome run = host(scratch, "batch:by=write --samples 100");
-    ASSERT_EQ(run.status, 0) << run.err;
-    Json got = results(scratch);
+    Json got = results_of(scratch, host(scratch, "batch:by=write --samples 100"));
     uint64_t notes = least(got, "batch", {{"by", "write"}, {"size", "1"}}, "cost");
     uint64_t bag = least(got, "batch", {{"by", "write"}, {"size", "1000"}}, "cost");
     EXPECT_LT(bag * 3, notes);
@@ -142,9 +138,7 @@ TEST(LinuxLabs, OneBagIsCheaperThanAThousandNotes) {
 
 TEST(LinuxLabs, ACallIsCheaperThanASystemCall) {
     Scratch scratch;
-    Outcome run = host(scratch, "syscall --samples 200 --raw");
-    ASSERT_EQ(run.status, 0) << run.err;
-    Json got = results(scratch);
+    Json got = results_of(scratch, host(scratch, "syscall --samples 200 --raw"));
     uint64_t call = least(got, "syscall", {{"gate", "call"}}, "cost");
     uint64_t system_call =
         least(got, "syscall", {{"gate", "syscall"}, {"call", "getppid"}}, "cost");
@@ -243,10 +237,9 @@ TEST(LinuxCounters, PcmCountsACoreAndTheSystemWhereItIsAskedFor) {
         "2026-01-01,10:00:00.000,1000,9007199254740991,5000,700,N/A,");
     fake.pcm("System,System,System,System,System,Socket 0,\\nDate,Time,L3MISS,READ,WRITE,READ,",
              "2026-01-01,10:00:00.000,1.25,0.50,nan,0.50,");
-    Outcome run =
-        host(scratch, "syscall:gate=call --samples 20 --counters all --root " + fake.root.string());
-    ASSERT_EQ(run.status, 0) << run.err;
-    Json got = results(scratch);
+    Json got =
+        results_of(scratch, host(scratch, "syscall:gate=call --samples 20 --counters all --root " +
+                                              fake.root.string()));
     const Json call{{"gate", "call"}};
     Json misses = counter(got, "syscall", call, "core_llc_misses");
     ASSERT_FALSE(misses.is_null()) << got.at("flags");
@@ -418,9 +411,7 @@ TEST(Doctor, ATimeStampCounterThatTheKernelRejectedIsNotOk) {
 
 TEST(LinuxLabs, RepetitionsJoin) {
     Scratch scratch;
-    Outcome run = host(scratch, "syscall --samples 50 --repetitions 3");
-    ASSERT_EQ(run.status, 0) << run.err;
-    Json got = results(scratch);
+    Json got = results_of(scratch, host(scratch, "syscall --samples 50 --repetitions 3"));
     EXPECT_EQ(got.at("series").size() + got.at("skipped").size(), 4u);
     for (const Json& s : got.at("series")) EXPECT_EQ(s.at("count"), 150) << s.at("case");
     // Each case has its own samples.

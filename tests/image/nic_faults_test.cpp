@@ -326,13 +326,10 @@ bool flagged(const Json& series, const std::string& words) {
 void check_waits(const std::string& devices, const char* machine, const char* words,
                  double wire_least, double wire_most) {
     Scratch scratch;
-    Outcome outcome = doorbell_run(
-        scratch,
-        std::string(
-            "nic:model=e1000e livelock:policy=hybrid,load=1 --samples 50 --nic none --machine ") +
-            machine + qemu_with(scratch, devices));
-    ASSERT_EQ(outcome.status, 0) << outcome.err;
-    Json r = results(scratch);
+    Json r = results_of(
+        scratch, doorbell_run(scratch, std::string("nic:model=e1000e livelock:policy=hybrid,load=1 "
+                                                   "--samples 50 --nic none --machine ") +
+                                           machine + qemu_with(scratch, devices)));
     for (const Json& test_case :
          {Json{{"model", "e1000e"}, {"wait", "poll"}}, Json{{"model", "e1000e"}, {"wait", "irq"}},
           Json{{"model", "e1000e"}, {"wait", "irq"}, {"kind", "intx"}},
@@ -372,11 +369,9 @@ TEST(NicWithoutDoorbellsCable, AnotherModelAtTheOtherEndAndALonelyCardBesides) {
 
 TEST(NicWithoutDoorbellsCable, AnatomyAndBatchUseTheAvailableCard) {
     Scratch scratch;
-    Outcome outcome =
-        doorbell_run(scratch, "anatomy:source=nic batch:to=card --samples 50 --nic none" +
-                                  qemu_with(scratch, lonely));
-    ASSERT_EQ(outcome.status, 0) << outcome.err;
-    Json r = results(scratch);
+    Json r = results_of(
+        scratch, doorbell_run(scratch, "anatomy:source=nic batch:to=card --samples 50 --nic none" +
+                                           qemu_with(scratch, lonely)));
     for (const char* ring : {"0", "3"}) {
         Json s = series(r, "anatomy", {{"source", "nic"}, {"ring", ring}}, "latency");
         ASSERT_TRUE(s.is_object()) << r["skipped"].dump();

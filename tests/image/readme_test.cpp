@@ -139,15 +139,16 @@ int64_t value_of(const Figure& figure, const Json& run) {
 
 TEST(Readme, FiguresAreThoseOfARun) {
     Scratch scratch;
-    Outcome outcome = doorbell_run(
+    Json run = results_of(
         scratch,
-        "nic:model=e1000e,wait=poll nic:model=e1000e,wait=irq nic:model=e1000e,op=empty-poll "
-        "nic:model=e1000e,op=receive burst:model=e1000e batch:size=1 batch:size=10 batch:size=100 "
-        "batch:size=1000 switch:state=registers switch:state=full switch:set=65536,stride=64 "
-        "syscall:gate=call syscall:gate=syscall syscall:gate=int signals:target=running "
-        "signals:target=ready signals:target=blocked anatomy");
-    ASSERT_EQ(outcome.status, 0) << outcome.err;
-    Json run = results(scratch);
+        doorbell_run(
+            scratch,
+            "nic:model=e1000e,wait=poll nic:model=e1000e,wait=irq nic:model=e1000e,op=empty-poll "
+            "nic:model=e1000e,op=receive burst:model=e1000e batch:size=1 batch:size=10 "
+            "batch:size=100 "
+            "batch:size=1000 switch:state=registers switch:state=full switch:set=65536,stride=64 "
+            "syscall:gate=call syscall:gate=syscall syscall:gate=int signals:target=running "
+            "signals:target=ready signals:target=blocked anatomy"));
     // README's figures are those of Debian 12.
     bool debian_12 =
         run["machine"]["qemu_version"].get<std::string>().starts_with("7.2") &&

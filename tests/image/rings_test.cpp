@@ -11,9 +11,7 @@ namespace {
 
 TEST(Rings, Ring3IsRefusedEveryAttemptAndTheImageGoesOn) {
     Scratch scratch;
-    Outcome run = doorbell_run(scratch, "rings --samples 2");
-    ASSERT_EQ(run.status, 0) << run.err;
-    Json r = results(scratch);
+    Json r = results_of(scratch, doorbell_run(scratch, "rings --samples 2"));
     EXPECT_EQ(r["complete"], true);
     // A fault of the emulator alone is named and does not refute the claim.
     Json refused = claim(r, "ring3-refused");
@@ -83,9 +81,7 @@ TEST(Rings, NoModeThatRing3ReachesEndsMoreThanItsTask) {
 
 TEST(Anatomy, StagesOfAnInterruptAddUpInEitherRing) {
     Scratch scratch;
-    Outcome run = doorbell_run(scratch, "anatomy --samples 50");
-    ASSERT_EQ(run.status, 0) << run.err;
-    Json r = results(scratch);
+    Json r = results_of(scratch, doorbell_run(scratch, "anatomy --samples 50"));
     std::set<std::string> rings;
     for (const Json& s : r["series"]) {
         if (s["stages"].empty()) continue;
@@ -107,9 +103,8 @@ TEST(Anatomy, StagesOfAnInterruptAddUpInEitherRing) {
 
 TEST(Batch, ARecordInALargeBagCostsLessAndTheFirstWaitsLonger) {
     Scratch scratch;
-    Outcome run = doorbell_run(scratch, "batch:size=1 batch:size=100 batch:size=1000 --samples 10");
-    ASSERT_EQ(run.status, 0) << run.err;
-    Json r = results(scratch);
+    Json r = results_of(
+        scratch, doorbell_run(scratch, "batch:size=1 batch:size=100 batch:size=1000 --samples 10"));
     auto median = [&](const char* size, const char* metric) {
         return series(r, "batch", {{"size", size}}, metric)["p50"].get<uint64_t>();
     };
@@ -120,9 +115,7 @@ TEST(Batch, ARecordInALargeBagCostsLessAndTheFirstWaitsLonger) {
 
 TEST(Thrash, FiveThousandTasksRunToTheirEnd) {
     Scratch scratch;
-    Outcome run = doorbell_run(scratch, "thrash:tasks=5000 --set rounds=4");
-    ASSERT_EQ(run.status, 0) << run.err;
-    Json r = results(scratch);
+    Json r = results_of(scratch, doorbell_run(scratch, "thrash:tasks=5000 --set rounds=4"));
     Json many = series(r, "thrash", {{"tasks", "5000"}, {"policy", "tasks"}}, "job");
     ASSERT_TRUE(many.is_object());
     EXPECT_EQ(many["count"], 5000);

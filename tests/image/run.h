@@ -5,6 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 
 #include "tests/scratch.h"
@@ -33,6 +34,15 @@ inline Outcome doorbell_run(const Scratch& scratch, const std::string& arguments
 /// results.json of the run in `scratch`/run; null where there is none.
 inline Json results(const Scratch& scratch) {
     return Json::parse(content(scratch / "run/results.json"), nullptr, false);
+}
+
+/// The results of a run in `scratch`/run that has to end with status 0. Throws, which fails the
+/// test, what the run said where it did not.
+inline Json results_of(const Scratch& scratch, const Outcome& run) {
+    if (run.status != 0)
+        throw std::runtime_error("exit status " + std::to_string(run.status) + "; it said:\n" +
+                                 run.out + run.err);
+    return results(scratch);
 }
 
 /// The series of that lab, case and metric; null where there is none.

@@ -10,9 +10,8 @@ class EveryMachine : public testing::TestWithParam<std::string> {};
 
 TEST_P(EveryMachine, MeasuresTimersToTheInstruction) {
     Scratch scratch;
-    Outcome run = doorbell_run(scratch, "timer --samples 200 --machine " + GetParam());
-    ASSERT_EQ(run.status, 0) << run.err;
-    Json r = results(scratch);
+    Json r =
+        results_of(scratch, doorbell_run(scratch, "timer --samples 200 --machine " + GetParam()));
     ASSERT_TRUE(r.is_object());
     EXPECT_EQ(r["complete"], true);
     EXPECT_EQ(r["instrument"]["verdict"], "exact");
@@ -97,10 +96,9 @@ TEST(Machines, ANewSeedGivesOtherPhasesAndTheSameSeedTheSame) {
 
 TEST(Machines, LiveClockIsCalledRoughUnderEmulation) {
     Scratch scratch;
-    Outcome run =
-        doorbell_run(scratch, "timer:source=lapic --samples 20 --clock live --machine pc");
-    ASSERT_EQ(run.status, 0) << run.err;
-    Json r = results(scratch);
+    Json r = results_of(
+        scratch,
+        doorbell_run(scratch, "timer:source=lapic --samples 20 --clock live --machine pc"));
     EXPECT_EQ(r["instrument"]["clock"], "live");
     EXPECT_FALSE(r["series"].empty());
     for (const Json& s : r["series"]) {

@@ -63,9 +63,13 @@ const Chart* find(const std::vector<Chart>& charts, const std::string& kind) {
     return nullptr;
 }
 
-TEST(Charts, ANumericKeyMakesACurveWithItsCrossoverMarked) {
+std::vector<StoredRun> run_of_all_labs() {
     std::mt19937_64 random(1);
-    std::vector<StoredRun> runs{run_of(all_labs(random))};
+    return {run_of(all_labs(random))};
+}
+
+TEST(Charts, ANumericKeyMakesACurveWithItsCrossoverMarked) {
+    std::vector<StoredRun> runs = run_of_all_labs();
     std::vector<Chart> charts = charts_of(runs, "livelock", {});
     const Chart* curve = find(charts, "curve");
     ASSERT_NE(curve, nullptr);
@@ -104,9 +108,7 @@ TEST(Charts, TheFirstPictureLeavesOutAFigureThatItsFlagCallsFalse) {
 }
 
 TEST(Charts, StagesSumToTheWhole) {
-    std::mt19937_64 random(2);
-    std::vector<StoredRun> runs{run_of(all_labs(random))};
-    std::vector<Chart> charts = charts_of(runs, "nic", {});
+    std::vector<Chart> charts = charts_of(run_of_all_labs(), "nic", {});
     const Chart* stages = find(charts, "stages");
     ASSERT_NE(stages, nullptr);
     double sum = 0;
