@@ -24,6 +24,8 @@ CPPCHECK_OFF = {
     "uninitvar": "firmware/kernel/kernel.cpp labs/kit/timers.h",
     # The two ends of a section, as symbols of the linker script.
     "comparePointers": "labs/hostile.cpp",
+    # The value is drawn only where it is needed: one draw more would change all that follow.
+    "stlFindInsert": "tests/planted/planted_test.cpp",
 }
 
 # Flags of the image's build that clang does not know, or with which it refuses the library's mere declarations.
@@ -79,10 +81,10 @@ def tidy(build, only):
 
 
 def cppcheck(build, only):
-    rooms = [only] if only else ["firmware", "labs", "host", "harness"]
+    rooms = [only] if only else ROOMS
     off = [f"--suppress={what}" + (f":*{place}" if place else "")
            for what, places in CPPCHECK_OFF.items() for place in (places.split() or [""])]
-    ran = run(["cppcheck", "-q", f"-j{os.cpu_count()}", "--std=c++20", "--language=c++", "--inline-suppr", "-I.",
+    ran = run(["cppcheck", "-q", f"-j{os.cpu_count()}", "--std=c++20", "--language=c++", "--library=googletest", "--inline-suppr", "-I.",
                "--enable=warning,performance,portability", "-D__STDC_HOSTED__=1", "-D__x86_64__=1", "--error-exitcode=1",
                "--template={file}:{line}: {id}: {message}", *off, *rooms])
     return ran.stderr.splitlines() or ([] if ran.returncode == 0 else [f"cppcheck ended with {ran.returncode}"])

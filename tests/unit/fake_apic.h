@@ -17,7 +17,10 @@ struct FakeApic {
     uint64_t base = page | 1 << 8 | 1 << 11;  // bootstrap processor, enabled
     uint32_t max_lvt = 6;
     uint32_t id = 3;
-    std::map<uint32_t, uint32_t> registers;  // by xAPIC offset
+    std::map<uint32_t, uint32_t> registers{
+        {0x80, 0x20},     {0xF0, 0xFF},     {0x280, 0},       {0x300, 0},      {0x310, 0},
+        {0x380, 0},       {0x3E0, 0},       {0x320, 0x10000}, {0x350, 0x700},  {0x360, 0x400},
+        {0x370, 0x10000}, {0x340, 0x10000}, {0x330, 0x10000}, {0x2F0, 0x10000}};  // by xAPIC offset
     std::set<unsigned> in_service, requested;
     unsigned eois = 0;
     uint64_t deadline = 0;
@@ -29,10 +32,6 @@ struct FakeApic {
 
     FakeApic() {
         processor.leaves[1] = {0, 0, 1u << 21 | 1u << 24, 1u << 9};
-        registers = {{0x80, 0x20},     {0xF0, 0xFF},    {0x280, 0},       {0x300, 0},
-                     {0x310, 0},       {0x380, 0},      {0x3E0, 0},       {0x320, 0x10000},
-                     {0x350, 0x700},   {0x360, 0x400},  {0x370, 0x10000}, {0x340, 0x10000},
-                     {0x330, 0x10000}, {0x2F0, 0x10000}};
         mmio.apic = this;
         mmio.world = &world;
         msr.apic = this;
