@@ -9,17 +9,13 @@
 #include "harness/results/figures.h"
 #include "harness/results/predict/predict_text.h"
 #include "harness/results/predict/predicted_verdict.h"
+#include "harness/results/stored_run.h"
 #include "harness/results/verdict.h"
 #include "harness/system/number.h"
 #include "labs/catalogue.h"
 
 namespace doorbell::harness {
 namespace {
-
-std::string text_of(const Json& object, const char* name) {
-    auto found = object.find(name);
-    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
 
 /// Cases that share a sentence share a line.
 class Sharing {
@@ -116,23 +112,23 @@ std::string evidence_words(const Run& run) {
 }  // namespace
 
 std::string table(const Run& run, const Predictions* predictions) {
-    std::string text, machine = text_of(run.machine, "type");
+    std::string text, machine = word_of(run.machine, "type");
     auto add = [&](const std::string& word) {
         if (!word.empty()) machine += (machine.empty() ? "" : ", ") + word;
     };
-    add(text_of(run.machine, "accel"));
-    if (std::string clock = text_of(run.machine, "clock"); !clock.empty()) add(clock + " clock");
-    if (std::string version = text_of(run.machine, "qemu_version"); !version.empty())
+    add(word_of(run.machine, "accel"));
+    if (std::string clock = word_of(run.machine, "clock"); !clock.empty()) add(clock + " clock");
+    if (std::string version = word_of(run.machine, "qemu_version"); !version.empty())
         add("QEMU " + version);
-    add(text_of(run.machine, "cpu"));
+    add(word_of(run.machine, "cpu"));
     if (!machine.empty()) text += wrapped("machine: ", machine);
-    if (std::string verdict = text_of(run.instrument, "verdict"); !verdict.empty()) {
-        std::string because = text_of(run.instrument, "because");
+    if (std::string verdict = word_of(run.instrument, "verdict"); !verdict.empty()) {
+        std::string because = word_of(run.instrument, "because");
         text +=
             wrapped("instrument: ", because.empty() ? verdict : verdict + ", because " + because);
     }
-    if (std::string because = text_of(run.instrument, "counters_because"); !because.empty())
-        text += wrapped("counters: ", text_of(run.instrument, "counters") + ", " + because);
+    if (std::string because = word_of(run.instrument, "counters_because"); !because.empty())
+        text += wrapped("counters: ", word_of(run.instrument, "counters") + ", " + because);
     for (const std::string& flag : run.flags) text += wrapped("flag: ", flag);
 
     std::vector<std::string> labs;
