@@ -152,10 +152,10 @@ std::string why_no_model(const MachineOptions& machine) {
     return why.empty() ? "QEMU does not load it" : why;
 }
 
-Finished run_in_qemu(QemuRun request) {
-    MachineOptions& machine = request.machine;
-    check(machine);
-    if (request.timeout_s == 0) request.timeout_s = default_timeout(request.selection);
+namespace {
+
+/// Throws UsageError or MachineError where something is missing that the machine is made of.
+void check_files(const MachineOptions& machine) {
     std::error_code error;
     if (!fs::is_regular_file(machine.image, error))
         throw MachineError(
@@ -168,20 +168,32 @@ Finished run_in_qemu(QemuRun request) {
     if (machine.accel == "kvm")
         if (Kvm kvm = look_for_kvm(); !kvm.usable)
             throw MachineError(fmt::format("--accel kvm: {}; use --accel tcg", kvm.because));
+}
+
+/// Leaves out a cache model that nobody asked for and QEMU does not load: why; "" where it stays.
+std::string leave_model_out(MachineOptions& machine) {
+    if (machine.model == "off" || !machine.model_by_default) return {};
+    std::string why = why_no_model(machine);
+    if (why.empty()) return {};
+    machine.model = "off";
+    complain("doorbell: the run goes on without the cache model (no counters, no prediction): {}",
+             why);
+    return why;
+}
+
+}  // namespace
+
+Finished run_in_qemu(QemuRun request) {
+    MachineOptions& machine = request.machine;
+    check(machine);
+    if (request.timeout_s == 0) request.timeout_s = default_timeout(request.selection);
+    check_files(machine);
     std::string qemu_version = check_qemu(machine.qemu);
     // Absolute paths from here on: the run may be repeated from another folder.
     machine.qemu = absolute_program(machine.qemu);
     machine.image = fs::absolute(machine.image);
     if (machine.model != "off") machine.model_plugin = fs::absolute(machine.model_plugin);
-    std::string no_model;
-    if (machine.model != "off" && machine.model_by_default) no_model = why_no_model(machine);
-    if (!no_model.empty()) {
-        machine.model = "off";
-        complain(
-            "doorbell: the run goes on without the cache model (no counters, no prediction): "
-            "{}",
-            no_model);
-    }
+    std::string no_model = leave_model_out(machine);
 
     if (machine.nic == "auto")
         machine.nic =
