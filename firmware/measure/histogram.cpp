@@ -2,14 +2,6 @@
 
 namespace doorbell::measure {
 
-Histogram::Histogram() {
-    // Many at a turn: a model that watches each turn takes longer for these than for all else.
-    constexpr size_t at_once = 8;
-    static_assert(bins % at_once == 0);
-    for (size_t bin = 0; bin < bins; bin += at_once)
-        for (size_t i = 0; i < at_once; ++i) *const_cast<volatile uint64_t*>(&counts_[bin + i]) = 0;
-}
-
 void Histogram::clear() {
     for (size_t bin = first_bin(), end = end_bin(); bin < end; ++bin) counts_[bin] = 0;
     sum_ = 0;
