@@ -3,6 +3,8 @@
 #include <sys/mman.h>
 
 #include <cstdint>
+#include <cstdio>
+#include <fstream>
 #include <string>
 
 #include "host/bench.h"
@@ -26,7 +28,22 @@ class Memory {
     }
     ~Memory() { munmap(mapped_, bytes_); }
     Memory(const Memory&) = delete;
+    Memory& operator=(const Memory&) = delete;
     void* at() const { return at_; }
+    /// Whether the kernel has put all of it into large pages, once it has been touched.
+    bool is_large() const {
+        std::ifstream in("/proc/self/smaps");
+        bool ours = false;
+        for (std::string line; std::getline(in, line);) {
+            unsigned long from = 0, to = 0, kilobytes = 0;
+            if (std::sscanf(line.c_str(), "%lx-%lx ", &from, &to) == 2)
+                ours = from <= reinterpret_cast<uintptr_t>(at_) &&
+                       reinterpret_cast<uintptr_t>(at_) < to;
+            else if (ours && std::sscanf(line.c_str(), "AnonHugePages: %lu kB", &kilobytes) == 1)
+                return kilobytes * 1024 >= bytes_ - large_page;
+        }
+        return false;
+    }
 
   private:
     static constexpr uint64_t large_page = 2 << 20;

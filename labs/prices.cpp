@@ -4,93 +4,15 @@
 // clock's unit: `price` of one event, and `yardstick`, one IMUL of a chain at the same moment.
 //
 // What user mode can do is in labs/kit/primitives.cpp, and the Linux program measures it with the
-// same bodies; here is what needs ring 0.
+// same bodies; what needs ring 0 is in labs/kit/ring0_primitives.cpp.
 #include "firmware/cpu/descriptors.h"
 #include "firmware/cpu/registers.h"
 #include "firmware/kernel/kernel.h"
 #include "firmware/measure/price.h"
 #include "labs/kit/bench.h"
 #include "labs/kit/lab.h"
-#include "labs/kit/primitive_body.h"
 #include "labs/kit/primitives.h"
-
-// RDI is the page, the registers or the area that the primitive works on.
-DOORBELL_BODIES(price_int_ring0, 8, "", "int $0x64", "");
-// Ring 3. The function ends by the call `exit` through INT 0x80: SYSCALL is another one's here.
-DOORBELL_BODIES_IN(".user_text, \"ax\"", price_int_ring3, 8, "", "int $0x64",
-                   "movl $17, %eax\n\tint $0x80");
-DOORBELL_BODIES_IN(".user_text, \"ax\"", price_syscall, 8, "", "syscall",
-                   "movl $17, %eax\n\tint $0x80");
-// The processor interrupts itself, and waits until the handler has run.
-DOORBELL_BODIES(price_self_ipi, 4, "movl $0, price_fired(%rip)\n\tsti",
-                "movl $0x44065, 0x300(%rdi)\n8:\tcmpl $0, price_fired(%rip)\n\tje 8b\n\t"
-                "movl $0, price_fired(%rip)",
-                "cli");
-DOORBELL_BODIES(price_self_ipi_x2, 4, "movl $0, price_fired(%rip)\n\tsti",
-                "movl $0x83F, %ecx\n\tmovl $0x65, %eax\n\txorl %edx, %edx\n\twrmsr\n"
-                "8:\tcmpl $0, price_fired(%rip)\n\tje 8b\n\tmovl $0, price_fired(%rip)",
-                "cli");
-DOORBELL_BODIES(price_cr3, 8, "movq %cr3, %rax", "movq %rax, %cr3", "");
-DOORBELL_BODIES(price_invlpg, 8, "", "invlpg (%rdi)", "");
-// IA32_KERNEL_GS_BASE, which SWAPGS alone uses.
-DOORBELL_BODIES(price_rdmsr, 8, "movl $0xC0000102, %ecx", "rdmsr", "");
-DOORBELL_BODIES(price_wrmsr, 8, "movl $0xC0000102, %ecx\n\txorl %eax, %eax\n\txorl %edx, %edx",
-                "wrmsr", "");
-DOORBELL_BODIES(price_swapgs, 16, "", "swapgs", "");
-// The local APIC: its version, its task priority (0, as it is), the end of interrupt (of none).
-DOORBELL_BODIES(price_apic_read, 8, "", "movl 0x30(%rdi), %eax", "");
-DOORBELL_BODIES(price_apic_write, 8, "xorl %eax, %eax", "movl %eax, 0x80(%rdi)", "");
-DOORBELL_BODIES(price_eoi, 8, "xorl %eax, %eax", "movl %eax, 0xB0(%rdi)", "");
-DOORBELL_BODIES(price_x2apic_read, 8, "movl $0x803, %ecx", "rdmsr", "");
-DOORBELL_BODIES(price_eoi_msr, 8, "movl $0x80B, %ecx\n\txorl %eax, %eax\n\txorl %edx, %edx",
-                "wrmsr", "");
-// The HPET: its counter, and its interrupt status, where a 0 changes nothing.
-DOORBELL_BODIES(price_hpet_read, 4, "", "movl 0xF0(%rdi), %eax", "");
-DOORBELL_BODIES(price_hpet_write, 4, "xorl %eax, %eax", "movl %eax, 0x20(%rdi)", "");
-// An Intel network card: STATUS, and IMC, where a 0 changes nothing.
-DOORBELL_BODIES(price_card_read, 4, "", "movl 0x8(%rdi), %eax", "");
-DOORBELL_BODIES(price_card_write, 4, "xorl %eax, %eax", "movl %eax, 0xD8(%rdi)", "");
-// Port 80H, the diagnostic code, which nothing answers to.
-DOORBELL_BODIES(price_port_read, 4, "", "inb $0x80, %al", "");
-DOORBELL_BODIES(price_port_write, 4, "xorl %eax, %eax", "outb %al, $0x80", "");
-DOORBELL_BODIES(price_xsave, 4, "movl $-1, %eax\n\tmovl $-1, %edx", "xsave (%rdi)", "");
-DOORBELL_BODIES(price_xrstor, 4, "movl $-1, %eax\n\tmovl $-1, %edx\n\txsave (%rdi)",
-                "xrstor (%rdi)", "");
-asm(R"(
-        .pushsection .text.primitives, "ax"
-        .balign 64
-price_return:
-        iretq
-        .balign 64
-price_sysret:
-        sysretq
-        .balign 64
-price_handler:
-        movl    $1, price_fired(%rip)
-        movl    $0, 0xB0(%rdi)
-        iretq
-        .balign 64
-price_handler_x2:
-        movl    $1, price_fired(%rip)
-        movl    $0x80B, %ecx
-        xorl    %eax, %eax
-        xorl    %edx, %edx
-        wrmsr
-        iretq
-        .popsection
-        .pushsection .data.primitives, "aw"
-        .balign 64
-price_fired:
-        .quad   0
-        .popsection
-)");
-
-extern "C" {
-void price_return();
-void price_sysret();
-void price_handler();
-void price_handler_x2();
-}
+#include "labs/kit/ring0_primitives.h"
 
 namespace doorbell::labs {
 namespace {
@@ -102,9 +24,23 @@ constexpr Case cases[] = {
     "primitive=load-paged page=2097152 pages=128",
     "primitive=int-iretq ring=0",
     "primitive=int-iretq ring=3",
+    "primitive=iretq",
     "primitive=syscall-sysret",
     "primitive=self-ipi",
+    "primitive=interrupt-entry",
+    "primitive=hlt-wake",
+    // The hints of C1, C1E, C2, C3, C4, C6, C7 and beyond, as processors enumerate them.
+    "primitive=mwait-wake hint=0",
+    "primitive=mwait-wake hint=1",
+    "primitive=mwait-wake hint=16",
+    "primitive=mwait-wake hint=32",
+    "primitive=mwait-wake hint=33",
+    "primitive=mwait-wake hint=48",
+    "primitive=mwait-wake hint=64",
+    "primitive=mwait-wake hint=80",
+    "primitive=mwait-wake hint=96",
     "primitive=cr3-write",
+    "primitive=cr3-write-pcid",
     "primitive=invlpg",
     "primitive=rdmsr",
     "primitive=wrmsr",
@@ -114,24 +50,28 @@ constexpr Case cases[] = {
     "primitive=apic-read",
     "primitive=apic-write",
     "primitive=eoi",
+    "primitive=x2apic-read",
+    "primitive=eoi-msr",
     "primitive=hpet-read",
     "primitive=hpet-write",
     "primitive=card-read",
     "primitive=card-write",
     "primitive=port-read",
     "primitive=port-write",
+    "primitive=ipi",
+    "primitive=line-from-core",
 };
 
-constexpr uint8_t int_vector = 0x64, ipi_vector = 0x65;
 constexpr uint32_t msr_lstar = 0xC0000082;
 constexpr uint64_t page = 4096;
 
 const char* milli_unit(const Bench& bench) { return bench.exact() ? "milli-insn" : "millitick"; }
 
 /// Takes and records the samples of one price. `prepare` makes the plan, last of all: what makes
-/// the series takes memory out of the caches that the plan has put there.
+/// the series takes memory out of the caches that the plan has put there. `never_0`: a price of 0
+/// is refused.
 template <class Prepare>
-Result<void> record(Bench& bench, Prepare&& prepare) {
+Result<void> record(Bench& bench, Prepare&& prepare, bool never_0 = false) {
     measure::Series& price = bench.series("price", {.unit = milli_unit(bench)});
     measure::Series& yardstick = bench.series("yardstick", {.unit = milli_unit(bench)});
     uint64_t most = bench.samples() > bench.warm_up() ? bench.samples() : bench.warm_up();
@@ -151,6 +91,7 @@ Result<void> record(Bench& bench, Prepare&& prepare) {
     if (drift) price.flag(measure::price_drifted);
     const measure::Histogram& h = *price.parts().warm;
     if (!measure::steady(h.min(), h.percentile(25000))) price.flag(measure::price_unsteady);
+    if (never_0 && h.percentile(25000) == 0) price.flag(measure::price_of_nothing);
     return {};
 }
 
@@ -219,6 +160,19 @@ Result<void> measure_pages(Bench& bench, uint64_t size, uint64_t pages) {
     });
 }
 
+Result<void> measure_late_branch(Bench& bench, uint64_t bytes) {
+    uint64_t zeros = bench.machine.arena.take(bytes, cpu::PageTables::large_page),
+             bits = bench.machine.arena.take(bytes, cpu::PageTables::large_page);
+    auto table = bench.machine.arena.array<uint32_t>(bytes / cache_line);
+    if (zeros == 0 || bits == 0 || table.empty())
+        return Lacking{"not enough memory for the branches", bytes};
+    LateBranchPlaces places{{}, {}, bench.random, 0};
+    return record(bench, [&] {
+        return plan_late_branch(reinterpret_cast<void*>(zeros), reinterpret_cast<void*>(bits),
+                                bytes, table.data(), places);
+    });
+}
+
 Result<void> measure_mispredict(Bench& bench) {
     auto zeros = bench.machine.arena.array<uint8_t>(mispredict_branches);
     auto bits = bench.machine.arena.array<uint8_t>(mispredict_branches);
@@ -267,20 +221,18 @@ Result<void> measure_user(Bench& bench, const Primitive& p, bool system_call) {
     return more.done ? done : more.done;
 }
 
-constexpr Primitive int_ring3{"int-iretq", price_int_ring3, 8, 32};
-constexpr Primitive syscall_sysret{"syscall-sysret", price_syscall, 8, 32};
-
 // Where a primitive of ring 0 works, or what the machine lacks.
-using Where = Result<uint64_t>(Bench& bench);
 
-[[maybe_unused]] Result<uint64_t> nowhere(Bench&) { return uint64_t{0}; }
 [[maybe_unused]] Result<uint64_t> a_page(Bench& bench) {
     uint64_t at = bench.machine.arena.take(page, page);
     if (at == 0) return Lacking{"not enough memory for a page"};
     return at;
 }
-[[maybe_unused]] Result<uint64_t> apic_page(Bench& bench) {
-    return bench.machine.apic->xapic().base();
+[[maybe_unused]] Result<uint64_t> apic_page(Bench& bench, const RingZero& what) {
+    if (!bench.machine.apic->x2()) return bench.machine.apic->xapic().base();
+    if (what.x2.bodies.base == nullptr)
+        return Lacking{"the local APIC is in x2APIC mode: its registers have no page"};
+    return uint64_t{0};
 }
 [[maybe_unused]] Result<uint64_t> hpet(Bench& bench) {
     if (!bench.machine.hpet) return bench.machine.hpet.absent;
@@ -306,63 +258,109 @@ using Where = Result<uint64_t>(Bench& bench);
     for (uint64_t i = 0; i < bytes / 4; ++i) reinterpret_cast<volatile uint32_t*>(at)[i] = 0;
     return at;
 }
+[[maybe_unused]] Result<uint64_t> timer_place(Bench& bench, uint64_t hint) {
+    if (bench.exact())
+        return Lacking{"this clock counts instructions, and a halted processor executes none"};
+    auto* place = bench.machine.arena.make<TimerPlace>();
+    if (place == nullptr) return Lacking{"not enough memory for a page"};
+    // Long enough for a processor to enter the state, short beside what disturbs it.
+    constexpr uint64_t waits_a_second = 20000;
+    const cpu::LocalApic& apic = *bench.machine.apic.device;
+    place->page = apic.x2() ? 0 : apic.xapic().base();
+    place->count = bench.machine.apic_rate.counts_to_load(bench.machine.tsc.hz / waits_a_second);
+    place->hint = hint;
+    return reinterpret_cast<uint64_t>(place);
+}
+[[maybe_unused]] Result<uint64_t> mwait_place(Bench& bench, uint64_t hint) {
+    if (!bench.machine.features.monitor)
+        return Lacking{"this processor has no MWAIT (CPUID.01H:ECX[3])"};
+    constexpr uint32_t monitor_leaf = 5;
+    if (bench.machine.features.max_leaf < monitor_leaf ||
+        !has_mwait_hint(cpu::Cpuid{}(monitor_leaf).edx, static_cast<uint32_t>(hint)))
+        return Lacking{"CPUID leaf 5 does not enumerate this hint's C-state", hint};
+    return timer_place(bench, hint);
+}
 
-/// A primitive of ring 0. With a local APIC in x2APIC mode there are registers instead of a page.
-struct RingZero {
-    Primitive primitive;
-    Where* where;
-    const Primitive* x2 = nullptr;
-};
-
-constexpr Primitive self_ipi_x2{"self-ipi", price_self_ipi_x2, 4, 8},
-    x2apic_read{"apic-read", price_x2apic_read, 8, 8}, x2apic_eoi{"eoi", price_eoi_msr, 8, 8};
-
-constexpr RingZero ring0[] = {
-    {{"int-iretq", price_int_ring0, 8, 16}, nowhere},
-    {{"self-ipi", price_self_ipi, 4, 8}, apic_page, &self_ipi_x2},
-    {{"cr3-write", price_cr3, 8, 8}, nowhere},
-    {{"invlpg", price_invlpg, 8, 8}, a_page},
-    {{"rdmsr", price_rdmsr, 8, 8}, nowhere},
-    {{"wrmsr", price_wrmsr, 8, 8}, nowhere},
-    {{"swapgs", price_swapgs, 16, 16}, nowhere},
-    {{"xsave", price_xsave, 4, 8}, extended_area},
-    {{"xrstor", price_xrstor, 4, 8}, extended_area},
-    {{"apic-read", price_apic_read, 8, 8}, apic_page, &x2apic_read},
-    {{"apic-write", price_apic_write, 8, 8}, apic_page},
-    {{"eoi", price_eoi, 8, 8}, apic_page, &x2apic_eoi},
-    {{"hpet-read", price_hpet_read, 4, 4}, hpet},
-    {{"hpet-write", price_hpet_write, 4, 4}, hpet},
-    {{"card-read", price_card_read, 4, 4}, intel_card},
-    {{"card-write", price_card_write, 4, 4}, intel_card},
-    {{"port-read", price_port_read, 4, 4}, nowhere},
-    {{"port-write", price_port_write, 4, 4}, nowhere},
-};
-
-Result<void> measure_ring0(Bench& bench, const RingZero& what) {
-    bool x2 = bench.machine.apic->x2();
-    bool needs_page = what.where == apic_page && x2;
-    if (needs_page && what.x2 == nullptr)
-        return Lacking{"the local APIC is in x2APIC mode: it has no page to write"};
-    auto where = DOORBELL_TRY(what.where(bench));
-    cpu::set_gate(int_vector, price_return);
-    cpu::set_gate(ipi_vector, x2 ? price_handler_x2 : price_handler);
-    uint64_t cr0 = cpu::read_cr0(), cr4 = cpu::read_cr4();
-    if (what.where == extended_area) {
-        cpu::write_cr0((cr0 | cpu::cr0::monitor_coprocessor) &
-                       ~(cpu::cr0::emulation | cpu::cr0::task_switched));
-        cpu::write_cr4(cr4 | cpu::cr4::osfxsr | cpu::cr4::osxmmexcpt | cpu::cr4::osxsave);
-        // x87, SSE, AVX and AVX-512: what there is of them.
-        constexpr uint32_t wanted = 0xE7;
-        uint32_t low = cpu::Cpuid{}(0xD, 0).eax & wanted;
-        asm volatile("xsetbv" : : "c"(0), "a"(low), "d"(0) : "memory");
+Result<uint64_t> where(Bench& bench, const RingZero& what, const Case& test_case) {
+    switch (what.needs) {
+        case Needs::nothing:
+            return uint64_t{0};
+        case Needs::page:
+            return a_page(bench);
+        case Needs::xapic:
+            return apic_page(bench, what);
+        case Needs::x2apic:
+            if (!bench.machine.apic->x2())
+                return Lacking{"the local APIC is in xAPIC mode: its registers are not MSRs"};
+            return uint64_t{0};
+        case Needs::hpet:
+            return hpet(bench);
+        case Needs::intel_card:
+            return intel_card(bench);
+        case Needs::extended:
+            return extended_area(bench);
+        case Needs::pcid:
+            if (!bench.machine.features.pcid)
+                return Lacking{"this processor has no PCID (CPUID.01H:ECX[17])"};
+            return uint64_t{0};
+        case Needs::timer:
+            return timer_place(bench, 0);
+        case Needs::mwait:
+            return mwait_place(bench, test_case.number("hint"));
+        case Needs::other_cores:
+            break;
     }
-    const Primitive& p = needs_page ? *what.x2 : what.primitive;
-    auto done = record(bench, [&] { return plan_of(p, reinterpret_cast<void*>(where)); });
-    cpu::write_cr4(cr4);
-    cpu::write_cr0(cr0);
-    cpu::reset_gate(ipi_vector);
-    cpu::reset_gate(int_vector);
-    return done;
+    return Lacking{"this image runs one processor, and this is about two"};
+}
+
+/// What a primitive needs switched on, and back at the end: gates, the timer, extended state, PCID.
+class Prepared {
+  public:
+    Prepared(Bench& bench, Needs needs)
+        : apic_(*bench.machine.apic.device), cr0_(cpu::read_cr0()), cr4_(cpu::read_cr4()) {
+        cpu::set_gate(int_vector, price_return);
+        cpu::set_gate(ipi_vector, apic_.x2() ? price_handler_x2 : price_handler);
+        timer_ = needs == Needs::timer || needs == Needs::mwait;
+        if (timer_) {
+            apic_.set_divide_1();
+            apic_.set_timer_mode(cpu::TimerMode::one_shot, ipi_vector, false);
+        }
+        if (needs == Needs::pcid) cpu::write_cr4(cr4_ | cpu::cr4::pcid);
+        if (needs == Needs::extended) {
+            cpu::write_cr0((cr0_ | cpu::cr0::monitor_coprocessor) &
+                           ~(cpu::cr0::emulation | cpu::cr0::task_switched));
+            cpu::write_cr4(cr4_ | cpu::cr4::osfxsr | cpu::cr4::osxmmexcpt | cpu::cr4::osxsave);
+            // x87, SSE, AVX and AVX-512: what there is of them.
+            constexpr uint32_t wanted = 0xE7;
+            uint32_t low = cpu::Cpuid{}(0xD, 0).eax & wanted;
+            asm volatile("xsetbv" : : "c"(0), "a"(low), "d"(0) : "memory");
+        }
+    }
+    ~Prepared() {
+        cpu::write_cr4(cr4_);
+        cpu::write_cr0(cr0_);
+        if (timer_) apic_.set_timer_mode(cpu::TimerMode::one_shot, ipi_vector, true);
+        cpu::reset_gate(ipi_vector);
+        cpu::reset_gate(int_vector);
+    }
+    Prepared(const Prepared&) = delete;
+
+  private:
+    const cpu::LocalApic& apic_;
+    uint64_t cr0_, cr4_;
+    bool timer_ = false;
+};
+
+Result<void> measure_ring0(Bench& bench, const RingZero& what, const Case& test_case) {
+    auto place = DOORBELL_TRY(where(bench, what, test_case));
+    const bool x2 = bench.machine.apic->x2() && what.x2.bodies.base != nullptr;
+    Prepared prepared(bench, what.needs);
+    // A processor that halts wakes later than one that spins.
+    const bool waits = what.needs == Needs::timer || what.needs == Needs::mwait;
+    return record(
+        bench,
+        [&] { return plan_of(x2 ? what.x2 : what.primitive, reinterpret_cast<void*>(place)); },
+        waits);
 }
 
 Result<void> body(Bench& bench, const Case& test_case) {
@@ -371,15 +369,16 @@ Result<void> body(Bench& bench, const Case& test_case) {
     if (access_of(name, access)) return measure_memory(bench, access, test_case.number("bytes"));
     if (name == "load-paged")
         return measure_pages(bench, test_case.number("page"), test_case.number("pages"));
+    if (name == "late-branch") return measure_late_branch(bench, test_case.number("bytes"));
     if (name == "mispredict") return measure_mispredict(bench);
-    if (name == "syscall-sysret") return measure_user(bench, syscall_sysret, true);
+    if (name == "syscall-sysret") return measure_user(bench, syscall_ring3, true);
     if (test_case["ring"] == "3") return measure_user(bench, int_ring3, false);
     if (name == "rdtscp" && !bench.machine.features.rdtscp)
         return Lacking{"this processor has no RDTSCP (CPUID 80000001H:EDX[27])"};
     if (const Primitive* p = find_primitive(user_primitives(), name))
         return record(bench, [&] { return plan_of(*p); });
-    for (const RingZero& r : ring0)
-        if (r.primitive.name == name) return measure_ring0(bench, r);
+    for (const RingZero& r : ring0_primitives())
+        if (r.primitive.name == name) return measure_ring0(bench, r, test_case);
     return Error{"the lab has a case without a primitive"};
 }
 

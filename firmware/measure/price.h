@@ -130,6 +130,9 @@ inline constexpr const char* price_drifted =
 inline constexpr const char* price_unsteady =
     "refused: the price is not steady: its p25 is more than 1.3 times its least value";
 
+inline constexpr const char* price_of_nothing =
+    "refused: the body with the event took no longer than the one without it";
+
 /// Whether a price is steady enough to be one, given the least and the 25th percentile of its
 /// samples.
 constexpr bool steady(uint64_t least, uint64_t p25) {

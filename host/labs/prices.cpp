@@ -2,18 +2,20 @@
 // and method as in the image (labs/prices.cpp): firmware/measure/price.h, labs/kit/primitives.h.
 #include <cpuid.h>
 
+#include <atomic>
 #include <vector>
 
 #include "firmware/measure/price.h"
 #include "host/bench.h"
 #include "host/lab.h"
 #include "host/memory.h"
+#include "host/partner.h"
 #include "labs/kit/primitives.h"
 
 namespace doorbell::host {
 namespace {
 
-constexpr Case cases[] = {DOORBELL_USER_PRICE_CASES};
+constexpr Case cases[] = {DOORBELL_USER_PRICE_CASES "primitive=line-from-core"};
 
 /// Takes all samples first, so that they can be repeated where the yardstick drifts; the loop then
 /// only records them. `prepare` makes the plan last: making the series evicts memory that the plan
@@ -39,12 +41,77 @@ void record(LinuxBench& bench, Prepare&& prepare) {
     if (!measure::steady(h.min(), h.percentile(25000))) price.flag(measure::price_unsteady);
 }
 
+/// Prices of levels hold no page walks as long as the kernel gives large pages.
+void flag_small_pages(LinuxBench& bench, const Memory& memory) {
+    if (!memory.is_large())
+        bench.flag("the kernel gave pages of 4 KiB: misses of the TLB are in this price");
+}
+
 void measure_memory(LinuxBench& bench, labs::Access access, uint64_t bytes) {
     Memory memory(bytes, true);
     std::vector<uint32_t> table(bytes / labs::cache_line);
     PrimitivePlace place{};
     record(bench, [&] {
         return labs::plan_memory(access, memory.at(), bytes, table.data(), bench.random, place);
+    });
+    flag_small_pages(bench, memory);
+}
+
+void measure_late_branch(LinuxBench& bench, uint64_t bytes) {
+    Memory zeros(bytes, true), bits(bytes, true);
+    std::vector<uint32_t> table(bytes / labs::cache_line);
+    labs::LateBranchPlaces places{{}, {}, bench.random, 0};
+    record(bench, [&] {
+        return labs::plan_late_branch(zeros.at(), bits.at(), bytes, table.data(), places);
+    });
+    flag_small_pages(bench, zeros);
+    flag_small_pages(bench, bits);
+}
+
+/// A thread on another CPU that writes its lines when it is told to.
+class OtherCore {
+  public:
+    OtherCore(int cpu, void* lines)
+        : lines_(static_cast<char*>(lines)), partner_(As::thread, cpu, [this] { write_lines(); }) {}
+    ~OtherCore() { asked_ = over; }
+    OtherCore(const OtherCore&) = delete;
+    /// Returns when it has written each line.
+    void write() {
+        uint64_t now = ++asked_;
+        while (done_ != now) __builtin_ia32_pause();
+    }
+
+  private:
+    static constexpr uint64_t over = ~0ull;
+    void write_lines() {
+        for (uint64_t done = 0;;) {
+            uint64_t now = asked_;
+            if (now == over) return;
+            if (now == done) {
+                __builtin_ia32_pause();
+                continue;
+            }
+            // The first word of a line is the ring's.
+            for (uint64_t i = 0; i < labs::core_lines; ++i)
+                *reinterpret_cast<volatile uint64_t*>(lines_ + i * labs::cache_line + 8) = now;
+            done_ = done = now;
+        }
+    }
+    char* lines_;
+    std::atomic<uint64_t> asked_{0}, done_{0};
+    Partner partner_;  // last: it uses the others
+};
+
+void measure_line_from_core(LinuxBench& bench) {
+    if (!bench.two_cpus()) throw Skip("there is one CPU, and this is about two");
+    constexpr uint64_t bytes = labs::core_lines * labs::cache_line;
+    Memory memory(3 * bytes, true);
+    std::vector<uint32_t> table(2 * labs::core_lines);
+    OtherCore other(bench.cpu(1), static_cast<char*>(memory.at()) + 2 * bytes);
+    labs::OtherCorePlaces places{
+        {}, {}, [](void* core) { static_cast<OtherCore*>(core)->write(); }, &other};
+    record(bench, [&] {
+        return labs::plan_line_from_core(memory.at(), table.data(), bench.random, places);
     });
 }
 
@@ -79,6 +146,8 @@ void body(LinuxBench& bench, const Case& test_case) {
     if (name == "load-paged")
         return measure_pages(bench, test_case.number("page"), test_case.number("pages"));
     if (name == "mispredict") return measure_mispredict(bench);
+    if (name == "late-branch") return measure_late_branch(bench, test_case.number("bytes"));
+    if (name == "line-from-core") return measure_line_from_core(bench);
     if (name == "rdtscp" && !has_rdtscp())
         throw Skip("this processor has no RDTSCP (CPUID 80000001H:EDX[27])");
     const labs::Primitive* p = labs::find_primitive(labs::user_primitives(), name);

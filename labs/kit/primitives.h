@@ -84,7 +84,32 @@ struct MispredictPlaces {
 };
 measure::PricePlan plan_mispredict(uint8_t* zeros, uint8_t* bits, MispredictPlaces& places);
 
+/// The same for branches that wait for a load which misses: over `bytes` of scattered lines at
+/// `zeros` and at `bits`, each as many as the other. A run meets no line twice. What is small enough
+/// to be learnt gets fresh bits before each run; the rest has random bits once, which do not repeat
+/// for hundreds of runs.
+struct LateBranchPlaces {
+    PrimitivePlace zeros, bits;
+    measure::Random random;
+    uint64_t fresh_lines;  ///< lines that get fresh bits; the plan sets it
+};
+measure::PricePlan plan_late_branch(void* zeros, void* bits, uint64_t bytes, uint32_t* table,
+                                    LateBranchPlaces& places);
+
 inline constexpr uint64_t cache_line = 64;
+
+/// Lines of the plan below in each of three stretches of memory; the last is the other core's.
+inline constexpr uint64_t core_lines = 128;
+struct OtherCorePlaces {
+    PrimitivePlace own, all;
+    /// Has the other core write each of its lines, and waits until it has.
+    void (*write)(void* context);
+    void* context;
+};
+/// Chained loads of lines that another core wrote, beside as many of our own; the base's are our
+/// own alone. `memory`: 3 * core_lines lines; `table`: 2 * core_lines places.
+measure::PricePlan plan_line_from_core(void* memory, uint32_t* table, measure::Random& random,
+                                       OtherCorePlaces& places);
 
 // The cases, the same in the image and under Linux.
 
@@ -93,7 +118,9 @@ inline constexpr uint64_t cache_line = 64;
     X("primitive=yardstick") X("primitive=instruction") X("primitive=call-ret")                \
     X("primitive=lfence") X("primitive=mfence") X("primitive=lock-add") X("primitive=rdtsc")   \
     X("primitive=lfence-rdtsc") X("primitive=rdtscp") X("primitive=cpuid")                     \
-    X("primitive=clflush") X("primitive=mispredict")
+    X("primitive=clflush") X("primitive=rep-movsb") X("primitive=rep-stosb")                   \
+    X("primitive=mispredict")
+#define DOORBELL_LATE_BRANCH_SIZES(X) X(98304) X(262144) X(1048576) X(2097152) X(67108864)
 #define DOORBELL_CHAINED_SIZES(X)                                                              \
     X(8192) X(16384) X(24576) X(32768) X(40960) X(49152) X(65536) X(98304) X(131072) X(262144) \
     X(393216) X(524288) X(786432) X(1048576) X(1572864) X(2097152) X(3145728) X(4194304)       \
@@ -110,14 +137,16 @@ inline constexpr uint64_t cache_line = 64;
 #define DOORBELL_SCATTERED_CASE(bytes) "primitive=load-scattered bytes=" #bytes,
 #define DOORBELL_STREAMED_CASE(bytes) "primitive=load-streamed bytes=" #bytes,
 #define DOORBELL_STORE_CASE(bytes) "primitive=store-scattered bytes=" #bytes,
+#define DOORBELL_LATE_BRANCH_CASE(bytes) "primitive=late-branch bytes=" #bytes,
 #define DOORBELL_PAGED_CASE(pages) "primitive=load-paged page=4096 pages=" #pages,
 /// The initialisers of an array of Case.
-#define DOORBELL_USER_PRICE_CASES                 \
-    DOORBELL_USER_PRIMITIVES(DOORBELL_AS_CASE)    \
-    DOORBELL_CHAINED_SIZES(DOORBELL_CHAINED_CASE) \
-    DOORBELL_OTHER_SIZES(DOORBELL_SCATTERED_CASE) \
-    DOORBELL_OTHER_SIZES(DOORBELL_STREAMED_CASE)  \
-    DOORBELL_OTHER_SIZES(DOORBELL_STORE_CASE)     \
+#define DOORBELL_USER_PRICE_CASES                         \
+    DOORBELL_USER_PRIMITIVES(DOORBELL_AS_CASE)            \
+    DOORBELL_CHAINED_SIZES(DOORBELL_CHAINED_CASE)         \
+    DOORBELL_OTHER_SIZES(DOORBELL_SCATTERED_CASE)         \
+    DOORBELL_OTHER_SIZES(DOORBELL_STREAMED_CASE)          \
+    DOORBELL_OTHER_SIZES(DOORBELL_STORE_CASE)             \
+    DOORBELL_LATE_BRANCH_SIZES(DOORBELL_LATE_BRANCH_CASE) \
     DOORBELL_PAGE_COUNTS(DOORBELL_PAGED_CASE)
 
 /// The access of a case's primitive; false where it is not one of memory.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "labs/kit/primitives.h"
+#include "labs/kit/ring0_primitives.h"
 
 namespace doorbell::measure {
 namespace {
@@ -80,6 +81,69 @@ TEST(Price, OneLoadAPageSharesNoSet) {
         ++of_line[at % page];
     EXPECT_EQ(of_line.size(), 64u);
     for (const auto& [line, count] : of_line) EXPECT_EQ(count, pages / 64) << line;
+}
+
+TEST(Price, OfMwaitIsTakenForTheStatesThatCpuidEnumerates) {
+    // Skylake: two sub-states of C1, one of C2 (the processor's C3), two of C3 (C6); none of C4.
+    constexpr uint32_t skylake = 0x00002120;
+    EXPECT_TRUE(labs::has_mwait_hint(skylake, 0x00));
+    EXPECT_TRUE(labs::has_mwait_hint(skylake, 0x01));
+    EXPECT_FALSE(labs::has_mwait_hint(skylake, 0x02));
+    EXPECT_TRUE(labs::has_mwait_hint(skylake, 0x10));
+    EXPECT_FALSE(labs::has_mwait_hint(skylake, 0x11));
+    EXPECT_TRUE(labs::has_mwait_hint(skylake, 0x21));
+    EXPECT_FALSE(labs::has_mwait_hint(skylake, 0x30));
+    EXPECT_FALSE(labs::has_mwait_hint(0, 0x00)) << "QEMU";
+    EXPECT_FALSE(labs::has_mwait_hint(~0u, 0x70)) << "there is no C8";
+}
+
+TEST(Price, OfALateBranchMeetsFreshBitsInLinesOfTheirOwn) {
+    constexpr uint64_t bytes = 131072, lines = bytes / labs::cache_line;
+    std::vector<uint64_t> zeros(bytes / 8, ~0ull), bits(bytes / 8);
+    std::vector<uint32_t> table(lines);
+    labs::LateBranchPlaces places{{}, {}, Random(3), 0};
+    PricePlan plan = labs::plan_late_branch(zeros.data(), bits.data(), bytes, table.data(), places);
+    auto taken = [&](const std::vector<uint64_t>& memory) {
+        std::vector<bool> all;
+        for (uint64_t i = 0; i < lines; ++i) all.push_back((memory[8 * i] & 1) != 0);
+        return all;
+    };
+    EXPECT_EQ(taken(zeros), std::vector<bool>(lines, false));
+    auto before = taken(bits);
+    plan.freshen(plan.more_place);
+    auto after = taken(bits);
+    uint64_t set = 0, changed = 0;
+    for (uint64_t i = 0; i < lines; ++i) set += after[i], changed += after[i] != before[i];
+    EXPECT_NEAR(static_cast<double>(set), lines / 2.0, lines / 10.0);
+    EXPECT_NEAR(static_cast<double>(changed), lines / 2.0, lines / 10.0);
+    EXPECT_EQ(plan.units, 128u) << "every second of 256";
+}
+
+TEST(Price, OfAnotherCoresLineIsTheOnlyDifferenceOfItsBodies) {
+    std::vector<uint64_t> memory(3 * labs::core_lines * labs::cache_line / 8);
+    std::vector<uint32_t> table(2 * labs::core_lines);
+    Random random(5);
+    unsigned written = 0;
+    labs::OtherCorePlaces places{{}, {}, [](void* n) { ++*static_cast<unsigned*>(n); }, &written};
+    PricePlan plan = labs::plan_line_from_core(memory.data(), table.data(), random, places);
+    plan.freshen(plan.more_place);
+    EXPECT_EQ(written, 1u);
+    auto start = reinterpret_cast<uint64_t>(memory.data());
+    auto round = [](uint64_t first) {
+        std::set<uint64_t> seen;
+        uint64_t at = first;
+        do {
+            seen.insert(at);
+            at = *reinterpret_cast<uint64_t*>(at);
+        } while (at != first);
+        return seen;
+    };
+    auto own = round(places.own.at), all = round(places.all.at);
+    EXPECT_EQ(own.size(), labs::core_lines);
+    EXPECT_EQ(all.size(), 2 * labs::core_lines);
+    EXPECT_LT(*own.rbegin(), start + labs::core_lines * labs::cache_line);
+    EXPECT_GE(*all.begin(), start + labs::core_lines * labs::cache_line);
+    EXPECT_EQ(plan.units * plan.turns, labs::core_lines);
 }
 
 }  // namespace
