@@ -248,6 +248,21 @@ void emit_machine(wire::Sender& sender, const LinuxInstrument& in) {
     j.member("clocksource",
              std::string_view(
                  first_line("/sys/devices/system/clocksource/clocksource0/current_clocksource")));
+    std::string smt = first_line("/sys/devices/system/cpu/smt/active");
+    if (smt.empty())
+        j.key("smt").null();
+    else
+        j.member("smt", smt == "1");
+    // What the loads' memory asks for: labs/prices.cpp flags what it did not get.
+    std::string large = first_line("/sys/kernel/mm/transparent_hugepage/enabled");
+    bool given = !large.empty() && large.find("[never]") == large.npos;
+    j.member("page_bytes", given ? 2u << 20 : 4096u);
+    j.key("caches").object();
+    for (const auto& [name, which] : {std::pair{"l1d", _SC_LEVEL1_DCACHE_SIZE},
+                                      {"l2", _SC_LEVEL2_CACHE_SIZE},
+                                      {"llc", _SC_LEVEL3_CACHE_SIZE}})
+        if (long bytes = sysconf(which); bytes > 0) j.member(name, static_cast<uint64_t>(bytes));
+    j.end();
     sender.send();
 }
 

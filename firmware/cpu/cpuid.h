@@ -67,6 +67,39 @@ struct StructuredEbx : CpuidWord<7, 0, &CpuidRegisters::ebx> {
 struct StructuredEcx : CpuidWord<7, 0, &CpuidRegisters::ecx> {
     static constexpr Field<StructuredEcx, 2> umip{};
 };
+/// MONITOR and MWAIT; EDX has four bits a C-state.
+inline constexpr uint32_t monitor_leaf = 5;
+/// Extended topology: the first level is the threads of a core.
+struct TopologyEax : CpuidWord<0xB, 0, &CpuidRegisters::eax> {
+    static constexpr Field<TopologyEax, 0, 5> core_shift{};  ///< from an APIC id to its core's
+};
+struct TopologyEbx : CpuidWord<0xB, 0, &CpuidRegisters::ebx> {
+    static constexpr Field<TopologyEbx, 0, 16> threads{};
+};
+struct TopologyEcx : CpuidWord<0xB, 0, &CpuidRegisters::ecx> {
+    static constexpr Field<TopologyEcx, 8, 8> level{};
+    static constexpr uint32_t threads_of_a_core = 1;
+};
+/// Caches: a subleaf each (AMD: Fn8000_001D, of the same form).
+inline constexpr uint32_t caches_leaf = 4, amd_caches = 0x8000001D;
+struct AmdL1 : CpuidWord<0x80000005, 0, &CpuidRegisters::ecx> {
+    static constexpr Field<AmdL1, 24, 8> data_kilobytes{};
+};
+struct AmdL2 : CpuidWord<0x80000006, 0, &CpuidRegisters::ecx> {
+    static constexpr Field<AmdL2, 16, 16> kilobytes{};
+};
+struct AmdL3 : CpuidWord<0x80000006, 0, &CpuidRegisters::edx> {
+    static constexpr Field<AmdL3, 18, 14> half_megabytes{};
+};
+struct CacheEax : CpuidWord<caches_leaf, 0, &CpuidRegisters::eax> {
+    static constexpr Field<CacheEax, 0, 5> type{};  ///< 0: no more, 1 data, 2 instructions, 3 both
+    static constexpr Field<CacheEax, 5, 3> level{};
+};
+struct CacheEbx : CpuidWord<caches_leaf, 0, &CpuidRegisters::ebx> {
+    static constexpr Field<CacheEbx, 0, 12> line{};  ///< each of these less one
+    static constexpr Field<CacheEbx, 12, 10> partitions{};
+    static constexpr Field<CacheEbx, 22, 10> ways{};
+};
 /// Architectural performance monitoring (SDM vol. 3B, 20.2).
 struct MonitoringEax : CpuidWord<0xA, 0, &CpuidRegisters::eax> {
     static constexpr Field<MonitoringEax, 0, 8> version{};

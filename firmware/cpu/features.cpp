@@ -87,6 +87,47 @@ void read_extended(Cpuid cpuid, Features& f) {
         f.lfence_serializing = CpuidLeaf<amd_features>(cpuid)[AmdFeaturesEax::lfence_serializing];
 }
 
+void read_topology(Cpuid cpuid, Features& f) {
+    using namespace doorbell::cpu::cpuid;
+    if (f.max_leaf < TopologyEax::leaf) return;
+    CpuidLeaf<TopologyEax::leaf> first(cpuid);
+    if (first[TopologyEcx::level] != TopologyEcx::threads_of_a_core) return;
+    f.threads = first[TopologyEbx::threads];
+    f.core_shift = first[TopologyEax::core_shift];
+}
+
+/// Where a processor or a hypervisor has no leaf with a subleaf for each cache (APM vol. 3,
+/// appendix E.4).
+void read_amd_caches(Cpuid cpuid, Features& f) {
+    using namespace doorbell::cpu::cpuid;
+    if (f.max_extended_leaf < AmdL2::leaf) return;
+    CpuidLeaf<AmdL1::leaf> first(cpuid);
+    CpuidLeaf<AmdL2::leaf> others(cpuid);
+    constexpr uint64_t l3_unit = 512 << 10;
+    f.cache_bytes[0] = uint64_t{first[AmdL1::data_kilobytes]} << 10;
+    f.cache_bytes[1] = uint64_t{others[AmdL2::kilobytes]} << 10;
+    f.cache_bytes[2] = others[AmdL3::half_megabytes] * l3_unit;
+}
+
+void read_caches(Cpuid cpuid, Features& f) {
+    using namespace doorbell::cpu::cpuid;
+    if (f.amd()) read_amd_caches(cpuid, f);
+    const uint32_t leaf = f.amd() ? amd_caches : caches_leaf;
+    if ((f.amd() ? f.max_extended_leaf : f.max_leaf) < leaf) return;
+    constexpr uint32_t most = 8, instructions = 2;
+    for (uint32_t i = 0; i < most; ++i) {
+        CpuidRegisters r = cpuid(leaf, i);
+        Value<CacheEax> eax(r.eax);
+        Value<CacheEbx> ebx(r.ebx);
+        if (CacheEax::type.of(eax) == 0) return;
+        uint64_t level = CacheEax::level.of(eax);
+        if (CacheEax::type.of(eax) == instructions || level == 0 || level > 3) continue;
+        f.cache_bytes[level - 1] = (CacheEbx::line.of(ebx) + 1) *
+                                   (CacheEbx::partitions.of(ebx) + 1) *
+                                   (CacheEbx::ways.of(ebx) + 1) * (uint64_t{r.ecx} + 1);
+    }
+}
+
 }  // namespace
 
 Features Features::read(Cpuid cpuid) {
@@ -96,6 +137,8 @@ Features Features::read(Cpuid cpuid) {
     read_structured(cpuid, f);
     read_hypervisor(cpuid, f);
     read_extended(cpuid, f);
+    read_topology(cpuid, f);
+    read_caches(cpuid, f);
     return f;
 }
 

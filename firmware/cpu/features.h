@@ -22,6 +22,10 @@ struct Features {
     bool no_execute = false, gigabyte_pages = false;
     bool xsave = false, avx = false;
     bool lfence_serializing = false;  ///< AMD only: CPUID Fn8000_0021_EAX[2]
+    /// Of data, by level from 1 to 3, as CPUID promises; 0: it does not say.
+    uint64_t cache_bytes[3] = {};
+    /// Threads of a core, and from an APIC id to the core's; 0 threads: CPUID does not say.
+    uint32_t threads = 0, core_shift = 0;
 
     bool intel() const { return std::string_view(vendor) == "GenuineIntel"; }
     bool amd() const {

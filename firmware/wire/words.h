@@ -10,7 +10,8 @@ inline constexpr const char* wire_name = "doorbell-wire/1";
 // machine    {cpu, vendor, family, model, stepping, microcode, hypervisor ("" on bare metal),
 //             accel_guess, tsc_hz, tsc_source, tsc_invariant, tsc_check_source, tsc_check_ppm,
 //             apic ("xapic"|"x2apic"), lapic_hz, acpi (true|false), memory_bytes,
-//             boot ("pvh"|"multiboot2"), ...}
+//             boot ("pvh"|"multiboot2"), smt (true|false|null), page_bytes (of the pages that the
+//             labs' memory is in), caches: {l1d, l2, llc} (bytes by CPUID), ...}
 // instrument {clock ("exact"|"live"), unit ("insn"|"tick"), evidence, timestamp_overhead,
 //             overhead_min, overhead_p50, overhead_p99, timestamp_overhead_mean_milli,
 //             timestamp_overhead_error_milli (thousandths; where the clock is coarse),

@@ -88,6 +88,28 @@ void put_devices(Json& j, const platform::Machine& m) {
     }
 }
 
+/// What may be between a lab's prices and the processor: threads that share a core, what CPUID
+/// promises of its caches, and how the memory that loads go to is mapped.
+void put_memory(Json& j, const platform::Machine& m) {
+    const cpu::Features& f = m.features;
+    if (f.threads == 0) {
+        j.key("smt").null();
+    } else {
+        // CPUID has the threads that a core was made with; the MADT, those that are switched on.
+        bool shared = false;
+        for (size_t a = 0; a < m.acpi.cpus.size(); ++a)
+            for (size_t b = 0; b < a; ++b)
+                shared |= m.acpi.cpus[a] >> f.core_shift == m.acpi.cpus[b] >> f.core_shift;
+        j.member("smt", f.threads > 1 && shared);
+    }
+    j.member("page_bytes", cpu::PageTables::large_page);
+    j.key("caches").object();
+    constexpr const char* names[] = {"l1d", "l2", "llc"};
+    for (size_t level = 0; level < 3; ++level)
+        if (f.cache_bytes[level] != 0) j.member(names[level], f.cache_bytes[level]);
+    j.end();
+}
+
 }  // namespace
 
 void emit_machine(wire::Sender& sender, const platform::Machine& m, const char* boot_protocol,
@@ -112,6 +134,7 @@ void emit_machine(wire::Sender& sender, const platform::Machine& m, const char* 
     j.member("cpus", m.acpi.cpus.size() + m.acpi.cpus.dropped())
         .member("io_apics", m.io_apics.size())
         .member("network_cards", m.network.size());
+    put_memory(j, m);
     put_devices(j, m);
     sender.send();
 }

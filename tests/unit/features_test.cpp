@@ -121,5 +121,45 @@ TEST(Features, AHypervisorIsNamedOnlyWhereThereIsOne) {
     EXPECT_STREQ(cpu::Features::read(p.cpuid()).hypervisor, "????") << "present, but nameless";
 }
 
+/// Xeon Gold 6138: the leaves with subleaves, by leaf and subleaf.
+cpu::CpuidRegisters answer(void*, uint32_t leaf, uint32_t subleaf) {
+    if (leaf == 0) return {0x16, word("GenuineIntel", 0), word("GenuineIntel", 8), 0x49656E69};
+    if (leaf == 0xB && subleaf == 0) return {1, 2, 0x100, 6};
+    if (leaf != 4) return {};
+    switch (subleaf) {
+        case 0:  // 32 KiB of data, 8 ways
+            return {0x3C004121, 0x01C0003F, 0x3F, 0};
+        case 1:  // as much of instructions
+            return {0x3C004122, 0x01C0003F, 0x3F, 0};
+        case 2:  // 1 MiB, 16 ways
+            return {0x3C004143, 0x03C0003F, 0x3FF, 0};
+        case 3:  // 27.5 MiB, 11 ways
+            return {0x3C07C163, 0x0280003F, 0x9FFF, 4};
+        default:
+            return {};
+    }
+}
+
+TEST(Features, KnowCachesOfDataAndTheThreadsOfACore) {
+    auto f = cpu::Features::read({answer, nullptr});
+    EXPECT_EQ(f.cache_bytes[0], 32u << 10);
+    EXPECT_EQ(f.cache_bytes[1], 1u << 20);
+    EXPECT_EQ(f.cache_bytes[2], 28160u << 10);
+    EXPECT_EQ(f.threads, 2u);
+    EXPECT_EQ(f.core_shift, 1u);
+    FakeCpuid amd;
+    name(amd, "AuthenticAMD", 0x10, 0x80000008);
+    amd.leaves[0x80000005].ecx = 32 << 24 | 0x080140;
+    amd.leaves[0x80000006] = {0, 0, 512 << 16 | 0x8140, 32 << 18 | 0x8140};
+    f = cpu::Features::read(amd.cpuid());
+    EXPECT_EQ(f.cache_bytes[0], 32u << 10);
+    EXPECT_EQ(f.cache_bytes[1], 512u << 10);
+    EXPECT_EQ(f.cache_bytes[2], 16u << 20);
+    auto unknown = skylake();
+    f = cpu::Features::read(unknown.cpuid());
+    EXPECT_EQ(f.cache_bytes[0], 0u);
+    EXPECT_EQ(f.threads, 0u) << "leaf 0BH is empty";
+}
+
 }  // namespace
 }  // namespace doorbell::test
