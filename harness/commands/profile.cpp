@@ -35,6 +35,7 @@ void print_prices(const Profile& profile) {
         print_text(wrapped(fmt::format("  {:<24} ", m.name), m.reason));
     for (const NoPrice& m : profile.absent)
         print_text(wrapped(fmt::format("  {:<24} absent: ", m.name), m.reason));
+    for (const std::string& note : profile.notes) print_text(wrapped("note: ", note));
 }
 
 }  // namespace

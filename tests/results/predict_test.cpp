@@ -168,6 +168,31 @@ TEST(Prediction, OfALatencyTakesTheInterruptsEntryByHowTheProcessorWaits) {
     auto mwait = counted_series("timer", "source=lapic wait=mwait", "latency", 4, counts);
     EXPECT_EQ(predicted({mwait}, p).costs.missing(),
               std::vector<std::string>{"interrupt-entry-mwait"});
+    // Where lab prices measured the wake-up itself, it is added to the entry.
+    p.prices.push_back(price_in_cycles("mwait-wake-hint0", 2000, 1800, 2500));
+    expect_estimate(predicted({mwait}, p).costs.cycles.all, 2804, 2304, 3704);
+}
+
+TEST(Prediction, OfTaggedAddressSpacesTakesTheirOwnPriceOfCr3) {
+    Profile p = profile_of_prices(
+        {price_in_cycles("cr3-write", 200.5), price_in_cycles("cr3-write-pcid", 100.5)});
+    CountList counts{{"instructions", 2}, {"path_steps", 1}, {"cr3_writes", 2}};
+    auto of = [&](const char* space) {
+        return predicted({counted_series("switch", std::string("state=registers space=") + space,
+                                         "cost", 2, counts)},
+                         p)
+            .costs.cycles.all.value;
+    };
+    EXPECT_DOUBLE_EQ(of("other"), 1 + 400);
+    EXPECT_DOUBLE_EQ(of("other-pcid"), 1 + 200);
+}
+
+TEST(Prediction, OfStringInstructionsTakesTheirMeasuredTurn) {
+    Profile p = profile_of_prices(
+        {price_in_cycles("rep-movsb", 0.05, 0.04, 0.06), price_in_cycles("rep-stosb", 0.03)});
+    auto s = predicted({a_series(1001, {{"instructions", 1010}, {"rep_iterations", 1000}})}, p);
+    // 1,000 turns of 0.05 cycles; at least 64 a cycle, at most one.
+    expect_estimate(s.costs.cycles.all, 5 + 50, 5 + 15.625, 5 + 1000);
 }
 
 TEST(Prediction, AddsTheIntThatWasOverWhenTheCountsBegan) {
@@ -344,6 +369,22 @@ TEST(Prediction, OfLateBranchesMakesTheMissVisible) {
     // Four misses while 5 cycles of instructions run; two branches without the 6 cycles that the
     // path has; half of what a load that is waited for takes longer.
     expect_estimate(s.costs.cycles.all, 200 + 2 * 10 + 150, 200 + 20, 5 + 200 + 32 + 300);
+}
+
+TEST(Prediction, OfLateBranchesIsAtLeastTheirMeasuredPrice) {
+    Profile p = profile_of_prices(
+        {price_in_cycles("load-chained-memory", 204), price_in_cycles("load-scattered-l1d", 1),
+         price_in_cycles("load-scattered-memory", 51), price_in_cycles("mispredict", 16),
+         price_in_cycles("late-branch-memory", 136)});
+    auto s = predicted({a_series(10, {{"instructions", 10},
+                                      {"path_steps", 1},
+                                      {"scattered_memory", 4},
+                                      {"branch_misses", 2},
+                                      {"late_branch_misses", 2}})},
+                       p);
+    for (const CostPart& part : s.costs.cycles.parts)
+        if (part.name == "late-branch") expect_estimate(part.cost, 240, 240, 300);
+    expect_estimate(s.costs.cycles.all, 200 + 2 * 10 + 240, 200 + 20 + 240, 5 + 200 + 32 + 300);
 }
 
 TEST(Prediction, OfAStagedSeriesIsTheSumOfItsStages) {

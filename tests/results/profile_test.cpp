@@ -104,6 +104,61 @@ TEST(Profile, ListsWhatWasRefusedWithItsReason) {
     EXPECT_EQ(p.absent[0].reason, "no RDTSCP");
 }
 
+TEST(Profile, TakesTheTablesLinesOutOfScatteredLoads) {
+    // A scattered access is two instructions, and one in sixteen begins a line of its table.
+    StoredRun stored = run_with("rough", {{"primitive=load-chained bytes=8192", 1000},
+                                          {"primitive=load-chained bytes=16384", 1000},
+                                          {"primitive=load-chained bytes=65536", 33'000},
+                                          {"primitive=load-chained bytes=131072", 33'000},
+                                          {"primitive=load-streamed bytes=16384", 1000},
+                                          {"primitive=load-streamed bytes=131072", 33'000},
+                                          {"primitive=load-scattered bytes=16384", 2000},
+                                          {"primitive=load-scattered bytes=131072", 36'000}});
+    Profile p = profile_of(stored);
+    EXPECT_NEAR(p.find("load-scattered-l1d")->ticks->value, 2, 1e-9);
+    // The last level of the sweep is the memory.
+    EXPECT_NEAR(p.find("load-scattered-memory")->ticks->value, 34, 0.05);
+}
+
+TEST(Profile, HasTheFlagsOfTheSizesThatALevelComesFrom) {
+    StoredRun stored = run_with("measured", {{"primitive=load-chained bytes=8192", 1000},
+                                             {"primitive=load-chained bytes=16384", 1000},
+                                             {"primitive=load-chained bytes=65536", 9000},
+                                             {"primitive=load-chained bytes=131072", 9000}});
+    for (Series& s : stored.run.series)
+        if (s.metric == "price" && s.test_case["bytes"] == "65536")
+            s.flags.push_back("small pages");
+    Profile p = profile_of(stored);
+    EXPECT_TRUE(p.find("load-chained-l1d")->flags.empty());
+    EXPECT_EQ(p.find("load-chained-memory")->flags, std::vector<std::string>{"small pages"});
+}
+
+TEST(Profile, SaysWhatTheMachinePromisesAndWhatDisturbedIt) {
+    StoredRun stored = run_with("measured", {{"primitive=load-chained bytes=8192", 1000},
+                                             {"primitive=load-chained bytes=16384", 1000},
+                                             {"primitive=load-chained bytes=65536", 9000},
+                                             {"primitive=load-chained bytes=131072", 9000}});
+    EXPECT_TRUE(profile_of(stored).notes.empty());
+    EXPECT_TRUE(profile_of(stored).smt.is_null());
+    stored.run.machine["smt"] = true;
+    stored.run.machine["page_bytes"] = 2 << 20;
+    stored.run.machine["caches"] = {{"l1d", 32768}};
+    Profile right = profile_of(stored);
+    EXPECT_TRUE(right.notes.empty()) << "the knee lies between 16384 and 65536";
+    EXPECT_EQ(right.smt, Json(true));
+    EXPECT_EQ(right.page_bytes, 2u << 20);
+    stored.run.machine["caches"] = {{"l1d", 131072}};
+    stored.run.instrument["gap_share_ppm"] = 1200;
+    stored.run.instrument["gap_longest"] = 90000;
+    stored.run.instrument["unit"] = "tick";
+    Profile p = profile_of(stored);
+    ASSERT_EQ(p.notes.size(), 2u);
+    EXPECT_TRUE(p.notes[0].starts_with("1200 ppm of the time went elsewhere")) << p.notes[0];
+    EXPECT_EQ(p.notes[1],
+              "l1d: CPUID promises 131072 bytes, and loads over more than 16384 are slower");
+    EXPECT_EQ(Profile::from(p.json()).notes, p.notes);
+}
+
 TEST(Profile, NeedsARunWithPrices) {
     StoredRun stored;
     stored.name = "other";

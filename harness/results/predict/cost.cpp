@@ -58,6 +58,7 @@ constexpr PricedCount all_counts[] = {
     {"port_reads", How::event, "port-read", 1, true},
     {"port_writes", How::event, "port-write", 1},
     {"cr3_writes", How::event, "cr3-write", 1},
+    {"cr3_pcid_writes", How::event, "cr3-write-pcid", 1},
     {"invlpg", How::event, "invlpg", 1},
     {"cpuid", How::event, "cpuid", 2},
     {"wrmsr", How::event, "wrmsr", 1},
@@ -90,9 +91,22 @@ std::vector<std::string> words_of(std::string_view text) {
     return words;
 }
 
-/// Cycles a turn of a repeated string instruction: 32 at once (Intel, "Optimization Reference
-/// Manual", "Enhanced REP MOVSB and STOSB Operation"), half or twice as many, or one.
-constexpr Estimate rep_iteration{1.0 / 32, 1.0 / 64, 1};
+/// A turn of a repeated string instruction: 32 a cycle (Intel, "Optimization Reference Manual",
+/// "Enhanced REP MOVSB and STOSB Operation"), half or twice as many, or one; and as measured of
+/// bytes in long strings, where that is more: the beginning is not in it, and a turn may move eight
+/// bytes.
+std::optional<Estimate> rep_iteration(const Prices& prices) {
+    std::optional<Estimate> turn;
+    if (auto cycle = prices.cycle()) turn = *cycle * Estimate{1.0 / 32, 1.0 / 64, 1};
+    auto moved = prices.direct("rep-movsb");
+    if (!moved) return turn;
+    Estimate stored = prices.direct("rep-stosb").value_or(*moved);
+    Estimate measured{moved->value, std::min(moved->low, stored.low),
+                      8 * std::max(moved->high, stored.high)};
+    if (!turn) return measured;
+    return Estimate{std::max(turn->value, measured.value), std::min(turn->low, measured.low),
+                    std::max(turn->high, measured.high)};
+}
 
 std::string dashed(std::string name) {
     std::replace(name.begin(), name.end(), '_', '-');
@@ -295,7 +309,17 @@ void add_late_branches(const Counts& counts, double late, const Prices& prices, 
         scattered += n;
         double value = std::max(chained->value - apart->value, 0.0) * n;
         // How much of it the window hides is not known.
-        more = more + Estimate{value / 2, 0, value};
+        Estimate shown{value / 2, 0, value};
+        // What was measured of branches whose both ways go on to the same loads: others wait
+        // longer.
+        auto late_branch = prices.direct(std::string("late-branch-") + level),
+             branch = prices.direct("mispredict");
+        if (late_branch && branch) {
+            Estimate least = not_negative(*late_branch - *branch) * n;
+            shown = greater_of(shown, least);
+            shown.high = std::max(shown.high, shown.value);
+        }
+        more = more + shown;
     }
     if (scattered > 0) cost.add("late-branch", late, more * (late / scattered));
 }
@@ -386,8 +410,8 @@ Cost cost_of(const Counts& counts, const Circumstances& circumstances, const Pri
         if (auto cycle = prices.cycle())
             core = greater_of(core, *cycle * count_of(counts, "path_steps"));
         cost.add("instructions", instructions, core);
-        if (auto cycle = prices.cycle(); cycle && turns > 0)
-            cost.add("rep-iterations", turns, *cycle * rep_iteration * turns);
+        if (auto turn = rep_iteration(prices); turn && turns > 0)
+            cost.add("rep-iterations", turns, *turn * turns);
     } else if (instructions != 0) {
         cost.lacks("instruction");
     }

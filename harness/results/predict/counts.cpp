@@ -80,6 +80,7 @@ Circumstances circumstances_of(const Series& series) {
     c.from_ring3 = ring != "0";
     c.by_int = source == "int";
     c.polls = wait.starts_with("poll");
+    c.pcid = series.test_case["space"] == "other-pcid";
     if (source.empty()) {
         const labs::Lab* lab = labs::find(series.lab);
         c.message = c.card = lab != nullptr && lab->wants_card;
@@ -103,6 +104,7 @@ Counts in_priced_terms(const Counts& counts, const Circumstances& circumstances)
             node.key() += circumstances.from_ring3 ? "_ring3" : "_ring0";
             terms.insert(std::move(node));
         }
+    if (circumstances.pcid) std::swap(terms["cr3_writes"], terms["cr3_pcid_writes"]);
     pair_up(terms, "syscall", "sysret", "syscall_pairs");
     double interrupts = count_of(terms, "interrupts");
     terms[circumstances.entry] = interrupts;

@@ -27,12 +27,13 @@ struct Circumstances {
     bool from_ring3 = true;                 ///< INT n comes out of ring 3
     bool by_int = false;  ///< the event is an INT n, which is over when the counts begin
     bool polls = false;   ///< the event comes while a look is under way
+    bool pcid = false;    ///< address spaces are tagged: a write to CR3 keeps the TLB
     bool card = false;    ///< the event is a network card's: it writes a line of memory
 };
 
-/// By the keys of a case: `ring`, `wait` (poll; irq-halt, mwait: how the processor waits) and
-/// `source`.
-/// Where there is no `source`, the interrupts of a lab that wants a card are the card's.
+/// By the keys of a case: `ring`, `space`, `wait` (poll; irq-halt, mwait: how the processor waits)
+/// and `source`. Where there is no `source`, the interrupts of a lab that wants a card are the
+/// card's.
 Circumstances circumstances_of(const Series& series);
 
 /// The counts in terms that have a price each: pairs (an INT and its IRETQ, an LFENCE before an

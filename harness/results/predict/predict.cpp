@@ -178,9 +178,37 @@ class SeriesPredictor {
                 costs.in(unit) = difference_of(costs.in(unit), less.in(unit));
             add_counts(costs.counts, less.counts, -1);
         }
+        if (derived.divisor != 1 && derived.less.empty() && derived.stage.empty())
+            take_off_notes(series, derived.divisor, costs);
         for (auto& [name, n] : costs.counts) n /= derived.divisor;
         for (PredictionUnit unit : prediction_units) scale(costs.in(unit), 1 / derived.divisor);
         return costs;
+    }
+
+    /// What a whole has in instructions beyond `parts` of the series' own value is plain code
+    /// around them (making the notes that a bag holds), which is not in the value. Only a clock
+    /// that counts instructions tells.
+    void take_off_notes(const Series& series, double parts, Costs& costs) const {
+        auto value = series.percentile(prediction_median);
+        if (series.unit != "insn" || !value) return;
+        double around =
+            count_of(costs.counts, "instructions") - parts * static_cast<double>(*value);
+        // The value is rounded to a whole instruction.
+        if (around < parts) return;
+        costs.counts["instructions"] -= around;
+        for (PredictionUnit unit : prediction_units) {
+            auto each = Prices(profile_, unit).find("instruction");
+            Cost& cost = costs.in(unit);
+            if (!each || !cost.known()) continue;
+            for (CostPart& part : cost.parts)
+                if (part.name == "instructions") {
+                    part.count -= around;
+                    part.cost = not_negative({part.cost.value - each->value * around,
+                                              part.cost.low - each->low * around,
+                                              part.cost.high - each->high * around});
+                }
+            cost.sum_up();
+        }
     }
 
     /// Work that is nothing but instructions: the same share of the whole's instructions, of a

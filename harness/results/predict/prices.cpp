@@ -1,5 +1,7 @@
 #include "harness/results/predict/prices.h"
 
+#include <utility>
+
 namespace doorbell::harness {
 namespace {
 
@@ -20,6 +22,8 @@ struct PriceRule {
 constexpr PriceRule price_rules[] = {
     {"interrupt-entry", "self-ipi less apic-write, eoi and iretq"},
     {"interrupt-entry-ring3", "interrupt-entry and what int-iretq costs more out of ring 3"},
+    {"interrupt-entry-hlt", "interrupt-entry and hlt-wake"},
+    {"interrupt-entry-mwait", "interrupt-entry and mwait-wake-hint0"},
     {"lfence-rdtsc", "lfence and rdtsc together, or up to a quarter more"},
     {"iretq", "between nothing and int-iretq-ring0"},
     {"load-scattered-", "between nothing and load-chained"},
@@ -102,6 +106,12 @@ std::optional<Estimate> Prices::by_rule(std::string_view name) const {
         // The primitive's turn has CMP, JE and two MOVs beside these, and its IRETQ has not the
         // five PUSHes that the price of IRETQ has.
         return not_negative(*self_ipi - *write - *eoi - *iretq + *instruction);
+    }
+    for (const auto& [waiting, wake] : {std::pair{"interrupt-entry-hlt", "hlt-wake"},
+                                        {"interrupt-entry-mwait", "mwait-wake-hint0"}}) {
+        if (name != waiting) continue;
+        auto entry = find("interrupt-entry"), more = direct(wake);
+        return entry && more ? std::optional(*entry + *more) : std::nullopt;
     }
     if (name == "interrupt-entry-ring3") {
         auto entry = find("interrupt-entry"), ring0 = direct("int-iretq-ring0"),

@@ -51,6 +51,8 @@ class ProfileMaker {
         for (const auto& [name, m] : measured_) simple(m);
         memory();
         pages();
+        disturbances();
+        promises();
         for (const CaseEnd& end : run_.skipped)
             if (end.lab == "prices")
                 profile_.absent.push_back({name_of(end.test_case), end.reason});
@@ -81,6 +83,8 @@ class ProfileMaker {
         profile_.tsc_hz = number_in(m, "tsc_hz");
         if (m.contains("hypervisor")) profile_.hypervisor = m.at("hypervisor");
         if (m.contains("smt")) profile_.smt = m.at("smt");
+        if (double bytes = number_in(m, "page_bytes"); bytes > 0)
+            profile_.page_bytes = static_cast<uint64_t>(bytes);
         profile_.sources.push_back(fmt::format("run {}, {}", stored.name,
                                                run_.digest.empty() ? "no digest" : run_.digest));
         auto yard = measured_.find("primitive=yardstick");
@@ -167,6 +171,34 @@ class ProfileMaker {
         return all.empty() ? 0 : all[all.size() / 2];
     }
 
+    /// What the cases of a primitive whose sizes lie in [from, to] say beside their prices.
+    std::vector<std::string> flags_of(const std::string& primitive, uint64_t from,
+                                      uint64_t to) const {
+        std::vector<std::string> flags;
+        for (const auto& [name, m] : measured_) {
+            const CaseKeys& keys = m.price->test_case;
+            if (keys["primitive"] != primitive || is_refused(*m.price)) continue;
+            std::string_view size = keys[keys["bytes"].empty() ? "pages" : "bytes"];
+            uint64_t bytes = size.empty() ? 0 : parse_number(size, "size", 1, ~0ull >> 1);
+            if (bytes < from || bytes > to) continue;
+            for (const std::string& flag : m.price->flags)
+                if (std::find(flags.begin(), flags.end(), flag) == flags.end())
+                    flags.push_back(flag);
+        }
+        return flags;
+    }
+
+    /// A price of a level: `primitive` over the sizes [from, to] of those that were measured.
+    void add_level(const std::string& primitive, const std::string& name,
+                   const std::optional<Estimate>& ticks, uint64_t from, uint64_t to,
+                   const char* note = "") {
+        size_t before = profile_.prices.size();
+        add(name, ticks, sweep_cycles(primitive),
+            fmt::format("primitive={} bytes={}..{}{}", primitive, from, to, note));
+        if (profile_.prices.size() != before)
+            profile_.prices.back().flags = flags_of(primitive, from, to);
+    }
+
     void add(const std::string& name, const std::optional<Estimate>& ticks, double cycles,
              const std::string& from) {
         if (!ticks) {
@@ -187,31 +219,84 @@ class ProfileMaker {
         if (levels.size() == 1)
             profile_.absent.push_back(
                 {"load-chained-memory", "the sweep over sizes has one level, without a knee"});
+        first_level_ = levels.front().last;
         bool last_is_memory = levels.size() > 1 && levels.back().beyond == 0;
         for (size_t i = 0; i < levels.size(); ++i) {
             const Level& level = levels[i];
             bool memory = last_is_memory && i + 1 == levels.size();
             std::string name = memory ? "memory" : i < 3 ? names[i] : fmt::format("level{}", i + 1);
-            add("load-chained-" + name, level.price, sweep_cycles("load-chained"),
-                fmt::format("primitive=load-chained bytes={}..{}", level.first, level.last));
+            add_level("load-chained", "load-chained-" + name, level.price, level.first, level.last);
             // A curve without a knee shows no capacity.
             if (level.beyond != 0)
                 profile_.capacities.push_back({name, "byte", level.last, level.beyond});
-            for (const char* other : {"load-scattered", "load-streamed", "store-scattered"}) {
-                auto points = sweep(other, "bytes");
-                // A size that is partly in the previous level does not show the price of this one.
-                uint64_t from = i == 0 ? 0 : 2 * levels[i - 1].last;
-                uint64_t to = memory ? ~0ull : level.last;
-                bool any = std::any_of(points.begin(), points.end(), [&](const SweepPoint& p) {
-                    return p.size >= from && p.size <= to;
-                });
-                if (any)
-                    add(fmt::format("{}-{}", other, name), price_within(points, from, to),
-                        sweep_cycles(other),
-                        fmt::format("primitive={} bytes={}..{}", other,
-                                    std::max(from, points.front().size),
-                                    std::min(to, points.back().size)));
+            // A size that is partly in the previous level does not show the price of this one.
+            others(name, i == 0 ? 0 : 2 * levels[i - 1].last, memory ? ~0ull : level.last);
+        }
+    }
+
+    /// The accesses that are not chained, in sizes from `from` to `to`.
+    void others(const std::string& level, uint64_t from, uint64_t to) {
+        // A table of 4 bytes a line leads to scattered lines, and takes its share of the level.
+        constexpr uint64_t table_share = 16;
+        const uint64_t most = to == ~0ull ? to : to - to / (table_share + 1);
+        auto streamed = price_in_ticks("load-streamed", from, to);
+        const auto hit = price_in_ticks("load-streamed", 0, first_level_);
+        for (const char* other : {"load-scattered", "load-streamed", "store-scattered"}) {
+            const bool table = other != std::string_view("load-streamed");
+            auto points = within(sweep(other, "bytes"), from, table ? most : to);
+            if (points.empty()) points = within(sweep(other, "bytes"), from, to);
+            if (points.empty()) continue;
+            auto price = price_within(points, 0, ~0ull);
+            // The table's own lines are streamed, one in sixteen accesses.
+            if (price && table && streamed && hit && from != 0) {
+                double less = std::max(streamed->value - hit->value, 0.0) / table_share;
+                *price = {std::max(price->value - less, 0.0), std::max(price->low - less, 0.0),
+                          std::max(price->high - less, 0.0)};
             }
+            add_level(other, fmt::format("{}-{}", other, level), price, points.front().size,
+                      points.back().size, table && from != 0 ? ", less its table's lines" : "");
+        }
+        // Zeros and random bits have as many lines each.
+        auto late = within(sweep("late-branch", "bytes"), from, most == ~0ull ? most : most / 2);
+        if (from != 0 && !late.empty())
+            add_level("late-branch", "late-branch-" + level, price_within(late, 0, ~0ull),
+                      late.front().size, late.back().size);
+    }
+
+    static std::vector<SweepPoint> within(std::vector<SweepPoint> points, uint64_t from,
+                                          uint64_t to) {
+        std::erase_if(points, [&](const SweepPoint& p) { return p.size < from || p.size > to; });
+        return points;
+    }
+
+    std::optional<Estimate> price_in_ticks(const std::string& primitive, uint64_t from,
+                                           uint64_t to) const {
+        return price_within(sweep(primitive, "bytes"), from, to);
+    }
+
+    /// What the instrument saw of the machine while nothing was measured.
+    void disturbances() {
+        if (double ppm = number_in(run_.instrument, "gap_share_ppm"); ppm > 0)
+            profile_.notes.push_back(fmt::format(
+                "{:.0f} ppm of the time went elsewhere (SMIs, a hypervisor, other tasks), the "
+                "longest gap {:.0f} {}s: a price is the least of a few tries, so that such gaps "
+                "are not in it",
+                ppm, number_in(run_.instrument, "gap_longest"), word_of(run_.instrument, "unit")));
+    }
+
+    /// Where CPUID promises another cache than the sweep found.
+    void promises() {
+        auto caches = run_.machine.find("caches");
+        if (caches == run_.machine.end()) return;
+        for (const Capacity& c : profile_.capacities) {
+            double promised = number_in(*caches, c.name.c_str());
+            // The knee lies between two sizes of the sweep, and what else is used takes some.
+            if (promised <= 0 || (promised >= 0.75 * static_cast<double>(c.low) &&
+                                  promised <= 1.25 * static_cast<double>(c.high)))
+                continue;
+            profile_.notes.push_back(fmt::format(
+                "{}: CPUID promises {:.0f} bytes, and loads over more than {} are slower", c.name,
+                promised, c.low));
         }
     }
 
@@ -252,9 +337,18 @@ class ProfileMaker {
             add(fmt::format("{}-{}", names[i - 1], word), extra, sweep_cycles("load-paged"),
                 fmt::format("primitive=load-paged pages={}..{}", levels[i].first, levels[i].last));
         }
-        if (levels.size() < 2)
+        // More than any TLB of a first level holds, and nothing is slower: a miss costs nothing
+        // that can be seen.
+        constexpr uint64_t many = 4096;
+        if (levels.size() == 1 && levels.front().last >= many && levels.front().price) {
+            Estimate beyond{0, 0, std::max(levels.front().price->high - hit, 0.0)};
+            add(fmt::format("dtlb-miss-{}", word), beyond, sweep_cycles("load-paged"),
+                fmt::format("primitive=load-paged pages={}..{}, one level", levels.front().first,
+                            levels.front().last));
+        } else if (levels.size() < 2) {
             profile_.absent.push_back(
                 {fmt::format("dtlb-miss-{}", word), "the sweep over pages has no second level"});
+        }
         if (levels.size() < 3)
             profile_.absent.push_back(
                 {fmt::format("page-walk-{}", word), "the sweep over pages has no third level"});
@@ -263,6 +357,7 @@ class ProfileMaker {
     const Run& run_;
     std::map<std::string, PriceCase> measured_;  ///< by the case's text
     bool exact_ = false, cycles_ = false;
+    uint64_t first_level_ = 0;  ///< the greatest size in it, bytes
     Profile profile_;
 };
 

@@ -47,15 +47,16 @@ struct Profile {
     std::string date;
     double tsc_hz = 0;                  ///< 0: not known
     std::optional<Estimate> yardstick;  ///< core cycles in a tick
-    std::string model;  ///< words of --model for this machine; "": as its capacities say
-    uint64_t page_bytes = 4096;
-    Json smt;         ///< true, false, or null where it is unknown
-    Json hypervisor;  ///< its name, "" on bare metal, or null where it is unknown
+    std::string model;           ///< words of --model for this machine; "": as its capacities say
+    uint64_t page_bytes = 4096;  ///< of the pages that loads and stores were measured in
+    Json smt;                    ///< true, false, or null where it is unknown
+    Json hypervisor;             ///< its name, "" on bare metal, or null where it is unknown
     std::vector<std::string> sources;
     std::vector<Price> prices;
     std::vector<Capacity> capacities;
-    std::vector<NoPrice> refused;  ///< measured, but not steady
-    std::vector<NoPrice> absent;   ///< not measured
+    std::vector<NoPrice> refused;    ///< measured, but not steady
+    std::vector<NoPrice> absent;     ///< not measured
+    std::vector<std::string> notes;  ///< what a reader of all prices must know, in sentences
 
     const Price* find(std::string_view price) const;
     Json json() const;

@@ -108,6 +108,7 @@ Json Profile::json() const {
     }
     json["refused"] = price_json(refused);
     json["absent"] = price_json(absent);
+    json["notes"] = notes;
     return json;
 }
 
@@ -138,6 +139,7 @@ Profile Profile::from(const Json& document) {
     }
     p.refused = no_prices_of(document, "refused");
     p.absent = no_prices_of(document, "absent");
+    p.notes = profile_texts(document, "notes");
     return p;
 }
 
