@@ -12,6 +12,7 @@ BUILD_PACKAGES := g++ cmake ninja-build binutils libboost-dev libboost-program-o
 RUN_PACKAGES   := qemu-system-x86
 IMAGE_PACKAGES := grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools
 TEST_PACKAGES  := libgtest-dev libgmock-dev ovmf valgrind bochs bochs-term bochsbios vgabios chromium libbenchmark-tools python3-scipy clang clang-format-19 iproute2 iputils-ping xz-utils
+BENCH_PACKAGES := libgtest-dev
 LINT_PACKAGES  := clang-tidy-19 cppcheck libgtest-dev libgmock-dev
 FUZZ_PACKAGES  := clang libclang-rt-dev
 PEERS_PACKAGES := libdpdk-dev libnuma-dev libbsd-dev libmd-dev xz-utils zstd
@@ -58,6 +59,7 @@ lint: build-packages
 	@tests/house/lint.py $(BUILD)/lint
 
 bench: build-packages run-packages
+	$(call need,$(BENCH_PACKAGES))
 	@cmake -S . -B $(BUILD) -G Ninja -DDOORBELL_TESTS=OFF -DDOORBELL_BENCHMARKS=ON >/dev/null
 	@cmake --build $(BUILD) -j $(JOBS)
 	@tests/bench/run-all $(BUILD)

@@ -97,6 +97,7 @@ struct Clock {
     uint64_t now() {
         static const std::pair<ModelCount, uint64_t> levels[] = {
             {ModelCount::l1d_misses, price("l1d-miss")},
+            {ModelCount::l1i_misses, price("l1d-miss")},
             {ModelCount::l2_misses, price("l2-miss")},
             {ModelCount::llc_misses, price("llc-miss")},
             {ModelCount::dtlb_misses, price("dtlb-miss")},
@@ -164,7 +165,15 @@ void at_block(unsigned, void* data) {
     c.software = false;
 }
 void at_new_pages(unsigned, void*) { planted->pages = {}; }
-void at_cr3(unsigned, void*) { planted->ticks += planted->on ? planted->wobbles : 0; }
+void at_cr3(unsigned, void*) {
+    planted->ticks += planted->on ? planted->wobbles : 0;
+    planted->hierarchy.forget_pages();
+}
+/// A line of code: its number, and in bit 0 whether the instruction reaches into the next one.
+void at_line(unsigned, void* data) {
+    auto line = reinterpret_cast<uintptr_t>(data);
+    planted->hierarchy.fetch(line >> 1, (line & 1) != 0);
+}
 
 const Page& page_of(qemu_plugin_meminfo_t info, uint64_t address) {
     uint64_t number = address >> page_shift;
@@ -230,7 +239,7 @@ struct Insn {
 std::string event_of(const Insn& i) {
     const uint8_t* b = i.bytes;
     if (*b == 0xF0) return "lock";
-    if ((*b & 0xF8) == 0x48) ++b;  // REX.W
+    if ((*b & 0xF0) == 0x40) ++b;  // REX
     switch (*b) {
         case 0xE8:
             return "call";
@@ -318,6 +327,7 @@ bool take_marker(const Insn& i, const model::Decoded& decoded) {
 
 void on_translation(qemu_plugin_id_t, qemu_plugin_tb* tb) {
     Clock& c = *planted;
+    uint64_t line_now = ~0ull;
     for (size_t n = 0; n < qemu_plugin_tb_n_insns(tb); ++n) {
         Insn i(qemu_plugin_tb_get_insn(tb, n));
         model::Decoded decoded = model::decode(i.bytes, i.size);
@@ -329,6 +339,18 @@ void on_translation(qemu_plugin_id_t, qemu_plugin_tb* tb) {
         if (decoded.kind == Kind::marker && decoded.displacement == start_word)
             on_execution(i.insn, at_start, nullptr);
         if (take_marker(i, decoded)) continue;
+        // Memory is identity-mapped: the physical address follows from where the byte lies.
+        uint64_t physical = c.mailbox != 0 && i.host != nullptr
+                                ? reinterpret_cast<uint64_t>(i.host) - c.offset
+                                : i.address;
+        uint64_t first = physical >> c.hierarchy.line_shift(),
+                 last = (physical + i.size - 1) >> c.hierarchy.line_shift();
+        if (first != line_now || last != line_now) {
+            bool two = first != last && first != line_now;
+            on_execution(i.insn, at_line,
+                         reinterpret_cast<void*>((two ? first : last) << 1 | (two ? 1 : 0)));
+            line_now = last;
+        }
         std::string event = event_of(i);
         on_execution(i.insn, event == "imul" ? at_imul : at_insn,
                      reinterpret_cast<void*>(c.price(event)));
