@@ -65,7 +65,14 @@ std::set<std::string> price_names() {
                                    "interrupt-entry-hlt",
                                    "line-from-core",
                                    "interrupt-entry-ring3",
-                                   "interrupt-entry-mwait"};
+                                   "interrupt-entry-mwait",
+                                   "hlt-wake",
+                                   "mwait-wake-hint0",
+                                   "late-branch-l2",
+                                   "late-branch-llc",
+                                   "late-branch-memory",
+                                   "rep-movsb",
+                                   "rep-stosb"};
     for (const char* access :
          {"load-chained", "load-scattered", "load-streamed", "store-scattered"})
         for (const char* level : {"l1d", "l2", "llc", "memory"})
