@@ -85,9 +85,9 @@ struct MispredictPlaces {
 measure::PricePlan plan_mispredict(uint8_t* zeros, uint8_t* bits, MispredictPlaces& places);
 
 /// The same for branches that wait for a load which misses: over `bytes` of scattered lines at
-/// `zeros` and at `bits`, each as many as the other. A run meets no line twice. What is small enough
-/// to be learnt gets fresh bits before each run; the rest has random bits once, which do not repeat
-/// for hundreds of runs.
+/// `zeros` and at `bits`, each as many as the other. A run meets no line twice. What is small
+/// enough to be learnt gets fresh bits before each run; the rest has random bits once, which do not
+/// repeat for hundreds of runs.
 struct LateBranchPlaces {
     PrimitivePlace zeros, bits;
     measure::Random random;

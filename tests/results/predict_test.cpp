@@ -416,6 +416,19 @@ TEST(Prediction, RefusesCountsThatAreNotOfASample) {
         << s.why_not;
 }
 
+TEST(Derivation, OfAShareLeavesOutWhatIsAroundTheParts) {
+    // Ten records of 5 instructions each, and 22 that make the notes; a share below one instruction
+    // a record is the value's rounding.
+    Profile p = profile_of_prices({});
+    auto of = [&](uint64_t value) {
+        auto total = counted_series("batch", "size=1", "total", 72, {{"instructions", 72}});
+        auto cost = counted_series("batch", "size=1", "cost", value, {}, "total / 10");
+        return predicted({total, cost}, p, 1).costs.cycles.all;
+    };
+    expect_estimate(of(5), 2.5, 2.5, 2.5);
+    expect_estimate(of(7), 3.6, 3.6, 3.6);
+}
+
 TEST(Derivation, HasSharesDifferencesAndStages) {
     CaseKeys keys = CaseKeys::from_text("model=e1000e burst=32");
     auto share = derivation_of("cost / burst", keys);
