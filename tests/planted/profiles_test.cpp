@@ -60,16 +60,16 @@ class PlantedProfileFixture : public Planted {
             if (*event != 0) level += planted.at(event);
             auto here = static_cast<double>(level);
             expect_price(made, std::string("load-chained-") + name, here, 1);
-            expect_price(made, std::string("load-streamed-") + name, here, 1);
+            expect_value(made, std::string("load-streamed-") + name, here, 1);
             // These load their place from a table.
-            expect_price(made, std::string("load-scattered-") + name, here + 1, 1);
-            expect_price(made, std::string("store-scattered-") + name, here + 1, 1);
+            expect_value(made, std::string("load-scattered-") + name, here + 1, 1);
+            expect_value(made, std::string("store-scattered-") + name, here + 1, 1);
         }
         // Half of random branches are mispredicted, more or less.
         auto branch = static_cast<double>(planted.at("branch-miss"));
-        expect_price(made, "mispredict", branch, 20);
+        expect_value(made, "mispredict", branch, 20);
         for (const char* name : {"l2", "llc", "memory"})
-            expect_price(made, std::string("late-branch-") + name, branch, 60);
+            expect_value(made, std::string("late-branch-") + name, branch, 60);
         expect_capacity(made, "l1d", 32 << 10);
         expect_capacity(made, "l2", 256 << 10);
         expect_capacity(made, "llc", 8 << 20);
@@ -143,7 +143,9 @@ TEST_P(PlantedProfile, IsRecoveredAndPredictsToTheTick) {
     unsigned events = 0, misses = 0;
     for (const Compared& c : compared(predicted, measured)) {
         if (is_of_events(c.prediction)) {
-            EXPECT_NEAR(c.value(), c.median(), 0.5) << c.prediction;
+            // A bag's share of its cost is rounded down.
+            double rounded = c.prediction.at("lab") == "batch" ? 1 : 0.5;
+            EXPECT_NEAR(c.value(), c.median(), rounded) << c.prediction;
             ++events;
         } else {
             // Counts are means, and the other image has its variables elsewhere.
