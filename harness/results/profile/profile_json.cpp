@@ -139,7 +139,7 @@ Profile Profile::from(const Json& document) {
     }
     p.refused = no_prices_of(document, "refused");
     p.absent = no_prices_of(document, "absent");
-    p.notes = profile_texts(document, "notes");
+    p.notes = texts_of(document, "notes");
     return p;
 }
 
