@@ -120,8 +120,9 @@ TEST_F(PmuOfSoftware, ClaimsAreJudgedFromTheCountersOfEveryTurn) {
 TEST_F(PmuOfSoftware, CountingChangesNoSample) {
     const std::string lab = "anatomy:source=lapic";
     Json counted = run("lab=" + lab);
-    Outcome plain = shell(scratch, "rm -rf run; " DOORBELL_COMMAND " run " + lab +
-                                       " --quiet --out run --samples " + std::to_string(samples));
+    Outcome plain =
+        shell(scratch, "rm -rf run; " DOORBELL_COMMAND " run " + lab +
+                           " --quiet --model off --out run --samples " + std::to_string(samples));
     ASSERT_EQ(plain.status, 0) << plain.err;
     Json alone = results(scratch);
     ASSERT_FALSE(alone.at("series").empty());
