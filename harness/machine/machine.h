@@ -19,9 +19,9 @@ struct MachineOptions {
         "off";  ///< the cache model: off, or its geometry as model::Geometry::text() writes it
     bool model_by_default = false;  ///< nobody asked for it: a run goes on without it
     std::filesystem::path qemu = "qemu-system-x86_64";
-    std::filesystem::path image;
-    std::filesystem::path model_plugin;  ///< doorbell-model.so
-    std::string image_words;             ///< the image's command line
+    std::filesystem::path image = {};
+    std::filesystem::path model_plugin = {};  ///< doorbell-model.so
+    std::string image_words = {};             ///< the image's command line
 };
 
 /// The valid words of each option; any other word is wrong usage.
