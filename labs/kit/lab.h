@@ -106,7 +106,7 @@ class Claim {
 
   private:
     Judge* judge_ = nullptr;
-    Comparison comparison_;  ///< where there is no judge
+    Comparison comparison_;  ///< judges, unless the claim has a judge of its own
 };
 
 /// Measures one case. An Error ends it, with the error's sentence as the reason: the case is

@@ -85,7 +85,7 @@ TEST_F(SampleCounts, WhatWasMeasuredOnceIsCountedOnce) {
         run(7, 1);
         stamp(false);
     }
-    // Handed over later, all of them: two are no longer known.
+    // All are handed over later, when the first two are forgotten.
     for (int i = 0; i < 3; ++i) store(7);
     EXPECT_EQ(samples(), 1u);
     EXPECT_EQ(instructions(), 7u);

@@ -179,7 +179,7 @@ TEST(Rates, NameThePriceThatIsMissing) {
     EXPECT_TRUE(r.counted);
     EXPECT_EQ(r.missing, std::vector<std::string>{"apic-write"});
     EXPECT_EQ(why_rate_unknown(r), "the profile has no price apic-write");
-    // No price is below 0: the rate is no higher than where it costs nothing. The model may be off.
+    // A price is at least 0, so the rate is at most that of a price of 0. The model may be off.
     ASSERT_TRUE(r.at_most);
     double least = 25 / model_error + 400;
     EXPECT_NEAR(*r.at_most, break_even_rate(least + packet_ns, packet_ns, share_of_looks), 1e-6);

@@ -94,7 +94,7 @@ TEST(Price, OfMwaitIsTakenForTheStatesThatCpuidEnumerates) {
     EXPECT_TRUE(labs::has_mwait_hint(skylake, 0x21));
     EXPECT_FALSE(labs::has_mwait_hint(skylake, 0x30));
     EXPECT_FALSE(labs::has_mwait_hint(0, 0x00)) << "QEMU";
-    EXPECT_FALSE(labs::has_mwait_hint(~0u, 0x70)) << "there is no C8";
+    EXPECT_FALSE(labs::has_mwait_hint(~0u, 0x70)) << "hints end at C7";
 }
 
 TEST(Price, OfALateBranchMeetsFreshBitsInLinesOfTheirOwn) {

@@ -26,7 +26,7 @@
 //
 // One interrupt for each packet is right below the capacity: its handler is over before the next
 // packet comes. The time of a message on its way to the local APIC is latency, and nobody's time,
-// so `msi-delivery` is no part of these costs. A device's write takes a line from the caches: each
+// so these costs do not include `msi-delivery`. A device's write takes a line from the caches: each
 // packet brings two such lines, its descriptor (four packets that come together share one) and the
 // start of its frame.
 #pragma once
