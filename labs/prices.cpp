@@ -28,6 +28,7 @@ constexpr Case cases[] = {
     "primitive=syscall-sysret",
     "primitive=self-ipi",
     "primitive=interrupt-entry",
+    "primitive=timer-entry",
     "primitive=hlt-wake",
     // The hints of C1, C1E, C2, C3, C4, C6, C7 and beyond, as processors enumerate them.
     "primitive=mwait-wake hint=0",
@@ -258,18 +259,22 @@ Result<void> measure_user(Bench& bench, const Primitive& p, bool system_call) {
     for (uint64_t i = 0; i < bytes / 4; ++i) reinterpret_cast<volatile uint32_t*>(at)[i] = 0;
     return at;
 }
-[[maybe_unused]] Result<uint64_t> timer_place(Bench& bench, uint64_t hint) {
-    if (bench.exact())
-        return Lacking{"this clock counts instructions, and a halted processor executes none"};
+/// A timer that counts for a second / `waits_a_second`.
+[[maybe_unused]] Result<uint64_t> timer_place(Bench& bench, uint64_t waits_a_second,
+                                              uint64_t hint) {
     auto* place = bench.machine.arena.make<TimerPlace>();
     if (place == nullptr) return Lacking{"not enough memory for a page"};
-    // Long enough for a processor to enter the state, short beside what disturbs it.
-    constexpr uint64_t waits_a_second = 20000;
     const cpu::LocalApic& apic = *bench.machine.apic.device;
     place->page = apic.x2() ? 0 : apic.xapic().base();
     place->count = bench.machine.apic_rate.counts_to_load(bench.machine.tsc.hz / waits_a_second);
     place->hint = hint;
     return reinterpret_cast<uint64_t>(place);
+}
+/// Long enough for a processor to enter the state, short beside what disturbs it.
+[[maybe_unused]] Result<uint64_t> wake_place(Bench& bench, uint64_t hint) {
+    if (bench.exact())
+        return Lacking{"this clock counts instructions, and a halted processor executes none"};
+    return timer_place(bench, 20000, hint);
 }
 [[maybe_unused]] Result<uint64_t> mwait_place(Bench& bench, uint64_t hint) {
     if (!bench.machine.features.monitor)
@@ -278,7 +283,7 @@ Result<void> measure_user(Bench& bench, const Primitive& p, bool system_call) {
     if (bench.machine.features.max_leaf < monitor_leaf ||
         !has_mwait_hint(cpu::Cpuid{}(monitor_leaf).edx, static_cast<uint32_t>(hint)))
         return Lacking{"CPUID leaf 5 does not enumerate this hint's C-state", hint};
-    return timer_place(bench, hint);
+    return wake_place(bench, hint);
 }
 
 Result<uint64_t> where(Bench& bench, const RingZero& what, const Case& test_case) {
@@ -303,8 +308,11 @@ Result<uint64_t> where(Bench& bench, const RingZero& what, const Case& test_case
             if (!bench.machine.features.pcid)
                 return Lacking{"this processor has no PCID (CPUID.01H:ECX[17])"};
             return uint64_t{0};
+        case Needs::timer_entry:
+            // Longer than arming it takes, which the exact clock counts as one instruction.
+            return timer_place(bench, bench.exact() ? 5000000 : 500000, 0);
         case Needs::timer:
-            return timer_place(bench, 0);
+            return wake_place(bench, 0);
         case Needs::mwait:
             return mwait_place(bench, test_case.number("hint"));
         case Needs::other_cores:
@@ -319,8 +327,10 @@ class Prepared {
     Prepared(Bench& bench, Needs needs)
         : apic_(*bench.machine.apic.device), cr0_(cpu::read_cr0()), cr4_(cpu::read_cr4()) {
         cpu::set_gate(int_vector, price_return);
-        cpu::set_gate(ipi_vector, apic_.x2() ? price_handler_x2 : price_handler);
-        timer_ = needs == Needs::timer || needs == Needs::mwait;
+        cpu::set_gate(ipi_vector, !apic_.x2()                   ? price_handler
+                                  : needs == Needs::timer_entry ? price_keeping_handler_x2
+                                                                : price_handler_x2);
+        timer_ = needs == Needs::timer_entry || needs == Needs::timer || needs == Needs::mwait;
         if (timer_) {
             apic_.set_divide_1();
             apic_.set_timer_mode(cpu::TimerMode::one_shot, ipi_vector, false);

@@ -18,9 +18,11 @@ struct TimerPlace {
 // Handlers in assembly: the first is an IRETQ alone, the second a SYSRET.
 void price_return();
 void price_sysret();
-// Of `ipi_vector`: each notes that it ran and ends the interrupt, by the page at RDI or by MSR.
+// Of `ipi_vector`: each notes that it ran and ends the interrupt, by the page at RDI or by MSR. The
+// last one keeps all registers.
 void price_handler();
 void price_handler_x2();
+void price_keeping_handler_x2();
 }
 
 namespace doorbell::labs {
@@ -37,7 +39,8 @@ enum class Needs : uint8_t {
     intel_card,   ///< an Intel network card's registers
     extended,     ///< XSAVE, and an area for what it writes
     pcid,         ///< process-context identifiers, switched on
-    timer,        ///< the local APIC's timer: a TimerPlace
+    timer_entry,  ///< the local APIC's timer: a TimerPlace
+    timer,        ///< likewise, and a clock that goes on while the processor waits
     mwait,        ///< likewise, and MWAIT with the case's hint
     other_cores,  ///< another processor that runs
 };
