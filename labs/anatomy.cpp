@@ -356,9 +356,7 @@ Result<void> record_in_time(Bench& bench, Ring& ring, CaseTimeout::Lapic lapic) 
     trial.timeout = &timeout;
     auto done = record(bench, ring);
     trial.timeout = nullptr;
-    return timeout.outcome(done,
-                           "the interrupt did not come within a second (ten in the live clock), in "
-                           "the middle of the case: another timer ended the wait");
+    return timeout.outcome(done, DOORBELL_DID_NOT_COME("the interrupt"));
 }
 
 /// `trial.arm` starts `armed`.
@@ -466,16 +464,8 @@ Result<void> body(Bench& bench, const Case& test_case) {
 }
 
 ClaimVerdict short_entry(const Results& results) {
-    const Summary* s = results.find("anatomy", "source=int ring=3", "entry");
-    if (s == nullptr) return cannot_say("the case was not run");
-    wire::Text text = because();
-    text << "min " << s->min << ", max " << s->max << " " << s->unit << " over " << s->count
-         << " samples (" << s->evidence << ")";
-    if (std::string_view(s->evidence) != "exact") {
-        text << "; only a clock that counts instructions shows path lengths";
-        return cannot_say(text.view());
-    }
-    return yes_or_no(s->max <= 12, text);
+    return judge_path_length(results, "anatomy", {"source=int ring=3", "entry"},
+                             [](const Summary& s) { return s.max <= 12; });
 }
 
 constexpr Claim claims[] = {

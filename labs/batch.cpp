@@ -297,19 +297,19 @@ Result<void> body(Bench& bench, const Case& test_case) {
 }
 
 ClaimVerdict hundred_is_enough(const Results& results) {
-    const Summary* one = results.find("batch", "size=1", "cost");
-    const Summary* hundred = results.find("batch", "size=100", "cost");
-    const Summary* thousand = results.find("batch", "size=1000", "cost");
-    if (one == nullptr || hundred == nullptr || thousand == nullptr)
-        return cannot_say("one of the three cases was not run");
-    wire::Text text = because();
-    text << "a record costs " << one->p50 << " alone, " << hundred->p50 << " in a batch of 100, "
-         << thousand->p50 << " " << one->unit << " in one of 1000 (" << one->evidence << ")";
-    // What a batch of 100 leaves unsaved, twenty times, against what a batch of 1000 saves.
-    uint64_t still = hundred->p50 > thousand->p50 ? hundred->p50 - thousand->p50 : 0;
-    uint64_t needed = thousand->p50 + 20 * still;
-    return decide(one->p50 > thousand->p50 && one->p50 >= needed, difference(one->p50, needed),
-                  uncertainty({one, hundred, thousand}, 20), text);
+    return judge_series(
+        results, "batch", {{"size=1", "cost"}, {"size=100", "cost"}, {"size=1000", "cost"}},
+        [](const Summary& one, const Summary& hundred, const Summary& thousand) {
+            wire::Text text = because();
+            text << "a record costs " << one.p50 << " alone, " << hundred.p50
+                 << " in a batch of 100, " << thousand.p50 << " " << one.unit << " in one of 1000 ("
+                 << one.evidence << ")";
+            // What a batch of 100 leaves unsaved, twenty times, against what a batch of 1000 saves.
+            uint64_t still = hundred.p50 > thousand.p50 ? hundred.p50 - thousand.p50 : 0;
+            uint64_t needed = thousand.p50 + 20 * still;
+            return decide(one.p50 > thousand.p50 && one.p50 >= needed, difference(one.p50, needed),
+                          uncertainty({&one, &hundred, &thousand}, 20), text);
+        });
 }
 
 constexpr Claim claims[] = {

@@ -96,14 +96,16 @@ Result<void> body(Bench& bench, const Case& test_case) {
 }
 
 ClaimVerdict most_is_won_early(const Results& results) {
-    const Summary* some = results.find("burst", "model=e1000e burst=32", "cost");
-    const Summary* many = results.find("burst", "model=e1000e burst=1024", "cost");
-    if (some == nullptr || many == nullptr) return cannot_say("one of the two cases was not run");
-    wire::Text text = because();
-    text << "in bursts of 32 " << some->p50 << " " << some->unit << " a packet, of 1024 "
-         << many->p50 << " (" << some->evidence << ")";
-    uint64_t five = many->p50 * 5, four = some->p50 * 4;
-    return decide(five > four, difference(five, four), uncertainty({some, many}, 5), text);
+    return judge_series(
+        results, "burst", {{"model=e1000e burst=32", "cost"}, {"model=e1000e burst=1024", "cost"}},
+        [](const Summary& some, const Summary& many) {
+            wire::Text text = because();
+            text << "in bursts of 32 " << some.p50 << " " << some.unit << " a packet, of 1024 "
+                 << many.p50 << " (" << some.evidence << ")";
+            uint64_t five = many.p50 * 5, four = some.p50 * 4;
+            return decide(five > four, difference(five, four), uncertainty({&some, &many}, 5),
+                          text);
+        });
 }
 
 constexpr Claim claims[] = {

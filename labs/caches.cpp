@@ -168,19 +168,19 @@ Result<void> body(Bench& bench, const Case& test_case) {
 /// hardware counts, which has prefetchers, other loads around, and lines that were taken away.
 ClaimVerdict counted(const Results& results, const char* test_case, const char* counter,
                      uint64_t want) {
-    const Summary* s = results.find("caches", test_case, "cost");
-    if (s == nullptr) return cannot_say("the case was not run");
-    const Figure* f = s->counter(counter);
-    if (f == nullptr) return cannot_say("nothing here counts that");
-    wire::Text text = because();
-    text << test_case << ": " << f->value << " " << counter << " in " << f->samples << " samples, "
-         << want << " each expected (" << f->evidence << ")";
-    bool modelled = std::string_view(f->evidence) == "modelled";
-    uint64_t expected = want * f->samples;
-    bool right = modelled ? f->value == expected
-                          : f->value >= expected - expected / 10 &&
-                                f->value <= expected + expected / 10 + 10 * f->samples;
-    return yes_or_no(right, text);
+    return judge_series(results, "caches", {{test_case, "cost"}}, [&](const Summary& s) {
+        const Figure* f = s.counter(counter);
+        if (f == nullptr) return cannot_say("nothing here counts that");
+        wire::Text text = because();
+        text << test_case << ": " << f->value << " " << counter << " in " << f->samples
+             << " samples, " << want << " each expected (" << f->evidence << ")";
+        bool modelled = std::string_view(f->evidence) == "modelled";
+        uint64_t expected = want * f->samples;
+        bool right = modelled ? f->value == expected
+                              : f->value >= expected - expected / 10 &&
+                                    f->value <= expected + expected / 10 + 10 * f->samples;
+        return yes_or_no(right, text);
+    });
 }
 
 ClaimVerdict nothing_is_nothing(const Results& r) {

@@ -12,6 +12,7 @@
 #include "labs/kit/bench.h"
 #include "labs/kit/cards.h"
 #include "labs/kit/choice.h"
+#include "labs/kit/compare.h"
 #include "labs/kit/lab.h"
 
 namespace doorbell::labs {
@@ -348,8 +349,6 @@ Result<void> body(Bench& bench, const Case& test_case) {
     return outcome;
 }
 
-char because_buffer[240];
-
 /// The best of a policy over all loads, and what is left of it at ten times the load. False: one of
 /// its loads was not run, and the peak may have been there.
 bool peak_and_ten(const Results& results, std::string_view policy, uint64_t& peak, uint64_t& ten) {
@@ -367,25 +366,22 @@ bool peak_and_ten(const Results& results, std::string_view policy, uint64_t& pea
 ClaimVerdict irq_collapses(const Results& results) {
     uint64_t peak, ten;
     if (!peak_and_ten(results, "irq", peak, ten))
-        return {ClaimVerdict::Holds::cannot_say,
-                "one of the loads was not run, or nothing was delivered"};
-    wire::Text text(because_buffer);
+        return cannot_say("one of the loads was not run, or nothing was delivered");
+    wire::Text text = because();
     text << "peak " << peak << " ppm of capacity, at ten times the load " << ten;
-    return {ten * 2 < peak ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no, text.view()};
+    return yes_or_no(ten * 2 < peak, text);
 }
 
 /// A sample counts packets, `window_packets` at full capacity: the claim is about packets.
 ClaimVerdict hybrid_holds(const Results& results) {
     uint64_t peak, ten;
     if (!peak_and_ten(results, "hybrid", peak, ten))
-        return {ClaimVerdict::Holds::cannot_say,
-                "one of the loads was not run, or nothing was delivered"};
+        return cannot_say("one of the loads was not run, or nothing was delivered");
     auto packets = [](uint64_t ppm) { return (ppm * window_packets + 500000) / 1000000; };
-    wire::Text text(because_buffer);
+    wire::Text text = because();
     text << "peak " << packets(peak) << " of " << window_packets << " packets (" << peak
          << " ppm of capacity), at ten times the load " << packets(ten) << " (" << ten << " ppm)";
-    return {packets(ten) + 2 >= packets(peak) ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no,
-            text.view()};
+    return yes_or_no(packets(ten) + 2 >= packets(peak), text);
 }
 
 constexpr Claim claims[] = {

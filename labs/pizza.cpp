@@ -10,6 +10,7 @@
 #include "labs/kit/bench.h"
 #include "labs/kit/cards.h"
 #include "labs/kit/choice.h"
+#include "labs/kit/compare.h"
 #include "labs/kit/lab.h"
 #include "labs/kit/pi.h"
 
@@ -258,8 +259,6 @@ Result<void> body(Bench& bench, const Case& test_case) {
     return outcome;
 }
 
-char because_buffer[240];
-
 /// What polling every 256th step and what interrupts leave the job at one rate.
 struct Left {
     uint64_t rate, poll, irq;
@@ -270,7 +269,7 @@ struct Left {
 /// takes away grows by the packet, so between two rates that were tried the difference is a
 /// straight line. Cases are in the order of their rates.
 ClaimVerdict polling_wins_at_high_rate(const Results& results) {
-    wire::Text text(because_buffer);
+    wire::Text text = because();
     bool exact = false;
     Left last{0, 0, 0}, before{0, 0, 0};  // the highest rate so far; the highest where polling lost
     Left won{0, 0, 0};                    // the lowest rate above `before`
@@ -281,7 +280,7 @@ ClaimVerdict polling_wins_at_high_rate(const Results& results) {
             const Summary* poll = results.find("pizza", c.text(), "work");
             const Summary* irq = results.find("pizza", other.text(), "work");
             if (poll == nullptr || irq == nullptr)
-                return {ClaimVerdict::Holds::cannot_say, "one of the rates was not run"};
+                return cannot_say("one of the rates was not run");
             exact = std::string_view(irq->evidence) == "exact";
             last = {c.number("rate"), poll->p50, irq->p50};
             if (!last.more_by_polling()) before = last, won = {0, 0, 0};
@@ -295,14 +294,14 @@ ClaimVerdict polling_wins_at_high_rate(const Results& results) {
     if (won.rate == 0) {
         text << "at the highest rate, " << last.rate << " packets a second, polling every 256th "
              << "step leaves " << last.poll << " ppm, interrupts " << last.irq << of_exact;
-        return {ClaimVerdict::Holds::no, text.view()};
+        return yes_or_no(false, text);
     }
     uint64_t lost_by = before.irq - before.poll, won_by = won.poll - won.irq;
     uint64_t crossover = before.rate + (won.rate - before.rate) * lost_by / (lost_by + won_by);
     text << "from about " << crossover << " packets a second on (at " << won.rate
          << " polling every 256th step leaves " << won.poll << " ppm, interrupts " << won.irq << ")"
          << of_exact;
-    return {ClaimVerdict::Holds::yes, text.view()};
+    return yes_or_no(true, text);
 }
 
 constexpr Claim claims[] = {

@@ -441,26 +441,29 @@ ClaimVerdict all_refused(const Results& results) {
 }
 
 ClaimVerdict ring0_is_refused_too(const Results& results) {
-    const Summary* read = results.find("rings", "try=read-user-page ring=0", "refused");
-    const Summary* run = results.find("rings", "try=run-user-page ring=0", "refused");
-    if (read == nullptr || run == nullptr) return cannot_say("one of the two cases was not run");
-    bool holds = read->min == 1 && run->min == 1;
-    return {holds ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no,
-            holds ? "both were refused" : "one of them was allowed"};
+    return judge_series(
+        results, "rings",
+        {{"try=read-user-page ring=0", "refused"}, {"try=run-user-page ring=0", "refused"}},
+        [](const Summary& read, const Summary& run) {
+            bool holds = read.min == 1 && run.min == 1;
+            wire::Text text = because();
+            text << (holds ? "both were refused" : "one of them was allowed");
+            return yes_or_no(holds, text);
+        });
 }
 
 ClaimVerdict no_crossing(const Results& results) {
-    const Summary* user = results.find("rings", "try=5+5 ring=3", "cost");
-    const Summary* kernel = results.find("rings", "try=5+5 ring=0", "cost");
-    if (user == nullptr || kernel == nullptr) return cannot_say("one of the two cases was not run");
-    wire::Text text = because();
-    text << "ring 3: max " << user->max << ", ring 0: max " << kernel->max << " " << user->unit
-         << " (" << user->evidence << ")";
-    if (std::string_view(user->evidence) != "exact") {
-        text << "; only a clock that counts instructions shows that there were no others";
-        return cannot_say(text.view());
-    }
-    return yes_or_no(user->max == 2 && kernel->max == 2, text);
+    return judge_series(
+        results, "rings", {{"try=5+5 ring=3", "cost"}, {"try=5+5 ring=0", "cost"}},
+        [](const Summary& user, const Summary& kernel) {
+            wire::Text text = because();
+            text << "ring 3: max " << user.max << ", ring 0: max " << kernel.max << " " << user.unit
+                 << " (" << user.evidence << ")";
+            if (!exact(user))
+                return undecided(
+                    text, "only a clock that counts instructions shows that there were no others");
+            return yes_or_no(user.max == 2 && kernel.max == 2, text);
+        });
 }
 
 constexpr Claim claims[] = {

@@ -232,9 +232,7 @@ Result<void> measure_latency(Bench& bench, const Case& test_case) {
         for (uint64_t i = 0; i < count; ++i) latency.record(samples[i]);
     });
     signal_scene.timeout = nullptr;
-    return timeout.outcome(done,
-                           "the signal did not come within a second (ten in the live clock), in "
-                           "the middle of the case: another timer ended the wait");
+    return timeout.outcome(done, DOORBELL_DID_NOT_COME("the signal"));
 }
 
 /// What the task asks for before the signal comes.
@@ -394,20 +392,17 @@ constexpr const char* only_some =
 /// happen; that it never does takes every point.
 ClaimVerdict judge_losses(const Results& results, const char* test_case,
                           bool (*as_claimed)(uint64_t torn, uint64_t lost), bool never) {
-    const Summary* torn = results.find("signals", test_case, "torn");
-    const Summary* lost = results.find("signals", test_case, "lost");
-    const Summary* committed = results.find("signals", test_case, "committed");
-    if (torn == nullptr || lost == nullptr || committed == nullptr)
-        return cannot_say("the case was not run");
-    wire::Text text = because();
-    text << test_case << ": " << torn->count << " landings, " << torn->sum << " torn, " << lost->sum
-         << " lost";
-    bool as_said = as_claimed(torn->sum, lost->sum);
-    if (committed->partial && as_said == never) {
-        text << "; " << only_some;
-        return cannot_say(text.view());
-    }
-    return yes_or_no(as_said, text);
+    return judge_series(results, "signals",
+                        {{test_case, "torn"}, {test_case, "lost"}, {test_case, "committed"}},
+                        [&](const Summary& torn, const Summary& lost, const Summary& committed) {
+                            wire::Text text = because();
+                            text << test_case << ": " << torn.count << " landings, " << torn.sum
+                                 << " torn, " << lost.sum << " lost";
+                            bool as_said = as_claimed(torn.sum, lost.sum);
+                            if (committed.partial && as_said == never)
+                                return undecided(text, only_some);
+                            return yes_or_no(as_said, text);
+                        });
 }
 
 ClaimVerdict handler_saves_all(const Results& results) {
@@ -429,34 +424,33 @@ ClaimVerdict kill_can_tear(const Results& results) {
 }
 
 ClaimVerdict log_is_taken_over(const Results& results) {
-    const Summary* held = results.find("signals", "signal=SIGKILL handler=refused", "held");
-    const Summary* recovered =
-        results.find("signals", "signal=SIGKILL handler=refused", "recovered");
-    const Summary* committed =
-        results.find("signals", "signal=SIGKILL handler=refused", "committed");
-    if (held == nullptr || recovered == nullptr || committed == nullptr)
-        return cannot_say("the case was not run");
-    wire::Text text = because();
-    text << "the task was killed " << held->sum
-         << " times with the log in its hands; a successor could go on after " << recovered->sum
-         << " of " << recovered->count << " landings";
-    if (recovered->sum != recovered->count) return yes_or_no(false, text);
-    if (!committed->partial) return yes_or_no(held->sum != 0, text);
-    text << "; " << only_some;
-    return cannot_say(text.view());
+    constexpr const char* killed = "signal=SIGKILL handler=refused";
+    return judge_series(
+        results, "signals", {{killed, "held"}, {killed, "recovered"}, {killed, "committed"}},
+        [](const Summary& held, const Summary& recovered, const Summary& committed) {
+            wire::Text text = because();
+            text << "the task was killed " << held.sum
+                 << " times with the log in its hands; a successor could go on after "
+                 << recovered.sum << " of " << recovered.count << " landings";
+            if (recovered.sum != recovered.count) return yes_or_no(false, text);
+            if (!committed.partial) return yes_or_no(held.sum != 0, text);
+            return undecided(text, only_some);
+        });
 }
 
 ClaimVerdict wild_pointer_ends_task(const Results& results) {
-    const Summary* ended = results.find("signals", "signal=SIGSEGV handler=none", "ended");
-    const Summary* intact = results.find("signals", "signal=SIGSEGV handler=none", "kernel-intact");
-    if (ended == nullptr || intact == nullptr || ended->count == 0)
-        return cannot_say("the case was not run");
-    wire::Text text = because();
-    text << "a pointer went wild at " << ended->count << " points; SIGSEGV ended the task at "
-         << ended->sum << " of them; the kernel's registers and tables changed at "
-         << intact->count - intact->sum;
-    bool holds = ended->sum != 0 && intact->min == 1;
-    return yes_or_no(holds, text);
+    constexpr Which wanted[] = {{"signal=SIGSEGV handler=none", "ended"},
+                                {"signal=SIGSEGV handler=none", "kernel-intact"}};
+    return judge_series(results, "signals", wanted,
+                        [&](const Summary& ended, const Summary& intact) {
+                            if (ended.count == 0) return not_run(wanted);
+                            wire::Text text = because();
+                            text << "a pointer went wild at " << ended.count
+                                 << " points; SIGSEGV ended the task at " << ended.sum
+                                 << " of them; the kernel's registers and tables changed at "
+                                 << intact.count - intact.sum;
+                            return yes_or_no(ended.sum != 0 && intact.min == 1, text);
+                        });
 }
 
 constexpr Claim claims[] = {

@@ -236,21 +236,21 @@ Result<void> body(Bench& bench, const Case& test_case) {
 }
 
 ClaimVerdict pool_keeps_work(const Results& results) {
-    const Summary* tasks = results.find("thrash", "tasks=5000 policy=tasks", "work");
-    const Summary* pool = results.find("thrash", "tasks=5000 policy=pool", "work");
-    const Summary* few = results.find("thrash", "tasks=10 policy=pool", "work");
-    if (tasks == nullptr || pool == nullptr || few == nullptr)
-        return cannot_say("one of the three cases was not run");
-    wire::Text text = because();
-    text << "work done of what a job alone gets done: 5000 tasks " << tasks->p50
-         << ", 5000 jobs by the pool " << pool->p50 << ", 10 jobs by the pool " << few->p50
-         << " ppm (" << tasks->evidence << ")";
-    if (std::string_view(tasks->evidence) == "exact") {
-        text << "; this clock knows no caches, and misses are not a time";
-        return cannot_say(text.view());
-    }
-    bool kept = pool->p50 * 10 >= few->p50 * 9, lost = tasks->p50 * 10 < pool->p50 * 9;
-    return yes_or_no(kept && lost, text);
+    return judge_series(
+        results, "thrash",
+        {{"tasks=5000 policy=tasks", "work"},
+         {"tasks=5000 policy=pool", "work"},
+         {"tasks=10 policy=pool", "work"}},
+        [](const Summary& tasks, const Summary& pool, const Summary& few) {
+            wire::Text text = because();
+            text << "work done of what a job alone gets done: 5000 tasks " << tasks.p50
+                 << ", 5000 jobs by the pool " << pool.p50 << ", 10 jobs by the pool " << few.p50
+                 << " ppm (" << tasks.evidence << ")";
+            if (exact(tasks))
+                return undecided(text, "this clock knows no caches, and misses are not a time");
+            bool kept = pool.p50 * 10 >= few.p50 * 9, lost = tasks.p50 * 10 < pool.p50 * 9;
+            return yes_or_no(kept && lost, text);
+        });
 }
 
 constexpr Claim claims[] = {

@@ -255,10 +255,8 @@ Result<void> by_interrupt(Bench& bench, Source& source) {
         });
     cpu::disable_interrupts();
     cpu::reset_gate(timer_vector);
-    return timeout.outcome(
-        arrives,
-        "the timer's interrupt, or the wake-up by it, did not come within a second (ten in the "
-        "live clock), in the middle of the case: another timer ended the wait");
+    return timeout.outcome(arrives,
+                           DOORBELL_DID_NOT_COME("the timer's interrupt, or the wake-up by it,"));
 }
 
 template <class Source>
@@ -281,10 +279,8 @@ Result<void> by_poll(Bench& bench, Source& source) {
             latency.record(source.wait_by_poll(beginning.at(deadline, early)) - deadline);
         });
     cpu::disable_interrupts();
-    return timeout.outcome(
-        tells,
-        "the timer did not say within a second (ten in the live clock) that its deadline has "
-        "passed, in the middle of the case: another timer ended the wait");
+    return timeout.outcome(tells,
+                           DOORBELL_DID_NOT_COME("the timer's sign that its deadline has passed"));
 }
 
 /// Needs no timeout: the TSC itself ends the wait.
@@ -345,16 +341,8 @@ Result<void> body(Bench& bench, const Case& test_case) {
 constexpr const char* interrupt_is_one = "this clock counts an interrupt as one instruction";
 
 ClaimVerdict interrupt_is_steady(const Results& results) {
-    const Summary* irq = results.find("timer", "source=lapic wait=irq", "latency");
-    if (irq == nullptr) return cannot_say("the case was not run");
-    wire::Text text = because();
-    text << "min " << irq->min << ", max " << irq->max << " " << irq->unit << " over " << irq->count
-         << " samples (" << irq->evidence << ")";
-    if (std::string_view(irq->evidence) != "exact") {
-        text << "; only a clock that counts instructions shows path lengths";
-        return cannot_say(text.view());
-    }
-    return yes_or_no(irq->min == irq->max, text);
+    return judge_path_length(results, "timer", {"source=lapic wait=irq", "latency"},
+                             [](const Summary& s) { return s.min == s.max; });
 }
 
 constexpr Claim claims[] = {

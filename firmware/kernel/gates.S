@@ -23,6 +23,20 @@
         \operation (%rcx)
         .endm
 
+        // The task goes on with its whole frame; destroys `scratch`.
+        .macro  RESUME_WHOLE task, scratch
+        movq    STATE(STATE_RESUME_ALL), \scratch
+        movq    \scratch, TASK_RESUME(\task)
+        .endm
+
+        // Sets (btsl) or clears (btrl) the signal in %esi among those pending at the task in %rdi, which
+        // `pending` has then.
+        .macro  CHANGE_PENDING change, pending
+        movl    TASK_PENDING(%rdi), \pending
+        \change  %esi, \pending
+        movl    \pending, TASK_PENDING(%rdi)
+        .endm
+
         // Gives the processor to the task in %rdi.
         .macro  ENTER_TASK
         movq    %rdi, STATE(STATE_CURRENT)
@@ -297,11 +311,8 @@ kernel_raise:
         movq    STATE(STATE_SCHEDULER), %r10
         cmpq    %rax, SCHEDULER_IDLE(%r10)
         je      kernel_raise_other
-        movq    STATE(STATE_RESUME_ALL), %rcx
-        movq    %rcx, TASK_RESUME(%rax)
-        movl    TASK_PENDING(%rdi), %ecx
-        btsl    %esi, %ecx
-        movl    %ecx, TASK_PENDING(%rdi)
+        RESUME_WHOLE %rax, %rcx
+        CHANGE_PENDING btsl, %ecx
         movl    TASK_MASKED(%rdi), %edx
         notl    %edx
         testl   %ecx, %edx
@@ -355,11 +366,8 @@ kernel_deliver:
         cmpb    $0, SPACE_WRITABLE(%r8)
         je      kernel_deliver_other
         addq    SPACE_KERNEL(%r8), %r9
-        movq    STATE(STATE_RESUME_ALL), %rax
-        movq    %rax, TASK_RESUME(%rdi)
-        movl    TASK_PENDING(%rdi), %eax
-        btrl    %esi, %eax
-        movl    %eax, TASK_PENDING(%rdi)
+        RESUME_WHOLE %rdi, %rax
+        CHANGE_PENDING btrl, %eax
         movl    TASK_MASKED(%rdi), %eax
         movq    %rax, SIGNAL_FRAME_MASK(%r9)
         btsl    %esi, %eax

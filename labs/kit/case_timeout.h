@@ -7,6 +7,11 @@
 #include "labs/kit/bench.h"
 #include "labs/kit/timers.h"
 
+/// The reason of a case whose wait had to be ended, for CaseTimeout::outcome(): what did not come.
+#define DOORBELL_DID_NOT_COME(what)                                                           \
+    what " did not come within a second (ten in the live clock), in the middle of the case: " \
+         "another timer ended the wait"
+
 namespace doorbell::labs {
 
 /// Ends measured waits, which have no end of their own and no branch to spare, by another timer

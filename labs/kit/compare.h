@@ -1,7 +1,10 @@
-// Claims that compare two medians, or two counts of cache misses. No hardware is touched.
+// What judges of claims share, and the claims that compare two medians, or two counts of cache
+// misses. No hardware is touched.
 #pragma once
 #include <initializer_list>
+#include <span>
 #include <string_view>
+#include <utility>
 
 #include "firmware/wire/text.h"
 #include "labs/kit/lab.h"
@@ -22,6 +25,41 @@ inline ClaimVerdict cannot_say(std::string_view why) {
 inline ClaimVerdict yes_or_no(bool holds, const wire::Text& text) {
     return {holds ? ClaimVerdict::Holds::yes : ClaimVerdict::Holds::no, text.view()};
 }
+
+/// A verdict that is open although there are figures: `why` is added to them.
+inline ClaimVerdict undecided(wire::Text& text, const char* why) {
+    text << "; " << why;
+    return cannot_say(text.view());
+}
+
+/// Whether the clock that measured the series counts instructions.
+inline bool exact(const Summary& s) { return std::string_view(s.evidence) == "exact"; }
+
+/// The verdict where not all of `wanted`, one to three series, are among the results.
+ClaimVerdict not_run(std::span<const Which> wanted);
+
+/// What `judge` says of the series of `lab` that `wanted` names, which it is called with in that
+/// order; open where one of them was not run.
+template <size_t n, class Judge>
+    requires(n <= 3)
+ClaimVerdict judge_series(const Results& results, const char* lab, const Which (&wanted)[n],
+                          Judge judge) {
+    const Summary* found[n];
+    bool all = true;
+    for (size_t i = 0; i < n; ++i) {
+        found[i] = results.find(lab, wanted[i].test_case, wanted[i].metric);
+        all &= found[i] != nullptr;
+    }
+    if (!all) return not_run(wanted);
+    return [&]<size_t... i>(std::index_sequence<i...>) {
+        return judge(*found[i]...);
+    }(std::make_index_sequence<n>{});
+}
+
+/// The verdict on the length of a path, from the series' least to its greatest value; open where
+/// the clock does not count instructions.
+ClaimVerdict judge_path_length(const Results& results, const char* lab, const Which& wanted,
+                               bool (*holds)(const Summary& s));
 
 /// The verdict on what `text` says: cannot say, and so added to the text, where the `difference`
 /// that decides is less than `uncertainty`, what the steps of the clock leave open (0: nothing).

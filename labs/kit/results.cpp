@@ -69,24 +69,39 @@ void put(wire::Text& text, const Side& a, const Side& b, const Meaning& meaning)
     text << meaning.evidence << ")";
 }
 
-bool exact(const Summary& s) { return std::string_view(s.evidence) == "exact"; }
-
 ClaimVerdict compare_medians(const Results& results, const char* lab, const Comparison& c) {
-    const Summary* a = results.find(lab, c.first.test_case, c.first.metric);
-    const Summary* b = results.find(lab, c.second.test_case, c.second.metric);
-    if (a == nullptr || b == nullptr) return cannot_say("one of the two cases was not run");
-    wire::Text text = because();
-    put(text, {c.first, a->p50}, {c.second, b->p50}, {": p50 ", a->unit, a->evidence});
-    if (exact(*a) && c.not_in_exact != nullptr) {
-        text << "; " << c.not_in_exact;
-        return cannot_say(text.view());
-    }
-    uint64_t multiple = a->p50 * c.times;
-    return decide(multiple < b->p50, difference(multiple, b->p50), uncertainty({a, b}, c.times),
-                  text);
+    return judge_series(results, lab, {c.first, c.second}, [&](const Summary& a, const Summary& b) {
+        wire::Text text = because();
+        put(text, {c.first, a.p50}, {c.second, b.p50}, {": p50 ", a.unit, a.evidence});
+        if (exact(a) && c.not_in_exact != nullptr) return undecided(text, c.not_in_exact);
+        uint64_t multiple = a.p50 * c.times;
+        return decide(multiple < b.p50, difference(multiple, b.p50), uncertainty({&a, &b}, c.times),
+                      text);
+    });
 }
 
 }  // namespace
+
+ClaimVerdict not_run(std::span<const Which> wanted) {
+    size_t cases = 1;
+    for (size_t i = 1; i < wanted.size(); ++i)
+        if (std::string_view(wanted[i].test_case) != wanted[i - 1].test_case) ++cases;
+    return cannot_say(cases == 1   ? "the case was not run"
+                      : cases == 2 ? "one of the two cases was not run"
+                                   : "one of the three cases was not run");
+}
+
+ClaimVerdict judge_path_length(const Results& results, const char* lab, const Which& wanted,
+                               bool (*holds)(const Summary& s)) {
+    return judge_series(results, lab, {wanted}, [&](const Summary& s) {
+        wire::Text text = because();
+        text << "min " << s.min << ", max " << s.max << " " << s.unit << " over " << s.count
+             << " samples (" << s.evidence << ")";
+        if (!exact(s))
+            return undecided(text, "only a clock that counts instructions shows path lengths");
+        return yes_or_no(holds(s), text);
+    });
+}
 
 ClaimVerdict decide(bool holds, uint64_t difference, uint64_t uncertainty, wire::Text& text) {
     if (difference < uncertainty) {

@@ -222,7 +222,7 @@ TEST(LostEvents, ATimerThatStandsStillEndsThePollsCaseAsFailed) {
         "timer:source=hpet,wait=poll", loops,
         [&](Debugger&) { meddling.write_device("0xfed00010 0"); }, slower);
     expect_failed(meddling, run, "timer", {{"source", "hpet"}, {"wait", "poll"}},
-                  "did not say within a second");
+                  "did not come within a second");
 }
 
 TEST(LostEvents, AnatomysWaitsEndInEitherRing) {
