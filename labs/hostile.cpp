@@ -1,14 +1,16 @@
-// What can ring 3 do to the kernel? Random programs, each against a kernel that is looked at
-// afterwards: are its registers, tables and code as they were, and does it still serve a
-// well-behaved task?
+// What can ring 3 do to the kernel? Random programs. After each the lab looks at the kernel: are
+// its registers, tables and code as they were, and does it still serve a well-behaved task?
 //
-//     calls    system calls by number and arguments at random, through both gates, with flags at
-//     random jumps    into ring-3 code at any byte, into the kernel, into nothing, with registers
-//     at random stack    a stack that runs out, is elsewhere or is none, with and without a handler
-//     for SIGSEGV bytes    instructions of random bytes, every other one behind a privileged
-//     instruction modes    returns, far jumps and flags that lead elsewhere than ring 3's 64-bit
-//     mode: IRET with VM or NT, far jumps and returns to any selector, POPF with any bit and a
-//     single step over SYSCALL, SYSENTER, debug registers, with a stack at a page's end at times
+//     calls    system calls by number and arguments at random, through both gates, with random
+//              flags
+//     jumps    into ring-3 code at any byte, into the kernel, into unmapped memory, with random
+//              registers
+//     stack    a stack that runs out, lies elsewhere or does not exist, with and without a handler
+//              for SIGSEGV
+//     bytes    instructions of random bytes, every other one behind a privileged instruction
+//     modes    returns, far jumps and flags that lead out of ring 3's 64-bit mode: IRET with VM or
+//              NT, far jumps and returns to any selector, POPF with any bit and a single step over
+//              SYSCALL, SYSENTER, debug registers, at times with a stack at the end of a page
 //
 // A task that does not end by itself is left after a few time slices. A failure that the kernel
 // does not survive is not in the numbers: the image panics, and the run is incomplete.
@@ -251,16 +253,16 @@ class Attacker {
     }
 
     void call() {
-        // A task that is still there goes on where it left: handlers and masks that it has set
-        // stay.
+        // A task that still exists continues where it left off, with the handlers and masks that
+        // it has set.
         if (task_->state != kernel::TaskState::ready || random_.below(16) == 0)
             kernel_.restart(*task_, reinterpret_cast<const void*>(hostile_call), {mailbox_});
-        // Also numbers that are valid in the lower half of the register alone.
+        // Also numbers that are valid only in the lower half of the register.
         uint64_t number = random_.below(4) == 0 ? random_.next() : random_.below(40);
         if (random_.below(8) == 0) number = random_.next() << 32 | random_.below(40);
         constexpr uint64_t flags =
             cpu::rflags::direction | cpu::rflags::alignment_check | cpu::rflags::nested | 0xD5;
-        // AC would end the task at its first unaligned access; most attempts shall get further.
+        // AC would end the task at its first unaligned access; most attempts are to get further.
         uint64_t chosen = random_.below(4) == 0 ? random_.next() & flags : 0;
         *space_->kernel<Mailbox>(mailbox_) = {number, pick(),           pick(),
                                               pick(), random_.below(2), chosen | 2};

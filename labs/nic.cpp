@@ -80,7 +80,7 @@ template <bool halt>
     return spin_until_fired(nic_event, begin);
 }
 
-/// Reads every byte, word by word: what a program does with a packet at the least. The timestamps
+/// Reads every byte, word by word: the least that a program does with a packet. The timestamps
 /// before and after it go to marks[0] and marks[1].
 [[gnu::always_inline]] inline void read_payload(const nic::Received& frame, uint64_t* marks) {
     const void* at = frame.data;

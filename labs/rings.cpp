@@ -5,8 +5,8 @@
 //     refused        1 where an exception came instead
 //     exception      its vector; only where there was one
 //     error-code     and what the processor said with it
-//     kernel-intact  1 where the kernel's registers and tables are afterwards what they were (ring
-//     3)
+//     kernel-intact  ring 3: 1 where the kernel's registers and tables are afterwards what they
+//                    were
 //
 // Sources: SDM vol. 3A, "Privileged Instructions", "Page-Fault Exceptions", "User-Mode Instruction
 // Prevention"; vol. 2 for each instruction; AMD APM vol. 3 where the two differ. Left out: what

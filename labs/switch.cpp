@@ -138,7 +138,7 @@ Result<void> relay(Bench& bench, const Case& test_case) {
     bench.repeat([&](uint64_t count) {
         auto* program = reinterpret_cast<const void*>(switch_relay);
         kernel.restart(**a, program, {out, count, *stamp_first, state});
-        // The other goes round once more at most, alone, and ends; its samples are discarded.
+        // The other runs at most one more round, alone, and ends; its samples are discarded.
         kernel.restart(**b, program, {unused, count, *stamp_second, state | zeros});
         auto left = kernel.run();
         if (left != kernel::Left::nothing_ready || (*a)->ended_by != 0 || (*b)->ended_by != 0)

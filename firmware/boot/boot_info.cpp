@@ -40,7 +40,7 @@ struct MemoryMapEntry {
 /// More than any firmware hands over; a larger number is not a number of entries.
 constexpr uint32_t most_entries = 65536;
 
-/// Copies a T out of the loader's memory, wherever it stands. False: it is not all there.
+/// Copies a T out of the loader's memory, at any alignment. False: not all of it is readable.
 template <class T>
 bool load(const BootMemory& memory, uint64_t address, T& into) {
     const uint8_t* bytes = memory(address, sizeof(T));

@@ -12,7 +12,7 @@
 
 namespace doorbell::cpu {
 
-/// What makes an event happen for certain, so that its counter can be seen to move.
+/// What is certain to cause an event, so that its counter can be seen to move.
 enum class Proof : uint8_t { instructions, cycles, lines, branches, pages, interrupts };
 
 /// One event as the manual has it.

@@ -9,7 +9,7 @@ class Integrity {
   public:
     /// How it is now. Take it after Kernel::start(), outside run().
     static Integrity take();
-    /// The first thing that differs by now, in words; null where nothing does.
+    /// The first thing that differs since take(), in words; null where nothing does.
     const char* differs() const;
 
   private:

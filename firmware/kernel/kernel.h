@@ -11,7 +11,7 @@
 //     uint64_t buffer = (*space)->take(8 * samples);  // address in ring 3 ...
 //     // Its own stack; the arguments in RDI, RSI, RDX, RCX.
 //     auto task = kernel.make_task(**space, program, {buffer});
-//     auto left = kernel.run();              // until no task can run any more
+//     auto left = kernel.run();              // until no task can run
 //     (*space)->kernel<uint64_t>(buffer)[0]; // ... and the same memory in ring 0
 //     // (*task)->ended_by: the signal that ended it, 0 where `program` returned;
 //     // (*task)->exit_value: what `program` returned.
@@ -126,16 +126,16 @@ class Kernel {
     /// One-shot, `ticks` TSC ticks from now (rounded to the timer's); the TSC at which it is due.
     /// Only without a time slice.
     uint64_t arm_alarm(uint64_t ticks) const;
-    /// Stops the alarm, and takes one that came when no task ran any more. Not for tasks' calls.
+    /// Stops the alarm, and takes one that came when no task was running. Not for tasks' calls.
     void disarm_alarm() const;
 
-    /// Raises a signal and says who runs next: the target, where it can now take it ("who is told
-    /// goes first"), otherwise whoever runs now. For LabCall and Alarm.
+    /// Raises a signal and returns which task runs next: the target, where it can now take it ("who
+    /// is told goes first"), otherwise the one that runs now. For LabCall and Alarm.
     Task* raise(Task& target, uint8_t signal);
-    /// Takes the running task out of the ring until a signal or wake() comes; who runs next.
+    /// Takes the running task out of the ring until a signal or wake() comes; returns the next one.
     Task* block(Task& running);
     void wake(Task& task);
-    /// Ends the running task; who runs next. Does not return where nobody can run.
+    /// Ends the running task; returns the next one. Does not return where no task can run.
     [[gnu::cold, gnu::noinline]] Task* end(Task& running, uint8_t by_signal);
 
     std::span<Task* const> tasks() const { return {tasks_, count_}; }

@@ -152,7 +152,7 @@ void random_branches() {
 
 constexpr uint64_t pages = 64, lines = 256, tail_writes = 16;
 
-/// Interrupts for certain: by the local APIC to itself, each answered before the next.
+/// Certain interrupts: from the local APIC to itself, each answered before the next.
 const cpu::LocalApic* local_apic;
 volatile uint64_t answered;
 void answer(cpu::Frame&) {

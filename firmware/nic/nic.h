@@ -166,7 +166,7 @@ class Nic {
     /// thing.
     virtual Result<void> moderate(uint64_t interval_ns) = 0;
 
-    /// Whether the card is still there and as it should be. Error: vanished (all ones), link down,
+    /// Whether the card is still present and works. Error: vanished (all ones), link down,
     /// ring overflowed.
     virtual Result<void> check() = 0;
     virtual CardCounts counts() = 0;

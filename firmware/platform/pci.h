@@ -154,7 +154,8 @@ class PciFunction {
 /// Calls `visit` with the address of every function of base class `base_class` (0x02: network).
 /// Looked at are the buses below bus 0, over bridges as firmware left them, then every other bus
 /// where anything answers and what lies below it: further root buses (a second socket's, an
-/// expander's) are reached from no bridge. A bus is looked at once only, whatever the bridges say.
+/// expander's) are not reached from any bridge. Each bus is looked at only once, whatever the
+/// bridges say.
 using PciVisitor = void (*)(void* context, PciAddress address);
 void visit_pci_class(const PciConfig& config, uint8_t base_class, PciVisitor visit, void* context);
 

@@ -1,7 +1,7 @@
 // doorbell-model.so: the cache model as a plugin of QEMU's TCG, for QEMU 7.2 to 10.
 //
-//   qemu-system-x86_64 -plugin doorbell-model.so,l1d=32K:8:64,...      words as geometry.h reads
-//   them
+//   qemu-system-x86_64 -plugin doorbell-model.so,l1d=32K:8:64,...      the words: see geometry.h
+//
 //
 // Only one processor is modelled, and guest memory below Mailbox::ram_end is taken to be
 // identity-mapped: asking QEMU for every address's translation would cost more than the whole

@@ -7,7 +7,7 @@ namespace doorbell::labs {
 namespace {
 
 constexpr uint8_t vector = 0xE2;
-/// The emulator may wake a halted processor late: the last of the way is counted.
+/// The emulator may wake a halted processor late: the last part of the wait is counted.
 constexpr uint64_t margin = 1000000;
 
 const cpu::LocalApic* apic;

@@ -125,7 +125,7 @@ Result<void> open_interrupt(Bench& bench, nic::Nic& nic, nic::InterruptKind kind
                             cpu::Handler handler = nullptr);
 /// The same by INTx: `sender` sends `frame` to the card, to find out where its wire arrives.
 Result<void> open_intx(Bench& bench, nic::Nic& nic, nic::Nic& sender, const nic::ToSend& frame);
-/// Nothing comes by it any more. The vector keeps its handler, which ends what a card may still
+/// No more interrupts come by it. The vector keeps its handler, which ends what a card may still
 /// hold back.
 void close_interrupt(nic::Nic& nic);
 

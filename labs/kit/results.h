@@ -40,7 +40,7 @@ struct Summary {
 class Results {
   public:
     Results() = default;
-    /// `memory` is where they are kept; what does not fit any more is not remembered.
+    /// `memory` is where they are kept; what no longer fits is not remembered.
     Results(std::span<Summary> memory, std::span<Figure> figures)
         : all_(memory), figures_(figures) {}
     /// The series of that lab, case and metric, or null (skipped, not selected, or not run yet).

@@ -20,8 +20,8 @@ class WaitTimeout {
     WaitTimeout(const WaitTimeout&) = delete;
     /// The second begins anew.
     void wait_from_now() const { machine_.apic->set_initial_count(count_); }
-    /// Whether it had to end a wait. Then no packet has come, and the state of the rings is not
-    /// valid any more.
+    /// Whether it had to end a wait. Then no packet has come, and the state of the rings is
+    /// no longer valid.
     static bool expired();
     static constexpr uint8_t vector = 0x62;
 
@@ -58,8 +58,8 @@ struct Traffic {
     bool take_all();
     /// The card armed, with nothing there that came unasked. False: foreign frames keep coming.
     bool arm();
-    /// After a sample that something else got into: the frame that was sent comes, too, and must
-    /// not be the next one's. Error: it does not within 100 ms, or this happens too often.
+    /// After a sample that another event disturbed: the frame that was sent still arrives, and must
+    /// not count for the next one. Error: it does not within 100 ms, or this happens too often.
     Result<void> catch_up();
     /// One packet sent and taken by interrupt, in a bounded wait: the measured waits are not
     /// bounded.
@@ -71,7 +71,7 @@ struct Traffic {
     Result<void> catch_up_undisturbed();
 };
 
-/// Before a packet is sent that shall interrupt: until no earlier interrupt has a consequence.
+/// Call it before sending a packet that is to interrupt: waits until no earlier one has an effect.
 /// QEMU's e1000e keeps 128 us between two interrupts and may raise one without a packet when they
 /// are over (QEMU 7.2 once it has held one back, QEMU 10 after every one). Nothing on hardware or
 /// with another card. What interrupts meanwhile is taken where interrupts are enabled.
@@ -84,7 +84,7 @@ class PacketSource {
     PacketSource(Bench& bench, uint8_t vector, volatile uint32_t* fired)
         : bench_(bench), fired_(fired), vector_(vector) {}
     Result<void> open(std::string_view model);
-    /// Nothing comes at the vector any more.
+    /// No more interrupts arrive at the vector.
     void close() {
         traffic_.card().disarm();
         wait_for_repeats();

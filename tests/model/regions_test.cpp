@@ -82,7 +82,7 @@ TEST(Regions, AnEndWithoutItsBeginningIsNothingAndALostBeginningIsForgotten) {
     p.run(2);
     p.ends(1);
     p.ends(1);
-    p.regions.iretq();  // of nobody's
+    p.regions.iretq();  // of no interrupt
     p.regions.block(-1, p.tally);
     EXPECT_EQ(p.rows(), (Rows{{0, 0}, {1, 6}, {0, 0}}));
 }

@@ -97,7 +97,7 @@ TEST(PmuIntel, FixedCountersThatVersion5LeavesOutAreNotUsed) {
     FakeIntelPmu fake;
     fake.version = 5;
     fake.promise();
-    // EDX promises none in a row, ECX fixed counter 1 alone: core cycles.
+    // EDX promises no contiguous ones, ECX only fixed counter 1: core cycles.
     fake.processor.leaves[0xA] = {5u | 4u << 8 | 48u << 16 | 7u << 24, 0, 1u << 1, 48u << 5};
     auto pmu = Pmu::find(fake.processor.cpuid(), cpu::Msrs(fake), fake.features);
     const PmuEvent* wanted[] = {event(*pmu, "instructions"), event(*pmu, "cycles")};
