@@ -43,13 +43,13 @@ std::vector<Series> all_labs(std::mt19937_64& random) {
         for (const char* wait : {"poll", "irq"})
             series.push_back(
                 series_of("pizza", std::string("wait=") + wait + " rate=" + rate, "cost",
-                          all(*wait == 'p' ? 5000 : static_cast<uint64_t>(40 * std::atoi(rate)))));
+                          all(*wait == 'p' ? 5000 : 40 * static_cast<uint64_t>(std::atoi(rate)))));
     for (const char* set : {"4096", "65536", "1048576"})
         series.push_back(series_of("switch", std::string("state=full set=") + set, "refill",
-                                   all(static_cast<uint64_t>(std::atoi(set) / 16))));
+                                   all(static_cast<uint64_t>(std::atoi(set)) / 16)));
     for (const char* tasks : {"1", "16", "256", "5000"})
         series.push_back(series_of("thrash", std::string("tasks=") + tasks, "cost",
-                                   all(static_cast<uint64_t>(100 + std::atoi(tasks)))));
+                                   all(100 + static_cast<uint64_t>(std::atoi(tasks)))));
     for (const char* gate : {"call", "syscall", "int"})
         for (const char* space : {"same", "other"})
             series.push_back(series_of("syscall", std::string("gate=") + gate + " space=" + space,
