@@ -14,12 +14,35 @@ Series a_series(uint64_t value, const CountList& counts) {
     return counted_series("syscall", "gate=call", "cost", value, counts);
 }
 
+/// What is predicted of a path of so many instructions and of what else was counted in it.
+SeriesPrediction predicted_path(uint64_t instructions, const CountList& more, const Profile& p) {
+    CountList counts{{"instructions", static_cast<double>(instructions)}};
+    counts.insert(counts.end(), more.begin(), more.end());
+    return predicted({a_series(instructions, counts)}, p);
+}
+
+/// A load from memory in any of two ways, and a branch that is mispredicted.
+std::vector<Price> prices_of_late_branches() {
+    return {price_in_cycles("load-chained-memory", 204), price_in_cycles("load-scattered-l1d", 1),
+            price_in_cycles("load-scattered-memory", 51), price_in_cycles("mispredict", 16)};
+}
+
+/// Two mispredicted branches that wait for a load which misses.
+SeriesPrediction predicted_late_branches(const Profile& p) {
+    return predicted_path(10,
+                          {{"path_steps", 1},
+                           {"scattered_memory", 4},
+                           {"branch_misses", 2},
+                           {"late_branch_misses", 2}},
+                          p);
+}
+
 TEST(Prediction, OfInstructionsIsTheirPriceAndNeverLessThanThePath) {
     Profile p = profile_of_prices({});
-    auto fast = predicted({a_series(100, {{"instructions", 100}, {"path_steps", 30}})}, p);
+    auto fast = predicted_path(100, {{"path_steps", 30}}, p);
     expect_estimate(fast.costs.cycles.all, 50, 50, 50);
     expect_estimate(fast.costs.ns.all, 25, 25, 25);
-    auto chain = predicted({a_series(100, {{"instructions", 100}, {"path_steps", 300}})}, p);
+    auto chain = predicted_path(100, {{"path_steps", 300}}, p);
     expect_estimate(chain.costs.cycles.all, 300, 300, 300);
     EXPECT_FALSE(fast.costs.clock.known());
 }
@@ -29,11 +52,8 @@ TEST(Prediction, AddsWhatEachMissCostsBeyondAHit) {
                                    price_in_cycles("load-chained-memory", 204, 184, 304),
                                    price_in_cycles("load-scattered-l1d", 1),
                                    price_in_cycles("load-scattered-memory", 51, 41, 61)});
-    auto s = predicted({a_series(100, {{"instructions", 100},
-                                       {"path_steps", 20},
-                                       {"chained_l2", 2},
-                                       {"scattered_memory", 3}})},
-                       p);
+    auto s =
+        predicted_path(100, {{"path_steps", 20}, {"chained_l2", 2}, {"scattered_memory", 3}}, p);
     // 2 (14 - 4) that wait for each other. Three at once, which go on while 50 cycles of
     // instructions run, take 3 (51 - 1), but no less than one alone, 204 - 4.
     expect_estimate(s.costs.cycles.all, 20 + 200, 16 + 120, 50 + 24 + 300);
@@ -46,11 +66,7 @@ TEST(Prediction, LetsLoadsThatNothingWaitsForGoOnWhileInstructionsRun) {
     Profile p = profile_of_prices(
         {price_in_cycles("load-streamed-l1d", 1), price_in_cycles("load-streamed-llc", 11, 9, 16)});
     auto with = [&](double lines) {
-        return predicted(
-                   {a_series(100,
-                             {{"instructions", 100}, {"path_steps", 20}, {"streamed_llc", lines}})},
-                   p)
-            .costs.cycles;
+        return predicted_path(100, {{"path_steps", 20}, {"streamed_llc", lines}}, p).costs.cycles;
     };
     // 50 cycles of instructions; 40 (32 to 60) of loads are over by then, or all after them.
     expect_estimate(with(4).all, 50, 50, 50 + 60);
@@ -64,11 +80,7 @@ TEST(Prediction, TakesMissesOfTheTlbForThoseOfTheSameLoads) {
         {price_in_cycles("load-streamed-l1d", 1), price_in_cycles("load-streamed-llc", 11),
          price_in_cycles("load-chained-llc", 54), price_in_cycles("dtlb-miss-4k", 10)});
     auto with = [&](const char* kind, double lines) {
-        return predicted({a_series(100, {{"instructions", 100},
-                                         {"path_steps", 20},
-                                         {kind, lines},
-                                         {"dtlb_misses", lines}})},
-                         p)
+        return predicted_path(100, {{"path_steps", 20}, {kind, lines}, {"dtlb_misses", lines}}, p)
             .costs.cycles.all.value;
     };
     // Beside 50 cycles of instructions; or behind them, each waited for.
@@ -82,10 +94,7 @@ TEST(Prediction, OfALoneMissIsItsWholeTime) {
                                    price_in_cycles("load-scattered-l1d", 1),
                                    price_in_cycles("load-scattered-memory", 21)});
     auto with = [&](double misses) {
-        return predicted({a_series(100, {{"instructions", 100},
-                                         {"path_steps", 20},
-                                         {"scattered_memory", misses}})},
-                         p)
+        return predicted_path(100, {{"path_steps", 20}, {"scattered_memory", misses}}, p)
             .costs.cycles.all.value;
     };
     EXPECT_NEAR(with(1), 200, 1e-9);
@@ -97,11 +106,9 @@ TEST(Prediction, OfALoneMissIsItsWholeTime) {
 
 TEST(Prediction, OfAFetchOrAnAccessWithoutAPriceLiesBetweenNothingAndAChainedLoad) {
     Profile p = profile_of_prices({price_in_cycles("load-chained-l2", 14, 12, 16)});
-    auto fetch =
-        predicted({a_series(10, {{"instructions", 10}, {"path_steps", 1}, {"fetch_l2", 1}})}, p);
+    auto fetch = predicted_path(10, {{"path_steps", 1}, {"fetch_l2", 1}}, p);
     expect_estimate(fetch.costs.cycles.all, 5 + 10, 5, 5 + 12);
-    auto store =
-        predicted({a_series(10, {{"instructions", 10}, {"path_steps", 1}, {"store_l2", 1}})}, p);
+    auto store = predicted_path(10, {{"path_steps", 1}, {"store_l2", 1}}, p);
     expect_estimate(store.costs.cycles.all, 6, 5, 5 + 12);
 }
 
@@ -112,20 +119,15 @@ TEST(Prediction, OfMissesWithoutAClassReachesFromScatteredToChained) {
          price_in_cycles("load-scattered-l2", 3), price_in_cycles("load-scattered-llc", 11),
          price_in_cycles("load-scattered-memory", 51)});
     // Of 6 misses of L1, 3 were served by L2, 2 by the LLC, 1 by memory.
-    auto s = predicted({a_series(100, {{"instructions", 100},
-                                       {"l1d_misses", 5},
-                                       {"l1i_misses", 1},
-                                       {"l2_misses", 3},
-                                       {"llc_misses", 1}})},
-                       p);
+    auto s = predicted_path(
+        100, {{"l1d_misses", 5}, {"l1i_misses", 1}, {"l2_misses", 3}, {"llc_misses", 1}}, p);
     expect_estimate(s.costs.cycles.all, 50 + 3 * 6 + 2 * 30 + 125, 50 + 3 * 2 + 2 * 10 + 50,
                     50 + 3 * 10 + 2 * 50 + 200);
 }
 
 TEST(Prediction, CountsTheInstructionsOfAPriceOnce) {
     Profile p = profile_of_prices({price_in_cycles("lfence", 4.5), price_in_cycles("cpuid", 101)});
-    auto s = predicted(
-        {a_series(3, {{"instructions", 3}, {"path_steps", 1}, {"lfence", 1}, {"cpuid", 1}})}, p);
+    auto s = predicted_path(3, {{"path_steps", 1}, {"lfence", 1}, {"cpuid", 1}}, p);
     expect_estimate(s.costs.cycles.all, 1.5 + 4 + 100, 105.5, 105.5);
 }
 
@@ -265,8 +267,7 @@ TEST(Prediction, OfAPollIsOneLookFromAnyInstantOfALook) {
 
 TEST(Prediction, DerivesAPairOfLfenceAndRdtscFromItsParts) {
     Profile p = profile_of_prices({price_in_cycles("lfence", 5), price_in_cycles("rdtsc", 25)});
-    auto s =
-        predicted({a_series(2, {{"instructions", 2}, {"path_steps", 1}, {"timestamps", 1}})}, p);
+    auto s = predicted_path(2, {{"path_steps", 1}, {"timestamps", 1}}, p);
     expect_estimate(s.costs.cycles.all, 1 + 30, 1 + 25, 1 + 37.5);
     EXPECT_STRNE(rule_of_price("lfence-rdtsc"), "");
     EXPECT_STREQ(rule_of_price("cr3-write"), "");
@@ -286,61 +287,51 @@ TEST(Prediction, TellsTheDevicesOfMmioApart) {
     Profile p = profile_of_prices({price_in_ns("apic-write", 40.25, 40.25, 40.25),
                                    price_in_ns("card-read", 600.25, 400.25, 900.25),
                                    price_in_ns("hpet-read", 700.25, 500.25, 1300.25)});
-    auto s = predicted({a_series(10, {{"instructions", 10},
-                                      {"path_steps", 1},
-                                      {"mmio_reads", 3},
-                                      {"hpet_reads", 1},
-                                      {"mmio_writes", 1},
-                                      {"apic_writes", 1}})},
-                       p);
+    auto s = predicted_path(10,
+                            {{"path_steps", 1},
+                             {"mmio_reads", 3},
+                             {"hpet_reads", 1},
+                             {"mmio_writes", 1},
+                             {"apic_writes", 1}},
+                            p);
     expect_estimate(s.costs.ns.all, 2.5 + 2 * 600 + 700 + 40, 2.5 + 800 + 500 + 40,
                     2.5 + 1800 + 1300 + 40);
     // An older run does not say whose registers they are.
-    auto old = predicted({a_series(10, {{"instructions", 10}, {"mmio_reads", 1}})}, p);
+    auto old = predicted_path(10, {{"mmio_reads", 1}}, p);
     expect_estimate(old.costs.ns.all, 2.5 + 600, 2.5 + 400, 2.5 + 1300);
 }
 
 TEST(Prediction, PairsAnLfenceWithItsRdtscAsATimestampDoes) {
     Profile p =
         profile_of_prices({price_in_cycles("lfence-rdtsc", 31), price_in_cycles("rdtsc", 25.5)});
-    auto s = predicted({a_series(40, {{"instructions", 40},
-                                      {"path_steps", 1},
-                                      {"timestamps", 2},
-                                      {"rdtsc", 3},
-                                      {"lfence", 2}})},
-                       p);
+    auto s =
+        predicted_path(40, {{"path_steps", 1}, {"timestamps", 2}, {"rdtsc", 3}, {"lfence", 2}}, p);
     expect_estimate(s.costs.cycles.all, 20 + 2 * 30 + 25 + 2 * 31, 167, 167);
 }
 
 TEST(Prediction, NamesThePricesThatAreMissingAndInventsNone) {
     Profile p = profile_of_prices({});
-    auto s = predicted(
-        {a_series(
-            10,
-            {{"instructions", 10}, {"path_steps", 1}, {"cr3_writes", 1}, {"chained_memory", 1}})},
-        p);
+    auto s = predicted_path(10, {{"path_steps", 1}, {"cr3_writes", 1}, {"chained_memory", 1}}, p);
     EXPECT_FALSE(s.known());
     EXPECT_EQ(s.best(), nullptr);
     EXPECT_EQ(s.costs.missing(), (std::vector<std::string>{"load-chained-memory", "cr3-write"}));
     p.prices.erase(p.prices.begin());
-    auto none = predicted({a_series(10, {{"instructions", 10}})}, p);
+    auto none = predicted_path(10, {}, p);
     EXPECT_EQ(none.costs.missing(), std::vector<std::string>{"instruction"});
 }
 
 TEST(Prediction, HasNoNanosecondsWhereNothingTellsTheFrequency) {
     Profile p = profile_of_prices({price_in_cycles("rdtsc", 20.5)});
     p.machine.erase("core_hz");
-    auto s = predicted({a_series(4, {{"instructions", 4}, {"path_steps", 1}, {"rdtsc", 1}})}, p);
+    auto s = predicted_path(4, {{"path_steps", 1}, {"rdtsc", 1}}, p);
     EXPECT_TRUE(s.costs.cycles.known());
     EXPECT_FALSE(s.costs.ns.known());
     EXPECT_STREQ(s.best_unit(), "cycles");
     // The yardstick of a measured profile is a frequency, too.
     p.yardstick = Estimate{2, 2, 2};
     p.tsc_hz = 1e9;
-    expect_estimate(
-        predicted({a_series(4, {{"instructions", 4}, {"path_steps", 1}, {"rdtsc", 1}})}, p)
-            .costs.ns.all,
-        11, 11, 11);
+    expect_estimate(predicted_path(4, {{"path_steps", 1}, {"rdtsc", 1}}, p).costs.ns.all, 11, 11,
+                    11);
 }
 
 TEST(Prediction, IsInTheClocksUnitWhereThePricesAre) {
@@ -357,31 +348,16 @@ TEST(Prediction, IsInTheClocksUnitWhereThePricesAre) {
 }
 
 TEST(Prediction, OfLateBranchesMakesTheMissVisible) {
-    Profile p = profile_of_prices(
-        {price_in_cycles("load-chained-memory", 204), price_in_cycles("load-scattered-l1d", 1),
-         price_in_cycles("load-scattered-memory", 51), price_in_cycles("mispredict", 16)});
-    auto s = predicted({a_series(10, {{"instructions", 10},
-                                      {"path_steps", 1},
-                                      {"scattered_memory", 4},
-                                      {"branch_misses", 2},
-                                      {"late_branch_misses", 2}})},
-                       p);
+    auto s = predicted_late_branches(profile_of_prices(prices_of_late_branches()));
     // Four misses while 5 cycles of instructions run; two branches without the 6 cycles that the
     // path has; half of what a load that is waited for takes longer.
     expect_estimate(s.costs.cycles.all, 200 + 2 * 10 + 150, 200 + 20, 5 + 200 + 32 + 300);
 }
 
 TEST(Prediction, OfLateBranchesIsAtLeastTheirMeasuredPrice) {
-    Profile p = profile_of_prices(
-        {price_in_cycles("load-chained-memory", 204), price_in_cycles("load-scattered-l1d", 1),
-         price_in_cycles("load-scattered-memory", 51), price_in_cycles("mispredict", 16),
-         price_in_cycles("late-branch-memory", 136)});
-    auto s = predicted({a_series(10, {{"instructions", 10},
-                                      {"path_steps", 1},
-                                      {"scattered_memory", 4},
-                                      {"branch_misses", 2},
-                                      {"late_branch_misses", 2}})},
-                       p);
+    Profile p = profile_of_prices(prices_of_late_branches());
+    p.prices.push_back(price_in_cycles("late-branch-memory", 136));
+    auto s = predicted_late_branches(p);
     for (const CostPart& part : s.costs.cycles.parts)
         if (part.name == "late-branch") expect_estimate(part.cost, 240, 240, 300);
     expect_estimate(s.costs.cycles.all, 200 + 2 * 10 + 240, 200 + 20 + 240, 5 + 200 + 32 + 300);

@@ -6,7 +6,9 @@
 #include <stdexcept>
 
 #include "harness/results/predict/predict.h"
+#include "harness/results/profile/estimate_json.h"
 #include "harness/system/failure.h"
+#include "harness/system/json_lists.h"
 #include "harness/system/members.h"
 
 namespace doorbell::harness {
@@ -17,22 +19,17 @@ constexpr std::pair<const char*, PredictionUnit> unit_members[] = {
     {"ns", PredictionUnit::ns},
     {"clock", PredictionUnit::clock}};
 
-Json estimate_json(const Estimate& e) {
-    return {{"value", e.value}, {"low", e.low}, {"high", e.high}};
-}
-
 /// {"cycles": {value, low, high, parts: [{name, count, value, low, high}]}, "ns": ...}
 void put_costs(Json& json, const Costs& costs) {
     for (const auto& [name, unit] : unit_members) {
         const Cost& cost = costs.in(unit);
         if (!cost.known()) continue;
         Json one = estimate_json(cost.all);
-        one["parts"] = Json::array();
-        for (const CostPart& part : cost.parts) {
+        one["parts"] = json_list(cost.parts, [](const CostPart& part) {
             Json p = {{"name", part.name}, {"count", part.count}};
             p.update(estimate_json(part.cost));
-            one["parts"].push_back(std::move(p));
-        }
+            return p;
+        });
         json[name] = std::move(one);
     }
 }
@@ -95,26 +92,12 @@ Json rate_json(const RatePrediction& r) {
     if (r.at_least) json["at_least"] = finite_json(*r.at_least);
     if (!r.missing.empty()) json["missing"] = r.missing;
     if (!r.why_not.empty()) json["why_not"] = r.why_not;
-    json["parts"] = Json::array();
-    for (const RatePrediction::Part& part : r.parts) {
+    json["parts"] = json_list(r.parts, [](const RatePrediction::Part& part) {
         Json one = {{"name", part.name}};
         one.update(estimate_json(part.ns));
-        json["parts"].push_back(std::move(one));
-    }
+        return one;
+    });
     return json;
-}
-
-Estimate estimate_from(const Json& json, const std::string& of) {
-    Estimate e;
-    const std::pair<const char*, double&> parts[] = {
-        {"value", e.value}, {"low", e.low}, {"high", e.high}};
-    for (const auto& [name, part] : parts) {
-        const Json& number = member(json, name);
-        if (!number.is_number())
-            throw std::runtime_error(fmt::format("{} has no number \"{}\"", of, name));
-        part = number.get<double>();
-    }
-    return e;
 }
 
 Costs costs_from(const Json& json, const std::string& of) {
@@ -128,9 +111,10 @@ Costs costs_from(const Json& json, const std::string& of) {
             continue;
         }
         cost.all = estimate_from(one, of);
-        for (const Json& part : list_of(one, "parts"))
-            cost.parts.push_back(
-                {text_of(part, "name"), number_in(part, "count"), estimate_from(part, of)});
+        cost.parts = vector_of(one, "parts", [&](const Json& part) {
+            return CostPart{text_of(part, "name"), number_in(part, "count"),
+                            estimate_from(part, of)};
+        });
     }
     return costs;
 }
@@ -195,8 +179,9 @@ RatePrediction rate_prediction_from(const Json& json) {
     auto value = rate_from(json, "value"), low = rate_from(json, "low"),
          high = rate_from(json, "high");
     if (value && low && high) r.value = Estimate{*value, *low, *high};
-    for (const Json& part : list_of(json, "parts"))
-        r.parts.push_back({text_of(part, "name"), estimate_from(part, r.name)});
+    r.parts = vector_of(json, "parts", [&](const Json& part) {
+        return RatePrediction::Part{text_of(part, "name"), estimate_from(part, r.name)};
+    });
     return r;
 }
 
@@ -209,13 +194,10 @@ Json Predictions::json() const {
     json["clock_unit"] = clock_unit;
     json["rules"] = Json::object();
     for (const auto& [price, rule] : rules) json["rules"][price] = rule;
-    json["series"] = Json::array();
-    for (const SeriesPrediction& s : series) json["series"].push_back(series_prediction_json(s));
-    json["claims"] = Json::array();
-    for (const ClaimPrediction& c : claims)
-        json["claims"].push_back(claim_prediction_json(c, profile));
-    json["rates"] = Json::array();
-    for (const RatePrediction& r : rates) json["rates"].push_back(rate_json(r));
+    json["series"] = json_list(series, series_prediction_json);
+    json["claims"] = json_list(
+        claims, [&](const ClaimPrediction& c) { return claim_prediction_json(c, profile); });
+    json["rates"] = json_list(rates, rate_json);
     if (!against.is_null()) json["against"] = against;
     return json;
 }
@@ -232,11 +214,9 @@ Predictions Predictions::from(const Json& document) {
     if (const Json& rules = member(document, "rules"); rules.is_object())
         for (const auto& [price, rule] : rules.items())
             if (rule.is_string()) p.rules.emplace_back(price, rule.get<std::string>());
-    for (const Json& one : list_of(document, "series"))
-        p.series.push_back(series_prediction_from(one));
-    for (const Json& one : list_of(document, "claims"))
-        p.claims.push_back(claim_prediction_from(one));
-    for (const Json& one : list_of(document, "rates")) p.rates.push_back(rate_prediction_from(one));
+    p.series = vector_of(document, "series", series_prediction_from);
+    p.claims = vector_of(document, "claims", claim_prediction_from);
+    p.rates = vector_of(document, "rates", rate_prediction_from);
     return p;
 }
 

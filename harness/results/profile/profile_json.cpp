@@ -3,60 +3,53 @@
 
 #include <stdexcept>
 
+#include "harness/results/profile/estimate_json.h"
 #include "harness/results/profile/profile.h"
+#include "harness/system/json_lists.h"
 #include "harness/system/members.h"
 #include "harness/system/number.h"
 
 namespace doorbell::harness {
 namespace {
 
-Json price_json(const Estimate& i) {
-    return {{"value", i.value}, {"low", i.low}, {"high", i.high}};
-}
-
 Json price_json(const Price& price) {
     Json json = {{"name", price.name}, {"evidence", price.evidence}};
     const std::pair<const char*, const std::optional<Estimate>&> units[] = {
         {"insn", price.insn}, {"ticks", price.ticks}, {"cycles", price.cycles}, {"ns", price.ns}};
     for (const auto& [unit, interval] : units)
-        if (interval) json[unit] = price_json(*interval);
+        if (interval) json[unit] = estimate_json(*interval);
     json["from"] = price.from;
     json["flags"] = price.flags;
     return json;
 }
 
-Json price_json(const std::vector<NoPrice>& missing) {
-    Json list = Json::array();
-    for (const NoPrice& m : missing) list.push_back({{"name", m.name}, {"reason", m.reason}});
-    return list;
+Json capacity_json(const Capacity& c) {
+    return {{"name", c.name},
+            {"unit", c.unit},
+            {"low", c.low},
+            {"high", c.high != 0 ? Json(c.high) : Json()}};
 }
+
+Json no_price_json(const NoPrice& m) { return {{"name", m.name}, {"reason", m.reason}}; }
 
 std::optional<Estimate> estimate_of(const Json& price, const char* unit) {
     const Json& json = member(price, unit);
     if (json.is_null()) return std::nullopt;
-    Estimate i;
-    const std::pair<const char*, double&> parts[] = {
-        {"value", i.value}, {"low", i.low}, {"high", i.high}};
-    for (const auto& [name, part] : parts) {
-        const Json& number = member(json, name);
-        if (!number.is_number())
-            throw std::runtime_error(fmt::format("price \"{}\": {} has no number \"{}\"",
-                                                 text_of(price, "name"), unit, name));
-        part = number.get<double>();
-    }
-    if (!(0 <= i.low && i.low <= i.value && i.value <= i.high))
-        throw std::runtime_error(
-            fmt::format("price \"{}\": {} is not in the order 0 <= low <= value <= high",
-                        text_of(price, "name"), unit));
-    return i;
+    std::string of = fmt::format("price \"{}\": {}", text_of(price, "name"), unit);
+    Estimate e = estimate_from(json, of);
+    if (!(0 <= e.low && e.low <= e.value && e.value <= e.high))
+        throw std::runtime_error(of + " is not in the order 0 <= low <= value <= high");
+    return e;
 }
 
-std::vector<NoPrice> no_prices_of(const Json& document, const char* name) {
-    std::vector<NoPrice> missing;
-    for (const Json& one : list_of(document, name))
-        missing.push_back({text_of(one, "name"), text_of(one, "reason")});
-    return missing;
+Capacity capacity_from(const Json& json) {
+    const Json& high = member(json, "high");
+    return {text_of(json, "name"), text_of(json, "unit"),
+            whole_number(member(json, "low"), "a capacity's \"low\""),
+            high.is_null() ? 0 : whole_number(high, "a capacity's \"high\"")};
 }
+
+NoPrice no_price_from(const Json& json) { return {text_of(json, "name"), text_of(json, "reason")}; }
 
 Price price_from(const Json& json, const std::string& evidence) {
     Price price;
@@ -94,20 +87,14 @@ Json Profile::json() const {
                  {"hypervisor", hypervisor}, {"smt", smt},
                  {"page_bytes", page_bytes}};
     json["tsc_hz"] = tsc_hz > 0 ? Json(tsc_hz) : Json();
-    json["yardstick"] = yardstick ? price_json(*yardstick) : Json();
+    json["yardstick"] = yardstick ? estimate_json(*yardstick) : Json();
     if (yardstick) json["yardstick"]["unit"] = "core cycles a tick";
     if (!model.empty()) json["model"] = model;
     json["sources"] = sources;
-    json["prices"] = Json::array();
-    for (const Price& price : prices) json["prices"].push_back(price_json(price));
-    json["capacities"] = Json::array();
-    for (const Capacity& c : capacities) {
-        Json one = {{"name", c.name}, {"unit", c.unit}, {"low", c.low}};
-        one["high"] = c.high != 0 ? Json(c.high) : Json();
-        json["capacities"].push_back(std::move(one));
-    }
-    json["refused"] = price_json(refused);
-    json["absent"] = price_json(absent);
+    json["prices"] = json_list(prices, price_json);
+    json["capacities"] = json_list(capacities, capacity_json);
+    json["refused"] = json_list(refused, no_price_json);
+    json["absent"] = json_list(absent, no_price_json);
     json["notes"] = notes;
     return json;
 }
@@ -129,16 +116,11 @@ Profile Profile::from(const Json& document) {
     p.yardstick = estimate_of(document, "yardstick");
     p.model = text_of(document, "model");
     p.sources = texts_of(document, "sources");
-    for (const Json& price : list_of(document, "prices"))
-        p.prices.push_back(price_from(price, p.evidence));
-    for (const Json& c : list_of(document, "capacities")) {
-        const Json& high = member(c, "high");
-        p.capacities.push_back({text_of(c, "name"), text_of(c, "unit"),
-                                whole_number(member(c, "low"), "a capacity's \"low\""),
-                                high.is_null() ? 0 : whole_number(high, "a capacity's \"high\"")});
-    }
-    p.refused = no_prices_of(document, "refused");
-    p.absent = no_prices_of(document, "absent");
+    p.prices = vector_of(document, "prices",
+                         [&](const Json& price) { return price_from(price, p.evidence); });
+    p.capacities = vector_of(document, "capacities", capacity_from);
+    p.refused = vector_of(document, "refused", no_price_from);
+    p.absent = vector_of(document, "absent", no_price_from);
     p.notes = texts_of(document, "notes");
     return p;
 }
