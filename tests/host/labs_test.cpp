@@ -163,8 +163,7 @@ Json counter(const Json& results, const std::string& lab, const Json& test_case,
 TEST(LinuxCounters, ShowWhatACaseDidAndRemoveNoSample) {
     Scratch scratch;
     Outcome run = host(scratch, "syscall:gate=call switch:by=eventfd --samples 300");
-    ASSERT_EQ(run.status, 0) << run.err;
-    Json got = results(scratch);
+    Json got = results_of(scratch, run);
     if (got.at("instrument").at("counters") == "none")
         GTEST_SKIP() << got.at("instrument").at("counters_because");
     const Json handed{{"by", "eventfd"}, {"who", "process"}};
@@ -452,8 +451,7 @@ TEST(LinuxLabs, ABusyNeighbourOnTheCpuIsNoise) {
                             std::string(DOORBELL_COMMAND) +
                             " host syscall:gate=call --samples 5 --cpus $cpu --out run; status=$?; "
                             "kill $busy; exit $status");
-    ASSERT_EQ(run.status, 0) << run.err;
-    Json got = results(scratch);
+    Json got = results_of(scratch, run);
     EXPECT_EQ(got.at("instrument").at("verdict"), "medians");
     EXPECT_GT(got.at("instrument").at("gap_share_ppm").get<uint64_t>(), 1000u);
     bool said = false;
@@ -479,8 +477,7 @@ TEST(LinuxLabs, WithoutRootWhatNeedsItIsSkippedAndTheRestIsMeasured) {
     Outcome run = shell(scratch, nobody +
                                      "./doorbell host timer nic switch:by=sched_yield --samples 10 "
                                      "--warm-up 1 --out run");
-    ASSERT_EQ(run.status, 0) << run.err;
-    Json got = results(scratch);
+    Json got = results_of(scratch, run);
     for (const char* wait : {"block", "epoll", "spin"})
         EXPECT_FALSE(
             series(got, "nic", {{"path", "loopback"}, {"wait", wait}}, "latency").is_null())

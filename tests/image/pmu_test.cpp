@@ -123,8 +123,7 @@ TEST_F(PmuOfSoftware, CountingChangesNoSample) {
     Outcome plain =
         shell(scratch, "rm -rf run; " DOORBELL_COMMAND " run " + lab +
                            " --quiet --model off --out run --samples " + std::to_string(samples));
-    ASSERT_EQ(plain.status, 0) << plain.err;
-    Json alone = results(scratch);
+    Json alone = results_of(scratch, plain);
     ASSERT_FALSE(alone.at("series").empty());
     ASSERT_EQ(alone.at("series").size(), counted.at("series").size());
     for (size_t i = 0; i < alone.at("series").size(); ++i)

@@ -34,9 +34,8 @@ std::map<std::string, Region> regions_of(const Json& series) {
 
 TEST(Regions, OfPizzaExplainWhatTheExactClockMeasured) {
     Scratch scratch;
-    Outcome run = doorbell_run(scratch, "pizza:rate=1000 --samples 20 --quiet --model on");
-    ASSERT_EQ(run.status, 0) << run.err;
-    Json all = results(scratch);
+    Json all = results_of(scratch,
+                          doorbell_run(scratch, "pizza:rate=1000 --samples 20 --quiet --model on"));
     for (const char* every : {"", "16", "256", "4096"}) {
         SCOPED_TRACE(every);
         Json test_case = {{"wait", *every == 0 ? "irq" : "poll"}, {"rate", "1000"}};
@@ -77,11 +76,10 @@ TEST(Regions, OfPizzaExplainWhatTheExactClockMeasured) {
 
 TEST(Regions, OfLivelockAndModerationHoldEachPacketOnce) {
     Scratch scratch;
-    Outcome run = doorbell_run(scratch,
-                               "livelock:policy=irq,load=0.1 moderation:model=e1000e,interval=130 "
-                               "--samples 20 --quiet --model on");
-    ASSERT_EQ(run.status, 0) << run.err;
-    Json all = results(scratch);
+    Json all = results_of(
+        scratch, doorbell_run(scratch,
+                              "livelock:policy=irq,load=0.1 moderation:model=e1000e,interval=130 "
+                              "--samples 20 --quiet --model on"));
     auto livelock =
         regions_of(series(all, "livelock", {{"policy", "irq"}, {"load", "0.1"}}, "delivered"));
     const Region &input = livelock["input"], &delivery = livelock["delivery"];

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <initializer_list>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "firmware/cpu/paging.h"
@@ -23,40 +25,53 @@ using wire::ModelCount;
 
 constexpr unsigned small = 12, large = 21, huge = 30;
 
+/// Uses pages one after the other: each is found where its row says.
+struct Use {
+    uint64_t address;
+    unsigned shift;
+    Tlb::Found found;
+};
+void expect_uses(Tlb& tlb, std::initializer_list<Use> uses) {
+    size_t number = 0;
+    for (const Use& use : uses) {
+        SCOPED_TRACE("use " + std::to_string(++number));
+        EXPECT_EQ(tlb.use(use.address, use.shift), use.found);
+    }
+}
+using enum Tlb::Found;
+
 TEST(Tlb, LargePagesHavePlacesOfTheirOwn) {
     Tlb tlb(model::parse("dtlb=2:2,dtlb-large=1:1,stlb=off"));
-    EXPECT_EQ(tlb.use(0x0000, small), Tlb::Found::nowhere);
-    EXPECT_EQ(tlb.use(0x1000, small), Tlb::Found::nowhere);
-    EXPECT_EQ(tlb.use(0x200000, large), Tlb::Found::nowhere);
-    EXPECT_EQ(tlb.use(0x3FFFFF, large), Tlb::Found::first);
-    EXPECT_EQ(tlb.use(0x0000, small), Tlb::Found::first);
-    EXPECT_EQ(tlb.use(0x40000000, huge), Tlb::Found::nowhere);
-    EXPECT_EQ(tlb.use(0x200000, large), Tlb::Found::nowhere) << "one place for both";
-    EXPECT_EQ(tlb.use(0x1000, small), Tlb::Found::first);
+    expect_uses(tlb, {{0x0000, small, nowhere},
+                      {0x1000, small, nowhere},
+                      {0x200000, large, nowhere},
+                      {0x3FFFFF, large, first},
+                      {0x0000, small, first},
+                      {0x40000000, huge, nowhere},  // one place for both larger sizes
+                      {0x200000, large, nowhere},
+                      {0x1000, small, first}});
 }
 
 TEST(Tlb, WithoutPlacesOfTheirOwnLargePagesShareThem) {
     Tlb tlb(model::parse("dtlb=2:2,dtlb-large=off,stlb=off"));
-    tlb.use(0x0000, small);
-    tlb.use(0x200000, large);
-    EXPECT_EQ(tlb.use(0x0000, small), Tlb::Found::first);
-    EXPECT_EQ(tlb.use(0x1000, small), Tlb::Found::nowhere);
-    EXPECT_EQ(tlb.use(0x200000, large), Tlb::Found::nowhere) << "it was the oldest of two";
+    expect_uses(tlb, {{0x0000, small, nowhere},
+                      {0x200000, large, nowhere},
+                      {0x0000, small, first},
+                      {0x1000, small, nowhere},  // in place of the older of two
+                      {0x200000, large, nowhere}});
 }
 
 TEST(Tlb, PagesOfTwoSizesAreNotTakenForEachOther) {
     Tlb tlb(model::parse("dtlb=8:8,dtlb-large=off,stlb=off"));
-    tlb.use(0x1000, small);  // page number 1, as the next
-    EXPECT_EQ(tlb.use(0x200000, large), Tlb::Found::nowhere);
+    // Both have page number 1.
+    expect_uses(tlb, {{0x1000, small, nowhere}, {0x200000, large, nowhere}});
 }
 
 TEST(Tlb, TheSecondLevelKnowsWhatTheFirstLost) {
     Tlb tlb(model::parse("dtlb=1:1,dtlb-large=off,stlb=4:4"));
-    tlb.use(0x1000, small);
-    tlb.use(0x2000, small);
-    EXPECT_EQ(tlb.use(0x1000, small), Tlb::Found::second);
+    expect_uses(tlb, {{0x1000, small, nowhere}, {0x2000, small, nowhere}, {0x1000, small, second}});
     tlb.clear();
-    EXPECT_EQ(tlb.use(0x1000, small), Tlb::Found::nowhere);
+    expect_uses(tlb, {{0x1000, small, nowhere}});
 }
 
 /// Addresses from 1 GiB on lie in pages of 2 MiB.
