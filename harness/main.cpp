@@ -23,10 +23,10 @@ std::string overview() {
     std::string text = wrapped(
         "doorbell: ", "measures what it costs to learn of an event, by polling or by interrupt");
     text += "\n";
-    for (const Command& command : commands())
+    for (const Command* command : commands())
         text += wrapped(
-            fmt::format("  doorbell {:<20} ", std::string(command.name) + " " + command.words),
-            command.summary);
+            fmt::format("  doorbell {:<20} ", std::string(command->name) + " " + command->words),
+            command->summary);
     return text + "\n" +
            wrapped("", fmt::format("For a command's options: doorbell COMMAND --help. "
                                    "Version {}.",
@@ -48,10 +48,9 @@ int dispatch(const std::vector<std::string>& words) {
         return 0;
     }
     std::vector<std::string> names;
-    for (const Command& command : commands()) {
-        names.emplace_back(command.name);
-        if (words[0] != command.name) continue;
-        return command.function({words.begin() + 1, words.end()});
+    for (const Command* command : commands()) {
+        names.emplace_back(command->name);
+        if (words[0] == command->name) return execute(*command, {words.begin() + 1, words.end()});
     }
     throw UsageError(unknown_word("command", words[0], names));
 }

@@ -251,26 +251,15 @@ po::options_description attach_options() {
     return options;
 }
 
-}  // namespace
-
-int command_attach(const std::vector<std::string>& args) {
-    auto map = parse(
-        args,
-        "doorbell attach DEVICE|-\n\nCollects from a machine that runs the image: DEVICE is a "
-        "serial line (/dev/ttyUSB0), a pty,\n"
-        "a pipe or a recorded console.log, as it is or packed by gzip; - is the standard input. A "
-        "recording is read to its end; another line ends with the end record, unless another run "
-        "follows at once.\n",
-        attach_options(), "device");
-    if (!map) return 0;
-    std::vector<std::string> devices = words_of(*map, "device");
+int run_attach(const po::variables_map& map) {
+    std::vector<std::string> devices = words_of(map, "device");
     if (devices.size() != 1) throw UsageError("it takes one device, or - for the standard input");
-    speed_t speed = speed_code((*map)["baud"].as<std::string>());
+    speed_t speed = speed_code(map["baud"].as<std::string>());
     auto timeout = static_cast<unsigned>(
-        parse_number((*map)["timeout"].as<std::string>(), "--timeout", 1, 1'000'000));
-    Showing showing = showing_from(*map);
+        parse_number(map["timeout"].as<std::string>(), "--timeout", 1, 1'000'000));
+    Showing showing = showing_from(map);
     size_t run_number = 0;
-    if (auto number = said(*map, "which"))
+    if (auto number = said(map, "which"))
         run_number = parse_number(*number, "--which", 1, 1'000'000);
     int line = open_line(devices[0], speed);
 
@@ -280,10 +269,10 @@ int command_attach(const std::vector<std::string>& args) {
                      {"status", "running"},
                      {"machine", "serial"},
                      {"device", text_of_path(devices[0])},
-                     {"baud", (*map)["baud"].as<std::string>()},
+                     {"baud", map["baud"].as<std::string>()},
                      {"host", describe_host()}};
     std::optional<std::filesystem::path> out;
-    if (auto folder = said(*map, "out")) out = *folder;
+    if (auto folder = said(map, "out")) out = *folder;
     Session session(RunFolder::create(out, "live", "serial"), manifest, !showing.quiet);
     session.machine_is({{"type", "serial"}});
     session.collector().expect_several(run_number);
@@ -291,8 +280,8 @@ int command_attach(const std::vector<std::string>& args) {
     Listener listener(session, line, timeout);
     listener.run();
     Finished finished = session.finish(listener.failure(), listener.signal(),
-                                       image_path(said(*map, "image").value_or("")));
-    finished.strict = (*map)["strict"].as<bool>();
+                                       image_path(said(map, "image").value_or("")));
+    finished.strict = map["strict"].as<bool>();
     if (!showing.quiet) tell_captured(finished);
     int status = show_with_report(finished, showing);
     if (run_number <= finished.captured.size()) return status;
@@ -301,5 +290,20 @@ int command_attach(const std::vector<std::string>& args) {
              finished.chosen);
     return static_cast<int>(Status::usage);
 }
+
+}  // namespace
+
+const Command attach_command = {
+    .name = "attach",
+    .words = "DEVICE|-",
+    .summary = "collect a run from a machine on a serial line",
+    .help =
+        "Collects from a machine that runs the image: DEVICE is a serial line (/dev/ttyUSB0), a "
+        "pty, a pipe or a recorded console.log, as it is or packed by gzip; - is the standard "
+        "input. A recording is read to its end; another line ends with the end record, unless "
+        "another run follows at once.",
+    .operand = "device",
+    .options = attach_options,
+    .run = run_attach};
 
 }  // namespace doorbell::harness

@@ -47,9 +47,7 @@ int compare_predictions(const po::variables_map& map, const StoredRun& a, const 
     return gate_status(gate, worse);
 }
 
-}  // namespace
-
-int command_compare(const std::vector<std::string>& args) {
+po::options_description compare_options() {
     po::options_description options("Options", 100);
     options.add_options()  //
         ("gate", po::value<std::string>(),
@@ -64,38 +62,49 @@ int command_compare(const std::vector<std::string>& args) {
         ("all", po::bool_switch(), "also the series that did not change")  //
         ("json", po::bool_switch(), "as JSON")                             //
         ("quiet", po::bool_switch(), "only the exit status");
-    auto map = parse(args,
-                     "doorbell compare A B\n\nWhat changed from run A to run B: folders, or "
-                     "results.json files. Counted series are equal or differ;\n"
-                     "measured ones are tested. Runs that cannot be compared are refused with the "
-                     "reason (status 2).\n",
-                     options, "run");
-    if (!map) return 0;
-    std::vector<std::string> runs = words_of(*map, "run");
+    return options;
+}
+
+int run_compare(const po::variables_map& map) {
+    std::vector<std::string> runs = words_of(map, "run");
     if (runs.size() != 2)
         throw UsageError(fmt::format("it takes two runs, A and B; there {} {}",
                                      runs.size() == 1 ? "is" : "are", runs.size()));
     std::optional<double> gate;
-    if (auto text = said(*map, "gate")) gate = parse_percent(*text, "--gate");
-    CompareOptions how{.margin = parse_percent((*map)["margin"].as<std::string>(), "--margin")};
+    if (auto text = said(map, "gate")) gate = parse_percent(*text, "--gate");
+    CompareOptions how{.margin = parse_percent(map["margin"].as<std::string>(), "--margin")};
 
     StoredRun a = load_run(runs[0]), b = load_run(runs[1]);
-    if ((*map)["predicted"].as<bool>()) return compare_predictions(*map, a, b, gate);
+    if (map["predicted"].as<bool>()) return compare_predictions(map, a, b, gate);
     Comparison comparison = compare(a, b, how);
     std::vector<std::string> worse;
     if (gate) worse = beyond_gate(comparison, *gate);
-    if ((*map)["json"].as<bool>()) {
+    if (map["json"].as<bool>()) {
         Json json = comparison_json(comparison);
         json["a"] = a.name;
         json["b"] = b.name;
         if (gate) put_gate(json, *gate, worse);
         write_out(json_document(json));
-    } else if (!(*map)["quiet"].as<bool>()) {
+    } else if (!map["quiet"].as<bool>()) {
         std::string compilers = different_compilers(a, b);
         say("{}{}A: {}\nB: {}\n{}", compilers, compilers.empty() ? "" : "\n", a.name, b.name,
-            comparison_text(comparison, (*map)["all"].as<bool>()));
+            comparison_text(comparison, map["all"].as<bool>()));
     }
     return gate_status(gate, worse);
 }
+
+}  // namespace
+
+const Command compare_command = {
+    .name = "compare",
+    .words = "A B",
+    .summary = "show what changed, and whether it exceeds noise",
+    .help =
+        "What changed from run A to run B: folders, or results.json files. Counted series are "
+        "equal or differ; measured ones are tested. Runs that cannot be compared are refused with "
+        "the reason (status 2).",
+    .operand = "run",
+    .options = compare_options,
+    .run = run_compare};
 
 }  // namespace doorbell::harness

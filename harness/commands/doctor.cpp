@@ -236,21 +236,19 @@ const char* word(State state) {
     return state == State::good ? "ok" : state == State::bad ? "no" : "?";
 }
 
-}  // namespace
-
-int command_doctor(const std::vector<std::string>& args) {
+po::options_description doctor_options() {
     po::options_description options("Options", 100);
     options.add_options()("json", po::bool_switch(), "as JSON")(
         "qemu", po::value<std::string>()->default_value("qemu-system-x86_64"),
         "the QEMU to look at")  //
         ("root", po::value<std::string>()->default_value("/"),
          "where /proc, /sys, /dev and programs are looked for (for tests)");
-    auto map = parse(
-        args, "doorbell doctor\n\nWhat this machine can and cannot measure, and what to change.\n",
-        options);
-    if (!map) return 0;
-    fs::path root = (*map)["root"].as<std::string>();
-    std::vector<Finding> findings{qemu((*map)["qemu"].as<std::string>()),
+    return options;
+}
+
+int run_doctor(const po::variables_map& map) {
+    fs::path root = map["root"].as<std::string>();
+    std::vector<Finding> findings{qemu(map["qemu"].as<std::string>()),
                                   image(),
                                   kvm(root),
                                   tsc(root),
@@ -270,7 +268,7 @@ int command_doctor(const std::vector<std::string>& args) {
                           : findings[2].state == State::good
                               ? "exact clock: yes; live clock: measured, with --accel kvm"
                               : "exact clock: yes; live clock: rough only (emulation)";
-    if ((*map)["json"].as<bool>()) {
+    if (map["json"].as<bool>()) {
         Json all = Json::array();
         for (const Finding& one : findings)
             all.push_back(
@@ -288,5 +286,15 @@ int command_doctor(const std::vector<std::string>& args) {
     say("\n{}", wrapped("here: ", summary));
     return 0;
 }
+
+}  // namespace
+
+const Command doctor_command = {
+    .name = "doctor",
+    .words = "",
+    .summary = "show what this machine can measure, and what to change",
+    .help = "What this machine can and cannot measure, and what to change.",
+    .options = doctor_options,
+    .run = run_doctor};
 
 }  // namespace doorbell::harness

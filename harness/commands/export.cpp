@@ -46,9 +46,7 @@ std::string file_name(const Series& series) {
     return name + "." + series.unit + ".hgrm";
 }
 
-}  // namespace
-
-int command_export(const std::vector<std::string>& args) {
+po::options_description export_options() {
     po::options_description options("Options", 100);
     options.add_options()                                              //
         ("format", po::value<std::string>(), "gbench|hgrm|csv|junit")  //
@@ -56,24 +54,21 @@ int command_export(const std::vector<std::string>& args) {
          "words that a series' name must have: \"timer wait=irq latency\"")  //
         ("out", po::value<std::string>(),
          "a file, for hgrm of several series a folder (default: standard output)");
-    auto map = parse(
-        args,
-        "doorbell export RUN --format FORMAT\n\ngbench: Google Benchmark's JSON "
-        "(compare.py reads it); hgrm: HdrHistogram's percentiles, one file a\n"
-        "series; csv: one row a bin; junit: claims, failed and skipped cases as test cases.\n",
-        options, "run");
-    if (!map) return 0;
-    std::string run = run_name(*map);
-    auto format = said(*map, "format");
+    return options;
+}
+
+int run_export(const po::variables_map& map) {
+    std::string run = run_name(map);
+    auto format = said(map, "format");
     if (!format) throw UsageError("--format is missing: gbench, hgrm, csv or junit");
     check_choice("--format", *format, {"gbench", "hgrm", "csv", "junit"});
     StoredRun stored = load_run(run);
-    std::string out = said(*map, "out").value_or("-");
+    std::string out = said(map, "out").value_or("-");
     if (*format == "junit") {
         write_or_print(out, export_junit(stored));
         return 0;
     }
-    std::vector<const Series*> series = chosen(stored, (*map)["only"].as<std::string>());
+    std::vector<const Series*> series = chosen(stored, map["only"].as<std::string>());
     if (*format == "gbench") write_or_print(out, export_gbench(stored, series));
     if (*format == "csv") write_or_print(out, export_csv(stored, series));
     if (*format != "hgrm") return 0;
@@ -97,5 +92,20 @@ int command_export(const std::vector<std::string>& args) {
     complain("doorbell export: {} files in {}", series.size(), out);
     return 0;
 }
+
+}  // namespace
+
+const Command export_command = {
+    .name = "export",
+    .words = "RUN",
+    .required = "--format FORMAT",
+    .summary = "convert a run for other tools: gbench, hgrm, csv, junit",
+    .help =
+        "gbench: Google Benchmark's JSON (compare.py reads it); hgrm: HdrHistogram's percentiles, "
+        "one file a series; csv: one row a bin; junit: claims, failed and skipped cases as test "
+        "cases.",
+    .operand = "run",
+    .options = export_options,
+    .run = run_export};
 
 }  // namespace doorbell::harness

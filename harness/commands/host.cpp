@@ -257,27 +257,30 @@ Finished run_on_host(const HostRequest& request, bool progress) {
     return session.finish(failure, watch.signal(), "");
 }
 
-}  // namespace
-
-int command_host(const std::vector<std::string>& args) {
-    auto map = parse(
-        args,
-        "doorbell host [LAB...]\n\nRuns the labs as Linux programs on this machine. A LAB is a "
-        "name (timer) or a name and cases\n"
-        "(timer:source=timerfd). Nothing leaves this machine: packets stay on the loopback device "
-        "and in network namespaces\n"
-        "that end with the run. Google Benchmark's own JSON is written beside results.json.\n",
-        host_options(), "lab");
-    if (!map) return 0;
+int run_host(const po::variables_map& map) {
     fs::path program = beside_command("doorbell-linux");
     Json labs = labs_of(program);
-    Showing showing = showing_from(*map);
-    if ((*map)["list"].as<bool>()) {
+    Showing showing = showing_from(map);
+    if (map["list"].as<bool>()) {
         print_labs(labs, showing.json);
         return 0;
     }
-    return show_with_report(run_on_host(host_request(*map, labs, program), !showing.quiet),
-                            showing);
+    return show_with_report(run_on_host(host_request(map, labs, program), !showing.quiet), showing);
 }
+
+}  // namespace
+
+const Command host_command = {
+    .name = "host",
+    .words = "[LAB...]",
+    .summary = "run the same labs as Linux programs, with counters",
+    .help =
+        "Runs the labs as Linux programs on this machine. A LAB is a name (timer) or a name and "
+        "cases (timer:source=timerfd). Nothing leaves this machine: packets stay on the loopback "
+        "device and in network namespaces that end with the run. Google Benchmark's own JSON is "
+        "written beside results.json.",
+    .operand = "lab",
+    .options = host_options,
+    .run = run_host};
 
 }  // namespace doorbell::harness

@@ -36,9 +36,7 @@ std::vector<std::string> split_labs(const std::vector<std::string>& words) {
     return labs;
 }
 
-}  // namespace
-
-int command_image(const std::vector<std::string>& args) {
+po::options_description image_options() {
     po::options_description options("Options", 100);
     add_selection_options(options);
     options.add_options()  //
@@ -51,22 +49,21 @@ int command_image(const std::vector<std::string>& args) {
         ("out", po::value<std::string>()->default_value("doorbell.iso"), "the file to write")  //
         ("image", po::value<std::string>(),
          "the image (default: doorbell.elf beside this command)");
-    auto map = parse(args,
-                     "doorbell image\n\nWrites an ISO that boots by BIOS and by UEFI, from a CD or "
-                     "written raw to a USB stick.\n",
-                     options);
-    if (!map) return 0;
-    Selection selection = selection_from(*map, split_labs(words_of(*map, "labs")));
-    std::string exit = (*map)["exit"].as<std::string>();
+    return options;
+}
+
+int run_image(const po::variables_map& map) {
+    Selection selection = selection_from(map, split_labs(words_of(map, "labs")));
+    std::string exit = map["exit"].as<std::string>();
     check_choice("--exit", exit, {"halt", "poweroff", "reset", "debug"});
-    fs::path iso = (*map)["out"].as<std::string>();
+    fs::path iso = map["out"].as<std::string>();
     std::string words = image_words(selection) + " exit=" + exit;
-    std::string serial = (*map)["serial"].as<std::string>();
+    std::string serial = map["serial"].as<std::string>();
     if (!std::regex_match(serial, std::regex("auto|none|pci|com[1-4]|0x[0-9a-fA-F]{1,4}")))
         throw UsageError("--serial " + serial +
                          ": expected auto, com1 to com4, pci, none, or a port as 0x2f8");
     if (serial != "auto") words += " serial=" + serial;
-    write_boot_medium(image_path(said(*map, "image").value_or("")), words, iso);
+    write_boot_medium(image_path(said(map, "image").value_or("")), words, iso);
     say("{}: {} bytes, boots by BIOS and by UEFI, runs: {}\n", iso.string(), fs::file_size(iso),
         words);
     say("to a USB stick (everything on it is lost): dd if={} of=/dev/sdX bs=4M conv=fsync\n",
@@ -74,5 +71,16 @@ int command_image(const std::vector<std::string>& args) {
     say("then listen to its serial line, 115200 8n1: doorbell attach /dev/ttyUSB0\n");
     return 0;
 }
+
+}  // namespace
+
+const Command image_command = {
+    .name = "image",
+    .words = "",
+    .summary = "write a bootable ISO / USB image, BIOS and UEFI",
+    .help =
+        "Writes an ISO that boots by BIOS and by UEFI, from a CD or written raw to a USB stick.",
+    .options = image_options,
+    .run = run_image};
 
 }  // namespace doorbell::harness

@@ -56,19 +56,17 @@ void print(const labs::Lab& lab) {
     for (const labs::Claim& claim : lab.claims) say("{}", wrapped("  claim: ", claim.text));
 }
 
-}  // namespace
-
-int command_list(const std::vector<std::string>& args) {
+po::options_description list_options() {
     po::options_description options("Options", 100);
     options.add_options()("json", po::bool_switch(), "as JSON");
-    auto map = parse(
-        args, "doorbell list [LAB...]\n\nThe labs, their questions, cases, needs and settings.\n",
-        options, "lab");
-    if (!map) return 0;
-    std::vector<std::string> wanted = words_of(*map, "lab");
+    return options;
+}
+
+int run_list(const po::variables_map& map) {
+    std::vector<std::string> wanted = words_of(map, "lab");
     for (const std::string& name : wanted)
         if (labs::find(name) == nullptr) throw UsageError(unknown_word("lab", name, lab_names()));
-    bool json = (*map)["json"].as<bool>();
+    bool json = map["json"].as<bool>();
     Json all = Json::array();
     bool first = true;
     for (const labs::Lab* lab : labs::catalogue()) {
@@ -85,5 +83,15 @@ int command_list(const std::vector<std::string>& args) {
     if (json) write_out(json_document(all));
     return 0;
 }
+
+}  // namespace
+
+const Command list_command = {.name = "list",
+                              .words = "[LAB...]",
+                              .summary = "list the labs with their questions, cases and needs",
+                              .help = "The labs, their questions, cases, needs and settings.",
+                              .operand = "lab",
+                              .options = list_options,
+                              .run = run_list};
 
 }  // namespace doorbell::harness

@@ -257,23 +257,14 @@ int show_table(const PeersRequest& request, Measured& measured) {
     return measured.worst();
 }
 
-}  // namespace
-
-int command_peers(const std::vector<std::string>& args) {
-    auto map = parse(
-        args,
-        "doorbell peers\n\nMeasures Debian's Linux kernel and DPDK's poll-mode driver in the same "
-        "exact clock as Doorbell, and prints one table.\n"
-        "The kernel comes from Debian's package, unpacked beside this command and not installed.\n",
-        peers_options());
-    if (!map) return 0;
+int run_peers(const po::variables_map& map) {
     PeersRequest request;
-    request.showing = showing_from(*map);
-    request.samples = parse_number((*map)["samples"].as<std::string>(), "--samples", 1, 1'000'000);
+    request.showing = showing_from(map);
+    request.samples = parse_number(map["samples"].as<std::string>(), "--samples", 1, 1'000'000);
     request.timeout_s = static_cast<unsigned>(
-        parse_number((*map)["timeout"].as<std::string>(), "--timeout", 1, 1'000'000));
-    request.qemu = (*map)["qemu"].as<std::string>();
-    request.out = said(*map, "out") ? fs::path(*said(*map, "out")) : fresh_folder();
+        parse_number(map["timeout"].as<std::string>(), "--timeout", 1, 1'000'000));
+    request.qemu = map["qemu"].as<std::string>();
+    request.out = said(map, "out") ? fs::path(*said(map, "out")) : fresh_folder();
     // First, so that no measurement is wasted.
     (void)check_qemu(request.qemu);
     bool quiet = request.showing.quiet;
@@ -281,7 +272,7 @@ int command_peers(const std::vector<std::string>& args) {
                       [quiet](const std::string& what) { announce(quiet, what); });
     GuestSystem system = guest_system(packages);
 
-    if ((*map)["short"].as<bool>()) {
+    if (map["short"].as<bool>()) {
         Guest guest = linux_guest("20");
         guest.modules.clear();
         guest.words = {"--samples", "20", "syscall:call=getppid"};
@@ -291,5 +282,18 @@ int command_peers(const std::vector<std::string>& args) {
     Measured measured = measure_all(request, system);
     return show_table(request, measured);
 }
+
+}  // namespace
+
+const Command peers_command = {
+    .name = "peers",
+    .words = "",
+    .summary = "measure Linux and DPDK in the same exact clock",
+    .help =
+        "Measures Debian's Linux kernel and DPDK's poll-mode driver in the same exact clock as "
+        "Doorbell, and prints one table. The kernel comes from Debian's package, unpacked beside "
+        "this command and not installed.",
+    .options = peers_options,
+    .run = run_peers};
 
 }  // namespace doorbell::harness

@@ -83,26 +83,17 @@ int show_against(const po::variables_map& map, const Against& against, std::opti
     return static_cast<int>(passed ? Status::done : Status::refuted);
 }
 
-}  // namespace
-
-int command_predict(const std::vector<std::string>& args) {
-    auto map = parse(args,
-                     "doorbell predict RUN --profile FILE|NAME [LAB...]\n\nWhat the counts of a "
-                     "run cost on a machine: each count times its price in the profile, as a "
-                     "value and an interval. A RUN is a folder or its results.json; without one "
-                     "it is results/latest. It needs a run with the cache model.\n",
-                     predict_options(), "run");
-    if (!map) return 0;
-    auto profile_word = said(*map, "profile");
+int run_predict(const po::variables_map& map) {
+    auto profile_word = said(map, "profile");
     if (!profile_word) {
         std::vector<std::string> names = published_profiles();
         throw UsageError(fmt::format("--profile is missing: a profile.json{}{}",
                                      names.empty() ? "" : ", or one of ", fmt::join(names, ", ")));
     }
-    PredictWords words = words_from(*map);
+    PredictWords words = words_from(map);
     std::optional<double> gate;
-    if (auto percent = said(*map, "gate")) gate = parse_percent(*percent, "--gate");
-    if (gate && map->count("against") == 0)
+    if (auto percent = said(map, "gate")) gate = parse_percent(*percent, "--gate");
+    if (gate && map.count("against") == 0)
         throw UsageError("--gate is about --against RUN, which is missing");
     Profile profile = load_profile(*profile_word);
     StoredRun stored = load_run(words.run);
@@ -113,20 +104,35 @@ int command_predict(const std::vector<std::string>& args) {
             stored.name));
     Predictions predictions = predict(stored, profile);
     std::optional<Against> against;
-    if (auto measured = said(*map, "against")) {
+    if (auto measured = said(map, "against")) {
         against = compare_with(predictions, load_run(*measured));
         predictions.against = against->json();
     }
     std::string text = json_document(predictions.json());
     // Standard output is for one document.
-    if (against && said(*map, "out") == "-") return show_against(*map, *against, gate);
-    auto out = write_document(*map, stored.folder, "predictions.json", text);
-    if (against) return show_against(*map, *against, gate);
+    if (against && said(map, "out") == "-") return show_against(map, *against, gate);
+    auto out = write_document(map, stored.folder, "predictions.json", text);
+    if (against) return show_against(map, *against, gate);
     if (!out) return 0;
-    if ((*map)["json"].as<bool>()) write_out(text);
-    if ((*map)["json"].as<bool>() || (*map)["quiet"].as<bool>()) return 0;
-    say("{}{}\n", predictions_text(predictions, words.labs, (*map)["full"].as<bool>()), *out);
+    if (map["json"].as<bool>()) write_out(text);
+    if (map["json"].as<bool>() || map["quiet"].as<bool>()) return 0;
+    say("{}{}\n", predictions_text(predictions, words.labs, map["full"].as<bool>()), *out);
     return 0;
 }
+
+}  // namespace
+
+const Command predict_command = {
+    .name = "predict",
+    .words = "RUN [LAB...]",
+    .required = "--profile FILE|NAME",
+    .summary = "predict what a run's counts cost on a machine",
+    .help =
+        "What the counts of a run cost on a machine: each count times its price in the profile, as "
+        "a value and an interval. A RUN is a folder or its results.json; without one it is "
+        "results/latest. It needs a run with the cache model.",
+    .operand = "run",
+    .options = predict_options,
+    .run = run_predict};
 
 }  // namespace doorbell::harness

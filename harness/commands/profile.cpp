@@ -38,27 +38,23 @@ void print_prices(const Profile& profile) {
     for (const std::string& note : profile.notes) print_text(wrapped("note: ", note));
 }
 
-}  // namespace
-
-int command_profile(const std::vector<std::string>& args) {
+po::options_description profile_options() {
     po::options_description options("Options", 100);
     options.add_options()  //
         ("out", po::value<std::string>(),
          "the file (default: profile.json in the run's folder; -: standard output)")  //
         ("json", po::bool_switch(), "print the profile as JSON and nothing else")     //
         ("quiet", po::bool_switch(), "print nothing");
-    auto map = parse(args,
-                     "doorbell profile RUN\n\nThe prices of a machine as profile.json, from a run "
-                     "of lab prices. A RUN is a folder or its\n"
-                     "results.json; without one it is results/latest.\n",
-                     options, "run");
-    if (!map) return 0;
-    StoredRun stored = load_run(run_name(*map));
+    return options;
+}
+
+int run_profile(const po::variables_map& map) {
+    StoredRun stored = load_run(run_name(map));
     Profile profile = profile_of(stored);
     std::string text = json_document(profile.json());
-    std::optional<std::string> file = write_document(*map, stored.folder, "profile.json", text);
+    std::optional<std::string> file = write_document(map, stored.folder, "profile.json", text);
     if (!file) return 0;
-    Showing showing = showing_from(*map);
+    Showing showing = showing_from(map);
     if (showing.json) write_out(text);
     if (showing.json || showing.quiet) return 0;
     say("prices of {} ({})\n", stored.name, profile.evidence);
@@ -66,5 +62,18 @@ int command_profile(const std::vector<std::string>& args) {
     say("{}\n", *file);
     return 0;
 }
+
+}  // namespace
+
+const Command profile_command = {
+    .name = "profile",
+    .words = "RUN",
+    .summary = "write the prices of a machine as profile.json",
+    .help =
+        "The prices of a machine as profile.json, from a run of lab prices. A RUN is a folder or "
+        "its results.json; without one it is results/latest.",
+    .operand = "run",
+    .options = profile_options,
+    .run = run_profile};
 
 }  // namespace doorbell::harness

@@ -69,9 +69,7 @@ std::optional<std::string> letters_of(const po::variables_map& map) {
     }
 }
 
-}  // namespace
-
-int command_quiz(const std::vector<std::string>& args) {
+po::options_description quiz_options() {
     po::options_description options("Options", 100);
     options.add_options()  //
         ("answers", po::value<std::string>(),
@@ -79,17 +77,16 @@ int command_quiz(const std::vector<std::string>& args) {
         ("run", po::value<std::string>(),
          "the run whose figures are shown (default: results/latest)")  //
         ("json", po::bool_switch(), "as JSON; needs --answers");
-    auto map = parse(args,
-                     "doorbell quiz\n\nAsks ten questions about what the labs show. After each "
-                     "answer it shows the figure of your own last run.\n",
-                     options);
-    if (!map) return 0;
-    bool json = (*map)["json"].as<bool>();
-    std::optional<std::string> letters = letters_of(*map);
+    return options;
+}
+
+int run_quiz(const po::variables_map& map) {
+    bool json = map["json"].as<bool>();
+    std::optional<std::string> letters = letters_of(map);
     if (json && !letters) throw UsageError("--json cannot ask; name a file with --answers");
     std::optional<StoredRun> stored;
     std::error_code error;
-    if (auto run = said(*map, "run"))
+    if (auto run = said(map, "run"))
         stored = load_run(*run);
     else if (std::filesystem::exists("results/latest", error))
         stored = load_run("results/latest");
@@ -122,5 +119,16 @@ int command_quiz(const std::vector<std::string>& args) {
         say("\n{} of {} right\n", right, asked);
     return 0;
 }
+
+}  // namespace
+
+const Command quiz_command = {.name = "quiz",
+                              .words = "",
+                              .summary = "ask ten questions that your last run answers",
+                              .help =
+                                  "Asks ten questions about what the labs show. After each answer "
+                                  "it shows the figure of your own last run.",
+                              .options = quiz_options,
+                              .run = run_quiz};
 
 }  // namespace doorbell::harness

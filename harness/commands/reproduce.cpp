@@ -103,9 +103,7 @@ Finished run_again(const StoredRun& before, const fs::path& place, const po::var
     return finished;
 }
 
-}  // namespace
-
-int command_reproduce(const std::vector<std::string>& args) {
+po::options_description reproduce_options() {
     po::options_description options("Options", 100);
     options.add_options()  //
         ("image", po::value<std::string>(),
@@ -118,14 +116,11 @@ int command_reproduce(const std::vector<std::string>& args) {
          "the new run's folder (default: results/<time>-<clock>-<machine>)")  //
         ("json", po::bool_switch(), "as JSON")                                //
         ("quiet", po::bool_switch(), "no progress");
-    auto map = parse(args,
-                     "doorbell reproduce RUN\n\nRepeats RUN (a folder, or a manifest.json) from "
-                     "its manifest. Before the start it names what\n"
-                     "differs. Counted series must be identical; measured ones are compared "
-                     "statistically.\n",
-                     options, "run");
-    if (!map) return 0;
-    std::vector<std::string> runs = words_of(*map, "run");
+    return options;
+}
+
+int run_reproduce(const po::variables_map& map) {
+    std::vector<std::string> runs = words_of(map, "run");
     if (runs.size() != 1) throw UsageError(fmt::format("it takes one run, not {}", runs.size()));
     fs::path place = runs[0];
     if (place.filename() == "manifest.json")
@@ -134,10 +129,10 @@ int command_reproduce(const std::vector<std::string>& args) {
 
     fs::path folder;
     int status = 0;
-    if (auto other = said(*map, "with")) {
+    if (auto other = said(map, "with")) {
         folder = *other;
     } else {
-        Finished finished = run_again(before, place, *map);
+        Finished finished = run_again(before, place, map);
         status = finished.exit_status();
         if (finished.folder.empty() || finished.signal != 0) return status;
         folder = finished.folder;
@@ -146,8 +141,21 @@ int command_reproduce(const std::vector<std::string>& args) {
     Identity identity = identity_of(before, after);
     int told =
         tell(identity.all != 0 ? proof_by_identity(identity) : proof_by_statistics(before, after),
-             (*map)["json"].as<bool>(), folder);
+             map["json"].as<bool>(), folder);
     return status != 0 ? status : told;
 }
+
+}  // namespace
+
+const Command reproduce_command = {
+    .name = "reproduce",
+    .words = "RUN",
+    .summary = "repeat a run from its manifest and prove the digits equal",
+    .help =
+        "Repeats RUN (a folder, or a manifest.json) from its manifest. Before the start it names "
+        "what differs. Counted series must be identical; measured ones are compared statistically.",
+    .operand = "run",
+    .options = reproduce_options,
+    .run = run_reproduce};
 
 }  // namespace doorbell::harness

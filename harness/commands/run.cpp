@@ -104,23 +104,15 @@ QemuRun run_request(const po::variables_map& map, const std::optional<Profile>& 
     return request;
 }
 
-}  // namespace
-
-int command_run(const std::vector<std::string>& args) {
-    auto map = parse(args,
-                     "doorbell run [LAB...]\n\nRuns labs in QEMU. A LAB is a name (timer) or a "
-                     "name and cases (timer:wait=irq,source=lapic);\n"
-                     "without one, it runs all default labs. See: doorbell list\n",
-                     run_options(), "lab");
-    if (!map) return 0;
-    std::optional<Profile> profile = profile_from(*map);
-    QemuRun request = run_request(*map, profile);
+int run_run(const po::variables_map& map) {
+    std::optional<Profile> profile = profile_from(map);
+    QemuRun request = run_request(map, profile);
     std::optional<uint64_t> keep;
-    if (auto number = said(*map, "keep")) keep = parse_number(*number, "--keep", 1, 1'000'000);
-    Showing showing = showing_from(*map);
+    if (auto number = said(map, "keep")) keep = parse_number(*number, "--keep", 1, 1'000'000);
+    Showing showing = showing_from(map);
     request.progress = !showing.quiet;
     Finished finished = run_in_qemu(request);
-    finished.strict = (*map)["strict"].as<bool>();
+    finished.strict = map["strict"].as<bool>();
     std::optional<Predictions> predictions;
     if (profile) predictions = predict_run(finished, *profile);
     if (predictions) showing.predictions = &*predictions;
@@ -140,5 +132,18 @@ int command_run(const std::vector<std::string>& args) {
                          *keep);
     return status;
 }
+
+}  // namespace
+
+const Command run_command = {
+    .name = "run",
+    .words = "[LAB...]",
+    .summary = "run labs in QEMU",
+    .help =
+        "Runs labs in QEMU. A LAB is a name (timer) or a name and cases "
+        "(timer:wait=irq,source=lapic); without one, it runs all default labs. See: doorbell list",
+    .operand = "lab",
+    .options = run_options,
+    .run = run_run};
 
 }  // namespace doorbell::harness
