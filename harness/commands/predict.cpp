@@ -11,6 +11,7 @@
 #include "harness/results/predict/predict_text.h"
 #include "harness/results/profile/published.h"
 #include "harness/run/options.h"
+#include "harness/system/members.h"
 #include "harness/system/nearest.h"
 #include "harness/system/output.h"
 #include "labs/catalogue.h"
@@ -65,16 +66,36 @@ PredictWords words_from(const po::variables_map& map) {
     return words;
 }
 
+/// A sentence where the profile is of one processor and the run was measured on another: the error
+/// is that of the wrong prices, too.
+std::string other_processor(const Profile& profile, const StoredRun& measured) {
+    auto same = [&](const char* name) {
+        const Json &a = member(profile.machine, name), &b = member(measured.run.machine, name);
+        return a.is_null() || b.is_null() || a == b;
+    };
+    bool numbered = measured.run.machine.contains("family") && profile.machine.contains("family");
+    bool one = numbered ? same("vendor") && same("family") && same("model") : same("cpu");
+    if (one) return {};
+    auto name = [](const Json& machine) { return word_of(machine, "cpu"); };
+    return fmt::format(
+        "profile {} is of another processor ({}) than the one that {} was measured on ({}): the "
+        "error is the model's and that of the wrong prices",
+        profile.name, name(profile.machine), measured.name, name(measured.run.machine));
+}
+
 /// The comparison with a measured run, shown; the exit status.
-int show_against(const po::variables_map& map, const Against& against, std::optional<double> gate) {
+int show_against(const po::variables_map& map, const Against& against, std::optional<double> gate,
+                 const std::string& note) {
     bool passed = !gate || against.geomean_error <= *gate;
     if (map["json"].as<bool>()) {
         Json json = against.json();
+        if (!note.empty()) json["note"] = note;
         if (gate) json["gate"] = {{"per_cent", *gate * 100}, {"passed", passed}};
         write_out(json_document(json));
     } else if (!map["quiet"].as<bool>()) {
         print_text(against_text(against));
     }
+    if (!note.empty() && !map["quiet"].as<bool>()) complain("doorbell predict: {}", note);
     if (!passed)
         complain(
             "doorbell predict: beyond the gate of {} %: the geometric mean of the error is "
@@ -104,15 +125,18 @@ int run_predict(const po::variables_map& map) {
             stored.name));
     Predictions predictions = predict(stored, profile);
     std::optional<Against> against;
-    if (auto measured = said(map, "against")) {
-        against = compare_with(predictions, load_run(*measured));
+    std::string note;
+    if (auto word = said(map, "against")) {
+        StoredRun measured = load_run(*word);
+        against = compare_with(predictions, measured);
+        note = other_processor(profile, measured);
         predictions.against = against->json();
     }
     std::string text = json_document(predictions.json());
     // Standard output is for one document.
-    if (against && said(map, "out") == "-") return show_against(map, *against, gate);
+    if (against && said(map, "out") == "-") return show_against(map, *against, gate, note);
     auto out = write_document(map, stored.folder, "predictions.json", text);
-    if (against) return show_against(map, *against, gate);
+    if (against) return show_against(map, *against, gate, note);
     if (!out) return 0;
     if (map["json"].as<bool>()) write_out(text);
     if (map["json"].as<bool>() || map["quiet"].as<bool>()) return 0;

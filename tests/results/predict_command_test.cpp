@@ -75,7 +75,7 @@ TEST(PredictCommand, SaysWhatIsWrongInOneLine) {
         {"predict run", "--profile is missing"},
         {"predict run --profile gone.json", "profile gone.json: no such file"},
         {"predict run --profile intel-skylak-server", "did you mean \"intel-skylake-server\"?"},
-        {"predict run --profile broken.json", "broken.json is not JSON"},
+        {"predict run --profile broken.json", "broken.json is damaged: it ends in the middle"},
         {"predict run --profile other.json", "other.json is not a profile"},
         {"predict run --profile profile.json timr", "did you mean \"timer\"?"},
         {"predict nowhere --profile profile.json", "there is no run at nowhere"},
@@ -91,6 +91,60 @@ TEST(PredictCommand, SaysWhatIsWrongInOneLine) {
         EXPECT_TRUE(holds(outcome.err, said)) << words << ": " << outcome.err;
         EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
         fs::remove(scratch / "run/predictions.json");
+    }
+}
+
+TEST(PredictCommand, AProfileThatIsWrongIsRefusedWithThePlace) {
+    Scratch scratch;
+    save(scratch, "run", timer_run());
+    const Json good = profile_of_prices({price_in_cycles("interrupt-entry", 800)}).json();
+    auto with = [&](const char* patch) { return good.patch(Json::parse(patch)); };
+    const std::pair<Json, const char*> wrong[] = {
+        {with(R"([{"op":"remove","path":"/prices"}])"), "it has no list \"prices\""},
+        {with(R"([{"op":"copy","from":"/prices/0","path":"/prices/-"}])"),
+         "price \"instruction\" is there twice"},
+        {with(R"([{"op":"replace","path":"/prices/0/cycles/low","value":-1}])"),
+         "price \"instruction\": cycles is not in the order 0 <= low <= value <= high"},
+        {with(R"([{"op":"remove","path":"/prices/0/cycles"}])"),
+         "price \"instruction\" has a value in none of insn, ticks, cycles and ns"},
+        {with(R"([{"op":"replace","path":"/prices/0/cycles/value","value":"1"}])"),
+         "price \"instruction\": cycles has no number \"value\""},
+        {with(R"([{"op":"replace","path":"/machine/core_hz","value":"fast"}])"), "\"core_hz\""},
+        {with(R"([{"op":"replace","path":"/machine/core_hz","value":-2e9}])"), "\"core_hz\""},
+        {with(R"([{"op":"replace","path":"/tsc_hz","value":-1}])"), "\"tsc_hz\""},
+    };
+    for (const auto& [profile, said] : wrong) {
+        scratch.write("profile.json", profile.dump());
+        Outcome outcome = doorbell(scratch, "predict run --profile profile.json");
+        EXPECT_EQ(outcome.status, 2) << said;
+        EXPECT_TRUE(holds(outcome.err, said)) << said << ": " << outcome.err;
+        EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    }
+    scratch.write("profile.json", good.dump());
+    EXPECT_EQ(doorbell(scratch, "predict run --profile profile.json").status, 0);
+    scratch.write("profile.json", "{\"schema\": }");
+    Outcome outcome = doorbell(scratch, "predict run --profile profile.json");
+    EXPECT_TRUE(holds(outcome.err, "profile.json is damaged: it is not JSON from byte 12 on"))
+        << outcome.err;
+}
+
+TEST(PredictCommand, SaysWhereTheProfileIsOfAnotherProcessor) {
+    Scratch scratch;
+    save(scratch, "run", timer_run());
+    Profile p = profile_of_prices({price_in_cycles("interrupt-entry", 800)});
+    p.machine["cpu"] = "Processor A";
+    scratch.write("profile.json", p.json().dump());
+    StoredRun measured = run_of({series_of("timer", "source=lapic wait=irq", "latency",
+                                           std::vector<uint64_t>(9, 350), "tick", "measured")});
+    for (const char* cpu : {"Processor A", "Processor B"}) {
+        measured.run.machine["cpu"] = cpu;
+        save(scratch, "hardware", measured);
+        Outcome outcome =
+            doorbell(scratch, "predict run --profile profile.json --against hardware --json");
+        EXPECT_EQ(outcome.status, 0) << outcome.err;
+        bool other = cpu == std::string("Processor B");
+        EXPECT_EQ(Json::parse(outcome.out).contains("note"), other) << outcome.out;
+        EXPECT_EQ(holds(outcome.err, "another processor (Processor A)"), other) << outcome.err;
     }
 }
 
@@ -132,6 +186,8 @@ TEST(PredictCommand, ReportBeginsWithWhatIsPredicted) {
         "deadline after 14.0 ns (13.3 to 15.0), the interrupt handler after 402 ns (361 to 443): "
         "polling is 388 ns sooner"))
         << page.substr(0, 3000);
+    EXPECT_LT(page.find("On profile fixture, polling"), page.find("Asking (poll-tsc)"));
+    EXPECT_TRUE(holds(page, "interrupt: delivery and entry"));
     size_t predicted = page.find("predicted ns on fixture, by polling or by interrupt"),
            exact = page.find(", asked or told");
     ASSERT_NE(predicted, page.npos);

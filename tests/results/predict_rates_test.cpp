@@ -233,6 +233,98 @@ TEST(Rates, APacketCostsItsShareOfAnInterrupt) {
     EXPECT_NEAR(rate_of(p, std::string("cost ") + four).value->value, 425.0 / 4 + 20 + 125, 1e-6);
 }
 
+/// Lab livelock where a packet costs `input` instructions until it is queued, and a delivery
+/// `delivery`, with its claims.
+StoredRun livelock(double input, double delivery) {
+    const RegionList regions{{"receive", {{"instructions", 400}}},
+                             {"input", {{"instructions", input}}},
+                             {"delivery", {{"instructions", delivery}}}};
+    RegionList irq = regions;
+    irq.emplace_back("interrupt", CountList{{"instructions", 100}, {"interrupts", 1}});
+    StoredRun stored =
+        run_of({with_regions("livelock", "policy=irq load=0.1", "delivered", "ppm", 1, irq),
+                with_regions("livelock", "policy=hybrid load=10", "delivered", "ppm", 1, regions)});
+    stored.run.claims = {{"livelock", "collapses", true, "counted", "irq-collapses"},
+                         {"livelock", "keeps its peak", true, "counted", "hybrid-keeps-peak"}};
+    return stored;
+}
+
+const ClaimPrediction& claim_of(const Predictions& p, const std::string& id) {
+    for (const ClaimPrediction& c : p.claims)
+        if (c.id == id) return c;
+    static const ClaimPrediction none;
+    ADD_FAILURE() << "no prediction of " << id;
+    return none;
+}
+
+using Verdict = ClaimPrediction::Verdict;
+
+TEST(Rates, DecideWhetherInterruptsLeaveTimeForDeliveries) {
+    auto verdict = [](double delivery) {
+        return claim_of(predict(livelock(4000, delivery), packet_profile()), "irq-collapses")
+            .verdict;
+    };
+    // Until it is queued: 425 ns of the interrupt, 300 of receive, 1,000 of input.
+    constexpr double queued_ns = interrupt_ns + 300 + 1000;
+    EXPECT_EQ(verdict(4 * 17.9 * queued_ns), Verdict::holds);
+    EXPECT_EQ(verdict(4 * 18.1 * queued_ns), Verdict::does_not_hold);
+    // An interrupt may cost 200 to 800 ns.
+    Profile vague = packet_profile(400, 1600);
+    EXPECT_EQ(claim_of(predict(livelock(4000, 4 * 18 * queued_ns), vague), "irq-collapses").verdict,
+              Verdict::open);
+}
+
+TEST(Rates, APriceThatIsMissingCanOnlyMakeInterruptsDearer) {
+    Profile p = packet_profile();
+    std::erase_if(p.prices, [](const Price& price) { return price.name == "interrupt-entry"; });
+    const ClaimPrediction holds = claim_of(predict(livelock(4000, 8000), p), "irq-collapses");
+    EXPECT_EQ(holds.verdict, Verdict::holds);
+    EXPECT_NE(holds.because.find("the profile has no price interrupt-entry, which could only add"),
+              std::string::npos)
+        << holds.because;
+    const ClaimPrediction open = claim_of(predict(livelock(10, 80000), p), "irq-collapses");
+    EXPECT_EQ(open.verdict, Verdict::cannot_say);
+    EXPECT_EQ(open.because, "the profile has no price interrupt-entry");
+}
+
+TEST(Rates, DecideWhetherPollingWithAQuotaKeepsItsPeak) {
+    auto verdict = [](const StoredRun& stored) {
+        return claim_of(predict(stored, packet_profile()), "hybrid-keeps-peak").verdict;
+    };
+    // Beside the packet's work 300 ns: two packets of 40 are 2/38 of it.
+    EXPECT_EQ(verdict(livelock(4000, 4 * 4701)), Verdict::holds);
+    EXPECT_EQ(verdict(livelock(4000, 4 * 4699)), Verdict::open);
+    // Without the counts of a case that polls there is no verdict.
+    StoredRun without = livelock(4000, 40000);
+    without.run.series.pop_back();
+    EXPECT_TRUE(predict(without, packet_profile()).claims.size() == 1);
+}
+
+TEST(Rates, DecideWhatAnIntervalSavesAndCosts) {
+    // Packets come each 20 us.
+    auto claims = [](double interrupt, double packet) {
+        auto moderated = [&](const char* test_case, uint64_t a_thousand) {
+            return with_regions(
+                "moderation", test_case, "interrupts", "per 1000 packets", a_thousand,
+                {{"interrupt", {{"instructions", interrupt * 4}, {"interrupts", 1}}},
+                 {"packets", {{"instructions", packet * 4}}}});
+        };
+        const char *shorter = "model=e1000e interval=130", *longer = "model=e1000e interval=1000";
+        StoredRun stored = run_of({moderated(shorter, 154), latency_of("moderation", shorter, 10),
+                                   moderated(longer, 20), latency_of("moderation", longer, 10)});
+        stored.run.claims = {{"moderation", "saves", true, "counted", "interval-saves-interrupts"},
+                             {"moderation", "costs", true, "counted", "interval-costs-latency"}};
+        return predict(stored, packet_profile());
+    };
+    Predictions cheap = claims(1000, 100);
+    EXPECT_EQ(claim_of(cheap, "interval-saves-interrupts").verdict, Verdict::holds);
+    EXPECT_EQ(claim_of(cheap, "interval-costs-latency").verdict, Verdict::holds);
+    // One interrupt takes 300 us: the shorter interval is that long, too.
+    Predictions dear = claims(300000, 100);
+    EXPECT_EQ(claim_of(dear, "interval-saves-interrupts").verdict, Verdict::does_not_hold);
+    EXPECT_EQ(claim_of(dear, "interval-costs-latency").verdict, Verdict::does_not_hold);
+}
+
 TEST(Rates, AreReadBackAsTheyWereWritten) {
     Predictions p = predict(pizza(), packet_profile(400, 1600));
     p.rates[0].value->high = std::numeric_limits<double>::infinity();

@@ -174,6 +174,13 @@ class ClaimJudge {
         return text;
     }
 
+    /// Whether any two of the values' intervals overlap; of many values, true.
+    bool overlap() const {
+        if (entries_.size() != 2) return true;
+        const Estimate a = interval(entries_[0]), b = interval(entries_[1]);
+        return a.low <= b.high && b.low <= a.high;
+    }
+
     /// In each unit that all values are known in: what is decided in one is true in the other. The
     /// core's frequency widens what is known in cycles when it is in ns, and the other way round.
     Verdict at_corners() {
@@ -210,6 +217,10 @@ class ClaimJudge {
     }
     const SeriesPrediction& prediction(size_t entry) const {
         return *results_.entries()[entry].predicted;
+    }
+    Estimate interval(size_t entry) const {
+        const SeriesPrediction& p = prediction(entry);
+        return p.share ? *p.share : p.costs.in(unit_).all;
     }
     /// One unit for all times that are compared.
     void choose_unit(const std::vector<size_t>& entries) {
@@ -324,12 +335,160 @@ std::optional<ClaimPrediction> predict_claim(const Claim& said, const char* lab,
     p.verdict = judge.at_corners();
     p.because = judge.values();
     if (p.verdict == Verdict::open)
-        p.because += "; the intervals overlap";
+        p.because += judge.overlap() ? "; the intervals overlap"
+                                     : "; by as much as the claim says in a part of the intervals";
     else if (judge.unknowns() > most_unknowns)
         p.because +=
             fmt::format("; at {} corners of the {} intervals", judge.tried(), judge.unknowns());
     return p;
 }
+
+/// Claims that compare counts of packets: the exact clock's periods are virtual time, so the costs
+/// of a packet (rates.h) decide them, and not what was counted.
+class PacketClaims {
+  public:
+    PacketClaims(const Run& run, const Predictions& predictions)
+        : run_(run), rates_(predictions.rates) {}
+
+    /// Nothing where the claim is about something else, or nothing was counted.
+    std::optional<ClaimPrediction> judged(const Claim& said) const {
+        ClaimPrediction p{said.lab, said.id, said.text, said.holds, Verdict::cannot_say, ""};
+        bool counted = said.id == "irq-collapses"               ? collapses(p)
+                       : said.id == "hybrid-keeps-peak"         ? keeps_peak(p)
+                       : said.id == "interval-saves-interrupts" ? interval(p, 4, Of::interrupts)
+                       : said.id == "interval-costs-latency"    ? interval(p, 4, Of::latency)
+                                                                : false;
+        return counted ? std::optional(p) : std::nullopt;
+    }
+
+  private:
+    const RatePrediction* rate(const std::string& lab, const std::string& name) const {
+        for (const RatePrediction& r : rates_)
+            if (r.lab == lab && r.name == name) return &r;
+        return nullptr;
+    }
+    static std::optional<Estimate> part(const RatePrediction& rate, const char* name) {
+        for (const RatePrediction::Part& p : rate.parts)
+            if (p.name == name) return p.ns;
+        return std::nullopt;
+    }
+    static Estimate or_nothing(const std::optional<Estimate>& cost) {
+        return cost.value_or(Estimate{0, 0, 0});
+    }
+
+    /// At r packets a second (1 - r R) / D are delivered, with R until one is queued and D its
+    /// delivery. The peak is 1 / (R + D); at ten times that rate less than half of it is left where
+    /// D < 18 R. A price that is missing could only add to R.
+    bool collapses(ClaimPrediction& p) const {
+        constexpr double least_of_delivery = 18;
+        const RatePrediction* r = rate("livelock", "nothing delivered policy=irq");
+        if (r == nullptr) return false;
+        auto delivery = part(*r, "its delivery");
+        Estimate queued = or_nothing(part(*r, "receiving a packet")) +
+                          or_nothing(part(*r, "its input")) + or_nothing(part(*r, "an interrupt"));
+        p.because = why_rate_unknown(*r);
+        if (!delivery) return true;
+        bool all_known = p.because.empty();
+        if (delivery->high < least_of_delivery * queued.low)
+            p.verdict = Verdict::holds;
+        else if (all_known)
+            p.verdict = delivery->low >= least_of_delivery * queued.high ? Verdict::does_not_hold
+                                                                         : Verdict::open;
+        if (!all_known && p.verdict == Verdict::cannot_say) return true;
+        std::string missing =
+            all_known ? "" : fmt::format(" ({}, which could only add to it)", p.because);
+        p.because = fmt::format(
+            "a packet costs {}{} until it is queued{}, and its delivery {}: {}",
+            all_known ? "" : "at least ",
+            all_known ? estimate_text(queued, "ns") : three_digits(queued.low) + " ns", missing,
+            estimate_text(*delivery, "ns"),
+            p.verdict == Verdict::holds
+                ? "at ten times the rate of the peak, receiving leaves too little time for "
+                  "deliveries"
+                : "at ten times the rate of the peak, deliveries may go on");
+        return true;
+    }
+
+    /// No peak is higher than a packet's work alone allows. At ten times the load a packet costs
+    /// its share of taking packets from the card besides; the others are dropped by the card.
+    bool keeps_peak(ClaimPrediction& p) const {
+        constexpr double most_beside = 2.0 / 38;  // 38 of 40 packets
+        const RatePrediction* r = rate("livelock", "capacity policy=hybrid");
+        if (r == nullptr || wastes("policy=hybrid load=10")) return false;
+        auto input = part(*r, "its input"), delivery = part(*r, "its delivery");
+        p.because = why_rate_unknown(*r);
+        if (!r->known() || !input || !delivery) return true;
+        Estimate beside =
+            or_nothing(part(*r, "receiving a packet")) + or_nothing(part(*r, "an interrupt"));
+        Estimate work = *input + *delivery;
+        p.verdict = beside.high <= most_beside * work.low ? Verdict::holds : Verdict::open;
+        p.because = fmt::format(
+            "at ten times the load a packet's work takes {}, and taking it from the card {}: {}",
+            estimate_text(work, "ns"), estimate_text(beside, "ns"),
+            p.verdict == Verdict::holds ? "less than two packets of 40"
+                                        : "that may be more than two packets of 40");
+        return true;
+    }
+    bool wastes(std::string_view test_case) const {
+        return std::any_of(run_.series.begin(), run_.series.end(), [&](const Series& s) {
+            return s.lab == "livelock" && s.metric == "wasted" && s.test_case.text() == test_case &&
+                   s.max != 0;
+        });
+    }
+
+    enum class Of { interrupts, latency };
+    /// An interval in ns, and the packets that come in it.
+    struct Interval {
+        double ns, packets;
+        double busy(double interrupt, double packet) const { return interrupt + packets * packet; }
+        /// From one interrupt to the next.
+        double between(double interrupt, double packet) const {
+            return std::max(ns, busy(interrupt, packet));
+        }
+        /// The median packet waits half of that, and for half of what is served with it.
+        double wait(double interrupt, double packet) const {
+            return between(interrupt, packet) / 2 + interrupt + packets * packet / 2;
+        }
+    };
+    std::optional<Interval> interval_of(const std::string& test_case, double us) const {
+        for (const Series& s : run_.series)
+            if (s.lab == "moderation" && s.metric == "interrupts" &&
+                s.test_case.text() == test_case && s.percentile(prediction_middle).value_or(0) != 0)
+                return Interval{us * 1000,
+                                1000 / static_cast<double>(*s.percentile(prediction_middle))};
+        return std::nullopt;
+    }
+    /// The longer interval needs fewer interrupts, or the packets wait longer, by more than
+    /// `factor`, where serving does not take longer than the intervals do.
+    bool interval(ClaimPrediction& p, double factor, Of of) const {
+        const std::string shorter = "model=e1000e interval=130",
+                          longer = "model=e1000e interval=1000";
+        const RatePrediction* r = rate("moderation", "cost " + shorter);
+        auto a = interval_of(shorter, 130), b = interval_of(longer, 1000);
+        if (r == nullptr || !a || !b) return false;
+        auto interrupt = part(*r, "an interrupt"), packet = part(*r, "a packet");
+        p.because = why_rate_unknown(*r);
+        if (!interrupt || !packet || !r->known()) return true;
+        bool all = true, none = true;
+        for (double i : {interrupt->low, interrupt->high})
+            for (double n : {packet->low, packet->high}) {
+                bool holds = of == Of::interrupts ? b->between(i, n) > factor * a->between(i, n)
+                                                  : b->wait(i, n) > factor * a->wait(i, n);
+                all = all && holds;
+                none = none && !holds;
+            }
+        p.verdict = all ? Verdict::holds : none ? Verdict::does_not_hold : Verdict::open;
+        p.because = fmt::format(
+            "an interrupt costs {}, and a packet that it serves {}; {:.1f} packets come in 130 us, "
+            "{:.1f} in 1000 us",
+            estimate_text(*interrupt, "ns"), estimate_text(*packet, "ns"), a->packets, b->packets);
+        return true;
+    }
+
+    static constexpr uint64_t prediction_middle = 50000;
+    const Run& run_;
+    const std::vector<RatePrediction>& rates_;
+};
 
 }  // namespace
 
@@ -354,13 +513,15 @@ std::vector<ClaimPrediction> predict_claims(const Run& run, const Predictions& p
                                [&](const Claim& c) { return c.lab == lab->name; });
         if (!any) continue;
         PredictedResults results(run, lab->name, predictions);
+        PacketClaims packets(run, predictions);
         for (const labs::Claim& claim : lab->claims)
             for (const Claim& said : run.claims) {
                 if (said.lab != lab->name ||
                     (said.id.empty() ? said.text != claim.text : said.id != claim.id))
                     continue;
-                if (auto p = predict_claim(said, lab->name, claim, results, predictions))
-                    all.push_back(*p);
+                auto p = packets.judged(said);
+                if (!p) p = predict_claim(said, lab->name, claim, results, predictions);
+                if (p) all.push_back(*p);
             }
     }
     return all;

@@ -11,7 +11,8 @@ namespace doorbell::harness {
 /// instructions and misses of each series are cheap or dear, in each series by itself. A claim
 /// holds where it holds at all corners, does not where it holds at none, and is open otherwise.
 /// Claims that the run itself left open are all in the list; one without prices says which are
-/// missing.
+/// missing. Claims of labs livelock and moderation compare counts of packets; the costs of a packet
+/// decide them (rates.h).
 std::vector<ClaimPrediction> predict_claims(const Run& run, const Predictions& predictions);
 
 }  // namespace doorbell::harness

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "harness/results/stored_run.h"
 #include "harness/system/escape.h"
 #include "harness/system/failure.h"
 #include "harness/system/nearest.h"
@@ -28,12 +29,44 @@ std::vector<PublishedProfile> all_published() {
     return all;
 }
 
+/// What Profile::from() passes over, and predictions rely on.
+void check(const Json& document, const Profile& profile) {
+    if (!document.contains("prices")) throw std::runtime_error("it has no list \"prices\"");
+    for (size_t i = 0; i < profile.prices.size(); ++i)
+        if (profile.find(profile.prices[i].name) != &profile.prices[i])
+            throw std::runtime_error(
+                fmt::format("price \"{}\" is there twice", profile.prices[i].name));
+    auto hz_or_nothing = [](const Json& object, const char* name) {
+        auto found = object.find(name);
+        if (found == object.end() || found->is_null()) return;
+        auto of = [&](const char* end) {
+            if (found->is_number()) return found->get<double>();
+            return found->is_object() ? number_in(*found, end) : 0;
+        };
+        if (!(0 < of("low") && of("low") <= of("value") && of("value") <= of("high")))
+            throw std::runtime_error(fmt::format(
+                "\"{}\" is neither a number of Hz above 0 nor such value, low and high", name));
+    };
+    hz_or_nothing(profile.machine, "core_hz");
+    hz_or_nothing(document, "tsc_hz");
+}
+
 Profile profile_from_text(std::string_view text, const std::string& where) {
     try {
         Json document = Json::parse(text);
-        return Profile::from(document);
+        Profile profile = Profile::from(document);
+        check(document, profile);
+        return profile;
+    } catch (const Json::parse_error& error) {
+        throw UsageError(
+            text.empty() ? fmt::format("{} is not a profile: it is empty", where)
+            : error.byte > text.size()
+                ? fmt::format("{} is damaged: it ends in the middle, after {} bytes", where,
+                              text.size())
+                : fmt::format("{} is damaged: it is not JSON from byte {} on", where, error.byte));
     } catch (const Json::exception&) {
-        throw UsageError(fmt::format("{} is not JSON", where));
+        // Not a parse_error: a number that no double holds.
+        throw UsageError(fmt::format("{} is damaged: it holds a number that is too large", where));
     } catch (const std::exception& trouble) {
         throw UsageError(fmt::format("{} is not a profile: {}", where, trouble.what()));
     }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 
 #include "harness/results/figures.h"
@@ -50,6 +51,33 @@ std::vector<std::string> parts_in_order(const std::vector<const SeriesPrediction
     return names;
 }
 
+/// A part of a cost for readers who do not know the names of prices; others keep their names.
+std::string part_in_words(const std::string& part) {
+    constexpr std::pair<const char*, const char*> words[] = {
+        {"interrupt-entry", "interrupt: delivery and entry"},
+        {"interrupt-entry-ring3", "interrupt: delivery and entry out of ring 3"},
+        {"interrupt-entry-hlt", "interrupt: delivery and waking from HLT"},
+        {"interrupt-entry-mwait", "interrupt: delivery and waking from MWAIT"},
+        {"msi-delivery", "the card's message (MSI)"},
+        {"mispredict", "mispredicted branches"},
+        {"late-branch", "branches that wait for a load"},
+    };
+    constexpr std::pair<const char*, const char*> accesses[] = {
+        {"chained-", "dependent loads"},   {"scattered-", "independent loads"},
+        {"streamed-", "prefetched loads"}, {"store-", "stores"},
+        {"fetch-", "instruction fetch"},
+    };
+    for (const auto& [name, said] : words)
+        if (part == name) return said;
+    for (const auto& [access, said] : accesses)
+        if (std::string_view name = access; part.starts_with(name)) {
+            std::string level = part.substr(name.size());
+            for (char& c : level) c = static_cast<char>(std::toupper(c));
+            return fmt::format("{}, from {}", said, level == "MEMORY" ? "memory" : level);
+        }
+    return part;
+}
+
 /// What a picture shows of a prediction: three digits, as the text has them.
 double shown(double value) {
     if (value <= 0) return 0;
@@ -85,7 +113,7 @@ std::optional<Chart> predicted_picture(const PredictedRun& run) {
     size_t lines = std::min(parts.size(), most_parts);
     bool rest = parts.size() > most_parts;
     for (size_t i = 0; i < lines + (rest ? 1 : 0); ++i)
-        chart.spec["lines"].push_back({{"name", i < lines ? parts[i] : "the rest"},
+        chart.spec["lines"].push_back({{"name", i < lines ? part_in_words(parts[i]) : "the rest"},
                                        {"colour", i},
                                        {"points", Json::array()}});
     for (const SeriesPrediction* way : ways) {

@@ -109,23 +109,29 @@ class Page {
             std::string caveat = verdict_caveat(runs_[i].run) + " ";
             if (caveats.find(caveat) == caveats.npos) caveats += caveat;
         }
+        // What it costs first, where that is known; then the exact lengths of the paths.
+        std::string costs, unknown;
+        for (size_t i = 0; i < runs_.size(); ++i) {
+            if (!predicted_[i].predictions) continue;
+            const Predictions& predictions = *predicted_[i].predictions;
+            std::string said = predicted_verdict(runs_[i].run, predictions);
+            bool known = predicted_contest(runs_[i].run, predictions).why_not.empty();
+            if (!said.empty())
+                (known ? costs : unknown) +=
+                    "<p class=\"verdict\">" +
+                    escaped((runs_.size() > 1 ? letter(runs_, i) + ": " : "") + said) + "</p>";
+        }
+        html += costs;
         html += verdicts.empty()
                     ? "<p class=\"verdict\">Nothing here holds poll and interrupt of one event, so "
                       "nothing can be said. <code>doorbell run timer</code> measures both.</p>"
                     : verdicts + "<p class=\"quiet\">" + escaped(caveats) + "</p>";
-        for (size_t i = 0; i < runs_.size(); ++i) {
-            if (!predicted_[i].predictions) continue;
-            std::string said = predicted_verdict(runs_[i].run, *predicted_[i].predictions);
-            if (!said.empty())
-                html += "<p class=\"verdict\">" +
-                        escaped((runs_.size() > 1 ? letter(runs_, i) + ": " : "") + said) + "</p>";
-        }
+        html += unknown;
         html += "<p class=\"quiet\">" + run_lines() + "</p>";
         for (size_t i = 0; i < runs_.size(); ++i)
             for (const std::string& note : runs_[i].notes)
                 html += "<p class=\"warning\">" +
                         escaped((runs_.size() > 1 ? letter(runs_, i) + ": " : "") + note) + "</p>";
-        // What it costs first; beside it, the exact lengths of the paths.
         for (const PredictedRun& run : predicted_)
             if (auto picture = predicted_picture(run)) html += figure_html(*picture);
         for (const Chart& picture : first_pictures(runs_)) html += figure_html(picture);
