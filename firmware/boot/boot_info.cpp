@@ -25,6 +25,7 @@ enum TagType : uint32_t {
     tag_end = 0,
     tag_command_line = 1,
     tag_memory_map = 6,
+    tag_frame_buffer = 8,
     tag_acpi_old = 14,
     tag_acpi_new = 15
 };
@@ -35,6 +36,18 @@ struct MemoryMapTag {
 struct MemoryMapEntry {
     uint64_t base, length;
     uint32_t type, reserved;
+};
+/// Section 3.6.12, as far as a screen in direct colour has it.
+struct [[gnu::packed]] FrameBufferTag {
+    static constexpr uint8_t direct_colour = 1;
+    Tag tag;
+    uint64_t address;
+    uint32_t pitch, width, height;
+    uint8_t pixel_bits, kind;
+    uint16_t reserved;
+    struct {
+        uint8_t position, bits;
+    } red, green, blue;
 };
 
 /// More than any firmware hands over; a larger number is not a number of entries.
@@ -98,6 +111,21 @@ void read_rsdp(const BootMemory& memory, uint64_t place, uint32_t bytes, BootInf
     into.rsdp_copy_length = bytes;
 }
 
+/// A screen of characters, or of colours by number, is left to the display adapter's text mode.
+void read_frame_buffer(const BootMemory& memory, uint64_t place, uint32_t size, BootInfo& into) {
+    FrameBufferTag tag;
+    if (size < sizeof tag || !load(memory, place, tag) || tag.kind != FrameBufferTag::direct_colour)
+        return;
+    into.frame_buffer = {tag.address,
+                         tag.pitch,
+                         tag.width,
+                         tag.height,
+                         tag.pixel_bits,
+                         {tag.red.position, tag.red.bits},
+                         {tag.green.position, tag.green.bits},
+                         {tag.blue.position, tag.blue.bits}};
+}
+
 void read_multiboot2(const BootMemory& memory, uint64_t information, uint32_t total,
                      BootInfo& into) {
     into.protocol = "multiboot2";
@@ -114,6 +142,9 @@ void read_multiboot2(const BootMemory& memory, uint64_t information, uint32_t to
                 break;
             case tag_memory_map:
                 read_memory_map(memory, place, tag.size, into);
+                break;
+            case tag_frame_buffer:
+                read_frame_buffer(memory, place, tag.size, into);
                 break;
             case tag_acpi_old:
             case tag_acpi_new:  // where both are present, the newer RSDP comes second and wins

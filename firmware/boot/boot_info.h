@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "firmware/boot/memory_map.h"
+#include "firmware/cpu/pixel_memory.h"
 
 namespace doorbell::boot {
 
@@ -21,6 +22,8 @@ struct BootInfo {
     size_t rsdp_copy_length = 0;    ///< 0: no copy
     MemoryMap memory;
     bool map_cut = false;  ///< the loader claims more entries than a map can have
+    cpu::PixelMemory
+        frame_buffer;  ///< multiboot2's, in direct colour; unknown: the loader has none
 
     std::string_view words() const { return {command_line, command_line_length}; }
 };

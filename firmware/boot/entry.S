@@ -30,6 +30,11 @@ multiboot2_header:
         .short 1, 0
         .long 12
         .long 6
+        // A frame buffer where there is one (flag 1: not required), of whatever size and depth.
+        .align 8
+        .short 5, 1
+        .long 20
+        .long 0, 0, 0
         .align 8
         .short 0, 0
         .long 8

@@ -11,24 +11,7 @@ Result<VgaText> VgaText::bring_up(cpu::Mmio screen) {
     }
     VgaText text;
     text.screen_ = screen;
-    text.there_ = true;
-    for (unsigned row = 0; row < rows; ++row)
-        for (unsigned column = 0; column < columns; ++column) text.put(row, column, ' ');
     return text;
-}
-
-void VgaText::write_line(std::string_view line) {
-    if (!there_) return;
-    if (row_ == rows) {
-        for (unsigned at = 0; at < (rows - 1) * columns; ++at)
-            screen_.write16(2 * at, screen_.read16(2 * (at + columns)));
-        --row_;
-    }
-    for (unsigned column = 0; column < columns; ++column) {
-        char c = column < line.size() ? line[column] : ' ';
-        put(row_, column, c < ' ' || c > '~' ? '?' : c);
-    }
-    ++row_;
 }
 
 }  // namespace doorbell::platform

@@ -113,8 +113,17 @@ std::string grub_config(const std::string& image_words) {
         "    terminal_input console serial\n"
         "    terminal_output console serial\n"
         "fi\n"
+        // UEFI has no text mode: the image gets a frame buffer.
+        "if [ \"$grub_platform\" = efi ]; then\n"
+        "    insmod all_video\n"
+        "    set screen=auto\n"
+        "else\n"
+        "    set screen=text\n"
+        "fi\n"
         "menuentry \"Doorbell\" {{\n"
         "    multiboot2 /boot/doorbell.elf {}\n"
+        // Behind that command, which sets it to "auto".
+        "    set gfxpayload=$screen\n"
         "    boot\n"
         "}}\n",
         image_words);

@@ -1,26 +1,19 @@
 #include "labs/image/console.h"
 
 #include "firmware/platform/serial.h"
-#include "firmware/platform/vga_text.h"
 #include "firmware/wire/text.h"
+#include "labs/image/screen.h"
 
 namespace doorbell::labs {
 namespace {
 
 constinit platform::Uart uart;
-constinit platform::VgaText screen;
 char name_buffer[32] = "none";
 constinit std::string_view name{name_buffer, 4};
 
 void put_line(void*, std::string_view line) {
     uart.write(line);
     uart.write("\r\n");
-    // A screen shows what a person can use: the words, and where the run is.
-    constexpr std::string_view begins = "{\"t\":\"begin\"";
-    if (!line.starts_with('@'))
-        screen.write_line(line);
-    else if (size_t at = line.find(begins); at != line.npos)
-        screen.write_line(line.substr(at));
 }
 
 wire::Sender the_sender{put_line, nullptr};
@@ -38,9 +31,7 @@ std::string_view wanted_port(std::string_view words) {
     return wanted;
 }
 
-void open_screen(const char* why) {
-    auto up = platform::VgaText::bring_up(cpu::Mmio(platform::VgaText::memory));
-    if (up) screen = *up;
+void say_that_nobody_hears(const char* why) {
     say("Doorbell: no serial port, so that the results go nowhere.");
     say(why);
     say("Give the image the word serial=com1..com4, serial=0xPORT or serial=pci.");
@@ -54,7 +45,7 @@ void open_console(std::string_view words) {
     auto choice = platform::SerialChoice::read(wanted_port(words));
     auto found = platform::find_serial(ports, platform::PciConfig(ports),
                                        choice ? *choice : platform::SerialChoice{});
-    if (!found) return open_screen(found.error().what);
+    if (!found) return say_that_nobody_hears(found.error().what);
     uart = found->uart;
     wire::Text text(name_buffer);
     (text << (found->pci ? "PCI, port " : "port ")).hex(found->port);
@@ -65,7 +56,10 @@ std::string_view console_name() { return name; }
 
 wire::Sender& sender() { return the_sender; }
 
-void say(std::string_view words) { put_line(nullptr, words); }
+void say(std::string_view words) {
+    put_line(nullptr, words);
+    show(words);
+}
 
 void drain_console() { uart.drain(); }
 

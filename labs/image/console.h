@@ -7,8 +7,7 @@
 namespace doorbell::labs {
 
 /// Opens the serial port that `words` (the image's command line) ask for by `serial=`, or the first
-/// that answers. Without one the image runs on, and what is for people goes to the text screen,
-/// where there is one, beginning with why.
+/// that answers. Without one the image runs on; the screen says why.
 void open_console(std::string_view words);
 /// By what the image speaks: "port 0x3F8", "PCI, port 0xC000", "none".
 std::string_view console_name();
@@ -16,7 +15,7 @@ std::string_view console_name();
 /// The records' sender.
 wire::Sender& sender();
 
-/// A line for people; never looks like a record.
+/// A line for people, on the screen too; never looks like a record.
 void say(std::string_view words);
 
 /// Waits until everything has left.

@@ -29,8 +29,7 @@ constexpr const char* compiler = "g++ " DOORBELL_NUMBER(__GNUC__) "." DOORBELL_N
 void put_error(Json& json, const char* name, Error error) {
     char buffer[200];
     wire::Text text(buffer);
-    text << error.what;
-    if (error.value != 0) (text << " (").hex(error.value) << ")";
+    write_error(text, error);
     json.member(name, text.view());
 }
 
@@ -111,6 +110,11 @@ void put_memory(Json& j, const platform::Machine& m) {
 }
 
 }  // namespace
+
+void write_error(wire::Text& text, Error error) {
+    text << error.what;
+    if (error.value != 0) (text << " (").hex(error.value) << ")";
+}
 
 void emit_machine(wire::Sender& sender, const platform::Machine& m, const char* boot_protocol,
                   std::string_view console) {

@@ -5,11 +5,15 @@
 #include "firmware/measure/series.h"
 #include "firmware/platform/machine.h"
 #include "firmware/wire/record.h"
+#include "firmware/wire/text.h"
 #include "labs/kit/bench.h"
 #include "labs/kit/lab.h"
 #include "labs/kit/results.h"
 
 namespace doorbell::labs {
+
+/// An error in words, with the number that goes with it.
+void write_error(wire::Text& text, Error error);
 
 void emit_machine(wire::Sender& sender, const platform::Machine& machine, const char* boot_protocol,
                   std::string_view console);

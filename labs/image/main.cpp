@@ -14,6 +14,7 @@
 #include "labs/image/console.h"
 #include "labs/image/emit.h"
 #include "labs/image/panic.h"
+#include "labs/image/screen.h"
 #include "labs/kit/bench.h"
 
 extern "C" const unsigned char
@@ -56,6 +57,7 @@ void say_hello() {
 }
 
 [[noreturn]] void finish(const char* status, wire::Exit exit) {
+    show_end(status, sender().sent() + 1, console_name());
     sender().begin(wire::kind::end).member("status", status).member("records", sender().sent());
     sender().send();
     leave(static_cast<unsigned char>(exit));
@@ -66,6 +68,9 @@ void send_error(const char* text, std::string_view detail, const char* advice = 
     if (!detail.empty()) json.member("word", detail);
     if (advice != nullptr) json.member("advice", advice);
     sender().send();
+    show(text);
+    if (!detail.empty()) show(detail);
+    if (advice != nullptr) show(advice);
 }
 
 /// Runs down the stack until its guard page.
@@ -216,6 +221,7 @@ void run_case(const Lab& lab, const Case& test_case, measure::Histogram& nowhere
     whereabouts() = {"lab", lab.name, test_case.text()};
     sender().begin(wire::kind::begin).member("lab", lab.name).member("case", test_case.text());
     sender().send();
+    show_case(lab, test_case);
     uint64_t mark = machine.arena.mark();
     {
         counters.start_case();
@@ -244,7 +250,10 @@ void run_case(const Lab& lab, const Case& test_case, measure::Histogram& nowhere
             if (counters.source() == measure::Counters::Source::pmu)
                 count_by_pmu(lab, test_case, nowhere, first_id);
         }
-        if (!outcome) emit_end(sender(), lab, test_case, outcome.error());
+        if (!outcome) {
+            emit_end(sender(), lab, test_case, outcome.error());
+            show_outcome(outcome.error());
+        }
     }
     machine.arena.back_to(mark);
 }
@@ -259,8 +268,11 @@ void run_labs(measure::Histogram& nowhere) {
         // from all its cases.
         if (command_line.comes_again(i)) continue;
         whereabouts() = {"claims", wanted.lab->name, {}};
-        for (const Claim& claim : wanted.lab->claims)
-            emit_claim(sender(), *wanted.lab, claim, claim.judge(results, wanted.lab->name));
+        for (const Claim& claim : wanted.lab->claims) {
+            ClaimVerdict verdict = claim.judge(results, wanted.lab->name);
+            emit_claim(sender(), *wanted.lab, claim, verdict);
+            show_claim(claim, verdict);
+        }
     }
     whereabouts() = {"end", {}, {}};
 }
@@ -287,6 +299,7 @@ void run() {
         send_error(up.error().what, {});
         finish("refused", wire::Exit::refused);
     }
+    open_high_screen(machine, boot_info.frame_buffer);
     emit_machine(sender(), machine, boot_info.protocol, console_name());
 
     whereabouts().phase = "instrument";
@@ -308,6 +321,7 @@ void run() {
     }
     look_for_counters();
     emit_instrument(sender(), instrument, counters);
+    show_instrument(instrument);
     if (const char* flag = run_flag()) {
         sender().begin(wire::kind::flag).member("text", flag);
         sender().send();
@@ -353,6 +367,7 @@ extern "C" [[noreturn]] void boot_main(uint64_t information) {
     for (auto* make = init_array_start; make != init_array_end; ++make) (*make)();
     cpu::load_descriptors(labs::unexpected);
     bool known = boot::read_boot_info(information, labs::boot_info);
+    labs::open_screen(labs::boot_info.frame_buffer);
     labs::open_console(labs::boot_info.words());
     labs::say_hello();
     if (!known) {

@@ -236,6 +236,42 @@ TEST(BootInfo, InformationCutAnywhereGivesWhatIsInFrontOfTheCut) {
     }
 }
 
+/// Multiboot2 with a frame buffer tag of that kind and size: above 4 GiB, 800 by 600, 32 bits.
+Memory with_frame_buffer(uint8_t kind, uint32_t size) {
+    Memory m;
+    m.u32(8 + 40 + 8);
+    m.u32(0);
+    m.u32(8);
+    m.u32(size);
+    m.u64(5 * gib);
+    for (uint32_t number : {3328u, 800u, 600u}) m.u32(number);
+    for (int byte : {32, int{kind}, 0, 0, 16, 8, 8, 7, 0, 6, 0, 0})
+        m.bytes.push_back(static_cast<uint8_t>(byte));
+    m.u32(0);
+    m.u32(8);
+    return m;
+}
+
+TEST(BootInfo, AFrameBufferInDirectColourIsKept) {
+    auto info = with_frame_buffer(1, 38).read();
+    const cpu::PixelMemory& screen = info->frame_buffer;
+    ASSERT_TRUE(screen.known());
+    EXPECT_EQ(screen.address, 5 * gib);
+    EXPECT_EQ(screen.bytes(), 3328u * 600);
+    EXPECT_EQ(screen.width, 800u);
+    EXPECT_EQ(screen.pixel_bits, 32);
+    EXPECT_EQ(screen.red.position, 16);
+    EXPECT_EQ(screen.green.bits, 7);
+    EXPECT_EQ(screen.blue.position, 0);
+    EXPECT_EQ(screen.blue.bits, 6);
+}
+
+TEST(BootInfo, OtherScreensAndATagThatIsTooShortAreNotAFrameBuffer) {
+    for (uint8_t kind : {0, 2, 3})
+        EXPECT_FALSE(with_frame_buffer(kind, 38).read()->frame_buffer.known()) << int{kind};
+    EXPECT_FALSE(with_frame_buffer(1, 37).read()->frame_buffer.known());
+}
+
 TEST(BootInfo, ATagOfImpossibleSizeEndsTheReading) {
     Memory body;
     body.u64(0x5555555555555555);

@@ -1,9 +1,8 @@
-// The choice of the serial port, and the screen where there is none.
+// The choice of the serial port.
 #include "firmware/platform/serial.h"
 
 #include <map>
 
-#include "firmware/platform/vga_text.h"
 #include "tests/unit/fake_pci.h"
 
 namespace doorbell::test {
@@ -115,41 +114,6 @@ TEST(Serial, TheOneThatIsAskedForIsTakenOrNone) {
     for (const char* word : {"", "com", "com0", "com5", "COM1", "0x", "0x0", "0xFFFFF", "0xfff9",
                              "2f8", "0x2g8", "first"})
         EXPECT_FALSE(SerialChoice::read(word)) << word;
-}
-
-/// 80 by 25 characters and their attributes; the first `bytes` exist.
-struct Screen final : FakeDevice {
-    std::map<uint64_t, uint16_t> cells;
-    bool there = true;
-    uint64_t on_read(uint64_t a, unsigned bytes) override {
-        EXPECT_EQ(bytes, 2u);
-        return there ? cells[a] : 0xFFFF;
-    }
-    void on_write(uint64_t a, unsigned bytes, uint64_t v) override {
-        EXPECT_EQ(bytes, 2u);
-        EXPECT_LT(a, 4000u);
-        cells[a] = static_cast<uint16_t>(v);
-    }
-    std::string row(unsigned n) {
-        std::string text;
-        for (unsigned i = 0; i < 80; ++i) text += static_cast<char>(cells[2 * (n * 80 + i)] & 0xFF);
-        return text.substr(0, text.find_last_not_of(' ') + 1);
-    }
-};
-
-TEST(VgaText, ShowsTheLastTwentyFiveLines) {
-    Screen fake;
-    auto screen = platform::VgaText::bring_up(cpu::Mmio(fake, 0));
-    ASSERT_TRUE(screen);
-    for (int i = 0; i < 30; ++i) screen->write_line("line " + std::to_string(i));
-    EXPECT_EQ(fake.row(0), "line 5");
-    EXPECT_EQ(fake.row(24), "line 29");
-    screen->write_line(std::string(200, 'x') + "\x1b");
-    EXPECT_EQ(fake.row(24), std::string(80, 'x'));
-    screen->write_line("a\x1b[31m");
-    EXPECT_EQ(fake.row(24), "a?[31m");
-    fake.there = false;
-    EXPECT_FALSE(platform::VgaText::bring_up(cpu::Mmio(fake, 0)));
 }
 
 }  // namespace
