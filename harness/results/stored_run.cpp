@@ -14,6 +14,7 @@
 #include "harness/run/run_folder.h"
 #include "harness/system/escape.h"
 #include "harness/system/failure.h"
+#include "harness/system/json.h"
 
 namespace doorbell::harness {
 
@@ -32,21 +33,7 @@ std::string text_of_file(const fs::path& file) {
 }
 
 Json parse_text(const std::string& text, const fs::path& file) {
-    Json document;
-    try {
-        document = Json::parse(text);
-    } catch (const Json::parse_error& error) {
-        bool cut = error.byte >= text.size();
-        throw UsageError(
-            fmt::format("{} is damaged: {}", file.string(),
-                        text.empty() ? "it is empty"
-                        : cut ? fmt::format("it ends in the middle, after {} bytes", text.size())
-                              : fmt::format("it is not JSON from byte {} on", error.byte)));
-    } catch (const Json::exception&) {
-        // Not a parse_error: a number that no double holds.
-        throw UsageError(
-            fmt::format("{} is damaged: it holds a number that is too large", file.string()));
-    }
+    Json document = parse_document(text, file.string());
     if (!document.is_object())
         throw UsageError(fmt::format("{} is damaged: it is not a JSON object", file.string()));
     return document;

@@ -73,6 +73,7 @@ std::vector<Broken> broken_runs() {
         {"cut", with_results(good.substr(0, good.size() / 2)), "ends in the middle"},
         {"empty", with_results(""), "it is empty"},
         {"not JSON", with_results("{\"schema\": nonsense}"), "not JSON from byte"},
+        {"wrong at its last byte", with_results("{\"schema\":]"), "not JSON from byte 11 on"},
         {"a list", with_results("[1,2]"), "is not a JSON object"},
         {"another program's", with_results("{\"benchmarks\":[]}"), "is not a run of doorbell"},
         {"older", with_results(replaced("doorbell/1", "doorbell/0")),

@@ -5,6 +5,7 @@
 #include "harness/results/stored_run.h"
 #include "harness/system/escape.h"
 #include "harness/system/failure.h"
+#include "harness/system/json.h"
 #include "harness/system/nearest.h"
 
 // In profiles.S: for each published profile its name, a line end, its text, and a zero.
@@ -52,21 +53,11 @@ void check(const Json& document, const Profile& profile) {
 }
 
 Profile profile_from_text(std::string_view text, const std::string& where) {
+    const Json document = parse_document(text, where);
     try {
-        Json document = Json::parse(text);
         Profile profile = Profile::from(document);
         check(document, profile);
         return profile;
-    } catch (const Json::parse_error& error) {
-        throw UsageError(
-            text.empty() ? fmt::format("{} is not a profile: it is empty", where)
-            : error.byte > text.size()
-                ? fmt::format("{} is damaged: it ends in the middle, after {} bytes", where,
-                              text.size())
-                : fmt::format("{} is damaged: it is not JSON from byte {} on", where, error.byte));
-    } catch (const Json::exception&) {
-        // Not a parse_error: a number that no double holds.
-        throw UsageError(fmt::format("{} is damaged: it holds a number that is too large", where));
     } catch (const std::exception& trouble) {
         throw UsageError(fmt::format("{} is not a profile: {}", where, trouble.what()));
     }
