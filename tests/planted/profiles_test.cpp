@@ -3,10 +3,12 @@
 // a profile's error does to a prediction is told, too.
 //
 //   planted-tests --profiles N     N profiles instead of 3, and a line that sums them up
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <vector>
 
+#include "firmware/measure/histogram.h"
 #include "tests/planted/planted.h"
 
 namespace doorbell::test {
@@ -14,6 +16,9 @@ namespace {
 
 unsigned profiles = 3, recovered = 0, to_the_tick = 0, to_a_thousandth = 0;
 
+/// So many that a mispredicted end of a loop, which one image has and the other has not, is less
+/// than half a tick of a mean.
+constexpr unsigned samples = 100;
 /// The predictor of both; the planted clock has the model's usual caches.
 constexpr const char* predictor = "predictor=4096";
 /// What is measured on the planted clock and counted in the exact one. Walks from cold caches are
@@ -84,15 +89,16 @@ class PlantedProfileFixture : public Planted {
     void count() {
         std::string words;
         for (const char* lab : labs) words += std::string(lab) + " ";
-        Outcome out = shell(scratch, DOORBELL_COMMAND " run " + words + "--samples 20 --model " +
-                                         predictor + " --profile none --quiet --out counts");
+        Outcome out = shell(scratch, DOORBELL_COMMAND " run " + words + "--samples " +
+                                         std::to_string(samples) + " --model " + predictor +
+                                         " --profile none --quiet --out counts");
         ASSERT_EQ(out.status, 0) << out.err;
     }
     /// The same labs on the planted clock, in "labs".
     Json measure(const Prices& planted) {
         std::string words;
         for (const char* lab : labs) words += std::string("lab=") + lab + " ";
-        return run(planted, words + "samples=20", "", "labs");
+        return run(planted, words + "samples=" + std::to_string(samples), "", "labs");
     }
     /// predictions.json of the counted labs, by a profile.
     Json predictions(const std::string& profile) {
@@ -121,6 +127,13 @@ bool is_of_events(const Json& prediction) {
 struct Compared {
     Json prediction, measured;
     double value() const { return prediction.at("clock").at("value"); }
+    /// How far the prediction is from what the median stands for: all values of its bin.
+    double off_the_median() const {
+        using measure::Histogram;
+        size_t bin = Histogram::bin_of(measured.at("p50"));
+        return std::max({0.0, static_cast<double>(Histogram::lowest_of(bin)) - value(),
+                         value() - static_cast<double>(Histogram::highest_of(bin))});
+    }
     double median() const { return measured.at("p50"); }
     double mean() const { return measured.at("mean"); }
 };
@@ -145,7 +158,7 @@ TEST_P(PlantedProfile, IsRecoveredAndPredictsToTheTick) {
         if (is_of_events(c.prediction)) {
             // A bag's share of its cost is rounded down.
             double rounded = c.prediction.at("lab") == "batch" ? 1 : 0.5;
-            EXPECT_NEAR(c.value(), c.median(), rounded) << c.prediction;
+            EXPECT_LE(c.off_the_median(), rounded) << c.prediction << c.median();
             ++events;
         } else {
             // Counts are means, and the other image has its variables elsewhere.
@@ -198,7 +211,7 @@ TEST_F(WrongProfile, HasTheErrorThatWasPlanted) {
         double ns = body.at("measured");
         double ticks = ns * measured.at("machine").at("tsc_hz").get<double>() / 1e9;
         double error = found->second * 2 * pair / ticks;
-        EXPECT_NEAR(body.at("error").get<double>(), error, 1e-3 / ticks) << body;
+        EXPECT_NEAR(body.at("error").get<double>(), error, 0.5 / ticks) << body;
         ++(found->second != 0 ? calls : others);
     }
     EXPECT_EQ(calls, 3u);
