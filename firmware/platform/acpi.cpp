@@ -51,6 +51,7 @@ class Parser {
     void hpet(uint64_t address, Bytes bytes);
     void mcfg(uint64_t address, Bytes bytes);
     void fadt(uint64_t address, Bytes bytes);
+    void spcr(uint64_t address, Bytes bytes);
     AcpiRegister place(uint64_t table, Bytes bytes, size_t generic_offset, size_t old_offset,
                        uint8_t bits);
     void find_s5(Bytes aml);
@@ -65,7 +66,7 @@ class Parser {
 
     const PhysicalMemory& memory_;
     Acpi& acpi_;
-    bool have_madt_ = false, have_hpet_ = false, have_mcfg_ = false;
+    bool have_madt_ = false, have_hpet_ = false, have_mcfg_ = false, have_spcr_ = false;
 };
 
 /// The whole table at `address` if it has that signature, a sane length and a right checksum; else
@@ -156,6 +157,7 @@ void Parser::table(uint64_t address) {
     if (Bytes b = first(have_hpet_, "HPET"sv); !b.empty()) hpet(address, b);
     if (Bytes b = first(have_mcfg_, "MCFG"sv); !b.empty()) mcfg(address, b);
     if (Bytes b = first(acpi_.fixed.present, "FACP"sv); !b.empty()) fadt(address, b);
+    if (Bytes b = first(have_spcr_, "SPCR"sv); !b.empty()) spcr(address, b);
 }
 
 // MADT, section 5.2.12.
@@ -239,6 +241,39 @@ void Parser::mcfg(uint64_t address, Bytes bytes) {
     if (bytes.size() < first_entry || (bytes.size() - first_entry) % entry_length != 0)
         fault("MCFG"sv, address,
               {"the MCFG's length is not a whole number of entries", bytes.size()});
+}
+
+// SPCR, section "Serial Port Console Redirection Table": interface at 36, address at 40, baud
+// at 58.
+void Parser::spcr(uint64_t address, Bytes bytes) {
+    if (bytes.size() < 80) return fault("SPCR"sv, address, {"the SPCR is too short", bytes.size()});
+    constexpr uint8_t full_16550 = 0, subset_16550 = 1, generic_16550 = 0x12;
+    uint8_t interface = bytes[36];
+    if (interface != full_16550 && interface != subset_16550 && interface != generic_16550)
+        return fault("SPCR"sv, address,
+                     {"the firmware's serial port is not a 16550; its interface is", interface});
+    AcpiRegister at{static_cast<AcpiRegister::Space>(bytes[40]), bytes[41],
+                    field<uint64_t>(bytes, 44)};
+    if (!at) return;  // console redirection is off
+    constexpr uint64_t last_port = 0xFFF8;
+    if (at.space != AcpiRegister::Space::io || at.address > last_port)
+        return fault("SPCR"sv, address,
+                     {"the firmware's serial port is not at an I/O port but at", at.address});
+    acpi_.serial.port = static_cast<uint16_t>(at.address);
+    switch (bytes[58]) {
+        case 3:
+            acpi_.serial.baud = 9600;
+            break;
+        case 4:
+            acpi_.serial.baud = 19200;
+            break;
+        case 6:
+            acpi_.serial.baud = 57600;
+            break;
+        case 7:
+            acpi_.serial.baud = 115200;
+            break;
+    }
 }
 
 /// A register by its generic address where the FADT has one, else by its old 32-bit port number.

@@ -1,7 +1,7 @@
 // The ACPI tables a measuring machine needs: who the processors are, where APICs and HPET lie, how
 // to power off. Source: ACPI Specification 6.5, chapter 5 (tables), chapter 4 (fixed hardware),
 // chapter 20 (AML encoding); IA-PC HPET Specification 1.0a section 3.2.4; PCI Firmware
-// Specification 3.2 section 4.1.2 (MCFG).
+// Specification 3.2 section 4.1.2 (MCFG); Microsoft, "Serial Port Console Redirection Table".
 #pragma once
 #include <array>
 #include <cstddef>
@@ -105,6 +105,12 @@ struct AcpiFixed {
     uint8_t s5_a = 0, s5_b = 0;  ///< SLP_TYP values for S5 (soft off), of PM1a and PM1b
 };
 
+/// The serial port that the firmware itself speaks by (SPCR), where it is a 16550 at an I/O port.
+struct AcpiSerial {
+    uint16_t port = 0;  ///< 0: the firmware names none
+    uint32_t baud = 0;  ///< 0: the table does not say
+};
+
 /// A table or entry that was skipped.
 struct AcpiFault {
     char signature[5] = {};  ///< of the table ("RSDP" for the pointer structure)
@@ -132,6 +138,7 @@ struct Acpi {
     uint64_t hpet_address = 0;  ///< 0: no HPET
     Bounded<AcpiEcam, 16> ecam;
     AcpiFixed fixed;
+    AcpiSerial serial;
     Bounded<AcpiFault, 16> faults;
 };
 

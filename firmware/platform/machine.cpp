@@ -138,29 +138,6 @@ void find_network(Machine& m) {
     });
 }
 
-void read_acpi(Machine& m, const Handover& handover) {
-    PhysicalMemory memory(read_physical, const_cast<Handover*>(&handover));
-    Result<Acpi> parsed = Lacking{"no RSDP"};
-    if (!handover.rsdp_copy.empty()) {
-        parsed = Acpi::parse_rsdp_bytes(memory, handover.rsdp_copy);
-    } else {
-        uint64_t rsdp = handover.rsdp_address;
-        if (rsdp == 0) {
-            auto found = Acpi::find_rsdp(memory);
-            if (found) rsdp = *found;
-        }
-        if (rsdp != 0) parsed = Acpi::parse(memory, rsdp);
-    }
-    if (parsed)
-        m.acpi = *parsed;
-    else if (handover.memory_cut)
-        m.acpi_absent = Error{
-            "ACPI's tables cannot be read; the boot loader's memory map was too long, and where "
-            "they lie may be missing from it"};
-    else
-        m.acpi_absent = parsed.error();
-}
-
 Result<void> bring_up_apic(Machine& m) {
     silence_pics(cpu::Ports{}, cpu::vector::pic_base);
     uint64_t apic_page = cpu::LocalApic::page_address(cpu::Cpuid{}, cpu::Msrs{});
@@ -219,6 +196,18 @@ Result<void> find_rates(Machine& m) {
 
 }  // namespace
 
+Result<Acpi> read_acpi(const Handover& handover) {
+    PhysicalMemory memory(read_physical, const_cast<Handover*>(&handover));
+    if (!handover.rsdp_copy.empty()) return Acpi::parse_rsdp_bytes(memory, handover.rsdp_copy);
+    uint64_t rsdp = handover.rsdp_address;
+    if (rsdp == 0) {
+        auto found = Acpi::find_rsdp(memory);
+        if (!found) return Lacking{"no RSDP"};
+        rsdp = *found;
+    }
+    return Acpi::parse(memory, rsdp);
+}
+
 Result<void> Machine::bring_up(const Handover& handover) {
     features = cpu::Features::read(cpu::Cpuid{});
     lfence = make_lfence_serializing(features);
@@ -235,7 +224,14 @@ Result<void> Machine::bring_up(const Handover& handover) {
 
     // ACPI first: the BIOS area in page 0 may have to be read, which the image's own tables leave
     // out.
-    read_acpi(*this, handover);
+    if (auto tables_of_acpi = read_acpi(handover))
+        acpi = *tables_of_acpi;
+    else if (handover.memory_cut)
+        acpi_absent = Error{
+            "ACPI's tables cannot be read; the boot loader's memory map was too long, and where "
+            "they lie may be missing from it"};
+    else
+        acpi_absent = tables_of_acpi.error();
     DOORBELL_TRY(build_tables(*this, handover));
     cpu::write_cr3(tables.root());
 

@@ -43,6 +43,10 @@ struct Handover {
     bool memory_cut = false;             ///< some regions of the map are missing
 };
 
+/// ACPI's tables, from what the boot loader knows or from where a BIOS leaves them. Error: there
+/// are none, or they cannot be read.
+Result<Acpi> read_acpi(const Handover& handover);
+
 struct Machine {
     cpu::Features features;
     Acpi acpi;

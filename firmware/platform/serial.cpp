@@ -6,9 +6,9 @@ namespace {
 constexpr uint16_t com_ports[] = {0x3F8, 0x2F8, 0x3E8, 0x2E8};
 constexpr uint8_t communication_class = 0x07, serial_subclass = 0x00;
 
-Result<SerialPort> bring_up(cpu::Ports ports, uint16_t port, bool pci) {
-    auto uart = DOORBELL_TRY(Uart::bring_up(ports, port));
-    return SerialPort{uart, port, pci};
+Result<SerialPort> bring_up(cpu::Ports ports, uint16_t port, uint32_t baud, bool pci) {
+    auto uart = DOORBELL_TRY(Uart::bring_up(ports, port, baud));
+    return SerialPort{uart, port, baud, pci};
 }
 
 /// The card's I/O BAR, decoded; 0 where it has none.
@@ -24,12 +24,12 @@ uint16_t open_card(const PciConfig& pci, PciAddress address) {
     return 0;
 }
 
-Result<SerialPort> find_card(cpu::Ports ports, const PciConfig& pci) {
+Result<SerialPort> find_card(cpu::Ports ports, const PciConfig& pci, uint32_t baud) {
     Result<SerialPort> found = Error{"there is no PCI serial card with an I/O BAR"};
     for_each_pci_function(pci, communication_class, [&](PciAddress a) {
         uint32_t code = pci.read32(a, pci_register::revision);
         if (found || (code >> 16 & 0xFF) != serial_subclass) return;
-        if (uint16_t port = open_card(pci, a); port != 0) found = bring_up(ports, port, true);
+        if (uint16_t port = open_card(pci, a); port != 0) found = bring_up(ports, port, baud, true);
     });
     return found;
 }
@@ -57,20 +57,40 @@ Result<SerialChoice> SerialChoice::read(std::string_view word) {
     return SerialChoice{Kind::port, port};
 }
 
-Result<SerialPort> find_serial(cpu::Ports ports, const PciConfig& pci, const SerialChoice& choice) {
+Result<uint32_t> SerialChoice::read_baud(std::string_view word) {
+    uint32_t baud = 0;
+    for (char c : word) {
+        bool more = c >= '0' && c <= '9' && baud <= usual_baud;
+        baud = more ? baud * 10 + static_cast<uint32_t>(c - '0') : ~0u;
+        if (!more) break;
+    }
+    if (baud < 1200 || baud > usual_baud || usual_baud % baud != 0)
+        return Error{"baud: 115200 or a whole part of it, 1200 or more"};
+    return baud;
+}
+
+Result<SerialPort> find_serial(cpu::Ports ports, const PciConfig& pci, const SerialChoice& choice,
+                               const AcpiSerial& firmwares) {
+    const uint32_t baud = choice.baud != 0 ? choice.baud : usual_baud;
+    auto baud_of = [&](uint16_t port) {
+        bool says = choice.baud == 0 && port == firmwares.port && firmwares.baud != 0;
+        return says ? firmwares.baud : baud;
+    };
     switch (choice.kind) {
         case SerialChoice::Kind::none:
             return Error{"no serial port is wanted (serial=none)"};
         case SerialChoice::Kind::port:
-            return bring_up(ports, choice.port, false);
+            return bring_up(ports, choice.port, baud_of(choice.port), false);
         case SerialChoice::Kind::pci:
-            return find_card(ports, pci);
+            return find_card(ports, pci, baud);
         case SerialChoice::Kind::first:
             break;
     }
+    if (uint16_t port = firmwares.port; port != 0)
+        if (auto up = bring_up(ports, port, baud_of(port), false)) return up;
     for (uint16_t port : com_ports)
-        if (auto up = bring_up(ports, port, false)) return up;
-    if (auto card = find_card(ports, pci)) return card;
+        if (auto up = bring_up(ports, port, baud_of(port), false)) return up;
+    if (auto card = find_card(ports, pci, baud)) return card;
     return Error{"no serial port answers: tried 0x3F8, 0x2F8, 0x3E8, 0x2E8 and PCI serial cards"};
 }
 

@@ -45,7 +45,10 @@ po::options_description image_options() {
         ("exit", po::value<std::string>()->default_value("halt"),
          "what it does at the end: halt|poweroff|reset|debug (debug: leave QEMU)")  //
         ("serial", po::value<std::string>()->default_value("auto"),
-         "the port it speaks by: auto|com1..com4|pci|0xPORT (auto: the first that answers)")   //
+         "the port it speaks by: auto|com1..com4|pci|0xPORT (auto: the firmware's, or the first "
+         "that answers)")  //
+        ("baud", po::value<std::string>(),
+         "that port's rate (default: as the firmware has it, or 115200)")                      //
         ("out", po::value<std::string>()->default_value("doorbell.iso"), "the file to write")  //
         ("image", po::value<std::string>(),
          "the image (default: doorbell.elf beside this command)");
@@ -63,12 +66,18 @@ int run_image(const po::variables_map& map) {
         throw UsageError("--serial " + serial +
                          ": expected auto, com1 to com4, pci, none, or a port as 0x2f8");
     if (serial != "auto") words += " serial=" + serial;
+    std::string listen = "doorbell attach /dev/ttyUSB0";
+    if (auto baud = said(map, "baud")) {
+        check_choice("--baud", *baud, {"9600", "19200", "38400", "57600", "115200"});
+        words += " baud=" + *baud;
+        listen += " --baud " + *baud;
+    }
     write_boot_medium(image_path(said(map, "image").value_or("")), words, iso);
     say("{}: {} bytes, boots by BIOS and by UEFI, runs: {}\n", iso.string(), fs::file_size(iso),
         words);
     say("to a USB stick (everything on it is lost): dd if={} of=/dev/sdX bs=4M conv=fsync\n",
         iso.string());
-    say("then listen to its serial line, 115200 8n1: doorbell attach /dev/ttyUSB0\n");
+    say("then listen to its serial line, 8n1: {}\n", listen);
     return 0;
 }
 

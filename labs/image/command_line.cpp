@@ -127,6 +127,9 @@ void CommandLine::take(std::string_view word) {
         // The console has read it already; what it could not read is said by the port it chose.
         auto choice = platform::SerialChoice::read(value);
         if (!choice) return complain(word, choice.error().what);
+    } else if (key == "baud") {
+        auto baud = platform::SerialChoice::read_baud(value);
+        if (!baud) return complain(word, baud.error().what);
     } else if (key == "fault") {
         for (const wire::FaultName& one : wire::fault_names)
             if (one.name == value) fault = one.fault;

@@ -8,7 +8,7 @@ namespace doorbell::labs {
 namespace {
 
 constinit platform::Uart uart;
-char name_buffer[32] = "none";
+char name_buffer[48] = "none";
 constinit std::string_view name{name_buffer, 4};
 
 void put_line(void*, std::string_view line) {
@@ -18,10 +18,8 @@ void put_line(void*, std::string_view line) {
 
 wire::Sender the_sender{put_line, nullptr};
 
-/// The value of the last `serial=`; "auto" where there is none.
-std::string_view wanted_port(std::string_view words) {
-    constexpr std::string_view key = "serial=";
-    std::string_view wanted = "auto";
+/// The value of the last word with that key ("serial="); `wanted` where there is none.
+std::string_view last_value(std::string_view words, std::string_view key, std::string_view wanted) {
     while (!words.empty()) {
         size_t blank = words.find(' ');
         std::string_view word = words.substr(0, blank);
@@ -39,16 +37,19 @@ void say_that_nobody_hears(const char* why) {
 
 }  // namespace
 
-void open_console(std::string_view words) {
+void open_console(std::string_view words, const platform::AcpiSerial& firmwares) {
+    using platform::SerialChoice;
     cpu::Ports ports;
     // A word that cannot be read is complained of later, by a port that can.
-    auto choice = platform::SerialChoice::read(wanted_port(words));
-    auto found = platform::find_serial(ports, platform::PciConfig(ports),
-                                       choice ? *choice : platform::SerialChoice{});
+    auto read = SerialChoice::read(last_value(words, "serial=", "auto"));
+    SerialChoice choice = read ? *read : SerialChoice{};
+    if (auto baud = SerialChoice::read_baud(last_value(words, "baud=", ""))) choice.baud = *baud;
+    auto found = platform::find_serial(ports, platform::PciConfig(ports), choice, firmwares);
     if (!found) return say_that_nobody_hears(found.error().what);
     uart = found->uart;
     wire::Text text(name_buffer);
     (text << (found->pci ? "PCI, port " : "port ")).hex(found->port);
+    if (found->baud != platform::usual_baud) text << ", " << found->baud << " baud";
     name = text.view();
 }
 

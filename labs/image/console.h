@@ -2,13 +2,15 @@
 #pragma once
 #include <string_view>
 
+#include "firmware/platform/serial.h"
 #include "firmware/wire/record.h"
 
 namespace doorbell::labs {
 
-/// Opens the serial port that `words` (the image's command line) ask for by `serial=`, or the first
-/// that answers. Without one the image runs on; the screen says why.
-void open_console(std::string_view words);
+/// Opens the serial port that `words` (the image's command line) ask for by `serial=` and `baud=`,
+/// or the firmware's, or the first that answers. Without one the image runs on; the screen says
+/// why.
+void open_console(std::string_view words, const platform::AcpiSerial& firmwares);
 /// By what the image speaks: "port 0x3F8", "PCI, port 0xC000", "none".
 std::string_view console_name();
 

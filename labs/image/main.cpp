@@ -42,6 +42,13 @@ Results results;
 measure::Counters counters;
 measure::PmuPass pmu;
 
+platform::Handover handover() {
+    return {{boot_info.memory.begin(), boot_info.memory.end()},
+            boot_info.rsdp_address,
+            {boot_info.rsdp_copy, boot_info.rsdp_copy_length},
+            boot_info.map_cut || boot_info.memory.dropped() != 0};
+}
+
 void say_hello() {
     char id[41] = {};
     for (int i = 0; i < 20; ++i) {
@@ -291,10 +298,7 @@ void run() {
     whereabouts().phase = "machine";
     // The HPET counts from when it is enabled: not from how long it took to read these words.
     measure::hold_until(measure::next_multiple(case_phase));
-    auto up = machine.bring_up({{boot_info.memory.begin(), boot_info.memory.end()},
-                                boot_info.rsdp_address,
-                                {boot_info.rsdp_copy, boot_info.rsdp_copy_length},
-                                boot_info.map_cut || boot_info.memory.dropped() != 0});
+    auto up = machine.bring_up(handover());
     if (!up) {
         send_error(up.error().what, {});
         finish("refused", wire::Exit::refused);
@@ -368,7 +372,8 @@ extern "C" [[noreturn]] void boot_main(uint64_t information) {
     cpu::load_descriptors(labs::unexpected);
     bool known = boot::read_boot_info(information, labs::boot_info);
     labs::open_screen(labs::boot_info.frame_buffer);
-    labs::open_console(labs::boot_info.words());
+    auto acpi = platform::read_acpi(labs::handover());
+    labs::open_console(labs::boot_info.words(), acpi ? acpi->serial : platform::AcpiSerial{});
     labs::say_hello();
     if (!known) {
         labs::send_error("neither PVH nor multiboot2 handed over", {});

@@ -119,6 +119,25 @@ TEST(SerialPorts, TheOneThatAnswersCarriesTheRecords) {
         << "COM1 is there, too, and nobody listens";
 }
 
+TEST(SerialPorts, TheOneThatTheFirmwareNamesGoesBeforeTheFirst) {
+    Scratch scratch;
+    // The table behind its header: a 16550 at I/O port 0x2F8, 57600 baud.
+    std::string table(44, '\0');
+    table[4] = 1;
+    table[5] = 8;
+    table[8] = '\xF8';
+    table[9] = 2;
+    table[22] = 6;
+    scratch.write("spcr", table);
+    const std::string ports = "-serial null -serial stdio -acpitable sig=SPCR,rev=2,data=spcr";
+    EXPECT_NE(said_by(scratch, ports, "").find(R"("serial":"port 0x2f8, 57600 baud")"),
+              std::string::npos);
+    EXPECT_NE(said_by(scratch, ports, "baud=9600").find(R"("serial":"port 0x2f8, 9600 baud")"),
+              std::string::npos);
+    EXPECT_NE(said_by(scratch, "-serial stdio", "baud=9601").find("a whole part of it"),
+              std::string::npos);
+}
+
 TEST(SerialPorts, WithoutOneTheScreenReportsThat) {
     Scratch scratch;
     // Reads the screen's memory through QEMU's monitor until it holds the words.

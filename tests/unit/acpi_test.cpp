@@ -470,6 +470,49 @@ TEST(AcpiDamage, AnHpetInIoSpaceIsAFault) {
     EXPECT_TRUE(has_fault(*acpi, "HPET", "not in memory space"));
 }
 
+// The firmware's serial port.
+
+platform::Acpi acpi_with(const Body& spcr) {
+    Machine m;
+    auto acpi = m.parse_only({m.table("SPCR", spcr.bytes)});
+    EXPECT_TRUE(acpi);
+    return *acpi;
+}
+/// The SPCR's body: its fields begin at 36 in the table.
+Body spcr(uint8_t interface, uint8_t space, uint64_t address, uint8_t baud) {
+    Body b;
+    b.u8(interface).zeros(3).u8(space).u8(8).zeros(2).u64(address).zeros(6).u8(baud).zeros(21);
+    return b;
+}
+
+TEST(AcpiSerialPort, IsA16550AtAnIoPort) {
+    for (uint8_t interface : {0, 1, 0x12}) {
+        auto acpi = acpi_with(spcr(interface, 1, 0x2F8, 6));
+        EXPECT_EQ(acpi.serial.port, 0x2F8);
+        EXPECT_EQ(acpi.serial.baud, 57600u);
+        EXPECT_TRUE(acpi.faults.empty());
+    }
+    for (auto [code, baud] : {std::pair{0, 0u}, {3, 9600u}, {4, 19200u}, {7, 115200u}, {99, 0u}})
+        EXPECT_EQ(acpi_with(spcr(0, 1, 0x3F8, static_cast<uint8_t>(code))).serial.baud, baud);
+}
+
+TEST(AcpiSerialPort, NonsenseIsAFaultAndNoPort) {
+    auto none = acpi_with(spcr(0, 1, 0, 7));
+    EXPECT_EQ(none.serial.port, 0);
+    EXPECT_TRUE(none.faults.empty()) << "redirection is off";
+    Body cut = spcr(0, 1, 0x3F8, 7);
+    cut.bytes.resize(cut.bytes.size() - 1);
+    for (const auto& [body, words] : {std::pair{spcr(3, 1, 0x3F8, 7), "not a 16550"},
+                                      {spcr(0, 0, 0xFE034000, 7), "not at an I/O port"},
+                                      {spcr(0, 1, 0x10000, 7), "not at an I/O port"},
+                                      {spcr(0, 1, 0xFFF9, 7), "not at an I/O port"},
+                                      {cut, "too short"}}) {
+        auto acpi = acpi_with(body);
+        EXPECT_EQ(acpi.serial.port, 0) << words;
+        EXPECT_TRUE(has_fault(acpi, "SPCR", words)) << words;
+    }
+}
+
 // The sleep type.
 
 std::pair<bool, int> s5_of(const Bytes& aml) {

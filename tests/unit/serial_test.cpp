@@ -67,12 +67,14 @@ struct Ports final : FakeDevice {
         uarts[port] = {};
         return f;
     }
-    Result<platform::SerialPort> find(const char* word) {
+    Result<platform::SerialPort> find(const char* word, platform::AcpiSerial firmwares = {},
+                                      uint32_t baud = 0) {
         auto choice = SerialChoice::read(word);
         EXPECT_TRUE(choice) << word;
+        choice->baud = baud;
         cpu::Ports ports(*this);
         platform::PciConfig by_ports{ports};
-        return platform::find_serial(ports, by_ports, *choice);
+        return platform::find_serial(ports, by_ports, *choice, firmwares);
     }
 };
 
@@ -84,6 +86,31 @@ TEST(Serial, TheFirstPortThatHearsItselfIsTaken) {
     }
     ports.uarts[0x3F8].deaf = true;
     EXPECT_EQ(ports.find("auto")->port, 0x2F8) << "the first one does not hear itself";
+}
+
+TEST(Serial, TheFirmwaresPortIsTakenFirstAtItsRate) {
+    Ports ports;
+    ports.uarts[0x3F8] = {};
+    ports.uarts[0x2F8] = {};
+    auto found = ports.find("auto", {0x2F8, 57600});
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->port, 0x2F8);
+    EXPECT_EQ(found->baud, 57600u);
+    EXPECT_EQ(ports.find("auto", {0x2F8, 0})->baud, 115200u) << "the table does not say";
+    EXPECT_EQ(ports.find("auto", {0x2F8, 57600}, 9600)->baud, 9600u) << "the user says";
+    EXPECT_EQ(ports.find("com1", {0x2F8, 57600})->baud, 115200u) << "another port's rate";
+    EXPECT_EQ(ports.find("com2", {0x2F8, 57600})->baud, 57600u);
+    EXPECT_EQ(ports.find("auto", {0x5000, 9600})->port, 0x3F8) << "nothing is there";
+    EXPECT_EQ(ports.find("auto", {0x5000, 9600})->baud, 115200u);
+    ports.uarts[0x2F8].deaf = true;
+    EXPECT_EQ(ports.find("auto", {0x2F8, 57600})->port, 0x3F8);
+}
+
+TEST(Serial, ARateIsOneThatAUartHas) {
+    EXPECT_EQ(*SerialChoice::read_baud("9600"), 9600u);
+    EXPECT_EQ(*SerialChoice::read_baud("115200"), 115200u);
+    for (const char* word : {"", "0", "600", "9601", "230400", "9600x", "-9600", "99999999999999"})
+        EXPECT_FALSE(SerialChoice::read_baud(word)) << word;
 }
 
 TEST(Serial, ACardIsTakenWhereNoFixedPortAnswers) {
