@@ -137,11 +137,12 @@ class SmallPages {
     uint64_t before_;
 };
 
-Result<void> measure_pages(Bench& bench, uint64_t size, uint64_t pages) {
+/// `within`: the size of the pages that those of `size` are only pieces of; else `size`.
+Result<void> measure_pages(Bench& bench, uint64_t size, uint64_t pages, uint64_t within) {
     auto table = bench.machine.arena.array<uint32_t>(pages);
     if (table.empty()) return Lacking{"not enough memory for the pages", pages};
     PrimitivePlace place{};
-    if (size == page) {
+    if (within == page) {
         SmallPages small(bench);
         auto memory = small.map(pages);
         if (!memory) return memory.error();
@@ -150,7 +151,7 @@ Result<void> measure_pages(Bench& bench, uint64_t size, uint64_t pages) {
                               bench.random, place);
         });
     }
-    uint64_t memory = bench.machine.arena.take(pages * size, size);
+    uint64_t memory = bench.machine.arena.take(pages * size, within);
     if (memory == 0) return Lacking{"not enough memory for so many large pages", pages * size};
     for (uint64_t at = memory; at < memory + pages * size; at += size)
         if (!(bench.machine.tables.entry_of(at) & cpu::PageFlags::large))
@@ -378,7 +379,8 @@ Result<void> body(Bench& bench, const Case& test_case) {
     Access access;
     if (access_of(name, access)) return measure_memory(bench, access, test_case.number("bytes"));
     if (name == "load-paged")
-        return measure_pages(bench, test_case.number("page"), test_case.number("pages"));
+        return measure_pages(bench, test_case.number("page"), test_case.number("pages"),
+                             test_case.number(test_case["within"].empty() ? "page" : "within"));
     if (name == "late-branch") return measure_late_branch(bench, test_case.number("bytes"));
     if (name == "mispredict") return measure_mispredict(bench);
     if (name == "syscall-sysret") return measure_user(bench, syscall_ring3, true);

@@ -82,6 +82,10 @@ enum class ModelCount : unsigned {
     page_walks,
     page_walks_large,
     late_branch_misses,  ///< of branch_misses: those that wait for a load that missed
+    // Of the misses of loads and of stores: those whose set of L1D took many of the last misses, so
+    // that few of them go on at once.
+    crowded_loads,
+    crowded_stores,
     timestamps,          ///< of ours, inside of the stretch
     path_steps,  ///< what the dataflow takes where nothing misses, in core cycles of the model
     count,
@@ -148,6 +152,8 @@ inline constexpr const char* model_count_names[model_counts] = {
     "page_walks",
     "page_walks_large",
     "late_branch_misses",
+    "crowded_loads",
+    "crowded_stores",
     "timestamps",
     "path_steps",
 };

@@ -115,13 +115,14 @@ void measure_line_from_core(LinuxBench& bench) {
     });
 }
 
-void measure_pages(LinuxBench& bench, uint64_t page, uint64_t pages) {
-    Memory memory(page * pages, false);
+void measure_pages(LinuxBench& bench, uint64_t page, uint64_t pages, bool within_large) {
+    Memory memory(page * pages, within_large);
     std::vector<uint32_t> table(pages);
     PrimitivePlace place{};
     record(bench, [&] {
         return labs::plan_pages(memory.at(), pages, page, table.data(), bench.random, place);
     });
+    if (within_large) flag_small_pages(bench, memory);
 }
 
 void measure_mispredict(LinuxBench& bench) {
@@ -144,7 +145,8 @@ void body(LinuxBench& bench, const Case& test_case) {
     if (labs::access_of(name, access))
         return measure_memory(bench, access, test_case.number("bytes"));
     if (name == "load-paged")
-        return measure_pages(bench, test_case.number("page"), test_case.number("pages"));
+        return measure_pages(bench, test_case.number("page"), test_case.number("pages"),
+                             !test_case["within"].empty());
     if (name == "mispredict") return measure_mispredict(bench);
     if (name == "late-branch") return measure_late_branch(bench, test_case.number("bytes"));
     if (name == "line-from-core") return measure_line_from_core(bench);

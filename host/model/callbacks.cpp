@@ -79,11 +79,20 @@ void classify(MemorySite& site, uint64_t physical, bool store, Level level) {
     Model& m = *model;
     interrupt_loop();
     m.attribution.history.note(ModelCount::l1d_misses, *m.tally);
-    if (store) return m.count(served(ModelCount::store_l2, level));
+    bool crowded = m.crowd.miss(physical >> m.hierarchy.line_shift());
+    if (store) {
+        if (crowded) m.count(ModelCount::crowded_stores);
+        return m.count(served(ModelCount::store_l2, level));
+    }
     uint64_t line = physical >> m.hierarchy.line_shift() << m.hierarchy.line_shift();
     // A prefetcher has it by then, so that nothing waits for it.
-    if (site.streams(line)) return m.count(served(ModelCount::streamed_l2, level));
+    if (site.streams(line)) {
+        if (crowded) m.count(ModelCount::crowded_loads);
+        return m.count(served(ModelCount::streamed_l2, level));
+    }
     bool chained = m.flow.chained(site.use, m.tally->ticks());
+    // A chained load is alone on its way.
+    if (crowded && !chained) m.count(ModelCount::crowded_loads);
     m.flow.missed(site.use, m.tally->ticks());
     m.count(served(chained ? ModelCount::chained_l2 : ModelCount::scattered_l2, level));
 }
@@ -147,6 +156,7 @@ void command(MailboxCommand what) {
         case MailboxCommand::forget:
             m.hierarchy.forget();
             m.flow.forget();
+            m.crowd = SetCrowd(m.geometry.l1d.sets());
             m.device_lines.forget();
             break;
         case MailboxCommand::device:
@@ -281,6 +291,11 @@ void used_memory(qemu_plugin_meminfo_t info, uint64_t address, void* site) {
     unsigned bytes = 1;
     if (m.hierarchy.near_end_of_line(physical)) [[unlikely]]
         bytes = 1u << qemu_plugin_mem_size_shift(info);
+    const MemoryUse& use = static_cast<MemorySite*>(site)->use;
+    if constexpr (store)
+        m.flow.stored(use, physical, m.tally->ticks());
+    else
+        m.flow.loaded(use, physical, m.tally->ticks());
     Level level = m.hierarchy.data(address, physical, bytes);
     if (level != Level::l1) [[unlikely]]
         classify(*static_cast<MemorySite*>(site), physical, store, level);

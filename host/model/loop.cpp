@@ -33,10 +33,12 @@ void Loop::begin(const Block* head) {
         at_ = length == 1 ? 0 : 1;
         outcomes_ = alike_ = time_ = instructions_ = 0;
         written_ = 0;
+        stores_ = false;
         for (unsigned i = 0; i < length; ++i)
             if (const BlockFlow* flow = steps_[i].block->flow; flow != nullptr) {
                 instructions_ += flow->instructions();
                 written_ |= flow->written();
+                stores_ |= flow->stores();
             }
         return;
     }
@@ -52,7 +54,7 @@ void Loop::turned(const Dataflow& flow, uint64_t changes, uint64_t instructions)
     time_ = time;
     changes_ = changes;
     bool branches = outcomes_ != 0;
-    steady_ = unchanged && (!branches || outcomes_ > enough_outcomes) &&
+    steady_ = unchanged && !stores_ && (!branches || outcomes_ > enough_outcomes) &&
               alike_ > flow.core().window + instructions_ && flow.calm(instructions);
     turns_ = 0;
 }

@@ -65,6 +65,7 @@ class Loop {
     uint64_t time_ = 0, changes_ = 0, outcomes_ = 0, alike_ = 0;
     uint64_t instructions_ = 0;  ///< of a turn
     uint32_t written_ = 0;
+    bool stores_ = false;  ///< what is loaded again: where to is not known beforehand
     // The last steps, newest first at recent_[newest_].
     std::array<Step, most> recent_{};
     unsigned newest_ = 0;

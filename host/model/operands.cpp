@@ -49,10 +49,30 @@ uint32_t latency_of(ZydisMnemonic mnemonic) {
             return 2 * step;
         case ZYDIS_MNEMONIC_DIV:
         case ZYDIS_MNEMONIC_IDIV:
-            return 14 * step;
+            return 12 * step;
+        // They look at more than one of the groups that flags are renamed in.
+        case ZYDIS_MNEMONIC_CMOVBE:
+        case ZYDIS_MNEMONIC_CMOVNBE:
+            return 2 * step;
+        // Of one group or two: Intel 1, AMD's Zen 5 2 (measured).
+        case ZYDIS_MNEMONIC_CMOVL:
+        case ZYDIS_MNEMONIC_CMOVNL:
+        case ZYDIS_MNEMONIC_CMOVLE:
+        case ZYDIS_MNEMONIC_CMOVNLE:
+            return 3 * step / 2;
         default:
             return step;
     }
+}
+
+/// What the address of operand `mem` takes longer than a register and a displacement.
+uint32_t address_latency(const ZydisDecodedOperand& operand) {
+    const auto& mem = operand.mem;
+    bool indexed = mem.index != ZYDIS_REGISTER_NONE;
+    // A load takes a cycle more where an index is scaled; LEA, where it adds three.
+    if (mem.type == ZYDIS_MEMOP_TYPE_MEM) return indexed && mem.scale > 1 ? step : 0;
+    bool three = mem.base != ZYDIS_REGISTER_NONE && indexed && mem.disp.has_displacement;
+    return mem.type == ZYDIS_MEMOP_TYPE_AGEN && three ? step : 0;
 }
 
 /// XOR and SUB of a register with itself: the result depends on nothing.
@@ -114,7 +134,14 @@ Operands operands_of(const uint8_t* bytes, size_t size) {
     all.jumps = in.meta.category == ZYDIS_CATEGORY_COND_BR ||
                 in.meta.category == ZYDIS_CATEGORY_UNCOND_BR ||
                 in.meta.category == ZYDIS_CATEGORY_CALL || in.meta.category == ZYDIS_CATEGORY_RET;
+    all.keeps = all.stores && in.meta.category != ZYDIS_CATEGORY_CALL;
     all.latency = latency_of(in.mnemonic);
+    for (unsigned i = 0; i < in.operand_count; ++i)
+        if (operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+            operands[i].mem.type == ZYDIS_MEMOP_TYPE_AGEN)
+            all.latency += address_latency(operands[i]);
+        else if (operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY && all.loads)
+            all.load_latency = address_latency(operands[i]);
     if (is_zeroing(in, operands)) all.reads = 0;
     return all;
 }

@@ -20,9 +20,11 @@ struct Operands {
     uint32_t writes = 0;
     uint32_t moves = 0;  ///< pointers that are moved on (RSP of a POP): no load is waited for
     bool loads = false, stores = false;
+    bool keeps = false;  ///< what it stores may be loaded again: any store but a CALL's
     bool jumps = false;  ///< a jump, call or return, taken or not
     /// From the last operand to the result, in twelfths of a step, without a load.
     uint32_t latency = step;
+    uint32_t load_latency = 0;  ///< what a load takes more than one of a plain address
 };
 
 /// Reads one instruction of 64-bit mode. What Zydis does not know has no operands.

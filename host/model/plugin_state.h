@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "host/model/attribution.h"
+#include "host/model/crowd.h"
 #include "host/model/dataflow.h"
 #include "host/model/device_lines.h"
 #include "host/model/geometry.h"
@@ -121,10 +122,11 @@ struct NotedCounts {
 };
 
 struct Model {
-    explicit Model(const Geometry& g) : geometry(g), hierarchy(g) {}
+    explicit Model(const Geometry& g) : geometry(g), hierarchy(g), crowd(g.l1d.sets()) {}
 
     Geometry geometry;
     Hierarchy hierarchy;
+    SetCrowd crowd;
     Attribution attribution;
     NotedCounts noted;
     Regions regions;

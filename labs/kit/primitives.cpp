@@ -104,10 +104,12 @@ PricePlan plan_ring(uint64_t count, uint32_t* table, measure::Random& random, Pr
             .turns = 1};
 }
 
-/// Fills the table with the offsets of lines in random order; a walk over `memory` in that order.
-PrimitivePlace scatter(uint64_t lines, uint32_t* table, measure::Random& random, uint64_t memory) {
+/// Fills the table with the offsets of lines, `apart` bytes from each other, in random order; a
+/// walk over `memory` in that order.
+PrimitivePlace scatter(uint64_t lines, uint32_t* table, measure::Random& random, uint64_t memory,
+                       uint64_t apart = cache_line) {
     shuffle(table, lines, random);
-    for (uint64_t i = 0; i < lines; ++i) table[i] *= static_cast<uint32_t>(cache_line);
+    for (uint64_t i = 0; i < lines; ++i) table[i] *= static_cast<uint32_t>(apart);
     auto first = reinterpret_cast<uint64_t>(table);
     return {first, first, first + lines * sizeof *table, memory};
 }
@@ -136,8 +138,11 @@ const Primitive* find_primitive(std::span<const Primitive> all, std::string_view
 PricePlan plan_memory(Access access, void* memory, uint64_t bytes, uint32_t* table,
                       measure::Random& random, PrimitivePlace& place) {
     auto start = reinterpret_cast<uint64_t>(memory);
-    uint64_t lines = bytes / cache_line;
-    for (uint64_t i = 0; i < bytes; i += cache_line)
+    constexpr uint64_t page = 4096;
+    const bool crowded = access == Access::crowded || access == Access::crowded_store,
+               stores = access == Access::store || access == Access::crowded_store;
+    const uint64_t apart = crowded ? page : cache_line, lines = bytes / apart;
+    for (uint64_t i = 0; i < bytes; i += apart)
         *reinterpret_cast<volatile uint64_t*>(start + i) = 0;
     PricePlan plan;
     if (access == Access::chained) {
@@ -147,9 +152,8 @@ PricePlan plan_memory(Access access, void* memory, uint64_t bytes, uint32_t* tab
         place = {start, start, start + bytes, start};
         plan = {.base = price_load_streamed.base, .more = price_load_streamed.more};
     } else {
-        place = scatter(lines, table, random, start);
-        const PrimitiveBodies& bodies =
-            access == Access::store ? price_store_scattered : price_load_scattered;
+        place = scatter(lines, table, random, start, apart);
+        const PrimitiveBodies& bodies = stores ? price_store_scattered : price_load_scattered;
         plan = {.base = bodies.base, .more = bodies.more};
     }
     plan.base_place = plan.more_place = &place;

@@ -61,12 +61,15 @@ enum class Access : uint8_t {
     scattered,  ///< addresses known beforehand, in random order
     streamed,   ///< one line after the other
     store,      ///< stores, scattered
+    crowded,    ///< scattered, each line a page behind another: all in one set of a first level
+    crowded_store,
 };
 
 /// The plan of loads or stores over `bytes` (a multiple of 4096) at `memory`; `table` has a place
 /// for each line, and `place` is written. Links the lines into one ring of random order, or fills
 /// the table with it, and walks once over all, so that what fits into a cache is there. A scattered
-/// access is two instructions: the table's entry is loaded, too.
+/// access is two instructions: the table's entry is loaded, too. Of crowded ones only a line of
+/// each page is used.
 measure::PricePlan plan_memory(Access access, void* memory, uint64_t bytes, uint32_t* table,
                                measure::Random& random, PrimitivePlace& place);
 
@@ -128,6 +131,11 @@ measure::PricePlan plan_line_from_core(void* memory, uint32_t* table, measure::R
 #define DOORBELL_OTHER_SIZES(X)                                                                \
     X(16384) X(131072) X(262144) X(524288) X(1048576) X(2097152) X(4194304) X(8388608)         \
     X(16777216) X(67108864)
+// 64 lines and more, in one set; a level holds as many of its bytes in pages.
+#define DOORBELL_CROWDED_SIZES(X) X(262144) X(524288) X(2097152) X(4194304)
+// Lines of as many pieces of 4 KiB in large pages: slow where a hypervisor maps large pages by small
+// ones.
+#define DOORBELL_WITHIN_COUNTS(X) X(64) X(256) X(512)
 #define DOORBELL_PAGE_COUNTS(X)                                                                \
     X(16) X(32) X(48) X(64) X(96) X(128) X(256) X(512) X(1024) X(2048) X(4096) X(8192) X(16384)
 // clang-format on
@@ -139,6 +147,9 @@ measure::PricePlan plan_line_from_core(void* memory, uint32_t* table, measure::R
 #define DOORBELL_STORE_CASE(bytes) "primitive=store-scattered bytes=" #bytes,
 #define DOORBELL_LATE_BRANCH_CASE(bytes) "primitive=late-branch bytes=" #bytes,
 #define DOORBELL_PAGED_CASE(pages) "primitive=load-paged page=4096 pages=" #pages,
+#define DOORBELL_WITHIN_CASE(pages) "primitive=load-paged page=4096 within=2097152 pages=" #pages,
+#define DOORBELL_CROWDED_CASE(bytes) "primitive=load-crowded bytes=" #bytes,
+#define DOORBELL_CROWDED_STORE_CASE(bytes) "primitive=store-crowded bytes=" #bytes,
 /// The initialisers of an array of Case.
 #define DOORBELL_USER_PRICE_CASES                         \
     DOORBELL_USER_PRIMITIVES(DOORBELL_AS_CASE)            \
@@ -146,7 +157,10 @@ measure::PricePlan plan_line_from_core(void* memory, uint32_t* table, measure::R
     DOORBELL_OTHER_SIZES(DOORBELL_SCATTERED_CASE)         \
     DOORBELL_OTHER_SIZES(DOORBELL_STREAMED_CASE)          \
     DOORBELL_OTHER_SIZES(DOORBELL_STORE_CASE)             \
+    DOORBELL_CROWDED_SIZES(DOORBELL_CROWDED_CASE)         \
+    DOORBELL_CROWDED_SIZES(DOORBELL_CROWDED_STORE_CASE)   \
     DOORBELL_LATE_BRANCH_SIZES(DOORBELL_LATE_BRANCH_CASE) \
+    DOORBELL_WITHIN_COUNTS(DOORBELL_WITHIN_CASE)          \
     DOORBELL_PAGE_COUNTS(DOORBELL_PAGED_CASE)
 
 /// The access of a case's primitive; false where it is not one of memory.
@@ -154,10 +168,9 @@ inline bool access_of(std::string_view primitive, Access& access) {
     constexpr struct {
         std::string_view name;
         Access access;
-    } names[] = {{"load-chained", Access::chained},
-                 {"load-scattered", Access::scattered},
-                 {"load-streamed", Access::streamed},
-                 {"store-scattered", Access::store}};
+    } names[] = {{"load-chained", Access::chained},   {"load-scattered", Access::scattered},
+                 {"load-streamed", Access::streamed}, {"store-scattered", Access::store},
+                 {"load-crowded", Access::crowded},   {"store-crowded", Access::crowded_store}};
     for (const auto& n : names)
         if (n.name == primitive) {
             access = n.access;

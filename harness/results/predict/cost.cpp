@@ -1,5 +1,7 @@
 #include "harness/results/predict/cost.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 
@@ -230,8 +232,35 @@ class Pricing {
 };
 
 bool is_independent(const std::string& part) {
-    return part.starts_with("scattered-") || part.starts_with("streamed-") ||
-           part.starts_with("store-");
+    return part.starts_with("crowded-") || part.starts_with("scattered-") ||
+           part.starts_with("streamed-") || part.starts_with("store-");
+}
+
+/// Misses that crowd in one set of L1D, beyond what such misses cost elsewhere; the levels that
+/// served them are those of all misses of their class.
+void add_crowd(const Counts& counts, const Prices& prices, Cost& cost) {
+    struct Crowd {
+        const char *count, *price;
+        std::vector<const char*> classes;  ///< and how the price of each begins
+    };
+    for (const Crowd& crowd : {Crowd{"crowded_loads", "load", {"scattered", "streamed"}},
+                               Crowd{"crowded_stores", "store", {"store"}}}) {
+        double crowded = count_of(counts, crowd.count), all = 0;
+        if (crowded == 0) continue;
+        Estimate more;
+        for (const char* kind : crowd.classes)
+            for (const char* level : {"l2", "llc", "memory"}) {
+                double n = count_of(counts, fmt::format("{}_{}", kind, level));
+                std::string elsewhere =
+                    std::string(kind) == "store" ? "store-scattered" : fmt::format("load-{}", kind);
+                auto here = prices.direct(fmt::format("{}-crowded-{}", crowd.price, level)),
+                     there = prices.direct(fmt::format("{}-{}", elsewhere, level));
+                all += n;
+                if (here && there) more = more + not_negative(*here - *there) * n;
+            }
+        if (all > 0 && more.high > 0)
+            cost.add(dashed(crowd.count), crowded, more * (std::min(crowded, all) / all));
+    }
 }
 
 /// The share of a part that nothing waits for: the TLB's misses are of the same loads and stores as
@@ -240,11 +269,27 @@ double independent_share(const Cost& cost, const std::string& part) {
     if (part != "dtlb-misses") return is_independent(part) ? 1 : 0;
     double independent = 0, chained = 0;
     for (const CostPart& p : cost.parts)
-        if (is_independent(p.name))
+        if (p.name.starts_with("crowded-"))
+            continue;  // of the others
+        else if (is_independent(p.name))
             independent += p.count;
         else if (p.name.starts_with("chained-"))
             chained += p.count;
     return independent > 0 ? independent / (independent + chained) : 0;
+}
+
+/// Translations that nothing waits for go on at once, as loads do: of their time as much is seen as
+/// of a load that the second level serves.
+void translate_at_once(Cost& cost, const Prices& prices) {
+    auto chained = prices.miss("load-chained", "l2"), apart = prices.miss("load-scattered", "l2");
+    if (!chained || !apart || !(chained->value > 0)) return;
+    double seen = std::min(apart->value / chained->value, 1.0);
+    for (CostPart& p : cost.parts)
+        if (p.name == "dtlb-misses") {
+            double share = independent_share(cost, p.name);
+            p.cost.value *= 1 - share + share * seen;
+            p.cost.low = std::min(p.cost.low * (1 - share), p.cost.value);
+        }
 }
 
 /// However many loads go on at once, the stretch ends when the last one has ended: they take at
@@ -329,8 +374,8 @@ void add_late_branches(const Counts& counts, double late, const Prices& prices, 
 bool is_own_part(const std::string& part) {
     for (const char* level : {"-l2", "-llc", "-memory"})
         if (part.ends_with(level)) return true;
-    return part == "instructions" || part == "mispredict" || part == "late-branch" ||
-           part == "dtlb-misses";
+    return part == "instructions" || part.starts_with("crowded-") || part == "mispredict" ||
+           part == "late-branch" || part == "dtlb-misses";
 }
 
 std::span<const PricedCount> priced_counts() { return all_counts; }
@@ -427,9 +472,11 @@ Cost cost_of(const Counts& counts, const Circumstances& circumstances, const Pri
             cost.add(part_of(line), n, *each * n);
         }
     }
+    add_crowd(counts, prices, cost);
     if (double late = count_of(terms, "late_branches"); late != 0)
         add_late_branches(counts, late, prices, cost);
     if (auto cycle = prices.cycle(); cycle && counts.contains("path_steps")) {
+        translate_at_once(cost, prices);
         wait_for_one(cost, prices);
         overlap(cost);
         less_resolution(cost, *cycle);

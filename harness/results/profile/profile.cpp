@@ -7,6 +7,7 @@
 
 #include "firmware/measure/yardstick.h"
 #include "harness/results/profile/levels.h"
+#include "harness/results/profile/model_words.h"
 #include "harness/system/failure.h"
 #include "harness/system/number.h"
 
@@ -51,6 +52,7 @@ class ProfileMaker {
         for (const auto& [name, m] : measured_) simple(m);
         memory();
         pages();
+        splitting();
         disturbances();
         promises();
         for (const CaseEnd& end : run_.skipped)
@@ -148,11 +150,13 @@ class ProfileMaker {
 
     /// The cases of one primitive over one key, in the clock's unit.
     std::vector<SweepPoint> sweep(const std::string& primitive, const char* key,
-                                  const std::string& page = "") const {
+                                  const std::string& page = "",
+                                  const std::string& within = "") const {
         std::vector<SweepPoint> points;
         for (const auto& [name, m] : measured_) {
             const CaseKeys& keys = m.price->test_case;
-            if (keys["primitive"] != primitive || keys[key].empty() || keys["page"] != page)
+            if (keys["primitive"] != primitive || keys[key].empty() || keys["page"] != page ||
+                keys["within"] != within)
                 continue;
             points.push_back({parse_number(keys[key], key, 1, ~0ull >> 1), interval(*m.price, 1000),
                               !is_refused(*m.price)});
@@ -231,6 +235,17 @@ class ProfileMaker {
                 profile_.capacities.push_back({name, "byte", level.last, level.beyond});
             // A size that is partly in the previous level does not show the price of this one.
             others(name, i == 0 ? 0 : 2 * levels[i - 1].last, memory ? ~0ull : level.last);
+            crowded(name, i == 0 ? 0 : 2 * levels[i - 1].last, memory ? ~0ull : level.last);
+        }
+    }
+
+    /// Lines in one set of the first level.
+    void crowded(const std::string& level, uint64_t from, uint64_t to) {
+        for (const char* access : {"load-crowded", "store-crowded"}) {
+            auto points = within(sweep(access, "bytes"), from, to);
+            if (from != 0 && !points.empty())
+                add_level(access, fmt::format("{}-{}", access, level),
+                          price_within(points, 0, ~0ull), points.front().size, points.back().size);
         }
     }
 
@@ -273,6 +288,30 @@ class ProfileMaker {
                                            uint64_t to) const {
         return price_within(sweep(primitive, "bytes"), from, to);
     }
+
+    /// Whether a hypervisor maps large pages by small ones: then loads of as many pieces of 4 KiB
+    /// miss the TLB in large pages, too.
+    void splitting() {
+        auto pieces = sweep("load-paged", "pages", "4096", "2097152"),
+             pages = sweep("load-paged", "pages", "4096");
+        auto grows = [](const std::vector<SweepPoint>& points, uint64_t from, uint64_t to) {
+            double by = 0;
+            for (const SweepPoint& p : points)
+                by += p.size == to ? p.price.value : p.size == from ? -p.price.value : 0;
+            return by;
+        };
+        if (pieces.size() < 2) return;
+        uint64_t from = pieces.front().size, to = pieces.back().size;
+        double small = grows(pages, from, to), large = grows(pieces, from, to);
+        // A cycle at least, so that it is not noise.
+        if (small <= hit_share * pieces.front().price.value || large < small / 2) return;
+        profile_.model = model_words_of(profile_) + ",pages=4K";
+        profile_.notes.push_back(fmt::format(
+            "the hypervisor maps large pages by small ones: loads of {} pieces of 4 KiB in them "
+            "are as slow as loads of as many pages; the model takes every page for 4 KiB",
+            to));
+    }
+    static constexpr double hit_share = 0.25;  ///< of a load that hits: a cycle
 
     /// What the instrument saw of the machine while nothing was measured.
     void disturbances() {
