@@ -472,10 +472,10 @@ Cost cost_of(const Counts& counts, const Circumstances& circumstances, const Pri
             cost.add(part_of(line), n, *each * n);
         }
     }
-    add_crowd(counts, prices, cost);
     if (double late = count_of(terms, "late_branches"); late != 0)
         add_late_branches(counts, late, prices, cost);
     if (auto cycle = prices.cycle(); cycle && counts.contains("path_steps")) {
+        add_crowd(counts, prices, cost);
         translate_at_once(cost, prices);
         wait_for_one(cost, prices);
         overlap(cost);
