@@ -134,7 +134,8 @@ Operands operands_of(const uint8_t* bytes, size_t size) {
     all.jumps = in.meta.category == ZYDIS_CATEGORY_COND_BR ||
                 in.meta.category == ZYDIS_CATEGORY_UNCOND_BR ||
                 in.meta.category == ZYDIS_CATEGORY_CALL || in.meta.category == ZYDIS_CATEGORY_RET;
-    all.keeps = all.stores && in.meta.category != ZYDIS_CATEGORY_CALL;
+    all.keeps = all.stores && in.meta.category != ZYDIS_CATEGORY_CALL &&
+                in.meta.category != ZYDIS_CATEGORY_PUSH;
     all.latency = latency_of(in.mnemonic);
     for (unsigned i = 0; i < in.operand_count; ++i)
         if (operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&

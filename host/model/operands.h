@@ -20,7 +20,9 @@ struct Operands {
     uint32_t writes = 0;
     uint32_t moves = 0;  ///< pointers that are moved on (RSP of a POP): no load is waited for
     bool loads = false, stores = false;
-    bool keeps = false;  ///< what it stores may be loaded again: any store but a CALL's
+    /// Whether loads of what it stores are followed: of any store but a CALL's or a PUSH's, which
+    /// saves a register that the path goes on without.
+    bool keeps = false;
     bool jumps = false;  ///< a jump, call or return, taken or not
     /// From the last operand to the result, in twelfths of a step, without a load.
     uint32_t latency = step;
