@@ -61,7 +61,7 @@ const Unit units[] = {
 
 inline std::string text_of(const Json& test_case) {
     std::string text;
-    for (const char* key : {"primitive", "bytes", "page", "pages", "ring", "hint"})
+    for (const char* key : {"primitive", "bytes", "page", "within", "pages", "ring", "hint"})
         if (test_case.contains(key))
             text += (text.empty() ? "" : " ") + std::string(key) + "=" +
                     test_case.at(key).get<std::string>();
