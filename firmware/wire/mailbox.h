@@ -86,7 +86,7 @@ enum class ModelCount : unsigned {
     // that few of them go on at once.
     crowded_loads,
     crowded_stores,
-    timestamps,          ///< of ours, inside of the stretch
+    timestamps,  ///< of ours, inside of the stretch
     path_steps,  ///< what the dataflow takes where nothing misses, in core cycles of the model
     count,
 };
