@@ -10,10 +10,10 @@
 
 #include "harness/commands/commands.h"
 #include "harness/system/failure.h"
-#include "harness/system/nearest.h"
 #include "harness/system/output.h"
 #include "harness/system/terminal.h"
 #include "harness/system/version.h"
+#include "harness/text/nearest.h"
 
 namespace {
 

@@ -23,9 +23,9 @@
 #include "harness/system/escape.h"
 #include "harness/system/file.h"
 #include "harness/system/gunzip.h"
-#include "harness/system/number.h"
 #include "harness/system/output.h"
 #include "harness/system/version.h"
+#include "harness/text/number.h"
 
 namespace doorbell::harness {
 

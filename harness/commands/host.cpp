@@ -15,9 +15,9 @@
 #include "harness/run/watch.h"
 #include "harness/system/escape.h"
 #include "harness/system/file.h"
-#include "harness/system/nearest.h"
-#include "harness/system/number.h"
 #include "harness/system/output.h"
+#include "harness/text/nearest.h"
+#include "harness/text/number.h"
 #include "host/counters/settings.h"
 #include "host/counters/tune.h"
 

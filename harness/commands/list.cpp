@@ -8,8 +8,8 @@
 #include "harness/data/run_data.h"
 #include "harness/results/table/table.h"
 #include "harness/run/options.h"
-#include "harness/system/nearest.h"
 #include "harness/system/output.h"
+#include "harness/text/nearest.h"
 #include "labs/catalogue.h"
 
 namespace doorbell::harness {

@@ -11,9 +11,9 @@
 #include "harness/results/predict/predict_text.h"
 #include "harness/results/profile/published.h"
 #include "harness/run/options.h"
-#include "harness/system/members.h"
-#include "harness/system/nearest.h"
 #include "harness/system/output.h"
+#include "harness/text/members.h"
+#include "harness/text/nearest.h"
 #include "labs/catalogue.h"
 
 namespace doorbell::harness {

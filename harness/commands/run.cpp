@@ -15,8 +15,8 @@
 #include "harness/run/qemu_run.h"
 #include "harness/system/escape.h"
 #include "harness/system/file.h"
-#include "harness/system/number.h"
 #include "harness/system/output.h"
+#include "harness/text/number.h"
 
 namespace doorbell::harness {
 

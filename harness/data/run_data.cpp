@@ -7,7 +7,7 @@
 #include <stdexcept>
 
 #include "firmware/measure/histogram.h"
-#include "harness/system/number.h"
+#include "harness/text/number.h"
 
 namespace doorbell::harness {
 namespace {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "firmware/wire/reading.h"
-#include "harness/system/json.h"
+#include "harness/text/json.h"
 
 namespace doorbell::harness {
 

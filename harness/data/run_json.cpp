@@ -4,8 +4,8 @@
 #include <stdexcept>
 
 #include "harness/data/run_data.h"
-#include "harness/system/members.h"
-#include "harness/system/number.h"
+#include "harness/text/members.h"
+#include "harness/text/number.h"
 
 namespace doorbell::harness {
 namespace {

@@ -7,7 +7,7 @@
 #include "firmware/wire/cable.h"
 #include "harness/machine/machine.h"
 #include "harness/system/failure.h"
-#include "harness/system/number.h"
+#include "harness/text/number.h"
 
 namespace doorbell::harness {
 namespace {

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "harness/results/table/table.h"
-#include "harness/system/number.h"
+#include "harness/text/number.h"
 
 namespace doorbell::harness {
 namespace {

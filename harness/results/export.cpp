@@ -10,7 +10,7 @@
 #include "harness/data/run_data.h"
 #include "harness/results/predict/predict_text.h"
 #include "harness/system/escape.h"
-#include "harness/system/number.h"
+#include "harness/text/number.h"
 
 namespace doorbell::harness {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "firmware/measure/histogram.h"
 #include "harness/results/stored_run.h"
-#include "harness/system/number.h"
+#include "harness/text/number.h"
 
 namespace doorbell::harness {
 namespace {

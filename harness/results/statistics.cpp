@@ -7,7 +7,7 @@
 #include <numeric>
 #include <random>
 
-#include "harness/system/number.h"
+#include "harness/text/number.h"
 
 namespace doorbell::harness {
 namespace {

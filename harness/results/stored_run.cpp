@@ -14,7 +14,7 @@
 #include "harness/run/run_folder.h"
 #include "harness/system/escape.h"
 #include "harness/system/failure.h"
-#include "harness/system/json.h"
+#include "harness/text/json.h"
 
 namespace doorbell::harness {
 

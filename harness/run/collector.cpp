@@ -7,8 +7,8 @@
 
 #include "firmware/wire/words.h"
 #include "harness/data/digest.h"
-#include "harness/system/members.h"
-#include "harness/system/number.h"
+#include "harness/text/members.h"
+#include "harness/text/number.h"
 
 namespace doorbell::harness {
 namespace {

@@ -7,10 +7,10 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "harness/system/nearest.h"
-#include "harness/system/number.h"
 #include "harness/system/output.h"
 #include "harness/system/terminal.h"
+#include "harness/text/nearest.h"
+#include "harness/text/number.h"
 #include "host/model/geometry.h"
 
 namespace doorbell::harness {

@@ -7,7 +7,7 @@
 
 #include "firmware/wire/words.h"
 #include "harness/system/failure.h"
-#include "harness/system/number.h"
+#include "harness/text/number.h"
 #include "labs/catalogue.h"
 
 namespace doorbell::harness {

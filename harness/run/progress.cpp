@@ -5,9 +5,9 @@
 
 #include "firmware/wire/words.h"
 #include "harness/system/escape.h"
-#include "harness/system/number.h"
 #include "harness/system/output.h"
 #include "harness/system/terminal.h"
+#include "harness/text/number.h"
 
 namespace doorbell::harness {
 namespace {

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "harness/system/json.h"
+#include "harness/text/json.h"
 
 namespace doorbell::harness {
 

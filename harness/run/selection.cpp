@@ -7,8 +7,8 @@
 
 #include "harness/data/run_data.h"
 #include "harness/system/failure.h"
-#include "harness/system/nearest.h"
-#include "harness/system/number.h"
+#include "harness/text/nearest.h"
+#include "harness/text/number.h"
 #include "labs/catalogue.h"
 
 namespace doorbell::harness {

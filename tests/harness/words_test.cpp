@@ -13,9 +13,9 @@
 #include "harness/run/selection.h"
 #include "harness/system/escape.h"
 #include "harness/system/failure.h"
-#include "harness/system/json.h"
-#include "harness/system/nearest.h"
-#include "harness/system/number.h"
+#include "harness/text/json.h"
+#include "harness/text/nearest.h"
+#include "harness/text/number.h"
 #include "labs/catalogue.h"
 
 namespace doorbell::harness {

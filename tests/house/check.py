@@ -16,7 +16,7 @@ CLANG_FORMAT = "clang-format-19"  # .clang-format says why this version
 
 # What each room may include, beside itself: the table of "The house" in README.
 FIRMWARE = ["firmware"]
-HARNESS_COMMON = ["harness/system", "firmware/wire", "firmware/measure", "labs/catalogue.h", "labs/kit/lab.h"]
+HARNESS_COMMON = ["harness/system", "harness/text", "firmware/wire", "firmware/measure", "labs/catalogue.h", "labs/kit/lab.h"]
 ROOMS = {
     "firmware/boot": ["firmware/cpu"],
     "firmware/cpu": [],
@@ -31,6 +31,7 @@ ROOMS = {
     "host": ["firmware/wire", "firmware/measure", "labs/kit/bodies.h", "labs/kit/bodies.list", "labs/kit/lab.h",
              "labs/kit/primitives.h", "labs/kit/walks.h"],
     "harness/system": [],
+    "harness/text": ["harness/system"],
     "harness/machine": HARNESS_COMMON,
     "harness/outside": HARNESS_COMMON + ["harness/machine"],
     "harness/data": HARNESS_COMMON,
@@ -46,6 +47,8 @@ PHRASES = re.compile(r"(?<!there )\b(?:is|are|was|were) no (?!longer\b|more\b)\w
 PHRASES_ALLOWED = 5
 
 LONGEST_FUNCTION = 60
+# Names (a header and its body share one) that a room of the harness has at most; commands/ has one file a word.
+MOST_NAMES = 12
 
 
 def files(*endings):
@@ -85,10 +88,12 @@ def room_of(name):
 
 
 def check_arrows():
-    faults, arrows = [], 0
+    faults, arrows, names = [], 0, {}
     for name in files(".cpp", ".h", ".S"):
         if name.startswith("tests/"):
             continue
+        if name.startswith("harness/") and not name.startswith("harness/commands/"):
+            names.setdefault(os.path.dirname(name), set()).add(os.path.splitext(name)[0])
         room = room_of(name)
         if room is None:
             faults.append(f"{name}: lies in a folder that is not a room of the house")
@@ -102,6 +107,8 @@ def check_arrows():
             target = included[1]
             if not any(target == a or target.startswith(a + "/") for a in allowed):
                 faults.append(f"{name}:{number}: {room} may not include {target}")
+    faults += [f"{folder}: {len(held)} names, over {MOST_NAMES}" for folder, held in sorted(names.items())
+               if len(held) > MOST_NAMES]
     if arrows < 200:
         faults.append(f"only {arrows} includes found: this check saw too little to pass")
     return faults

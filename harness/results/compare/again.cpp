@@ -11,9 +11,9 @@
 #include "harness/run/options.h"
 #include "harness/system/escape.h"
 #include "harness/system/failure.h"
-#include "harness/system/members.h"
-#include "harness/system/number.h"
 #include "harness/system/sha256.h"
+#include "harness/text/members.h"
+#include "harness/text/number.h"
 
 namespace doorbell::harness {
 namespace {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "harness/results/predict/counts.h"
-#include "harness/results/predict/prices.h"
+#include "harness/results/profile/prices.h"
 
 namespace doorbell::harness {
 

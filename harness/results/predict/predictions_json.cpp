@@ -8,8 +8,8 @@
 #include "harness/results/predict/predict.h"
 #include "harness/results/profile/estimate_json.h"
 #include "harness/system/failure.h"
-#include "harness/system/json_lists.h"
-#include "harness/system/members.h"
+#include "harness/text/json_lists.h"
+#include "harness/text/members.h"
 
 namespace doorbell::harness {
 namespace {

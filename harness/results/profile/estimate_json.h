@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "harness/results/profile/profile.h"
-#include "harness/system/members.h"
+#include "harness/text/members.h"
 
 namespace doorbell::harness {
 

@@ -9,7 +9,7 @@
 #include "harness/results/profile/levels.h"
 #include "harness/results/profile/model_words.h"
 #include "harness/system/failure.h"
-#include "harness/system/number.h"
+#include "harness/text/number.h"
 
 namespace doorbell::harness {
 namespace {

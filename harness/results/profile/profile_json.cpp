@@ -5,9 +5,9 @@
 
 #include "harness/results/profile/estimate_json.h"
 #include "harness/results/profile/profile.h"
-#include "harness/system/json_lists.h"
-#include "harness/system/members.h"
-#include "harness/system/number.h"
+#include "harness/text/json_lists.h"
+#include "harness/text/members.h"
+#include "harness/text/number.h"
 
 namespace doorbell::harness {
 namespace {

@@ -5,8 +5,8 @@
 #include "harness/results/stored_run.h"
 #include "harness/system/escape.h"
 #include "harness/system/failure.h"
-#include "harness/system/json.h"
-#include "harness/system/nearest.h"
+#include "harness/text/json.h"
+#include "harness/text/nearest.h"
 
 // In profiles.S: for each published profile its name, a line end, its text, and a zero.
 extern "C" const char doorbell_profiles[], doorbell_profiles_end[];

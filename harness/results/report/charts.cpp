@@ -9,7 +9,7 @@
 #include "firmware/measure/histogram.h"
 #include "harness/results/figures.h"
 #include "harness/results/report/curve_charts.h"
-#include "harness/system/number.h"
+#include "harness/text/number.h"
 
 namespace doorbell::harness {
 namespace {

@@ -11,7 +11,7 @@
 #include "harness/results/report/report.h"
 #include "harness/results/table/table_counters.h"
 #include "harness/system/escape.h"
-#include "harness/system/number.h"
+#include "harness/text/number.h"
 
 namespace doorbell::harness {
 namespace {

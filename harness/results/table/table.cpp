@@ -11,7 +11,7 @@
 #include "harness/results/predict/predicted_verdict.h"
 #include "harness/results/stored_run.h"
 #include "harness/results/verdict.h"
-#include "harness/system/number.h"
+#include "harness/text/number.h"
 #include "labs/catalogue.h"
 
 namespace doorbell::harness {

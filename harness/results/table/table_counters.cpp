@@ -9,7 +9,7 @@
 #include <sstream>
 
 #include "harness/results/table/table.h"
-#include "harness/system/number.h"
+#include "harness/text/number.h"
 #include "labs/catalogue.h"
 
 namespace doorbell::harness {

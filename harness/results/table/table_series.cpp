@@ -6,7 +6,7 @@
 
 #include "harness/results/table/table.h"
 #include "harness/system/escape.h"
-#include "harness/system/number.h"
+#include "harness/text/number.h"
 
 namespace doorbell::harness {
 namespace {

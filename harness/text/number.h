@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "harness/system/json.h"
+#include "harness/text/json.h"
 
 namespace doorbell::harness {
 

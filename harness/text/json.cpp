@@ -1,4 +1,4 @@
-#include "harness/system/json.h"
+#include "harness/text/json.h"
 
 #include <fmt/format.h>
 

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "harness/results/predict/estimate.h"
+#include "harness/results/profile/estimate.h"
 
 namespace doorbell::harness {
 

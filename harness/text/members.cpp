@@ -1,10 +1,10 @@
-#include "harness/system/members.h"
+#include "harness/text/members.h"
 
 #include <fmt/format.h>
 
 #include <stdexcept>
 
-#include "harness/system/number.h"
+#include "harness/text/number.h"
 
 namespace doorbell::harness {
 

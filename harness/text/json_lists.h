@@ -2,7 +2,7 @@
 #pragma once
 #include <vector>
 
-#include "harness/system/members.h"
+#include "harness/text/members.h"
 
 namespace doorbell::harness {
 

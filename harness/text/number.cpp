@@ -1,4 +1,4 @@
-#include "harness/system/number.h"
+#include "harness/text/number.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "harness/system/nearest.h"
+#include "harness/text/nearest.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -1,4 +1,4 @@
-#include "harness/results/predict/prices.h"
+#include "harness/results/profile/prices.h"
 
 #include <utility>
 
