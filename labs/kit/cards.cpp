@@ -105,8 +105,8 @@ constexpr size_t remembered = 64;
 int16_t other_end[remembered];
 
 /// The card of that model and another one, of any model, that it is heard by. Error: `otherwise`
-/// where there are no two such cards; or the other end of one that was found before no longer
-/// comes up.
+/// where fewer than two such cards are there; or the other end of one that was found before no
+/// longer comes up.
 Result<Ends> find_joined(Bench& bench, std::string_view model, const RingSizes& rings,
                          Error otherwise) {
     auto& cards = bench.machine.network;

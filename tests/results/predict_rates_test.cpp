@@ -294,7 +294,7 @@ TEST(Rates, DecideWhetherPollingWithAQuotaKeepsItsPeak) {
     // Beside the packet's work 300 ns: two packets of 40 are 2/38 of it.
     EXPECT_EQ(verdict(livelock(4000, 4 * 4701)), Verdict::holds);
     EXPECT_EQ(verdict(livelock(4000, 4 * 4699)), Verdict::open);
-    // Without the counts of a case that polls there is no verdict.
+    // A verdict needs the counts of a case that polls.
     StoredRun without = livelock(4000, 40000);
     without.run.series.pop_back();
     EXPECT_TRUE(predict(without, packet_profile()).claims.size() == 1);
